@@ -1,0 +1,63 @@
+# Thin: each target makes sure of .venv and calls `python -m pipeline`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# Settings of your own: a .env file (see .env.example) counts for every command but the tests; the environment goes first.
+SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
+PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
+
+.PHONY: help setup run extract gate build status docs dbt psql stop test lint lock clean
+
+help:  ## these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## .venv from requirements.lock, if it is missing or the lock changed
+	@cmp -s requirements.lock .venv/requirements.lock || { \
+		echo "making .venv from requirements.lock (once) ..." && \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with: make PYTHON=python3.12 ...")' && \
+		$(PYTHON) -m venv --clear .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
+		cp requirements.lock .venv/requirements.lock; }
+
+run: setup  ## the whole night: extract, gate, build
+	@$(PIPELINE) run $(ARGS)
+
+extract: setup  ## only land what changed in the API
+	@$(PIPELINE) extract $(ARGS)
+
+gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found
+	@$(PIPELINE) gate $(ARGS)
+
+build: setup  ## only build marts and features from what is published
+	@$(PIPELINE) build $(ARGS)
+
+status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
+	@$(PIPELINE) status
+
+docs: setup  ## dbt docs as one static page, and where it is
+	@$(PIPELINE) docs
+
+dbt: setup  ## any dbt command on the warehouse: ARGS="test"
+	@$(PIPELINE) dbt $(ARGS)
+
+psql: setup  ## psql on the warehouse; ARGS="-c 'select ...'"
+	@$(PIPELINE) psql $(ARGS)
+
+stop: setup  ## stop the embedded Postgres; its data stays
+	@$(PIPELINE) stop
+
+test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint dbt_project
+	@mkdir -p .dbt && cp profiles.yml.example .dbt/profiles.yml
+	@$(BIN)/dbt parse --quiet --warn-error --show-all-deprecations --project-dir dbt_project --profiles-dir .dbt
+
+lock:  ## requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv
+	rm -rf .postgres .dlt .dbt dbt_project/target dbt_project/logs
