@@ -1,0 +1,112 @@
+with
+
+-- a version whose items are null says nothing about listens, and is passed over
+versions as (
+
+    select
+        user_id,
+        created_at,
+        updated_at,
+        items,
+        version_seq,
+        _load_id
+    from {{ ref('int_published_listen_history') }}
+    where not is_removal and items is not null
+
+),
+
+dated as (
+
+    select
+        *,
+        max(updated_at) over (
+            partition by user_id, created_at
+            order by version_seq
+            rows between unbounded preceding and 1 preceding
+        ) as newest_updated_at_before
+    from versions
+
+),
+
+-- not later than the newest one counted so far: stale, counts nothing
+counted_versions as (
+
+    select
+        user_id,
+        created_at,
+        updated_at,
+        items,
+        _load_id,
+        row_number() over (partition by user_id, created_at order by version_seq) as version_number
+    from dated
+    where newest_updated_at_before is null or updated_at > newest_updated_at_before
+
+),
+
+occurrences as (
+
+    select
+        counted_versions.user_id,
+        counted_versions.created_at,
+        counted_versions.version_number,
+        counted_versions.updated_at,
+        counted_versions._load_id,
+        items.track_id::bigint as track_id,
+        count(*) as occurrences
+    from counted_versions
+    cross join lateral jsonb_array_elements(counted_versions.items) as items (track_id)
+    group by 1, 2, 3, 4, 5, 6
+
+),
+
+-- the multiset difference between a version and the one before it
+new_occurrences as (
+
+    select
+        present.user_id,
+        present.created_at,
+        present.version_number,
+        present.updated_at,
+        present._load_id,
+        present.track_id,
+        present.occurrences - coalesce(previous.occurrences, 0) as new_listens
+    from occurrences as present
+    left join occurrences as previous
+        on
+            present.user_id = previous.user_id
+            and present.created_at = previous.created_at
+            and present.track_id = previous.track_id
+            and present.version_number = previous.version_number + 1
+    where present.occurrences > coalesce(previous.occurrences, 0)
+
+),
+
+numbered as (
+
+    select
+        *,
+        sum(new_listens) over (
+            partition by user_id, created_at, track_id
+            order by version_number
+        )::bigint as last_listen_number
+    from new_occurrences
+
+),
+
+listens as (
+
+    select
+        {{ listen_id('numbered.user_id', 'numbered.created_at', 'numbered.track_id', 'listen_number') }} as id,
+        numbered.user_id,
+        numbered.track_id,
+        numbered.updated_at as listened_at,
+        numbered.created_at,
+        numbered._load_id
+    from numbered
+    cross join lateral generate_series(
+        numbered.last_listen_number - numbered.new_listens + 1, numbered.last_listen_number
+    ) as listen_number
+
+)
+
+select * from listens

@@ -1,0 +1,1 @@
+{{ published('stg_moovitamix__tracks', 'tracks') }}

@@ -1,0 +1,22 @@
+{{ config(unique_key=['track_id', 'genre']) }}
+
+with
+
+tracks as (
+
+    select * from {{ ref('tracks') }}
+
+),
+
+track_genres as (
+
+    select distinct
+        tracks.id as track_id,
+        lower(trim(genres.genre)) as genre
+    from tracks
+    cross join lateral string_to_table(tracks.genres, ',') as genres (genre)
+    where trim(genres.genre) <> ''
+
+)
+
+select * from track_genres

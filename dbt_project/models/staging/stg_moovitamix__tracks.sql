@@ -1,0 +1,57 @@
+{% set texts = ['name', 'artist', 'songwriters', 'genres', 'album'] %}
+
+with
+
+source as (
+
+    select * from {{ source('staging', 'tracks') }}
+
+),
+
+-- a removal has no payload, only its key
+identified as (
+
+    select
+        *,
+        coalesce(payload -> 'id', key::jsonb -> 0) as id_json
+    from source
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        key,
+        {{ safe_bigint('id_json') }} as id,
+
+        ---------- text
+        {{ safe_text("(payload -> 'name')") }} as name,
+        {{ safe_text("(payload -> 'artist')") }} as artist,
+        {{ safe_text("(payload -> 'songwriters')") }} as songwriters,
+        {{ safe_text("(payload -> 'genres')") }} as genres,
+        {{ safe_text("(payload -> 'album')") }} as album,
+
+        ---------- times
+        {{ safe_duration("(payload -> 'duration')") }} as duration,
+        (payload -> 'duration')::text as duration_raw,
+        {{ safe_timestamptz("(payload -> 'created_at')") }} as created_at,
+        (payload -> 'created_at')::text as created_at_raw,
+        {{ safe_timestamptz("(payload -> 'updated_at')") }} as updated_at,
+        (payload -> 'updated_at')::text as updated_at_raw,
+
+        ---------- how the payload differs from the API's contract
+        {{ absent_fields(texts) }} as absent_fields,
+        {{ mistyped_texts(texts) }} as mistyped_fields,
+        {{ unknown_fields(texts + ['id', 'duration', 'created_at', 'updated_at']) }} as unknown_fields,
+
+        ---------- the version
+        payload is null as is_removal,
+        version_seq,
+        _dlt_load_id as _load_id,
+        _dlt_id
+    from identified
+
+)
+
+select * from renamed

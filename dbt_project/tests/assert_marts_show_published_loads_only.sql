@@ -1,0 +1,28 @@
+with
+
+mart_loads as (
+
+    select distinct
+        'users' as table_name,
+        _load_id as load_id
+    from {{ ref('users') }}
+    union all
+    select distinct
+        'tracks' as table_name,
+        _load_id as load_id
+    from {{ ref('tracks') }}
+    union all
+    select distinct
+        'listen_history' as table_name,
+        _load_id as load_id
+    from {{ ref('listen_history') }}
+
+)
+
+select
+    mart_loads.table_name,
+    mart_loads.load_id
+from mart_loads
+left join {{ source('gate', 'publications') }} as publications
+    on mart_loads.load_id = publications.load_id and mart_loads.table_name = publications.table_name
+where publications.seq is null

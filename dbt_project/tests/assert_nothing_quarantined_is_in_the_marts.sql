@@ -1,0 +1,19 @@
+-- a mart row shows a version of its load; where that version is held back, the row must come from another load
+select
+    quarantined_rows.table_name,
+    quarantined_rows.key,
+    quarantined_rows.rule
+from {{ source('gate', 'quarantined_rows') }} as quarantined_rows
+left join {{ ref('users') }} as users
+    on
+        quarantined_rows.table_name = 'users'
+        and quarantined_rows.load_id = users._load_id
+        and quarantined_rows.key = '[' || users.id || ']'
+left join {{ ref('tracks') }} as tracks
+    on
+        quarantined_rows.table_name = 'tracks'
+        and quarantined_rows.load_id = tracks._load_id
+        and quarantined_rows.key = '[' || tracks.id || ']'
+where
+    quarantined_rows.outcome is distinct from 'freed'
+    and (users.id is not null or tracks.id is not null)

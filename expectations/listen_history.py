@@ -1,0 +1,46 @@
+"""The suite for landed history documents."""
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+
+from expectations import common
+
+# A document may come before its user or its tracks; its listens are then parked. Known means: ever landed.
+UNKNOWN_USERS = """
+with documents as (select * from {batch})
+select documents._dlt_id
+from documents
+where
+    documents.user_id is not null
+    and not exists (select 1 from staging.users where users.key = '[' || documents.user_id || ']')
+"""
+UNKNOWN_TRACKS = """
+with documents as (select * from {batch})
+select distinct documents._dlt_id
+from documents
+cross join lateral jsonb_array_elements(documents.items) as items (track_id)
+where not exists (select 1 from staging.tracks where tracks.key = '[' || (items.track_id #>> '{{}}') || ']')
+"""
+
+
+def suite() -> gx.ExpectationSuite:
+    return gx.ExpectationSuite(
+        name="listen_history",
+        expectations=[
+            *common.key_is_present("user_id"),
+            *common.key_comes_once(),
+            *common.fields_are_as_in_the_contract(mistyped_rule="items_are_track_ids", mistyped_shows="items_raw"),
+            *common.times_are_plausible(),
+            *common.worth_knowing(["items"]),
+            gxe.UnexpectedRowsExpectation(
+                unexpected_rows_query=UNKNOWN_USERS,
+                severity="info",
+                meta={"rule": "user_is_known", "shows": "user_id_raw"},
+            ),
+            gxe.UnexpectedRowsExpectation(
+                unexpected_rows_query=UNKNOWN_TRACKS,
+                severity="info",
+                meta={"rule": "tracks_are_known", "shows": "items_raw"},
+            ),
+        ],
+    )

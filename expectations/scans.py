@@ -1,0 +1,41 @@
+"""The suite for the scan that brought a load: one row, about the delivery as a whole."""
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+
+# Above this share of the known keys, a night's removals are worth a look: a source that restarted is a new world.
+MANY_REMOVALS_SHARE = 0.2
+
+
+def suite() -> gx.ExpectationSuite:
+    return gx.ExpectationSuite(
+        name="scans",
+        expectations=[
+            gxe.ExpectColumnValuesToBeInSet(
+                column="read_nothing_though_keys_are_known",
+                value_set=[False],
+                severity="critical",
+                meta={"rule": "source_is_not_empty", "shows": "keys_known"},
+            ),
+            *(
+                gxe.ExpectColumnValuesToBeInSet(
+                    column=column,
+                    value_set=[0],
+                    severity="critical",
+                    meta={"rule": rule, "shows": column},
+                )
+                for column, rule in {
+                    "rows_missing_of_total": "all_of_the_total_was_read",
+                    "rows_unaccounted_for": "scan_figures_add_up",
+                    "landed_rows_missing": "landed_rows_are_all_there",
+                    "removals_missing": "removals_are_all_there",
+                }.items()
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="removed_share",
+                max_value=MANY_REMOVALS_SHARE,
+                severity="info",
+                meta={"rule": "few_removals", "shows": "removed_share"},
+            ),
+        ],
+    )

@@ -1,0 +1,27 @@
+"""The suite for landed users."""
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+
+from expectations import common
+
+
+def suite() -> gx.ExpectationSuite:
+    return gx.ExpectationSuite(
+        name="users",
+        expectations=[
+            *common.key_is_present("id"),
+            *common.key_comes_once(),
+            *common.fields_are_as_in_the_contract(
+                mistyped_rule="text_fields_hold_text", mistyped_shows="mistyped_fields"
+            ),
+            gxe.ExpectColumnValuesToMatchRegex(
+                column="email_raw",
+                regex=r'^"[^@[:space:]"]+@[^@[:space:]"]+\.[^@[:space:]".]+"$',
+                severity="warning",
+                meta={"rule": "email_is_an_address", "shows": "email_raw"},
+            ),
+            *common.times_are_plausible(),
+            *common.worth_knowing(["first_name", "last_name", "gender", "favorite_genres"]),
+        ],
+    )

@@ -1,0 +1,218 @@
+"""The command line: `python -m pipeline`. Every option has an environment variable."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import psycopg
+
+from pipeline import embedded_postgres, gate_report, status, warehouse
+from pipeline.exits import Exit, Stop
+from pipeline.settings import Settings
+from pipeline.terminal import console
+from pipeline.warehouse import Warehouse
+
+CONTEXT = {
+    "token_normalize_func": lambda name: name.replace("_", "-"),
+    "help_option_names": ["-h", "--help"],
+    "show_default": True,
+}
+
+database_url_option = click.option(
+    "--database-url",
+    envvar="DATABASE_URL",
+    help="The warehouse, in any form libpq knows. Default: embedded Postgres.",
+)
+
+
+def source_options(command: Callable) -> Callable:
+    for option in (
+        click.option(
+            "--sample",
+            is_flag=True,
+            help="Read the sample API, also where DATABASE_URL names a real warehouse.",
+        ),
+        click.option(
+            "--batch-size",
+            envvar="BATCH_SIZE",
+            type=click.IntRange(1, 100),
+            default=100,
+            help="Rows per page.",
+        ),
+        click.option(
+            "--api-base-url",
+            envvar="API_BASE_URL",
+            help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
+        ),
+        database_url_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings=CONTEXT)
+def cli() -> None:
+    """The nightly MooVitamix ELT."""
+
+
+@cli.command()
+@source_options
+def run(**options: object) -> None:
+    """The whole night: extract, gate, build."""
+    _run_steps(Settings(**options))
+
+
+@cli.command()
+@source_options
+def extract(**options: object) -> None:
+    """Only land what changed in the API."""
+    _run_steps(Settings(**options), ("extract",))
+
+
+@cli.group(invoke_without_command=True)
+@database_url_option
+@click.pass_context
+def gate(context: click.Context, database_url: str | None) -> None:
+    """Judge what is pending; or see what the gate found."""
+    context.obj = Settings(database_url=database_url)
+    if context.invoked_subcommand is None:
+        _run_steps(context.obj, ("gate",))
+
+
+@gate.command("show")
+@click.argument("load", required=False)
+@click.pass_obj
+def gate_show(settings: Settings, load: str | None) -> None:
+    """What was found in LOAD, by default in the load that most needs a look."""
+    with _warehouse(settings) as place, _read(place) as connection:
+        gate_report.show(connection, load, console())
+
+
+@cli.command()
+@database_url_option
+def build(database_url: str | None) -> None:
+    """Only build marts and features from what is published."""
+    _run_steps(Settings(database_url=database_url), ("build",))
+
+
+@cli.command("status")
+@database_url_option
+def show_status(database_url: str | None) -> None:
+    """Last runs, open loads, quarantine, freshness, and the next thing to do."""
+    with _warehouse(Settings(database_url=database_url)) as place, _read(place) as connection:
+        status.show(connection, console())
+
+
+@cli.command("dbt", context_settings={"ignore_unknown_options": True})
+@database_url_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
+    """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ..."""
+    from dbt.cli.main import cli as dbt_cli
+
+    from pipeline.dbt import location_arguments
+
+    with _warehouse(Settings(database_url=database_url)):
+        dbt_cli([*(arguments or ("--help",)), *(location_arguments() if arguments else [])], prog_name="dbt")
+
+
+@cli.command()
+@database_url_option
+def docs(database_url: str | None) -> None:
+    """Make the dbt docs as one static page, and say where it is."""
+    from pipeline.dbt import PROJECT_FOLDER, Dbt
+
+    with _warehouse(Settings(database_url=database_url)):
+        outcome = Dbt().invoke("docs", "generate", "--static")
+    if not outcome.succeeded:
+        raise Stop(Exit.BUILD_FAILED, f"dbt docs failed: {outcome.broken or outcome.failures[0]}")
+    target = Path(os.environ.get("DBT_TARGET_PATH") or PROJECT_FOLDER / "target")
+    page = target / "static_index.html"
+    click.echo(f"the docs are one page, open it in a browser: {page}")
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@database_url_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(database_url: str | None, arguments: tuple[str, ...]) -> None:
+    """Open psql on the warehouse."""
+    with _warehouse(Settings(database_url=database_url)) as place:
+        # the password goes by environment: a command line is there for everybody to read
+        environment = {**os.environ, "PGPASSWORD": place.parameters["password"]}
+        sys.exit(subprocess.run([embedded_postgres.binary("psql"), *arguments], env=environment).returncode)
+
+
+@cli.command()
+def stop() -> None:
+    """Stop the embedded Postgres; its data stays."""
+    stopped = embedded_postgres.stop(Settings().postgres_folder)
+    click.echo("the embedded Postgres is stopped" if stopped else "the embedded Postgres was not running")
+
+
+def _run_steps(settings: Settings, steps: tuple[str, ...] | None = None) -> None:
+    # dlt costs seconds: only the commands that need it wait for it
+    from pipeline import night, summary
+
+    steps = steps or night.STEPS
+    if "extract" in steps:
+        settings.check_source()
+    output = console()
+    with _warehouse(settings, warehouse.run_application_name()) as place:
+        finished = night.run(
+            settings,
+            place,
+            output,
+            steps,
+            on_finished=lambda done, connection: summary.show(done, connection, output),
+        )
+    if finished.problems:
+        raise Stop(finished.exit_code, finished.message)
+    click.echo(summary.closing_line(finished))
+
+
+@contextlib.contextmanager
+def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Iterator[Warehouse]:
+    """The warehouse of the settings, started if it is the embedded one, and exported for dbt."""
+    url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
+    place = warehouse.find(url, application_name)
+    warehouse.export(place)
+    yield place
+
+
+@contextlib.contextmanager
+def _read(place: Warehouse) -> Iterator[psycopg.Connection]:
+    with place.connect() as connection:
+        try:
+            yield connection
+        except warehouse.UNAVAILABLE as error:
+            raise warehouse.unavailable(error, place) from None
+
+
+def main() -> None:
+    """Run the command line; every way to end is an exit code of `Exit`, and one line on standard error."""
+    try:
+        cli(standalone_mode=False)
+        code, message = Exit.PUBLISHED, ""
+    except Stop as stop_:
+        code, message = stop_.code, str(stop_)
+    except click.ClickException as error:
+        code, message = Exit.WRONG_SETTINGS, f"{error.format_message()}; see: python -m pipeline --help"
+    except embedded_postgres.PostgresUnavailable as error:
+        code, message = Exit.WAREHOUSE_UNAVAILABLE, str(error)
+    except (KeyboardInterrupt, click.Abort):
+        code, message = Exit.UNFORESEEN, "interrupted; nothing is half-published, run it again when you like"
+    except Exception as error:
+        if os.environ.get("MOOVITAMIX_TRACEBACK"):
+            raise
+        code = Exit.UNFORESEEN
+        message = (
+            f"unforeseen {type(error).__name__};"
+            " nothing is half-published; set MOOVITAMIX_TRACEBACK=1 and run again to see where it comes from"
+        )
+    if message:
+        click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
+    sys.exit(int(code))

@@ -1,0 +1,25 @@
+"""How a command ends: its exit code, and one line with what happened and what to do next."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of `python -m pipeline`. Python itself uses 1 and 2, click uses 2."""
+
+    PUBLISHED = 0
+    UNFORESEEN = 1
+    WRONG_SETTINGS = 2
+    SOURCE_FAILED = 3
+    BLOCKED = 4
+    BUILD_FAILED = 5
+    ALREADY_RUNNING = 6
+    WAREHOUSE_UNAVAILABLE = 7
+    GATE_BROKEN = 8
+
+
+class Stop(Exception):
+    """The command cannot go on. `str()` is the one line for the operator."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code

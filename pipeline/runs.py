@@ -1,0 +1,111 @@
+"""The run ledger in Postgres schema `ops`: the row is written first, then the work is done."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+TABLES = """
+create schema if not exists ops;
+
+create table if not exists ops.runs (
+    run_id text primary key,
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz,
+    status text not null default 'running' check (status in ('running', 'succeeded', 'failed', 'crashed')),
+    exit_code integer,
+    message text,
+    command text not null,
+    sample_day integer
+);
+create index if not exists runs_started_at on ops.runs (started_at);
+
+create table if not exists ops.steps (
+    run_id text not null references ops.runs,
+    step text not null,
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz,
+    status text not null default 'running' check (status in ('running', 'succeeded', 'failed', 'crashed')),
+    message text,
+    figures jsonb,
+    primary key (run_id, step)
+);
+"""
+
+
+def ensure(connection: psycopg.Connection) -> None:
+    """Create the ledger's tables where they are missing."""
+    if connection.execute("select to_regclass('ops.steps') is null").fetchone()[0]:
+        connection.execute(TABLES)
+
+
+def start_run(connection: psycopg.Connection, command: str) -> str:
+    """Enter a run and return its id. The caller holds the run lock, so whatever still says 'running' has crashed."""
+    for table in ("runs", "steps"):
+        connection.execute(f"update ops.{table} set status = 'crashed' where status = 'running'")
+    run_id = uuid.uuid4().hex[:12]
+    connection.execute("insert into ops.runs (run_id, command) values (%s, %s)", [run_id, command])
+    return run_id
+
+
+def finish_run(connection: psycopg.Connection, run_id: str, exit_code: int, message: str) -> None:
+    connection.execute(
+        """
+        update ops.runs
+        set finished_at = clock_timestamp(), status = %s, exit_code = %s, message = %s
+        where run_id = %s
+        """,
+        ["succeeded" if exit_code == 0 else "failed", exit_code, message, run_id],
+    )
+
+
+def start_step(connection: psycopg.Connection, run_id: str, step: str) -> None:
+    connection.execute("insert into ops.steps (run_id, step) values (%s, %s)", [run_id, step])
+
+
+def finish_step(
+    connection: psycopg.Connection,
+    run_id: str,
+    step: str,
+    *,
+    failed: bool,
+    message: str,
+    figures: dict[str, Any],
+) -> None:
+    connection.execute(
+        """
+        update ops.steps
+        set finished_at = clock_timestamp(), status = %s, message = %s, figures = %s
+        where run_id = %s and step = %s
+        """,
+        ["failed" if failed else "succeeded", message or None, Jsonb(figures), run_id, step],
+    )
+
+
+def next_sample_day(connection: psycopg.Connection, run_id: str) -> tuple[int, dt.date]:
+    """Take the next day of the sample world for this run; returns it with the date of the first run that used it."""
+    day, first_run_on = connection.execute(
+        """
+        select
+            coalesce(max(sample_day) + 1, 0),
+            (coalesce(min(started_at) filter (where sample_day is not null), now()) at time zone 'UTC')::date
+        from ops.runs
+        """
+    ).fetchone()
+    connection.execute("update ops.runs set sample_day = %s where run_id = %s", [day, run_id])
+    return day, first_run_on
+
+
+def steps_of(connection: psycopg.Connection, run_id: str) -> list[tuple[str, str, float]]:
+    """(step, status, seconds) in the order in which they ran."""
+    return connection.execute(
+        """
+        select step, status, extract(epoch from coalesce(finished_at, clock_timestamp()) - started_at)::float8
+        from ops.steps
+        where run_id = %s
+        order by started_at
+        """,
+        [run_id],
+    ).fetchall()

@@ -1,0 +1,67 @@
+"""What a command was asked to do, from options and environment variables, checked. Read here and nowhere else."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.exits import Exit, Stop
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`api_base_url` None: the sample API. `database_url` None: the embedded Postgres. Both may hold secrets."""
+
+    api_base_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    batch_size: int = 100
+    sample: bool = False
+
+    def __post_init__(self) -> None:
+        if self.api_base_url is not None:
+            _check_http_url(self.api_base_url)
+
+    def check_source(self) -> None:
+        """Raises Stop(WRONG_SETTINGS) where the sample world would enter a real warehouse by oversight."""
+        if self.api_base_url and self.sample:
+            raise Stop(Exit.WRONG_SETTINGS, "--sample and API_BASE_URL exclude each other; give one of them")
+        if self.database_url and not self.api_base_url and not self.sample:
+            raise Stop(
+                Exit.WRONG_SETTINGS,
+                "DATABASE_URL is set and API_BASE_URL is not: set API_BASE_URL,"
+                " or say --sample to fill this warehouse from the sample API",
+            )
+
+    @property
+    def home(self) -> Path:
+        """The folder for what the project keeps between runs: embedded Postgres and dlt's working folders."""
+        return Path(os.environ.get("MOOVITAMIX_HOME") or PROJECT)
+
+    @property
+    def postgres_folder(self) -> Path:
+        return self.home / ".postgres"
+
+    @property
+    def postgres_port(self) -> int | None:
+        """POSTGRES_PORT: a fixed port for the embedded Postgres; None picks a free one."""
+        text = os.environ.get("POSTGRES_PORT")
+        if not text:
+            return None
+        if not text.isdigit() or not 1 <= int(text) <= 65535:
+            raise Stop(Exit.WRONG_SETTINGS, f"POSTGRES_PORT must be a port number from 1 to 65535, not {text!r}")
+        return int(text)
+
+
+def _check_http_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        well_formed = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise Stop(
+            Exit.WRONG_SETTINGS,
+            "API_BASE_URL is not a web address; it must look like https://api.example.com",
+        )

@@ -1,0 +1,76 @@
+"""The suite's own Postgres: one server per session in a temporary folder, one database per test."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pipeline import embedded_postgres
+
+USER_SETTINGS = ("DATABASE_URL", "API_BASE_URL", "BATCH_SIZE", "POSTGRES_PORT", "DBT_TARGET", "MOOVITAMIX_TRACEBACK")
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_the_user_removed() -> Iterator[None]:
+    """No test reaches the warehouse or the API that the person running the suite works with."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in USER_SETTINGS or name.startswith("PG"):
+                patch.delenv(name)
+        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def working_folders_of_the_user_left_alone(tmp_path_factory) -> Iterator[None]:
+    """dlt's and dbt's working files of the tests are not those of the checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOOVITAMIX_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("dbt_target")))
+        patch.setenv("DBT_LOG_PATH", str(tmp_path_factory.mktemp("dbt_logs")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_folder(settings_of_the_user_removed) -> Iterator[Path]:
+    """Folder of the session's running server."""
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-tests-"))
+    root.chmod(0o711)  # under root the server runs as another user, who has to pass through
+    folder = root / "postgres"
+    try:
+        embedded_postgres.start(folder, settings=FAST)
+        yield folder
+    finally:
+        embedded_postgres.stop(folder)
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_folder) -> str:
+    """URL of the session's server; its database `moovitamix` is shared by all tests, so leave it alone."""
+    return embedded_postgres.url(postgres_folder)
+
+
+@pytest.fixture
+def database_url(postgres_url) -> Iterator[str]:
+    """URL of a database that only this test has."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database {name}")
+        yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
+        server.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def connection(database_url) -> Iterator[psycopg.Connection]:
+    """Autocommit connection to `database_url`."""
+    with psycopg.connect(database_url, autocommit=True) as opened:
+        yield opened

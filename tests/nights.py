@@ -1,0 +1,30 @@
+"""Whole nights in the test's own process: dlt, Great Expectations and dbt are loaded once for all of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from pipeline import night, warehouse
+from pipeline.night import Night
+from pipeline.settings import Settings
+from sample_api.server import serve
+
+
+def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = night.STEPS) -> Night:
+    """One night on the test's database, as `python -m pipeline run` does it."""
+    settings = Settings(api_base_url=api_base_url, database_url=database_url)
+    place = warehouse.find(database_url, warehouse.run_application_name())
+    warehouse.export(place)
+    return night.run(settings, place, Console(quiet=True), steps)
+
+
+def run_night_on(database_url: str, rows: Any, faults: tuple[str, ...] = ()) -> Night:
+    """One night on an API that serves these rows (a snapshot of the sample world, or rows by table)."""
+    with serve(rows, faults) as server:
+        return run_night(database_url, server.url)
+
+
+def states(finished: Night) -> Mapping[str, str]:
+    """The gate's verdict on each table of the night."""
+    return {judgement.batch.table: judgement.state for judgement in finished.judgements}
