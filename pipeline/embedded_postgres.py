@@ -33,6 +33,7 @@ READY_SECONDS = 60
 PREDECESSOR_SECONDS = 20  # for the queries of a killed server to notice that it is gone
 LOCK_SECONDS = 120
 EXIT_SECONDS = 5
+CAP_DAC_READ_SEARCH = 2  # linux/capability.h
 PATH_LIMIT = 900  # bytes; Postgres has room for 1024 with the names of its files
 
 SETTINGS = {
@@ -252,13 +253,16 @@ def _identity(account: pwd.struct_passwd | None, data: Path) -> tuple[list[str],
             "or run as an ordinary user"
         )
     # The parents stay closed to everybody else: only this process may read and pass where nobody may not.
+    # Containers keep that smaller right from their root and leave him the larger one.
+    capability = "dac_read_search" if _holds(CAP_DAC_READ_SEARCH) else "dac_override"
     prefix = [
         setpriv,
         f"--reuid={account.pw_uid}",
         f"--regid={account.pw_gid}",
         "--clear-groups",
-        "--inh-caps=+dac_read_search",
-        "--ambient-caps=+dac_read_search",
+        "--securebits=+no_setuid_fixup",  # else access(2), by which initdb looks for postgres, ignores the right
+        f"--inh-caps=+{capability}",
+        f"--ambient-caps=+{capability}",
     ]
     obstacle = _obstacle(prefix, {}, data)
     if obstacle is not None:
@@ -269,14 +273,20 @@ def _identity(account: pwd.struct_passwd | None, data: Path) -> tuple[list[str],
     return prefix, {}
 
 
+def _holds(capability: int) -> bool:
+    """Whether this process has a Linux capability, given as its bit."""
+    permitted = re.search(r"^CapPrm:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return permitted is not None and bool(int(permitted[1], 16) >> capability & 1)
+
+
 def _obstacle(prefix: list[str], become: dict[str, Any], data: Path) -> str | None:
     """What keeps the server's user from the data directory or from the programs; None when nothing does."""
-    postgres = binary("postgres")
-    share = postgres.parent.parent / "share" / "postgresql" / "postgres.bki"
-    script = 'cd "$1" && cat "$2" >/dev/null && exec "$3" --version'
+    programs = binary("postgres").parent
+    # pg_config looks for its own place as initdb does; initdb needs the libraries of the package.
+    script = 'cd "$1" && "$2/pg_config" --sharedir && "$2/initdb" --version && "$2/postgres" --version'
     try:
         tried = subprocess.run(
-            [*prefix, "/bin/sh", "-c", script, "sh", data, share, postgres],
+            [*prefix, "/bin/sh", "-c", script, "sh", data, programs],
             cwd="/",
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -306,7 +316,7 @@ def _create_cluster(folder: Path, account: pwd.struct_passwd | None, lock: int, 
         _write_secret(pwfile, password)
         if account is not None:
             for path in (new, pwfile):
-                os.chown(path, account.pw_uid, account.pw_gid)
+                _give(path, account)
         prefix, become = _identity(account, new)
         made = subprocess.run(
             [*prefix, binary("initdb"), "-D", new, "-U", NAME, f"--pwfile={pwfile}", "--auth=scram-sha-256"]
@@ -327,6 +337,16 @@ def _create_cluster(folder: Path, account: pwd.struct_passwd | None, lock: int, 
         shutil.rmtree(new, ignore_errors=True)
         raise _failure(folder, made.stdout.decode(errors="replace"), port=None)
     new.rename(folder / "data")
+
+
+def _give(path: Path, account: pwd.struct_passwd) -> None:
+    try:
+        os.chown(path, account.pw_uid, account.pw_gid)
+    except OSError as error:
+        raise PostgresUnavailable(
+            f"root runs Postgres as `{account.pw_name}`, but cannot give files to him here ({error}): "
+            "run as an ordinary user, or set DATABASE_URL"
+        ) from None
 
 
 def _write_secret(path: Path, text: str) -> None:

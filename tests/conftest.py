@@ -72,5 +72,31 @@ def database_url(postgres_url) -> Iterator[str]:
 @pytest.fixture
 def connection(database_url) -> Iterator[psycopg.Connection]:
     """Autocommit connection to `database_url`."""
-    with psycopg.connect(database_url, autocommit=True) as opened:
+    with psycopg.connect(database_url, autocommit=True, application_name="test") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def built_template(postgres_url) -> Iterator[str]:
+    """Name of a database after two nights of a small sample world; copied, never changed."""
+    from sample_api.world import World, snapshot
+    from tests.nights import run_night_on
+
+    name = "built"
+    url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database {name}")
+    world = World(seed=15, users=40, tracks=40, documents=40)
+    for day in (0, 1):
+        assert run_night_on(url, snapshot(world, day)).message == "all published"
+    yield name
+
+
+@pytest.fixture
+def built_database_url(built_template, postgres_url) -> Iterator[str]:
+    """URL of a database that only this test has, after two nights of a small sample world."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database {name} template {built_template}")
+        yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
+        server.execute(f"drop database {name} with (force)")

@@ -215,8 +215,7 @@ def test_the_cluster_is_utf8_checksummed_and_lowers_letters_of_any_language(serv
 def test_two_processes_that_start_at_once_get_the_same_server(folder):
     code = starting(folder)
     starters = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     printed = {starter.communicate(timeout=90)[0].strip() for starter in starters}
     assert [starter.returncode for starter in starters] == [0, 0, 0]
@@ -338,23 +337,49 @@ def test_a_lock_file_of_a_dead_process_does_not_matter(folder):
     assert query(start(folder), "select 1") == [(1,)]
 
 
-def test_a_server_that_died_and_was_never_waited_for_does_not_block_the_next(folder):
-    keep = "import sys; sys.stdin.read()"
+@contextmanager
+def never_waited_for(folder):
+    """(pid, url) of a killed server that stays in the process table, because its parent sleeps."""
     with subprocess.Popen(
-        [sys.executable, "-c", f"{starting(folder)}; {keep}"],
+        [sys.executable, "-c", f"{starting(folder)}; import sys; sys.stdin.read()"],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as starter:
-        first = starter.stdout.readline().strip()
+        url = starter.stdout.readline().strip()
         pid = server_pid(folder)
         kill_server(folder)
         wait_until(lambda: not embedded_postgres.is_running(folder))
-        os.kill(pid, 0)  # still in the process table, because its parent sleeps
-        assert start(folder) != first
-        assert server_pid(folder) != pid
+        yield pid, url
+        os.kill(pid, 0)  # it was there all the time
         starter.stdin.close()
+
+
+def test_a_server_that_died_and_was_never_waited_for_does_not_block_the_next(folder):
+    with never_waited_for(folder) as (pid, url):
+        assert start(folder) != url
+        assert server_pid(folder) != pid
+
+
+@with_proc
+def test_a_server_that_takes_its_time_to_die_does_not_block_the_next(folder, monkeypatch):
+    with never_waited_for(folder) as (pid, url):
+        wait_until(lambda: embedded_postgres._is_zombie(pid))
+        command_line, is_zombie = embedded_postgres._command_line, embedded_postgres._is_zombie
+        dying = iter(range(5))  # looks at a process without memory that is no zombie yet
+        dead = []
+
+        def command_line_of_the_dying(asked):
+            if asked != pid or next(dying, None) is None:
+                dead.append(asked == pid)
+                return command_line(asked)
+            return ""
+
+        monkeypatch.setattr(embedded_postgres, "_command_line", command_line_of_the_dying)
+        monkeypatch.setattr(embedded_postgres, "_is_zombie", lambda asked: any(dead) and is_zombie(asked))
+        assert start(folder) != url
+        assert server_pid(folder) != pid
 
 
 def test_a_lock_file_that_names_another_program_of_the_servers_user_is_explained(folder):
@@ -424,9 +449,7 @@ def test_a_free_port_lost_to_somebody_else_is_replaced_by_another(folder, monkey
 
 def test_an_initdb_that_was_cut_short_is_started_over(folder):
     never_done = "import pathlib, time; pathlib.Path.rename = lambda *paths: time.sleep(60)"
-    with subprocess.Popen(
-        [sys.executable, "-c", f"{never_done}; {starting(folder)}"], cwd=PROJECT
-    ) as starter:
+    with subprocess.Popen([sys.executable, "-c", f"{never_done}; {starting(folder)}"], cwd=PROJECT) as starter:
         wait_until((folder / "data.new" / "PG_VERSION").exists)
         starter.kill()  # its initdb goes on, and must not meet the next one
     assert not (folder / "data").exists()
@@ -623,6 +646,42 @@ def test_root_serves_from_a_closed_folder_and_opens_nothing(place):
     assert query(start(clone / ".postgres"), "select * from kept") == [(1,)]
     assert modes(watched) == before
     assert capabilities(clone / ".postgres") == 1 << 2  # dac_read_search, and nothing else
+
+
+@as_root
+def test_the_programs_may_lie_in_the_closed_folder_too(place, monkeypatch):
+    clone = place / "clone"
+    clone.mkdir(mode=0o700)
+    programs = embedded_postgres.binary("postgres").parent
+    package = programs.parents[1]
+    copied = clone / "site" / package.name / programs.parent.name
+    shutil.copytree(programs.parent, copied, symlinks=True)
+    shutil.copytree(package.with_name(f"{package.name}.libs"), clone / "site" / f"{package.name}.libs")
+    monkeypatch.setattr(embedded_postgres, "binary", lambda name: copied / "bin" / name)
+    assert query(start(clone / ".postgres"), "select 1") == [(1,)]
+    assert str(copied) in Path(f"/proc/{server_pid(clone / '.postgres')}/cmdline").read_text()
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o711, 0o700])
+def test_root_with_the_few_rights_of_a_container_serves_too(place, mode):
+    clone = place / "clone"
+    clone.mkdir(mode=mode)
+    container = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setpcap,+setuid"
+    limited = ["setpriv", f"--bounding-set={container}", sys.executable, "-c"]
+    folder = clone / ".postgres"
+    subprocess.run([*limited, starting(folder)], cwd=PROJECT, check=True)
+    assert capabilities(folder) == (1 << 1 if mode == 0o700 else 0)  # dac_override, and nothing else
+    ending = "import sys; from pipeline import embedded_postgres as e; sys.exit(not e.stop(sys.argv[1]))"
+    subprocess.run([*limited, ending, folder], cwd=PROJECT, check=True)
+
+
+@as_root
+def test_root_who_cannot_give_files_away_is_told_so(folder):
+    limited = ["setpriv", "--bounding-set=-chown", sys.executable, "-c", starting(folder)]
+    told = subprocess.run(limited, cwd=PROJECT, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "cannot give files" in told.stderr.splitlines()[-1]
 
 
 @as_root

@@ -1,0 +1,105 @@
+"""What must survive a build and a full refresh: keys, rows, other people's views and grants; and dbt's own tests."""
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.nights import run_dbt
+
+KEYS = {
+    ("marts.users", "p", "users_pk", "PRIMARY KEY (id)"),
+    ("marts.tracks", "p", "tracks_pk", "PRIMARY KEY (id)"),
+    ("marts.track_genres", "p", "track_genres_pk", "PRIMARY KEY (track_id, genre)"),
+    ("marts.track_genres", "f", "track_genres_track_id_fk", "FOREIGN KEY (track_id) REFERENCES marts.tracks(id)"),
+    ("marts.listen_history", "p", "listen_history_pk", "PRIMARY KEY (user_id, listened_at, id)"),
+    ("marts.listen_history", "f", "listen_history_user_id_fk", "FOREIGN KEY (user_id) REFERENCES marts.users(id)"),
+    ("marts.listen_history", "f", "listen_history_track_id_fk", "FOREIGN KEY (track_id) REFERENCES marts.tracks(id)"),
+}
+TABLES = ("marts.users", "marts.tracks", "marts.track_genres", "marts.listen_history", "prep.parked_listens")
+
+
+@pytest.fixture
+def built(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True, application_name="test") as connection:
+        yield connection
+
+
+def keys(connection):
+    return set(
+        connection.execute("""
+            select conrelid::regclass::text, contype::text, conname, pg_get_constraintdef(oid)
+            from pg_constraint
+            where connamespace = 'marts'::regnamespace and contype in ('p', 'f')
+        """)
+    )
+
+
+def rows_as_stored(connection):
+    """Every row with its place and the transaction that wrote it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return {
+            table: sorted(map(repr, cursor.execute(f"select xmin, ctid, * from {table}").fetchall()))
+            for table in TABLES
+        }
+
+
+def test_a_build_passes_all_tests_and_keeps_keys_rows_views_and_grants(built_database_url, built):
+    before = rows_as_stored(built)
+    built.execute("create view public.on_a_feature as select user_id, genre from features.user_genre_affinity")
+    built.execute("create view public.on_a_mart as select id from marts.listen_history")
+    built.execute("grant select on marts.users, features.user_profile to pg_monitor")
+
+    outcome = run_dbt(built_database_url, "build")
+
+    assert outcome.succeeded, outcome.failures
+    assert outcome.counts["pass"] > 40, "unit and data tests should have run"
+    assert keys(built) == KEYS
+    assert rows_as_stored(built) == before, "nothing changed, so nothing is written"
+    assert built.execute("select count(*) from public.on_a_mart").fetchone()[0] > 0
+    assert built.execute("select count(*) from public.on_a_feature").fetchone()[0] > 0
+    for relation in ("marts.users", "features.user_profile"):
+        assert built.execute("select has_table_privilege('pg_monitor', %s, 'select')", [relation]).fetchone()[0]
+
+
+def test_a_full_refresh_keeps_keys_and_rows_and_leaves_no_temporary_names(built_database_url, built):
+    before = rows_as_stored(built)
+
+    outcome = run_dbt(built_database_url, "run", "--full-refresh")
+
+    assert outcome.succeeded, outcome.failures
+    assert keys(built) == KEYS
+    assert rows_as_stored(built) == before
+    assert built.execute("select relname from pg_class where relname ~ '__dbt_'").fetchall() == []
+
+
+def test_a_build_puts_right_what_was_damaged(built_database_url, built):
+    def contents():
+        return {table: sorted(map(repr, built.execute(f"select * from {table}").fetchall())) for table in TABLES}
+
+    before = contents()
+    built.execute("delete from marts.listen_history where id in (select id from marts.listen_history limit 5)")
+    built.execute("update marts.users set email = 'somebody@else.example' where id = (select min(id) from marts.users)")
+    built.execute("insert into marts.track_genres select id, 'polka' from marts.tracks limit 3")
+
+    outcome = run_dbt(built_database_url, "run")
+
+    assert outcome.succeeded, outcome.failures
+    assert contents() == before
+
+
+def test_a_failing_data_test_is_reported_by_name(built_database_url, built):
+    built.execute("delete from marts.listen_history where id = (select min(id) from marts.listen_history)")
+
+    outcome = run_dbt(built_database_url, "test", "--select", "assert_every_published_listen_is_kept_or_parked")
+
+    assert not outcome.succeeded
+    assert outcome.failures[0].startswith("assert_every_published_listen_is_kept_or_parked")
+
+
+def test_as_of_that_is_no_time_is_refused(built_database_url):
+    hostile = '{"as_of": "now(); drop schema marts"}'
+
+    outcome = run_dbt(built_database_url, "run", "--select", "user_profile", "--vars", hostile)
+
+    assert not outcome.succeeded
+    assert "must be an ISO time" in (outcome.broken or outcome.failures[0])

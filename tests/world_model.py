@@ -1,0 +1,133 @@
+"""What the warehouse must hold after some nights, computed from the API's rows in plain Python, apart from the SQL."""
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass
+class WorldModel:
+    """Feed it each night's rows with `night`; ask it for the marts and the features."""
+
+    users: dict[int, Row] = field(default_factory=dict)
+    tracks: dict[int, Row] = field(default_factory=dict)
+    gone_users: set[int] = field(default_factory=set)
+    gone_tracks: set[int] = field(default_factory=set)
+    documents: dict[tuple[int, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
+
+    def night(self, users: list[Row], tracks: list[Row], listen_history: list[Row]) -> None:
+        for known, gone, rows in (
+            (self.users, self.gone_users, users),
+            (self.tracks, self.gone_tracks, tracks),
+        ):
+            known.update((row["id"], row) for row in rows)
+            gone.clear()
+            gone.update(known.keys() - {row["id"] for row in rows})
+        for row in listen_history:
+            versions = self.documents[row["user_id"], row["created_at"]]
+            if not versions or versions[-1] != row:
+                versions.append(row)
+
+    def listens(self) -> dict[int, tuple[int, int, datetime, datetime]]:
+        """id -> (user_id, track_id, listened_at, created_at) of every listen, known parents or not."""
+        found = {}
+        for (user_id, created_at), versions in self.documents.items():
+            document_at = utc(created_at)
+            newest: datetime | None = None
+            before: Counter[int] = Counter()
+            numbers: Counter[int] = Counter()
+            for version in versions:
+                updated_at = utc(version["updated_at"])
+                if version["items"] is None or (newest and updated_at <= newest):
+                    continue
+                now = Counter(version["items"])
+                for track_id in (now - before).elements():
+                    numbers[track_id] += 1
+                    listen_id = _listen_id(user_id, document_at, track_id, numbers[track_id])
+                    found[listen_id] = (user_id, track_id, updated_at, document_at)
+                newest, before = updated_at, now
+        return found
+
+    def kept_listens(self) -> dict[int, tuple[int, int, datetime, datetime]]:
+        return {
+            listen_id: listen
+            for listen_id, listen in self.listens().items()
+            if listen[0] in self.users and listen[1] in self.tracks
+        }
+
+    def genres_of(self, track_id: int) -> set[str]:
+        return split_genres(self.tracks[track_id]["genres"])
+
+    def affinities(self, as_of: datetime) -> dict[tuple[int, str], Row]:
+        """(user_id, genre) -> the columns of features.user_genre_affinity."""
+        ages: dict[tuple[int, str], list[timedelta]] = defaultdict(list)
+        for user_id, track_id, listened_at, _ in self.kept_listens().values():
+            if listened_at <= as_of:
+                for genre in self.genres_of(track_id):
+                    ages[user_id, genre].append(as_of - listened_at)
+        totals: Counter[int] = Counter()
+        for (user_id, _), found in ages.items():
+            totals[user_id] += len(found)
+        rows = {
+            (user_id, genre): {
+                "listens": len(found),
+                "share": len(found) / totals[user_id],
+                **{f"listens_{days}d": sum(age < timedelta(days=days) for age in found) for days in (7, 30, 90)},
+                "affinity": math.fsum(0.5 ** (age / timedelta(days=30)) for age in found),
+                "last_listened_at": as_of - min(found),
+            }
+            for (user_id, genre), found in ages.items()
+        }
+        for user_id in totals:
+            mine = [key for key in rows if key[0] == user_id]
+            mine.sort(key=lambda key: (-round(rows[key]["affinity"], 9), key[1]))
+            for rank, key in enumerate(mine, start=1):
+                rows[key]["genre_rank"] = rank
+        return rows
+
+    def profiles(self, as_of: datetime) -> dict[int, Row]:
+        """user_id -> the columns of features.user_profile, `as_of` a moment before the first removal was noticed."""
+        affinities = self.affinities(as_of)
+        heard = defaultdict(list)
+        for user_id, track_id, listened_at, _ in self.kept_listens().values():
+            if listened_at <= as_of:
+                heard[user_id].append((track_id, listened_at))
+        profiles = {}
+        for user_id, user in self.users.items():
+            if utc(user["created_at"]) > as_of:
+                continue
+            genres = {genre: row for (owner, genre), row in affinities.items() if owner == user_id}
+            favorites = split_genres(user["favorite_genres"])
+            shares = {genre: row["share"] for genre, row in genres.items()}
+            profiles[user_id] = {
+                "listens": len(heard[user_id]),
+                "distinct_tracks": len({track_id for track_id, _ in heard[user_id]}),
+                "active_days": len({listened_at.date() for _, listened_at in heard[user_id]}),
+                "top_genre": next((genre for genre, row in genres.items() if row["genre_rank"] == 1), None),
+                "genre_entropy": -math.fsum(share * math.log2(share) for share in shares.values()) if genres else None,
+                "favorite_genre_share": math.fsum(share for genre, share in shares.items() if genre in favorites)
+                if genres
+                else None,
+                "last_listened_at": max((listened_at for _, listened_at in heard[user_id]), default=None),
+            }
+        return profiles
+
+
+def utc(text: str) -> datetime:
+    """The API's times carry no zone and are UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def split_genres(text: str | None) -> set[str]:
+    return {genre.strip().lower() for genre in (text or "").split(",") if genre.strip()}
+
+
+def _listen_id(user_id: int, document_at: datetime, track_id: int, number: int) -> int:
+    microseconds = (document_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    digest = hashlib.md5(f"{user_id}|{microseconds}|{track_id}|{number}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
