@@ -1,0 +1,59 @@
+"""`python -m extract`: the pull alone, without gate and warehouse."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from extract.errors import LandingFailed, SourceFailed, WrongSetting
+from extract.night import LARGEST_BATCH, run
+
+WORKING_FOLDER = Path(__file__).resolve().parent.parent / ".dlt"
+
+
+@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.option("--api-base-url", envvar="API_BASE_URL", required=True, help="Address of the API.")
+@click.option("--database-url", envvar="DATABASE_URL", required=True, help="The Postgres to land in.")
+@click.option(
+    "--batch-size",
+    envvar="BATCH_SIZE",
+    type=click.IntRange(1, LARGEST_BATCH),
+    default=LARGEST_BATCH,
+    show_default=True,
+    help="Rows per page.",
+)
+@click.option(
+    "--window", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests in flight at a time."
+)
+def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> None:
+    """Land what changed at the API since the last time in schema staging, as raw JSON.
+
+    Exit codes: 0 landed, 2 wrong settings, 3 the source failed, 7 the database failed, 1 anything unforeseen.
+    """
+    try:
+        extraction = run(
+            database_url, api_base_url, working_folder=WORKING_FOLDER, batch_size=batch_size, window=window
+        )
+    except WrongSetting as error:
+        _end(2, error)
+    except SourceFailed as error:
+        _end(3, error)
+    except LandingFailed as error:
+        _end(7, error)
+    if extraction.recovery.sentence:
+        click.echo(extraction.recovery.sentence)
+    for scan in extraction.scans.values():
+        click.echo(
+            f"{scan.table_name}: {scan.rows_read} rows read, {scan.rows_landed} landed,"
+            f" {scan.rows_removed} removed, {scan.rows_unreadable} unreadable"
+        )
+    click.echo(f"load {extraction.load_id}")
+
+
+def _end(exit_code: int, error: Exception) -> None:
+    click.echo(str(error), err=True)
+    sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

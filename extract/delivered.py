@@ -1,0 +1,114 @@
+"""What earlier nights delivered: the contents that tonight's rows are compared with."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from extract.changes import Words
+from extract.landing import REMOVED, ROW_SCHEMA, SCHEMA
+
+KEY_DIGEST = "substring(sha256(convert_to(key, 'UTF8')) for 16)"
+"""The same 16 bytes as `rows.digest_of_key`."""
+
+_BATCH_ROWS = 5_000
+_COPY_HEADER_BYTES = 19
+_COPY_TRAILER_BYTES = 2
+_COPY_RECORD = np.dtype(
+    [("fields", ">i2"), ("size_1", ">i4"), ("key", "<u8", 2), ("size_2", ">i4"), ("content", "<u8", 2)]
+)
+
+# All contents of a key in the load that delivered its newest version: usually one, more for a key that came
+# twice with different content. The index (key, version_seq) gives the order.
+_NEWEST = """
+    select key, content_hash from (
+        select
+            key,
+            content_hash,
+            _dlt_load_id = first_value(_dlt_load_id) over (partition by key order by version_seq desc)
+                as is_newest
+        from {table}
+        where
+            _dlt_load_id in (select load_id from {loads} where status = 0)
+            and _dlt_load_id <> all ({disregarded})
+    ) as versions
+    where is_newest and content_hash <> {removed}
+"""
+
+
+def live_contents(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> Words:
+    """uint64 (rows, 4): digests of key and content of what is live in `table`.
+
+    Only complete loads count, and none of the `disregarded` load ids. Costs 42 bytes per row while it
+    arrives, 32 afterwards.
+    """
+    query = sql.SQL(
+        f"copy (select {KEY_DIGEST}, decode(content_hash, 'hex') from ({{newest}}) as newest) to stdout (format binary)"
+    ).format(newest=_newest(table, disregarded))
+    received = bytearray()
+    with _sorting(connection), connection.cursor().copy(query) as copy:
+        for chunk in copy:
+            received += chunk
+    records = np.frombuffer(
+        received,
+        _COPY_RECORD,
+        count=(len(received) - _COPY_HEADER_BYTES - _COPY_TRAILER_BYTES) // _COPY_RECORD.itemsize,
+        offset=_COPY_HEADER_BYTES,
+    )
+    return np.hstack([records["key"], records["content"]])
+
+
+def removals(
+    connection: psycopg.Connection, table: str, disregarded: Collection[str], digests: np.ndarray
+) -> Iterator[pa.RecordBatch]:
+    """The removal versions (`ROW_SCHEMA`) of the live keys with these digests (uint64 of shape (keys, 2))."""
+    wanted = [digest.tobytes() for digest in np.ascontiguousarray(digests)]
+    query = sql.SQL(f"select distinct key from ({{newest}}) as newest where {KEY_DIGEST} = any (%s)").format(
+        newest=_newest(table, disregarded)
+    )
+    with _sorting(connection), connection.cursor(name="removals") as cursor:
+        cursor.execute(query, [wanted])
+        while keys := [key for (key,) in cursor.fetchmany(_BATCH_ROWS)]:
+            yield pa.record_batch(
+                [pa.array(keys), pa.nulls(len(keys), pa.string()), pa.array([REMOVED] * len(keys))],
+                schema=ROW_SCHEMA,
+            )
+
+
+def unreadable_contents(connection: psycopg.Connection, table: str) -> set[str]:
+    """The content hashes of the rows of `table` that are set aside already."""
+    rows = connection.execute(
+        sql.SQL(
+            "select distinct content_hash from {} where table_name = %s"
+            " and _dlt_load_id in (select load_id from {} where status = 0)"
+        ).format(sql.Identifier(SCHEMA, "unreadable_rows"), sql.Identifier(SCHEMA, "_dlt_loads")),
+        [table],
+    )
+    return {content_hash for (content_hash,) in rows}
+
+
+def exists(connection: psycopg.Connection, table: str) -> bool:
+    """True when the landing table has been made."""
+    name = f'"{SCHEMA}"."{table}"'
+    return connection.execute("select to_regclass(%s) is not null", [name]).fetchone()[0]
+
+
+def _newest(table: str, disregarded: Collection[str]) -> sql.Composed:
+    return sql.SQL(_NEWEST).format(
+        table=sql.Identifier(SCHEMA, table),
+        loads=sql.Identifier(SCHEMA, "_dlt_loads"),
+        disregarded=sql.SQL("{}::text[]").format(sql.Literal(sorted(disregarded))),
+        removed=sql.Literal(REMOVED),
+    )
+
+
+@contextmanager
+def _sorting(connection: psycopg.Connection) -> Iterator[None]:
+    """A transaction for one large sorted read."""
+    with connection.transaction():
+        connection.execute("set local work_mem = '64MB'")
+        connection.execute("set local jit = off")
+        yield

@@ -1,0 +1,252 @@
+"""Tonight's rows into schema `staging`, as one dlt load."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+# Before dlt is imported: its telemetry starts with the first context.
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+
+import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.dictionary import DictionaryProvider
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.runtime.run_context import RunContext
+from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
+from dlt.destinations.impl.postgres.postgres import PostgresClient
+
+from extract.database import refusal, url_parameters
+from extract.errors import LandingFailed
+
+SCHEMA = "staging"
+PIPELINE = "moovitamix"
+REMOVED = "removed"
+"""Content hash of a version that says: this key is gone from the source."""
+
+ROW_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("payload", pa.string()),
+        pa.field("content_hash", pa.string(), nullable=False),
+    ]
+)
+UNREADABLE_SCHEMA = pa.schema(
+    [
+        pa.field("table_name", pa.string(), nullable=False),
+        pa.field("key", pa.string()),
+        pa.field("raw", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("content_hash", pa.string(), nullable=False),
+    ]
+)
+SCANS_SCHEMA = pa.schema(
+    [
+        pa.field("table_name", pa.string(), nullable=False),
+        *(
+            pa.field(name, pa.int64(), nullable=False)
+            for name in (
+                "total",
+                "rows_read",
+                "rows_unchanged",
+                "rows_landed",
+                "rows_removed",
+                "rows_unreadable",
+                "keys_known",
+                "passes",
+            )
+        ),
+        pa.field("started_at", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("finished_at", pa.timestamp("us", "UTC"), nullable=False),
+    ]
+)
+
+Batches = Callable[[], Iterable[pa.RecordBatch]]
+
+_SETTINGS = {
+    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
+    "pipelines": {"runtime": {"intercept_signals": False}},
+    "providers": {"enable_airflow_secrets": False},
+    "normalize": {"parquet_normalizer": {"add_dlt_load_id": True, "add_dlt_id": True}},
+    "data_writer": {"disable_compression": True},
+    "load": {"delete_completed_jobs": True, "raise_on_max_retries": 3},
+}
+
+
+class _Context(RunContext):
+    """dlt's surroundings: settings from here only, not from home, project or environment."""
+
+    @property
+    def global_dir(self) -> str:
+        return self.run_dir
+
+    @property
+    def run_dir(self) -> str:
+        return self._init_run_dir
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        provider = DictionaryProvider()
+        provider._config_doc = _SETTINGS
+        return [provider]
+
+
+class _Postgres(dlt.destinations.postgres):
+    """dlt's destination, but connecting with libpq's `parameters` as they are.
+
+    The address that dlt renders loses blanks: in `application_name`, and around a password.
+    """
+
+    parameters: dict[str, str]
+
+    def client(self, schema: dlt.Schema, initial_config: PostgresClientConfiguration = None) -> PostgresClient:
+        client = super().client(schema, initial_config)
+        credentials = _Credentials(client.sql_client.credentials)
+        credentials.conninfo = make_conninfo(**self.parameters)
+        client.sql_client.credentials = credentials
+        return client
+
+
+class _Credentials(PostgresCredentials):
+    conninfo: str
+
+    def to_native_representation(self) -> str:
+        return self.conninfo
+
+
+def folder_of(connection: psycopg.Connection, working_folder: Path) -> Path:
+    """The folder below `working_folder` that belongs to the connected database and to no other.
+
+    A server keeps its identity when its port or its name changes (the embedded one has another port after every
+    start), and a database that was dropped and made anew is another one.
+    """
+    server, oid = connection.execute(
+        "select (select system_identifier from pg_control_system()), oid"
+        " from pg_database where datname = current_database()"
+    ).fetchone()
+    place = f"{server}/{oid}"
+    return working_folder.resolve() / sha256(place.encode()).hexdigest()[:16]
+
+
+def pipeline_in(folder: Path, connection: psycopg.Connection, database_url: str) -> dlt.Pipeline:
+    """The dlt pipeline with its working files in `folder` and the connected database as destination."""
+    Container()[PluggableRunContext] = PluggableRunContext(_Context(str(folder)))
+    info = connection.info
+    parameters = url_parameters(database_url)
+    # What the connection ended up with, and not the address: it may have said `localhost,standby` or nothing.
+    parameters |= {"host": info.host, "port": str(info.port), "user": info.user, "dbname": info.dbname}
+    if info.password:
+        parameters["password"] = info.password
+    destination = _Postgres(
+        {
+            "host": info.host,
+            "port": info.port,
+            "username": info.user,
+            # dlt insists on a password, even where the server asks for none.
+            "password": "none",
+            "database": info.dbname,
+            "query": {"options": parameters.get("options", "")},
+        }
+    )
+    destination.parameters = parameters
+    return dlt.pipeline(
+        pipeline_name=PIPELINE,
+        pipelines_dir=str(folder),
+        destination=destination,
+        dataset_name=SCHEMA,
+    )
+
+
+def land(
+    pipeline: dlt.Pipeline,
+    database_url: str,
+    tables: Mapping[str, Batches],
+    unreadable: Batches,
+    scans: pa.RecordBatch,
+) -> str:
+    """Lands everything as one load and returns its id.
+
+    `tables` has the rows of each source table (`ROW_SCHEMA`), `unreadable` those that jsonb cannot hold
+    (`UNREADABLE_SCHEMA`), `scans` one row per table (`SCANS_SCHEMA`). Raises `LandingFailed`.
+    """
+    resources = [_resource(name, ROW_SCHEMA, batches) for name, batches in tables.items()]
+    resources.append(_resource("unreadable_rows", UNREADABLE_SCHEMA, unreadable))
+    resources.append(_resource("scans", SCANS_SCHEMA, lambda: iter([scans])))
+    try:
+        pipeline.sync_destination()
+        pipeline.extract(resources, loader_file_format="csv")
+        pipeline.normalize()
+        load_id = load(pipeline)
+    except Exception as error:
+        raise LandingFailed(refusal(_root(error), database_url)) from error
+    shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"), ignore_errors=True)
+    return load_id
+
+
+def load(pipeline: dlt.Pipeline) -> str:
+    """Loads the one normalized package and returns its load id."""
+    (load_id,) = pipeline.load(workers=4).loads_ids
+    return load_id
+
+
+def adopt(connection: psycopg.Connection, tables: Sequence[str]) -> None:
+    """Adds what dlt knows nothing of: the order in which rows and scans landed, and the indexes."""
+    for table in (*tables, "scans"):
+        _number_rows(connection, table)
+    for table in tables:
+        for suffix, columns in (
+            ("versions", "(key, version_seq) include (content_hash, _dlt_load_id)"),
+            ("load", "(_dlt_load_id)"),
+        ):
+            connection.execute(
+                sql.SQL("create index if not exists {} on {} {}").format(
+                    sql.Identifier(f"{table}_{suffix}"), sql.Identifier(SCHEMA, table), sql.SQL(columns)
+                )
+            )
+
+
+def _number_rows(connection: psycopg.Connection, table: str) -> None:
+    # Asked first, because `alter table` waits for every reader even when there is nothing to add.
+    if not connection.execute(
+        "select from information_schema.columns"
+        " where table_schema = %s and table_name = %s and column_name = 'version_seq'",
+        [SCHEMA, table],
+    ).rowcount:
+        connection.execute(
+            sql.SQL(
+                "alter table {} add column if not exists version_seq bigint generated by default as identity"
+            ).format(sql.Identifier(SCHEMA, table))
+        )
+
+
+def _resource(name: str, schema: pa.Schema, batches: Batches) -> dlt.sources.DltResource:
+    def rows() -> Iterator[object]:
+        is_empty = True
+        for batch in batches():
+            is_empty = False
+            yield pa.Table.from_batches([batch], schema=schema)
+        if is_empty:
+            yield dlt.mark.materialize_table_schema()
+
+    columns = {field.name: {"nullable": field.nullable, **_kind(field)} for field in schema}
+    return dlt.resource(rows, name=name, columns=columns, write_disposition="append")
+
+
+def _kind(field: pa.Field) -> dict[str, str]:
+    if field.name == "payload":
+        return {"data_type": "json"}
+    if pa.types.is_integer(field.type):
+        return {"data_type": "bigint"}
+    return {"data_type": "timestamp" if pa.types.is_timestamp(field.type) else "text"}
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -1,0 +1,235 @@
+"""One night's extraction: recover, look at the whole source, land what changed."""
+
+import datetime as dt
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from extract import delivered, recovery
+from extract.changes import Changes, compare
+from extract.database import connected, lock
+from extract.errors import LandingFailed, WrongSetting
+from extract.landing import (
+    ROW_SCHEMA,
+    SCANS_SCHEMA,
+    UNREADABLE_SCHEMA,
+    Batches,
+    adopt,
+    folder_of,
+    land,
+    pipeline_in,
+)
+from extract.pages import DEFAULT_LIMITS, Client, Limits, checked_base_url
+from extract.recovery import Recovery
+from extract.scan import CompletePass, Progress, scan
+from extract.source_tables import SOURCE_TABLES
+from extract.spool import spooled
+
+LARGEST_BATCH = 100
+"""Rows per page that the API allows."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The figures of one table's scan, as they are in `staging.scans`.
+
+    `rows_read` = `rows_unchanged` + `rows_landed` + `rows_unreadable`; a removal is not a row that was read.
+    """
+
+    table_name: str
+    total: int
+    rows_read: int
+    rows_unchanged: int
+    rows_landed: int
+    rows_removed: int
+    rows_unreadable: int
+    keys_known: int
+    passes: int
+    started_at: dt.datetime
+    finished_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What one night brought: one load for all tables, one scan per table, and what was recovered before."""
+
+    load_id: str
+    scans: Mapping[str, Scan]
+    recovery: Recovery = field(default_factory=Recovery)
+
+
+def run(
+    database_url: str,
+    api_base_url: str,
+    *,
+    working_folder: Path,
+    batch_size: int = LARGEST_BATCH,
+    window: int = 8,
+    deadline_seconds: float = 3600,
+    disregarded_loads: Mapping[str, Collection[str]] = {},
+    progress: Progress | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Extraction:
+    """Pulls all source tables and lands what changed as one dlt load in schema `staging`.
+
+    `disregarded_loads` names, per table, the loads whose rows were never accepted: tonight's rows are
+    compared with what was delivered before them. `deadline_seconds` is for the pull, not for the landing.
+    Raises `SourceFailed`, `LandingFailed` or `WrongSetting`; nothing of tonight is landed then, but what an
+    earlier run had packed may be.
+    """
+    _check(batch_size, window, deadline_seconds)
+    base_url = checked_base_url(api_base_url)
+    with connected(database_url) as connection:
+        lock(connection)
+        recovered = recovery.recovered(connection, database_url, working_folder)
+        folder = folder_of(connection, working_folder)
+        spool = folder / recovery.SPOOL
+        # Rows of people pass through it.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        spool.mkdir()
+        try:
+            client = Client(
+                base_url,
+                window=window,
+                deadline_seconds=deadline_seconds,
+                limits=limits,
+                batch_size=batch_size,
+            )
+            complete = scan(client, SOURCE_TABLES, window=window, folder=spool, progress=progress)
+            load_id, scans = _land(connection, database_url, folder, complete, disregarded_loads)
+        finally:
+            shutil.rmtree(spool, ignore_errors=True)
+    return Extraction(load_id, scans, recovered)
+
+
+def _land(
+    connection: psycopg.Connection,
+    database_url: str,
+    folder: Path,
+    complete: Mapping[str, CompletePass],
+    disregarded_loads: Mapping[str, Collection[str]],
+) -> tuple[str, dict[str, Scan]]:
+    scans: dict[str, Scan] = {}
+    batches: dict[str, Batches] = {}
+    set_aside: list[tuple[CompletePass, np.ndarray]] = []
+    for source_table in SOURCE_TABLES:
+        name = source_table.name
+        look = complete[name]
+        disregarded = disregarded_loads.get(name, ())
+        known = _known(connection, name, disregarded)
+        changes = compare(known, look.spool.words(), look.spool.readable())
+        scans[name] = _figures(look, changes)
+        batches[name] = _batches(connection, folder / recovery.SPOOL, look, changes, disregarded)
+        set_aside.append((look, _newly_unreadable(connection, look)))
+    load_id = land(
+        pipeline_in(folder, connection, database_url),
+        database_url,
+        batches,
+        lambda: _unreadable_batches(set_aside),
+        _scans_batch(scans.values()),
+    )
+    adopt(connection, list(batches))
+    if contradiction := recovery.reconciliation(connection, load_id):
+        recovery.withdraw(connection, load_id)
+        raise LandingFailed(f"Load {load_id} was withdrawn: {contradiction}. Nothing was landed tonight; run again.")
+    return load_id, scans
+
+
+def _known(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> np.ndarray:
+    if not delivered.exists(connection, table):
+        return np.empty((0, 4), np.uint64)
+    return delivered.live_contents(connection, table, disregarded)
+
+
+def _figures(look: CompletePass, changes: Changes) -> Scan:
+    read = len(look.spool)
+    landed = int(changes.landed.sum())
+    unreadable = read - int(look.spool.readable().sum())
+    return Scan(
+        table_name=look.table.name,
+        total=look.total,
+        rows_read=read,
+        rows_unchanged=read - landed - unreadable,
+        rows_landed=landed,
+        rows_removed=len(changes.removed),
+        rows_unreadable=unreadable,
+        keys_known=changes.keys_known,
+        passes=look.passes,
+        started_at=look.started_at,
+        finished_at=look.finished_at,
+    )
+
+
+def _batches(
+    connection: psycopg.Connection,
+    spool: Path,
+    look: CompletePass,
+    changes: Changes,
+    disregarded: Collection[str],
+) -> Batches:
+    name = look.table.name
+    removals: Batches = tuple
+    if len(changes.removed):
+        # dlt draws from all tables in turn, while the connection can only serve one query at a time.
+        removals = spooled(
+            delivered.removals(connection, name, disregarded, changes.removed),
+            spool / f"{name}.removals.arrow",
+        )
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch, hashes in look.spool.batches(changes.landed):
+            yield pa.record_batch([batch["key"], batch["text"], pa.array(hashes)], schema=ROW_SCHEMA)
+        yield from removals()
+
+    return rows
+
+
+def _newly_unreadable(connection: psycopg.Connection, look: CompletePass) -> np.ndarray:
+    """bool (rows,): the first copies of the unreadable rows that are not set aside yet."""
+    wanted = ~look.spool.readable()
+    if wanted.any():
+        seen = (
+            delivered.unreadable_contents(connection, look.table.name)
+            if delivered.exists(connection, "unreadable_rows")
+            else set()
+        )
+        contents = np.ascontiguousarray(look.spool.words()[:, 2:])
+        for row in np.flatnonzero(wanted):
+            content_hash = contents[row].tobytes().hex()
+            wanted[row] = content_hash not in seen
+            seen.add(content_hash)
+    return wanted
+
+
+def _unreadable_batches(set_aside: list[tuple[CompletePass, np.ndarray]]) -> Iterator[pa.RecordBatch]:
+    for look, wanted in set_aside:
+        for batch, hashes in look.spool.batches(wanted):
+            names = pa.array([look.table.name] * batch.num_rows)
+            yield pa.record_batch(
+                [names, batch["key"], batch["text"], batch["reason"], pa.array(hashes)],
+                schema=UNREADABLE_SCHEMA,
+            )
+
+
+def _scans_batch(scans: Collection[Scan]) -> pa.RecordBatch:
+    return pa.record_batch(
+        [
+            pa.array([getattr(scan, name) for scan in scans], SCANS_SCHEMA.field(name).type)
+            for name in SCANS_SCHEMA.names
+        ],
+        schema=SCANS_SCHEMA,
+    )
+
+
+def _check(batch_size: int, window: int, deadline_seconds: float) -> None:
+    if not 1 <= batch_size <= LARGEST_BATCH:
+        raise WrongSetting(f"BATCH_SIZE must be from 1 to {LARGEST_BATCH}, not {batch_size}")
+    if window < 1:
+        raise WrongSetting(f"window must be at least 1, not {window}")
+    if deadline_seconds <= 0:
+        raise WrongSetting(f"deadline_seconds must be above 0, not {deadline_seconds}")

@@ -1,0 +1,355 @@
+"""One page of the API: fetched within limits, retried where that can help, checked before use."""
+
+import contextlib
+import datetime as dt
+import email.utils
+import json
+import random
+import socket
+import threading
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import tenacity
+import urllib3
+
+from extract import json_text
+from extract.errors import SourceFailed, WrongSetting, one_line
+from extract.source_tables import SourceTable
+
+_RETRIED_STATUSES = {429, 500, 502, 503, 504}
+_READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the source may cost. Each limit that is reached ends in `SourceFailed` with its name."""
+
+    page_bytes: int = 64 * 1024 * 1024
+    """Bytes of one page, after decompression."""
+    pages_per_table: int = 1_000_000
+    passes: int = 4
+    """Looks at one table before a scan that does not add up is given up."""
+    attempts: int = 6
+    """Tries for one page."""
+    attempt_seconds: float = 30
+    """Time for one try, from the first byte sent to the last byte read."""
+    first_wait_seconds: float = 0.5
+    """Pause after the first failed try; it doubles from try to try."""
+    longest_wait_seconds: float = 30
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as the API sent it: `total` rows in the table, and the JSON text of each item."""
+
+    total: int
+    items: list[msgspec.Raw] | list[bytes]
+
+
+class _Envelope(msgspec.Struct):
+    items: list[msgspec.Raw]
+    total: int
+    page: int | None = None
+    size: int | None = None
+
+
+class _TryAgain(Exception):
+    """A failure that may pass; `wait_seconds` is what the server asked for (0: nothing)."""
+
+    def __init__(self, message: str, wait_seconds: float = 0) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
+class Client:
+    """Fetches pages from one origin and from nowhere else; safe to use from several threads.
+
+    Pages are asked for with up to `window` connections; after a 429 all of them keep quiet for as long as the
+    server wants. `close` cuts what is still under way, so that a server that hangs delays no exit.
+    """
+
+    def __init__(self, base_url: str, *, window: int, deadline_seconds: float, limits: Limits, batch_size: int) -> None:
+        self.base_url = checked_base_url(base_url)
+        self.batch_size = batch_size
+        self.limits = limits
+        self.deadline_seconds = deadline_seconds
+        self._deadline = time.monotonic() + deadline_seconds
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._busy: dict[int, tuple[float, socket.socket | None]] = {}
+        self._quiet_until = 0.0
+        self._pool = self._connections(window)
+
+    def fetch(self, table: SourceTable, page: int) -> Page:
+        """Page number `page` (from 1) of `table`.
+
+        Raises `SourceFailed` when the server refuses, leads elsewhere, or answered no attempt properly.
+        """
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            stop=self._is_hopeless,
+            wait=self._pause_after,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return attempts(self._attempt, table, page)
+        except _TryAgain as error:
+            if self.seconds_left() <= 0:
+                raise self._too_late(table, page) from error
+            tries = attempts.statistics["attempt_number"]
+            raise SourceFailed(
+                f"{self._at(table, page)} failed {tries} time{'s' if tries > 1 else ''} in a row: {error}."
+                " Nothing was landed tonight; look at the API, then run again."
+            ) from error
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline of the whole extraction; negative after it."""
+        return self._deadline - time.monotonic()
+
+    def cut_overdue(self) -> None:
+        """Cuts each connection whose attempt has used up its time: no read time-out sees a slow trickle."""
+        now = time.monotonic()
+        with self._lock:
+            for ends_at, sock in self._busy.values():
+                if sock is not None and now > ends_at:
+                    _cut(sock)
+
+    def close(self) -> None:
+        """Cuts all connections and ends all pauses; the fetches under way fail."""
+        self._closed.set()
+        with self._lock:
+            for _, sock in self._busy.values():
+                if sock is not None:
+                    _cut(sock)
+        self._pool.clear()
+
+    def _connections(self, window: int) -> urllib3.PoolManager:
+        pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=window,
+            block=True,
+            retries=False,
+            headers={"User-Agent": f"moovitamix-elt/{version()}", "Accept": "application/json"},
+        )
+        pool.pool_classes_by_scheme = {
+            scheme: type("_Pool", (kind,), {"ConnectionCls": self._watched(kind.ConnectionCls)})
+            for scheme, kind in (
+                ("http", urllib3.HTTPConnectionPool),
+                ("https", urllib3.HTTPSConnectionPool),
+            )
+        }
+        return pool
+
+    def _watched(self, kind: type) -> type:
+        """`kind` of connection that tells its socket before it waits for the first byte of an answer."""
+        note_socket = self._note_socket
+
+        class Watched(kind):
+            def getresponse(self) -> urllib3.HTTPResponse:
+                note_socket(self.sock)
+                return super().getresponse()
+
+        return Watched
+
+    def _attempt(self, table: SourceTable, page: int) -> Page:
+        self._sleep(self._quiet_until - time.monotonic())
+        seconds = min(self.limits.attempt_seconds, self.seconds_left())
+        if self._closed.is_set() or seconds <= 0:
+            raise self._too_late(table, page)
+        me = threading.get_ident()
+        ends_at = time.monotonic() + seconds
+        with self._lock:
+            self._busy[me] = (ends_at, None)
+        try:
+            body = self._body(table, page, seconds, ends_at)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _TryAgain(self._plain(error, ends_at)) from error
+        finally:
+            with self._lock:
+                del self._busy[me]
+        return read_page(body, page=page, size=self.batch_size)
+
+    def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float) -> bytes:
+        response = self._pool.request(
+            "GET",
+            f"{self.base_url}{table.path}",
+            fields={"page": str(page), "size": str(self.batch_size)},
+            preload_content=False,
+            redirect=False,
+            pool_timeout=seconds,
+            timeout=urllib3.Timeout(connect=min(10.0, seconds), read=seconds),
+        )
+        is_whole = False
+        try:
+            body = bytearray()
+            while chunk := response.read1(_READ_BYTES):
+                body += chunk
+                if len(body) > self.limits.page_bytes:
+                    raise SourceFailed(
+                        f"{self._at(table, page)} is larger than {self.limits.page_bytes} bytes"
+                        " (limit page_bytes). Nothing was landed tonight; look at what the API sends."
+                    )
+                if time.monotonic() > ends_at:
+                    break
+            # Also where the answer seems to have ended: a cut connection looks like one that closed.
+            if time.monotonic() > ends_at:
+                raise _TryAgain(self._too_slow())
+            is_whole = True
+        finally:
+            if not is_whole:
+                response.close()
+            # Closed or not: without it, the place in the pool would be lost.
+            response.release_conn()
+        self._check_status(table, page, response, bytes(body))
+        return bytes(body)
+
+    def _check_status(self, table: SourceTable, page: int, response: urllib3.BaseHTTPResponse, body: bytes) -> None:
+        status = response.status
+        if status == 200:
+            return
+        said = f"status {status} ({one_line(body.decode(errors='replace'), 120) or 'without a word'})"
+        if status in _RETRIED_STATUSES:
+            wait_seconds = _asked_wait(response.headers.get("Retry-After")) if status in (429, 503) else 0
+            if wait_seconds:
+                self._quiet_until = max(self._quiet_until, time.monotonic() + wait_seconds)
+            raise _TryAgain(said, wait_seconds)
+        if 300 <= status < 400:
+            target = one_line(response.headers.get("Location", "nowhere"), 120)
+            raise SourceFailed(
+                f"{self._at(table, page)} redirects to {target}: only the configured address is read."
+                " Nothing was landed tonight; set API_BASE_URL to the address that is meant."
+            )
+        raise SourceFailed(
+            f"{self._at(table, page)} answered {said}. Nothing was landed tonight; check API_BASE_URL and BATCH_SIZE."
+        )
+
+    def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
+        return (
+            self._closed.is_set()
+            or state.attempt_number >= self.limits.attempts
+            or state.upcoming_sleep > self.seconds_left()
+        )
+
+    def _pause_after(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait_seconds if isinstance(error, _TryAgain) else 0
+        grown = self.limits.first_wait_seconds * 2 ** (state.attempt_number - 1)
+        return max(asked, min(self.limits.longest_wait_seconds, grown) * random.uniform(0.5, 1))
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self._closed.wait(seconds)
+
+    def _note_socket(self, sock: socket.socket) -> None:
+        me = threading.get_ident()
+        with self._lock:
+            self._busy[me] = (self._busy[me][0], sock)
+        if self._closed.is_set():
+            _cut(sock)
+
+    def _plain(self, error: Exception, ends_at: float) -> str:
+        if time.monotonic() >= ends_at or isinstance(error, urllib3.exceptions.ReadTimeoutError):
+            return self._too_slow()
+        for part in error.args:
+            if isinstance(part, urllib3.exceptions.IncompleteRead):
+                return f"the answer ended after {part.partial} bytes, {part.expected} too early"
+        return one_line(getattr(error, "reason", None) or error, 160)
+
+    def _too_late(self, table: SourceTable, page: int) -> SourceFailed:
+        return SourceFailed(
+            f"{self._at(table, page)}: the deadline of {self.deadline_seconds:g} seconds for the whole"
+            " extraction is over. Nothing was landed tonight; raise deadline_seconds or look at the API."
+        )
+
+    def _too_slow(self) -> str:
+        return f"no whole answer within {self.limits.attempt_seconds:g} seconds"
+
+    def _at(self, table: SourceTable, page: int) -> str:
+        return f"{self.base_url}{table.path} page {page}"
+
+
+def checked_base_url(base_url: str) -> str:
+    """`base_url` without its last slash. Raises `WrongSetting` unless it is a plain http(s) address."""
+    try:
+        parts = urlsplit(base_url.strip())
+        is_plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_plain = False
+    if not is_plain:
+        raise WrongSetting("API_BASE_URL is not an address such as http://host:8000")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise WrongSetting("API_BASE_URL must not hold a user, a password, a query or a fragment")
+    return base_url.strip().rstrip("/")
+
+
+def read_page(body: bytes, *, page: int, size: int) -> Page:
+    """The checked content of a page's body. Raises a retriable error unless it is the page asked for."""
+    try:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        envelope = _tolerant_envelope(body, str(error))
+    if envelope.total < 0:
+        raise _TryAgain(f"a total of {envelope.total}")
+    if envelope.page not in (None, page) or envelope.size not in (None, size):
+        raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
+    if len(envelope.items) > size:
+        raise _TryAgain(f"{len(envelope.items)} rows on a page of {size}")
+    return Page(envelope.total, envelope.items)
+
+
+def version() -> str:
+    """This project's version, as pyproject.toml says it."""
+    project = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    return tomllib.loads(project.read_text())["project"]["version"]
+
+
+def _tolerant_envelope(body: bytes, complaint: str) -> _Envelope:
+    """The envelope of a page that holds a row no decoder takes; such a row is set aside later, alone."""
+    fields = json_text.members(body)
+    names = [name for name, _ in fields or []]
+    items = json_text.elements(dict(fields or []).get(b'"items"', b""))
+    if items is None or len(set(names)) != len(names):
+        raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_beginning(body)}")
+    rest = b",".join(name + b":" + value for name, value in fields if name != b'"items"')
+    try:
+        envelope = msgspec.json.decode(b'{"items":[],' + rest + b"}", type=_Envelope)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise _TryAgain(f"not a page of JSON ({one_line(error, 100)}): {_beginning(body)}") from error
+    envelope.items = items
+    return envelope
+
+
+def _beginning(body: bytes) -> str:
+    return json.dumps(one_line(body[:80].decode(errors="replace"), 60), ensure_ascii=False)
+
+
+def _asked_wait(header: str | None) -> float:
+    """Seconds that a Retry-After header (seconds or a date) asks for; 0 when it says nothing usable."""
+    if not header:
+        return 0
+    try:
+        return max(0.0, float(header)) if float(header) < float("inf") else 0
+    except ValueError:
+        pass
+    try:
+        moment = email.utils.parsedate_to_datetime(header)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return max(0.0, (moment - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def _cut(sock: socket.socket) -> None:
+    # It may have been closed meanwhile, which is what was wanted.
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,168 @@
+"""One row of the API: its key, its content hash, and whether Postgres can hold it."""
+
+import json
+import re
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from extract import json_text
+
+DEPTH_CAP = 100
+"""Deepest nesting that is landed; the usual readers give up at about 1,000."""
+
+NUMBER_CAP = 1000
+"""Most digits, and largest exponent, of a number: 900 bytes of `1e131000` would fill 13 MB of jsonb."""
+
+DIGEST_BYTES = 16
+
+KEY_CAP = 1000
+"""Most bytes of a key: the index that finds the versions of a key holds no more than 2,700."""
+
+# All of them, line ends too: a line holding only `\\.` would end a COPY.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+_FLOAT = re.compile(r"-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
+
+
+class Row(NamedTuple):
+    """A row as it will be stored.
+
+    `text` is the API's own JSON text (for an unreadable row: that text made fit for a text column);
+    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it.
+    """
+
+    key: str | None
+    text: str
+    reason: str | None
+    key_digest: bytes
+    content_digest: bytes
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def _float_text(text: str) -> msgspec.Raw:
+    # The text and not the number: 1.10 and 1e400 must come out as they came in.
+    if len(text) > 24 or "e" in text or "E" in text:
+        _check_number(text)
+    return msgspec.Raw(text.encode())
+
+
+def _check_number(text: str) -> None:
+    whole, fraction, exponent = _FLOAT.fullmatch(text).groups()
+    digits = len(whole) + len(fraction or "")
+    if digits > NUMBER_CAP or len(exponent or "") > 6 or abs(int(exponent or 0)) > NUMBER_CAP:
+        raise _Unreadable(f"a number of more than {NUMBER_CAP} digits")
+
+
+_decode = msgspec.json.Decoder(float_hook=_float_text).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def read_row(raw: bytes, key_fields: Sequence[str]) -> Row:
+    """The row in `raw` (the JSON text of one item), keyed by `key_fields`.
+
+    The content hash is taken over the canonical form (sorted names, no white space, the shortest
+    escapes, numbers as they were written), so that two texts of the same value are the same content.
+    """
+    try:
+        value = _decode(raw)
+        canonical = _encode(value)
+        # The canonical text of a sound row is never longer than the row. When it is shorter, something
+        # was dropped: white space and escapes, or one of two equal names.
+        if len(canonical) != len(raw) or b"\\u" in raw or raw.count(b"[") + raw.count(b"{") > DEPTH_CAP:
+            _check_closely(raw)
+        key = _encode([value.get(name) for name in key_fields] if isinstance(value, dict) else [None])
+        if len(key) > KEY_CAP:
+            raise _Unreadable(f"a key longer than {KEY_CAP} bytes")
+        return Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical))
+    except _Unreadable as error:
+        reason = str(error)
+    except RecursionError:
+        reason = f"nested deeper than {DEPTH_CAP}"
+    except UnicodeError:
+        reason = "not UTF-8"
+    except (msgspec.MsgspecError, ValueError):
+        reason = _reason(raw)
+    return _unreadable(raw, key_fields, reason)
+
+
+def digest_of_key(key: bytes) -> bytes:
+    """16 bytes that stand for a key; Postgres computes the same in `delivered.KEY_DIGEST`."""
+    return sha256(key).digest()[:DIGEST_BYTES]
+
+
+def _content_digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def _check_closely(raw: bytes) -> None:
+    """Raises `_Unreadable` for what decodes but cannot be kept as it is."""
+    if json_text.depth(raw) > DEPTH_CAP:
+        raise _Unreadable(f"nested deeper than {DEPTH_CAP}")
+    text = raw.decode()
+    if b"\\u" in raw:
+        if json_text.has_nul(text):
+            raise _Unreadable("a NUL character")
+        if json_text.has_lone_surrogate(text):
+            raise _Unreadable("a lone surrogate")
+    json.loads(
+        text,
+        object_pairs_hook=_refuse_doubles,
+        parse_float=_check_number,
+        parse_int=_check_number,
+        parse_constant=_refuse,
+    )
+
+
+def _refuse_doubles(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _Unreadable("the same field twice in one object")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise _Unreadable(f"{constant} is not JSON")
+
+
+def _reason(raw: bytes) -> str:
+    try:
+        _check_closely(raw)
+    except _Unreadable as error:
+        return str(error)
+    except ValueError:
+        return "not JSON"
+    return "a value that cannot be decoded"
+
+
+def _unreadable(raw: bytes, key_fields: Sequence[str], reason: str) -> Row:
+    content = _content_digest(raw)
+    key = _told_key(raw, key_fields)
+    # A row that does not tell its key still has to be counted as one of the rows of the scan.
+    key_digest = digest_of_key(key) if key is not None else digest_of_key(b"untold " + content)
+    text = raw.decode(errors="backslashreplace").translate(_CONTROLS)
+    return Row(key.decode() if key is not None else None, text, reason, key_digest, content)
+
+
+def _told_key(raw: bytes, key_fields: Sequence[str]) -> bytes | None:
+    told: dict[object, list[bytes]] = {}
+    for name, value in json_text.members(raw) or []:
+        try:
+            told.setdefault(_decode(name), []).append(value)
+        except (msgspec.MsgspecError, ValueError, TypeError):
+            continue
+    if not told:
+        return None
+    values = []
+    for field in key_fields:
+        texts = told.get(field, [b"null"])
+        try:
+            if len(texts) > 1 or json_text.depth(texts[0]) > DEPTH_CAP:
+                return None
+            values.append(_decode(texts[0]))
+        except (msgspec.MsgspecError, ValueError, _Unreadable):
+            return None
+    key = _encode(values)
+    return key if len(key) <= KEY_CAP else None

@@ -1,0 +1,92 @@
+"""A night's extraction against the sample API, and what a reader of the database then sees."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+
+import extract
+from sample_api.server import serve
+
+QUICK = extract.Limits(attempts=3, attempt_seconds=5, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+
+Night = Callable[..., extract.Extraction]
+
+
+@pytest.fixture
+def working_folder(tmp_path) -> Path:
+    return tmp_path / "dlt"
+
+
+@pytest.fixture
+def api() -> Iterator[SimpleNamespace]:
+    """The sample API without rows; tests hand in their own."""
+    with serve({}) as server:
+        yield server
+
+
+@pytest.fixture
+def night(api, database_url, working_folder) -> Night:
+    """Runs one extraction from `api`; keyword arguments go to `extract.run`."""
+
+    def run(**arguments) -> extract.Extraction:
+        settings = {"working_folder": working_folder, "limits": QUICK, "batch_size": 3, **arguments}
+        return extract.run(database_url, settings.pop("api_base_url", api.url), **settings)
+
+    return run
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], str]]:
+    """Starts a server whose every GET is answered by the given function, and returns its address."""
+    servers = []
+
+    def start(answer: Callable[[BaseHTTPRequestHandler], None]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                answer(self)
+
+            def log_message(self, *args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        server.block_on_close = False
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def live_rows(connection: psycopg.Connection, table: str) -> dict[str, list[str]]:
+    """Key -> payloads (as text, sorted) of the newest delivery of each key that is not gone.
+
+    Written without the window function that extract uses, so that the two can disagree.
+    """
+    versions = connection.execute(
+        f"select key, payload::text, _dlt_load_id from staging.{table} join staging._dlt_loads"
+        " on load_id = _dlt_load_id and status = 0 order by version_seq"
+    ).fetchall()
+    newest: dict[str, tuple[str, list[str]]] = {}
+    for key, payload, load_id in versions:
+        if newest.get(key, ("",))[0] != load_id:
+            newest[key] = (load_id, [])
+        newest[key][1].append(payload)
+    return {key: sorted(rows) for key, (_, rows) in newest.items() if rows != [None]}
+
+
+def staged(connection: psycopg.Connection) -> dict[str, int]:
+    """Rows per landing table and of `_dlt_loads`; a table that does not exist has none."""
+    counts = {}
+    for table in ("users", "tracks", "listen_history", "scans", "unreadable_rows", "_dlt_loads"):
+        exists = connection.execute("select to_regclass(%s) is not null", [f"staging.{table}"]).fetchone()[0]
+        counts[table] = connection.execute(f"select count(*) from staging.{table}").fetchone()[0] if exists else 0
+    return counts

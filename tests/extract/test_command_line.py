@@ -1,0 +1,61 @@
+"""`python -m extract`: options, exit codes, one line when it fails."""
+
+import pytest
+from click.testing import CliRunner
+
+import extract
+from extract import __main__ as command_line
+from tests.extract.conftest import QUICK, staged
+
+
+@pytest.fixture
+def run(api, database_url, working_folder, monkeypatch):
+    def quick_run(*args, **named) -> extract.Extraction:
+        return extract.run(*args, **named, limits=QUICK)
+
+    monkeypatch.setattr(command_line, "WORKING_FOLDER", working_folder)
+    monkeypatch.setattr(command_line, "run", quick_run)
+
+    def invoke(*options: str, **variables: str):
+        environment = {"API_BASE_URL": api.url, "DATABASE_URL": database_url, **variables}
+        return CliRunner().invoke(command_line.main, options, env=environment)
+
+    return invoke
+
+
+def test_a_night_alone_says_what_it_did(run, api, connection):
+    api.set_rows({"users": [{"id": 1}], "tracks": [{"id": 1}, {"id": 2}]})
+    result = run("--batch_size", "2", "--window=1")
+    assert result.exit_code == 0
+    assert "tracks: 2 rows read, 2 landed, 0 removed, 0 unreadable" in result.output
+    assert "/users?page=1&size=2" in api.requests.targets
+    assert staged(connection)["tracks"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "exit_code"),
+    [
+        (["--batch-size", "0"], {}, 2),
+        (["--batch-size", "101"], {}, 2),
+        ([], {"BATCH_SIZE": "many"}, 2),
+        (["--api_base_url", "nowhere"], {}, 2),
+        ([], {"API_BASE_URL": ""}, 2),
+        ([], {"DATABASE_URL": "mysql://u:hush@h/d"}, 2),
+        (["--no-such-option"], {}, 2),
+        (["--api-base-url", "http://127.0.0.1:9"], {}, 3),
+        (["--database_url", "postgresql://postgres:hush@127.0.0.1:9/d"], {}, 7),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_its_exit_code(run, options, variables, exit_code):
+    result = run(*options, **variables)
+    assert result.exit_code == exit_code
+    assert "Traceback" not in result.output and "hush" not in result.output
+    if exit_code != 2:
+        assert result.output.count("\n") == 1
+
+
+def test_help_names_every_option(run):
+    result = run("--help")
+    assert result.exit_code == 0
+    for option in ("--api-base-url", "--database-url", "--batch-size", "--window"):
+        assert option in result.output

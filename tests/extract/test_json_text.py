@@ -1,0 +1,45 @@
+"""Taking apart what a decoder refuses."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from extract import json_text
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(VALUES, max_size=5), st.sampled_from([None, 2]), st.booleans())
+def test_elements_are_the_texts_of_an_arrays_values(values, indent, ascii_only):
+    text = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert [json.loads(part) for part in json_text.elements(text)] == json.loads(text)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=5), st.sampled_from([None, 2]))
+def test_members_are_the_texts_of_an_objects_names_and_values(value, indent):
+    parts = json_text.members(json.dumps(value, indent=indent).encode())
+    assert {json.loads(name): json.loads(text) for name, text in parts} == value
+
+
+def test_a_name_that_comes_twice_is_told_twice():
+    assert json_text.members(b'{"a":1, "a":[2,{}]}') == [(b'"a"', b"1"), (b'"a"', b"[2,{}]")]
+
+
+@pytest.mark.parametrize("text", [b"", b"[1", b"[1,]", b"[,1]", b"[1]x", b"[1}", b'["a]', b"{}", b"5", b"[]]"])
+def test_what_is_no_balanced_array_has_no_elements(text):
+    assert json_text.elements(text) is None
+
+
+@pytest.mark.parametrize("text", [b"", b"{1}", b'{"a":}', b'{"a":1', b'{"a":[}]}', b"[]", b'{"a":1}}'])
+def test_what_is_no_balanced_object_has_no_members(text):
+    assert json_text.members(text) is None
+
+
+def test_brackets_in_strings_are_no_depth():
+    assert json_text.depth(b'{"a":"[[[\\"[[","b":[[1],{}]}') == 3

@@ -1,0 +1,200 @@
+"""Crashed nights: the next one loses nothing, doubles nothing, and says what it found."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+import extract
+from extract import database
+from extract.landing import folder_of, pipeline_in
+from tests.extract.conftest import live_rows, staged
+from tests.extract.crashing_night import POINTS
+from tests.extract.test_night import assert_accounts_hold, payloads, user
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+FINISHED = "Finished the load that an earlier run had left half done."
+SENTENCES = {
+    "packed": FINISHED,
+    "while normalizing": FINISHED,
+    "normalized": FINISHED,
+    "before the copy": FINISHED,
+    "all copied": FINISHED,
+}
+
+
+def rows(night: int) -> list[dict]:
+    """Each night changes a row, adds one and loses one."""
+    return [user(number, name=str(night) if number == 9 else "same") for number in range(night, night + 10)]
+
+
+def crash(point: str, database_url: str, api_base_url: str, working_folder: Path) -> None:
+    command = [sys.executable, "-m", "tests.extract.crashing_night", point]
+    arguments = [database_url, api_base_url, str(working_folder)]
+    ended = subprocess.run([*command, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def orphans(connection: psycopg.Connection) -> list:
+    found = []
+    for table in ("users", "tracks", "listen_history", "scans", "unreadable_rows"):
+        found += connection.execute(
+            f"select %s, _dlt_load_id from staging.{table}"
+            " where _dlt_load_id not in (select load_id from staging._dlt_loads)",
+            [table],
+        ).fetchall()
+    return found
+
+
+@pytest.mark.parametrize("is_wiped", [False, True], ids=["folder kept", "folder wiped"])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_night_killed_anywhere_costs_the_next_one_nothing(
+    api, night, connection, database_url, working_folder, point, is_wiped
+):
+    api.set_rows({"users": rows(0)})
+    night()
+    before = live_rows(connection, "users")
+    api.set_rows({"users": rows(1)})
+    crash(point, database_url, api.url, working_folder)
+    whole = payloads(connection, rows(1))
+    assert live_rows(connection, "users") == (whole if point in ("completed", "landed") else before)
+    if is_wiped:
+        shutil.rmtree(working_folder)
+
+    api.set_rows({"users": rows(2)})
+    extraction = night()
+
+    assert live_rows(connection, "users") == payloads(connection, rows(2))
+    assert_accounts_hold(connection)
+    assert orphans(connection) == []
+    assert not list(working_folder.rglob("*.arrow"))
+    if point == "after one copy":
+        return  # the server may still be committing another table's rows: finished or dropped, both are right
+    if not is_wiped:
+        assert extraction.recovery.sentence == SENTENCES.get(point, "")
+        assert bool(extraction.recovery.resumed_load_id) == (point in SENTENCES)
+    is_kept = point in ("completed", "landed") or (point in SENTENCES and not is_wiped)
+    assert staged(connection)["_dlt_loads"] == (3 if is_kept else 2)
+
+
+@pytest.mark.parametrize("point", ["after one copy", "landed"])
+def test_a_first_night_killed_costs_the_second_nothing(api, night, connection, database_url, working_folder, point):
+    api.set_rows({"users": rows(0)})
+    crash(point, database_url, api.url, working_folder)
+    api.set_rows({"users": rows(1)})
+    night()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+    assert_accounts_hold(connection)
+
+
+def test_rows_without_a_completed_load_are_deleted_and_told(api, night, connection):
+    api.set_rows({"users": rows(0)})
+    night()
+    connection.execute("delete from staging._dlt_loads")
+    extraction = night()
+    assert extraction.recovery.sentence == "Deleted 14 rows of loads that were never completed."
+    assert live_rows(connection, "users") == payloads(connection, rows(0))
+    assert extraction.scans["users"].rows_landed == 10
+
+
+def packed_load(connection: psycopg.Connection, database_url: str, api: object, folder: Path) -> str:
+    """Leaves a load of night 1 normalized in `folder`, and returns its id."""
+    api.set_rows({"users": rows(1)})
+    crash("normalized", database_url, api.url, folder)
+    pipeline = pipeline_in(folder_of(connection, folder), connection, database_url)
+    (load_id,) = pipeline.list_normalized_load_packages()
+    return load_id
+
+
+def test_a_pending_load_that_cannot_be_landed_is_dropped_and_the_night_goes_on(
+    api, night, connection, database_url, working_folder
+):
+    api.set_rows({"users": rows(0)})
+    night()
+    load_id = packed_load(connection, database_url, api, working_folder)
+    (file,) = working_folder.rglob("new_jobs/users.*.csv")
+    file.write_text(file.read_text().replace('{""id""', '{""id\\u0000""'))
+    extraction = night()
+    assert extraction.recovery.sentence.startswith("Dropped the load that an earlier run had left half done")
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+    assert staged(connection)["_dlt_loads"] == 2
+    assert not connection.execute("select from staging.scans where _dlt_load_id = %s", [load_id]).fetchall()
+    assert night().recovery.sentence == ""
+
+
+def test_a_pending_load_that_lost_rows_is_withdrawn(api, night, connection, database_url, working_folder):
+    api.set_rows({"users": rows(0)})
+    night()
+    load_id = packed_load(connection, database_url, api, working_folder)
+    (file,) = working_folder.rglob("new_jobs/users.*.csv")
+    file.write_text("\n".join(file.read_text().splitlines()[:-1]) + "\n")
+    extraction = night()
+    assert extraction.recovery.sentence.startswith("Dropped the load")
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+    assert not connection.execute("select from staging._dlt_loads where load_id = %s", [load_id]).fetchall()
+    assert_accounts_hold(connection)
+
+
+def test_a_pending_load_older_than_what_was_landed_since_is_dropped(
+    api, night, connection, database_url, working_folder, tmp_path
+):
+    api.set_rows({"users": rows(0)})
+    night()
+    packed_load(connection, database_url, api, working_folder)
+    api.set_rows({"users": rows(2)})
+    night(working_folder=tmp_path / "another machine")
+    extraction = night()
+    assert extraction.recovery.sentence.startswith("Dropped the load")
+    assert extraction.scans["users"].rows_landed == 0
+    assert live_rows(connection, "users") == payloads(connection, rows(2))
+
+
+def test_a_pending_load_is_finished_even_when_the_source_fails_tonight(
+    api, night, connection, database_url, working_folder
+):
+    api.set_rows({"users": rows(0)})
+    night()
+    packed_load(connection, database_url, api, working_folder)
+    api.faults.add("error_body")
+    with pytest.raises(extract.SourceFailed):
+        night()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+
+
+def test_a_pending_load_of_a_database_that_was_dropped_never_reaches_its_namesake(
+    api, night, connection, database_url, working_folder
+):
+    api.set_rows({"users": rows(0)})
+    night()
+    packed_load(connection, database_url, api, working_folder)
+    name = conninfo_to_dict(database_url)["dbname"]
+    with psycopg.connect(make_conninfo(database_url, dbname="postgres"), autocommit=True) as server:
+        server.execute(f"drop database {name} with (force)")
+        server.execute(f"create database {name}")
+    assert night().recovery == extract.Recovery()
+    with psycopg.connect(database_url) as anew:
+        assert staged(anew)["_dlt_loads"] == 1
+        assert live_rows(anew, "users") == payloads(anew, rows(1))
+
+
+def test_recover_alone_says_the_same_and_has_nothing_to_say_twice(api, night, connection, database_url, working_folder):
+    assert extract.recover(database_url, working_folder) == extract.Recovery()
+    api.set_rows({"users": rows(0)})
+    night()
+    load_id = packed_load(connection, database_url, api, working_folder)
+    assert extract.recover(database_url, working_folder) == extract.Recovery(FINISHED, load_id)
+    assert extract.recover(database_url, working_folder) == extract.Recovery()
+
+
+def test_two_extractions_into_one_database_do_not_work_at_once(api, night, connection, monkeypatch):
+    database.lock(connection)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.1)
+    with pytest.raises(extract.LandingFailed, match="Another extraction is working"):
+        night()
+    assert api.requests.total == 0

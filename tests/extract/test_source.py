@@ -1,0 +1,304 @@
+"""A source that fails, moves, lies or attacks: retried, looked at again, or refused with nothing landed."""
+
+import gzip
+import itertools
+import json
+import threading
+import time
+
+import pytest
+
+import extract
+from extract.pages import _asked_wait
+from tests.extract.conftest import QUICK, live_rows, staged
+
+NOTHING = dict.fromkeys(("users", "tracks", "listen_history", "scans", "unreadable_rows", "_dlt_loads"), 0)
+
+
+def users(*numbers: int) -> list[dict]:
+    return [{"id": number, "first_name": f"user {number}"} for number in numbers]
+
+
+def page(items: list = (), total: int | None = None, number: int = 1, size: int = 3) -> bytes:
+    total = len(items) if total is None else total
+    return json.dumps({"items": list(items), "total": total, "page": number, "size": size}).encode()
+
+
+def answer(handler, body: bytes, status: int = 200, **headers: str) -> None:
+    handler.send_response(status)
+    for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def failure(night, **arguments) -> str:
+    """The message of a night that the source makes impossible: one line."""
+    with pytest.raises(extract.SourceFailed) as failed:
+        night(**arguments)
+    message = str(failed.value)
+    assert "\n" not in message and "Nothing was landed tonight" in message
+    return message
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "server_error:4=2", "rate_limit=4/0", "rate_limit:2=3/1", "truncated=3", "error_body=3", "html=4",
+        "no_items=4", "down:2", "hang:1=4",
+    ],
+)  # fmt: skip
+def test_a_fault_that_passes_is_retried_and_everything_lands(api, night, connection, fault):
+    rows = users(*range(20))
+    api.set_rows({"users": rows})
+    api.faults.add(fault)
+    quick = extract.Limits(attempts=6, attempt_seconds=0.7, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+    night(limits=quick)
+    assert len(live_rows(connection, "users")) == 20
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("down@tracks", "status 503"),
+        ("server_error@tracks", "status 500"),
+        ("rate_limit@tracks=1/0", "status 429"),
+        ("truncated@tracks", "ended after"),
+        ("error_body@tracks", "missing required field `items`"),
+        ("html@tracks", "It works|not a page of JSON"),
+        ("no_items@tracks", "missing required field `items`"),
+        ("redirect@tracks=http://127.0.0.1:9/elsewhere", "redirects to http://127.0.0.1:9/elsewhere"),
+        ("wrong_total@tracks=1", "do(es)? not add up after 4 looks"),
+        ("wrong_total@tracks=-1/2", "7 to 8 rows expected"),
+        ("short_page@tracks=2", "8 rows expected, 7 seen with 7 distinct keys"),
+        ("empty_page@tracks=2", "8 rows expected, 5 seen"),
+        ("repeated_page@tracks=2", "8 seen with 5 distinct keys; one page came twice"),
+    ],
+)
+def test_a_fault_that_stays_fails_the_night_and_nothing_of_any_table_lands(api, night, connection, fault, told):
+    api.set_rows({"users": users(1, 2), "tracks": users(*range(8))})
+    api.faults.add(fault)
+    with pytest.raises(extract.SourceFailed, match=told) as failed:
+        night()
+    assert "\n" not in str(failed.value) and "/tracks" in str(failed.value)
+    assert staged(connection) == NOTHING
+    api.faults.clear()
+    night()
+    assert staged(connection)["tracks"] == 8
+
+
+def test_an_incomplete_scan_is_told_with_endpoint_figures_and_looks(api, night):
+    api.set_rows({"tracks": users(*range(8))})
+    api.faults.add("short_page@tracks=2")
+    with pytest.raises(extract.IncompleteScan) as failed:
+        night()
+    assert str(failed.value) == (
+        "/tracks does not add up after 4 looks: 8 rows expected, 7 seen with 7 distinct keys."
+        " Nothing was landed tonight; run again when the source is quiet."
+    )
+    assert api.requests.paths["/tracks"] == 4 * 3
+
+
+def test_rows_that_move_between_pages_are_looked_at_again_until_all_stood_still(api, night, connection):
+    rows = users(*range(30))
+    api.set_rows({"users": rows})
+    night()
+    api.faults.add("moving@users=5")
+    extraction = night(window=1)
+    assert extraction.scans["users"].passes > 1
+    served = {f"[{json.loads(row)['id']}]" for row in api.rows["users"]}
+    assert set(live_rows(connection, "users")) == served
+
+
+def test_rows_that_never_stand_still_land_nothing(api, night, connection):
+    api.set_rows({"users": users(*range(30))})
+    night()
+    before = staged(connection)
+    api.faults.add("moving@users=1000")
+    assert "/users does not add up after 4 looks" in failure(night, window=1)
+    assert staged(connection) == before
+
+
+def test_rows_double_at_the_source_are_believed_after_a_second_look(api, night, connection):
+    rows = [*users(1, 2, 3), {"id": 2, "first_name": "another"}]
+    api.set_rows({"users": rows})
+    extraction = night()
+    assert extraction.scans["users"].passes == 2
+    assert extraction.scans["tracks"].passes == 1
+    assert {key: len(found) for key, found in live_rows(connection, "users").items()} == {
+        "[1]": 1, "[2]": 2, "[3]": 1,
+    }  # fmt: skip
+
+
+def test_never_more_requests_are_in_flight_than_the_window_allows(api, night):
+    api.set_rows({table: users(*range(20)) for table in ("users", "tracks", "listen_history")})
+    api.faults.latency = 0.02
+    night(window=5)
+    assert api.requests.max_in_flight == 5
+    assert api.requests.last_headers["user-agent"].startswith("moovitamix-elt/0.")
+
+
+def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
+    api.set_rows({"users": users(*range(7))})
+    night()
+    asked = sorted(target for target in api.requests.targets if target.startswith("/users"))
+    assert asked == [f"/users?page={number}&size=3" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "not a page of JSON"),
+        (b"null", "not a page of JSON"),
+        (b"[]", "not a page of JSON"),
+        (b'{"items":[{"id":1}', "not a page of JSON"),
+        (b'{"items":[{"id":1}],"items":[],"total":1}', "1 rows expected, 0 seen"),
+        (page(users(1), total=-1), "a total of -1"),
+        (b'{"items":[],"total":null}', "not a page of JSON"),
+        (b'{"items":[],"total":0.5}', "not a page of JSON"),
+        (b'{"items":[],"total":true}', "not a page of JSON"),
+        (page(users(1), number=2), "page 2 of size 3 came where page 1"),
+        (page(users(1), size=50), "page 1 of size 50 came"),
+        (page(users(1, 2, 3, 4)), "4 rows on a page of 3"),
+        (page(users(1), total=10**30), "limit pages_per_table"),
+        (b"\x1b[2J\x00\n\n<h1>", "not a page of JSON"),
+    ],
+)
+def test_a_200_that_is_no_page_is_refused(night, connection, answering, body, told):
+    url = answering(lambda handler: answer(handler, body))
+    message = failure(night, api_base_url=url)
+    assert told in message and message.isprintable()
+    assert staged(connection) == NOTHING
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_named_and_never_followed(night, answering, status):
+    visited = []
+
+    def other(handler):
+        visited.append(handler.path)
+        answer(handler, page())
+
+    elsewhere = answering(other)
+    url = answering(lambda handler: answer(handler, b"", status, Location=f"{elsewhere}/users"))
+    assert f"redirects to {elsewhere}/users" in failure(night, api_base_url=url)
+    assert visited == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501])
+def test_a_refusal_is_final_and_told_in_the_servers_words(night, answering, status):
+    asked = []
+
+    def refuse(handler):
+        asked.append(handler.path)
+        answer(handler, b'{"detail":"no such\nthing"}', status)
+
+    message = failure(night, api_base_url=answering(refuse), window=1)
+    assert f'status {status} ({{"detail":"no such thing"}})' in message
+    assert len(asked) == len(set(asked))
+
+
+def test_nobody_there_is_told_after_a_few_attempts(night):
+    assert "failed 3 times in a row" in failure(night, api_base_url="http://127.0.0.1:9")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(night, answering):
+    url = answering(lambda handler: answer(handler, page())).replace("http:", "https:")
+    assert "failed 3 times in a row" in failure(night, api_base_url=url)
+
+
+def test_an_answer_larger_than_the_limit_is_refused_before_it_is_in_memory(night, answering):
+    sent = []
+
+    def pour(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(2000):
+            handler.wfile.write(b" " * 100_000)
+            sent.append(100_000)
+
+    limits = extract.Limits(page_bytes=1_000_000, attempts=1)
+    began = time.monotonic()
+    message = failure(night, api_base_url=answering(pour), limits=limits, window=1)
+    assert "limit page_bytes" in message
+    assert time.monotonic() - began < 10
+    assert sum(sent) < 100_000_000
+
+
+def test_a_gzip_bomb_ends_at_the_limit(night, answering):
+    bomb = gzip.compress(b" " * 200_000_000, 1)
+    url = answering(lambda handler: answer(handler, bomb, Content_Encoding="gzip"))
+    limits = extract.Limits(page_bytes=1_000_000, attempts=1)
+    assert "limit page_bytes" in failure(night, api_base_url=url, limits=limits)
+
+
+@pytest.mark.parametrize("where", ["body", "headers", "nothing"])
+def test_one_byte_at_a_time_or_none_ends_with_the_attempt(night, answering, where):
+    over = threading.Event()
+
+    def drip(handler):
+        if where == "body":
+            handler.send_response(200)
+            handler.end_headers()
+        start = b"" if where == "body" else b"HTTP/1.1 200 OK\r\nX-Slow: "
+        for byte in itertools.chain(start, itertools.repeat(ord("x"), 1000)):
+            if over.wait(0.05):
+                return
+            if where != "nothing":
+                handler.wfile.write(bytes([byte]))
+
+    limits = extract.Limits(attempts=2, attempt_seconds=0.5, first_wait_seconds=0.01)
+    began = time.monotonic()
+    try:
+        message = failure(night, api_base_url=answering(drip), limits=limits)
+    finally:
+        over.set()
+    assert "no whole answer within 0.5 seconds" in message
+    assert time.monotonic() - began < 8
+
+
+def test_the_deadline_ends_the_night_whatever_the_source_does(night, api):
+    api.set_rows({"users": users(*range(90))})
+    api.faults.latency = 0.05
+    began = time.monotonic()
+    assert "deadline of 0.5 seconds" in failure(night, window=1, deadline_seconds=0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_a_wait_asked_for_that_is_longer_than_the_deadline_ends_the_night_at_once(night, api):
+    api.faults.add("rate_limit@users=1/3600")
+    began = time.monotonic()
+    assert "status 429" in failure(night, deadline_seconds=60)
+    assert time.monotonic() - began < 5
+
+
+def test_a_failure_does_not_wait_for_requests_that_hang(night, api):
+    api.set_rows({"users": users(*range(9)), "tracks": users(1)})
+    api.faults.add("hang@users=1")
+    api.faults.add("redirect@tracks=http://127.0.0.1:9/")
+    began = time.monotonic()
+    assert "redirects" in failure(night, limits=extract.Limits(attempt_seconds=60))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, 0), ("", 0), ("3", 3), ("2.5", 2.5), ("-1", 0), ("soon", 0), ("inf", 0), ("nan", 0),
+     ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("Thu, 01 Jan 2015 00:00:00", 0)],
+)  # fmt: skip
+def test_retry_after_is_read_as_seconds_or_a_date(header, seconds):
+    assert _asked_wait(header) == seconds
+
+
+def test_retry_after_as_a_date_in_the_future_is_a_wait(monkeypatch):
+    assert _asked_wait("Fri, 01 Jan 2055 00:00:00 GMT") > 3e8
+
+
+def test_one_unreadable_row_among_good_ones_costs_only_itself(night, connection, answering):
+    bodies = {
+        "/users": b'{"total":3,"items":[{"id":1},{"id":2,"a":NaN},{"id":3}],"page":1,"size":3,"pages":1}',
+    }
+    url = answering(lambda handler: answer(handler, bodies.get(handler.path.split("?")[0], page())))
+    extraction = night(api_base_url=url, limits=QUICK)
+    assert extraction.scans["users"].rows_unreadable == 1
+    assert set(live_rows(connection, "users")) == {"[1]", "[3]"}
