@@ -11,7 +11,7 @@ from great_expectations.expectations.expectation import Expectation
 def key_is_present(column: str) -> list[Expectation]:
     return [
         gxe.ExpectColumnValuesToNotBeNull(
-            column=column, severity="warning", meta={"rule": f"{column}_is_a_whole_number", "shows": "key"}
+            column=column, severity="warning", meta={"rule": f"{column}_is_a_whole_number", "shows": f"{column}_raw"}
         )
     ]
 

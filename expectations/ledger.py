@@ -8,6 +8,8 @@ from collections import defaultdict
 
 import psycopg
 
+from expectations.judgement import Batch
+
 TABLES = """
 create schema if not exists gate;
 
@@ -82,23 +84,44 @@ def disregarded_loads(connection: psycopg.Connection) -> dict[str, set[str]]:
 
 
 def register_pending(connection: psycopg.Connection) -> None:
-    """Enter each complete load that the ledger does not know. A load without its row in dlt's own ledger was left by a
-    crash; it is not a load."""
-    connection.execute("""
-        insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed)
-        select scans._dlt_load_id, scans.table_name, 'pending', scans.rows_read, scans.rows_landed, scans.rows_removed
-        from staging.scans
-        inner join staging._dlt_loads as loads on scans._dlt_load_id = loads.load_id and loads.status = 0
-        on conflict do nothing
-    """)
+    """Enter each complete load that the ledger does not know, and forget the pending ones that were withdrawn. A load
+    without its row in dlt's own ledger was left by a crash; it is not a load."""
+    with connection.transaction():
+        connection.execute("""
+            delete from gate.loads
+            where
+                state = 'pending'
+                and not exists (
+                    select 1
+                    from staging.scans
+                    inner join staging._dlt_loads as complete
+                        on scans._dlt_load_id = complete.load_id and complete.status = 0
+                    where scans._dlt_load_id = loads.load_id and scans.table_name = loads.table_name
+                )
+        """)
+        connection.execute("""
+            insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed)
+            select _dlt_load_id, table_name, 'pending', rows_read, rows_landed, rows_removed
+            from staging.scans
+            inner join staging._dlt_loads as complete
+                on scans._dlt_load_id = complete.load_id and complete.status = 0
+            on conflict do nothing
+        """)
 
 
-def pending(connection: psycopg.Connection) -> list[tuple[str, str, int, int, int]]:
-    """(load_id, table_name, rows_read, rows_landed, rows_removed) of what waits for a verdict, in landing order."""
-    return connection.execute("""
-        select loads.load_id, loads.table_name, loads.rows_read, loads.rows_landed, loads.rows_removed
+def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
+    """What waits for a verdict, in landing order, each with whether its scan is quiet: it adds up, and brought nothing
+    that was not known."""
+    rows = connection.execute("""
+        select
+            loads.load_id, loads.table_name, loads.rows_read, loads.rows_landed, loads.rows_removed,
+            scans.rows_unreadable,
+            scans.rows_landed = 0 and scans.rows_removed = 0 and scans.rows_read = scans.total
+            and scans.rows_read = scans.rows_unchanged + scans.rows_unreadable
+            and (scans.rows_read > 0 or scans.keys_known = 0)
         from gate.loads
         inner join staging.scans on loads.load_id = scans._dlt_load_id and loads.table_name = scans.table_name
         where loads.state = 'pending'
         order by scans.version_seq
-    """).fetchall()
+    """)
+    return [(Batch(*batch), is_quiet) for *batch, is_quiet in rows]

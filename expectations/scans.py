@@ -31,6 +31,12 @@ def suite() -> gx.ExpectationSuite:
                     "removals_missing": "removals_are_all_there",
                 }.items()
             ),
+            gxe.ExpectColumnValuesToBeInSet(
+                column="rows_unreadable",
+                value_set=[0],
+                severity="info",
+                meta={"rule": "rows_are_readable", "shows": "rows_unreadable"},
+            ),
             gxe.ExpectColumnValuesToBeBetween(
                 column="removed_share",
                 max_value=MANY_REMOVALS_SHARE,

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,7 +54,7 @@ def source_options(command: Callable) -> Callable:
     return command
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(context_settings=CONTEXT, no_args_is_help=False)
 def cli() -> None:
     """The nightly MooVitamix ELT."""
 
@@ -88,7 +88,7 @@ def gate(context: click.Context, database_url: str | None) -> None:
 @click.pass_obj
 def gate_show(settings: Settings, load: str | None) -> None:
     """What was found in LOAD, by default in the load that most needs a look."""
-    with _warehouse(settings) as place, _read(place) as connection:
+    with _read(_warehouse(settings)) as connection:
         gate_report.show(connection, load, console())
 
 
@@ -103,7 +103,7 @@ def build(database_url: str | None) -> None:
 @database_url_option
 def show_status(database_url: str | None) -> None:
     """Last runs, open loads, quarantine, freshness, and the next thing to do."""
-    with _warehouse(Settings(database_url=database_url)) as place, _read(place) as connection:
+    with _read(_warehouse(Settings(database_url=database_url))) as connection:
         status.show(connection, console())
 
 
@@ -112,12 +112,10 @@ def show_status(database_url: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
     """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ..."""
-    from dbt.cli.main import cli as dbt_cli
+    from pipeline.dbt import run_aloud
 
-    from pipeline.dbt import location_arguments
-
-    with _warehouse(Settings(database_url=database_url)):
-        dbt_cli([*(arguments or ("--help",)), *(location_arguments() if arguments else [])], prog_name="dbt")
+    _warehouse(Settings(database_url=database_url))
+    run_aloud(arguments)
 
 
 @cli.command()
@@ -126,10 +124,10 @@ def docs(database_url: str | None) -> None:
     """Make the dbt docs as one static page, and say where it is."""
     from pipeline.dbt import PROJECT_FOLDER, Dbt
 
-    with _warehouse(Settings(database_url=database_url)):
-        outcome = Dbt().invoke("docs", "generate", "--static")
+    _warehouse(Settings(database_url=database_url))
+    outcome = Dbt().invoke("docs", "generate", "--static")
     if not outcome.succeeded:
-        raise Stop(Exit.BUILD_FAILED, f"dbt docs failed: {outcome.broken or outcome.failures[0]}")
+        raise Stop(Exit.BUILD_FAILED, f"dbt docs failed: {outcome.lines[0]}")
     target = Path(os.environ.get("DBT_TARGET_PATH") or PROJECT_FOLDER / "target")
     page = target / "static_index.html"
     click.echo(f"the docs are one page, open it in a browser: {page}")
@@ -139,11 +137,11 @@ def docs(database_url: str | None) -> None:
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(database_url: str | None, arguments: tuple[str, ...]) -> None:
-    """Open psql on the warehouse."""
-    with _warehouse(Settings(database_url=database_url)) as place:
-        # the password goes by environment: a command line is there for everybody to read
-        environment = {**os.environ, "PGPASSWORD": place.parameters["password"]}
-        sys.exit(subprocess.run([embedded_postgres.binary("psql"), *arguments], env=environment).returncode)
+    """Open psql on the warehouse. It takes this command's place, Ctrl-C and exit code included."""
+    place = _warehouse(Settings(database_url=database_url))
+    # the password goes by environment: a command line is there for everybody to read
+    environment = {**os.environ, "PGPASSWORD": place.parameters["password"]}
+    os.execve(embedded_postgres.binary("psql"), ["psql", *arguments], environment)
 
 
 @cli.command()
@@ -154,56 +152,52 @@ def stop() -> None:
 
 
 def _run_steps(settings: Settings, steps: tuple[str, ...] | None = None) -> None:
+    if steps is None or "extract" in steps:
+        settings.check_source()
     # dlt costs seconds: only the commands that need it wait for it
     from pipeline import night, summary
 
-    steps = steps or night.STEPS
-    if "extract" in steps:
-        settings.check_source()
     output = console()
-    with _warehouse(settings, warehouse.run_application_name()) as place:
-        finished = night.run(
-            settings,
-            place,
-            output,
-            steps,
-            on_finished=lambda done, connection: summary.show(done, connection, output),
-        )
+    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    finished = night.run(settings, place, output, steps or night.STEPS)
+    summary.show(finished, output)
     if finished.problems:
         raise Stop(finished.exit_code, finished.message)
     click.echo(summary.closing_line(finished))
 
 
-@contextlib.contextmanager
-def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Iterator[Warehouse]:
+def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Warehouse:
     """The warehouse of the settings, started if it is the embedded one, and exported for dbt."""
     url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
     place = warehouse.find(url, application_name)
     warehouse.export(place)
-    yield place
+    return place
 
 
 @contextlib.contextmanager
 def _read(place: Warehouse) -> Iterator[psycopg.Connection]:
-    with place.connect() as connection:
-        try:
-            yield connection
-        except warehouse.UNAVAILABLE as error:
-            raise warehouse.unavailable(error, place) from None
+    with place.connect() as connection, warehouse.failures_explained(place):
+        yield connection
 
 
 def main() -> None:
     """Run the command line; every way to end is an exit code of `Exit`, and one line on standard error."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has its reasons to ignore SIGHUP
+            signal.signal(number, _interrupt)
+    code, message = Exit.PUBLISHED, ""
     try:
-        cli(standalone_mode=False)
-        code, message = Exit.PUBLISHED, ""
+        with cli.make_context("python -m pipeline", sys.argv[1:]) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit:
+        pass  # --help
     except Stop as stop_:
         code, message = stop_.code, str(stop_)
     except click.ClickException as error:
-        code, message = Exit.WRONG_SETTINGS, f"{error.format_message()}; see: python -m pipeline --help"
+        code, message = Exit.WRONG_SETTINGS, f"{error.format_message().rstrip('.')}; see: python -m pipeline --help"
     except embedded_postgres.PostgresUnavailable as error:
         code, message = Exit.WAREHOUSE_UNAVAILABLE, str(error)
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         code, message = Exit.UNFORESEEN, "interrupted; nothing is half-published, run it again when you like"
     except Exception as error:
         if os.environ.get("MOOVITAMIX_TRACEBACK"):
@@ -216,3 +210,8 @@ def main() -> None:
     if message:
         click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
     sys.exit(int(code))
+
+
+def _interrupt(*_: object) -> None:
+    """A service manager's SIGTERM ends a run as Ctrl-C does: recorded, and with the sample API stopped."""
+    raise KeyboardInterrupt

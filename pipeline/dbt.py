@@ -1,23 +1,34 @@
 """dbt in this process: its start-up is paid once a night, and what it did comes back as data."""
 
 import os
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
 
 PROJECT_FOLDER = PROJECT / "dbt_project"
 # dbt wants a folder with a file of exactly this name; the example in the project's root is the one profile there is.
 PROFILES_FOLDER = PROJECT / ".dbt"
 FAILED = ("error", "fail", "runtime error")
+# What dbt wraps around the message: the node once more, rows of the table, and the way to a file.
+WRAPPING = re.compile(
+    r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|^\s*(DETAIL|CONTEXT|HINT):.*$|compiled code at .*", re.MULTILINE
+)
+LONGEST_LINE = 300
 
 
 @dataclass(frozen=True)
 class DbtOutcome:
-    """How often each status came, and per failed node one line. `broken`: dbt did not get as far as running nodes."""
+    """How often each status came, and one line per failed node, the node's name first.
+
+    `broken`: why dbt did not get as far as running nodes.
+    """
 
     counts: dict[str, int]
     failures: tuple[str, ...]
@@ -27,8 +38,70 @@ class DbtOutcome:
     def succeeded(self) -> bool:
         return not self.failures and self.broken is None
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What went wrong, of either kind."""
+        return (self.broken, *self.failures) if self.broken else self.failures
 
-def profiles_folder() -> Path:
+
+class Dbt:
+    """Runs dbt commands one after another, and parses the project only once for all of them.
+
+    dbt's own output goes to its log file only.
+    """
+
+    def __init__(self) -> None:
+        self._manifest: Any = None
+
+    def invoke(self, *arguments: str, progress: Callable[[str], None] | None = None) -> DbtOutcome:
+        """Run a command such as `build --select marts`; `progress` gets the name of each node before it runs."""
+        if self._manifest is None:
+            parsed = self._run("parse")
+            if not parsed.success:
+                return _outcome(parsed)
+            self._manifest = parsed.result
+        return _outcome(self._run(*arguments, progress=progress))
+
+    def _run(self, *arguments: str, progress: Callable[[str], None] | None = None) -> Any:
+        def tell(event: Any) -> None:
+            if progress and event.info.name == "NodeStart":
+                progress(event.data.node_info.node_name)
+
+        quiet = ("--log-level", "none", "--log-level-file", "info")
+        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(_profiles_folder()))
+        return _invoke([*quiet, *arguments, *place], self._manifest, [tell])
+
+
+def run_aloud(arguments: tuple[str, ...]) -> None:
+    """Run one dbt command as dbt's own command line does, output and all.
+
+    Raises Stop: BUILD_FAILED when a model or test failed, WRONG_SETTINGS when dbt does not know such a command.
+    """
+    from dbt.cli.exceptions import DbtUsageException
+
+    # by environment, because not every command of dbt takes the options
+    os.environ |= {"DBT_PROJECT_DIR": str(PROJECT_FOLDER), "DBT_PROFILES_DIR": str(_profiles_folder())}
+    if not sys.stdout.isatty():
+        os.environ["DBT_USE_COLORS"] = "false"
+    outcome = _invoke(list(arguments) or ["--help"])
+    if isinstance(outcome.exception, DbtUsageException):
+        raise Stop(Exit.WRONG_SETTINGS, f"{_line(outcome.exception).rstrip('.')}; see: make dbt")
+    if not outcome.success:
+        what = " ".join(("dbt", *arguments))
+        raise Stop(Exit.BUILD_FAILED, f"{what} failed; what failed is above and in dbt_project/logs/dbt.log")
+
+
+def _invoke(arguments: list[str], manifest: Any = None, callbacks: list[Callable] | None = None) -> Any:
+    # costs seconds: only the commands that need it wait for it
+    from dbt.cli.main import dbtRunner
+
+    outcome = dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
+    if isinstance(outcome.exception, KeyboardInterrupt):  # caught by the runner, and meant for the whole command
+        raise outcome.exception
+    return outcome
+
+
+def _profiles_folder() -> Path:
     PROFILES_FOLDER.mkdir(exist_ok=True)
     example = PROJECT / "profiles.yml.example"
     target = PROFILES_FOLDER / "profiles.yml"
@@ -39,48 +112,12 @@ def profiles_folder() -> Path:
     return PROFILES_FOLDER
 
 
-def location_arguments() -> list[str]:
-    return ["--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder())]
-
-
-class Dbt:
-    """Runs dbt commands one after another, and parses the project only once for all of them.
-
-    dbt's own output goes to its log file only. `progress` is called with the name of each node before it runs.
-    """
-
-    def __init__(self, progress: Callable[[str], None] | None = None) -> None:
-        self._progress = progress
-        self._manifest: Any = None
-
-    def invoke(self, *arguments: str) -> DbtOutcome:
-        """Run a command such as `build --select marts`."""
-        if self._manifest is None:
-            parsed = self._run("parse")
-            if not parsed.success:
-                return _outcome(parsed)
-            self._manifest = parsed.result
-        return _outcome(self._run(*arguments))
-
-    def _run(self, *arguments: str) -> Any:
-        # costs seconds: only the commands that need it wait for it
-        from dbt.cli.main import dbtRunner
-
-        runner = dbtRunner(manifest=self._manifest, callbacks=[self._tell])
-        return runner.invoke(["--log-level", "none", "--log-level-file", "info", *arguments, *location_arguments()])
-
-    def _tell(self, event: Any) -> None:
-        if self._progress and event.info.name == "NodeStart":
-            self._progress(event.data.node_info.node_name)
-
-
 def _outcome(result: Any) -> DbtOutcome:
     nodes = getattr(result.result, "results", None)
     if nodes is None:
         if result.success:
             return DbtOutcome({}, ())
-        broken = _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log")
-        return DbtOutcome({}, (), broken=broken)
+        return DbtOutcome({}, (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
     counts: dict[str, int] = {}
     failures = []
     for node in nodes:
@@ -92,4 +129,4 @@ def _outcome(result: Any) -> DbtOutcome:
 
 
 def _line(message: object) -> str:
-    return " ".join(str(message).split())[:300]
+    return " ".join(WRAPPING.sub("", str(message)).split())[:LONGEST_LINE]

@@ -4,7 +4,12 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of `python -m pipeline`. Python itself uses 1 and 2, click uses 2."""
+    """Exit codes of `python -m pipeline`. Python itself uses 1 and 2, click uses 2.
+
+    When several things go wrong in one night, the code is that of the first in the order of the night (source, gate,
+    build; within the gate, a table that could not be judged goes before a blocked one), and the line names them all.
+    `psql` ends with psql's own code.
+    """
 
     PUBLISHED = 0
     UNFORESEEN = 1

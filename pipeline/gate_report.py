@@ -1,15 +1,16 @@
 """`gate show`: what the gate found in a load, rule by rule, with the first offending rows as the API sent them."""
 
-import json
+from typing import Any
 
 import psycopg
 from psycopg import sql
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from pipeline.exits import Exit, Stop
 
 ROWS_PER_RULE = 3
+LONGEST_KEY = 100
 LONGEST_PAYLOAD = 400
 
 
@@ -21,6 +22,8 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
     if connection.execute("select to_regclass('gate.loads') is null").fetchone()[0]:
         raise Stop(Exit.WRONG_SETTINGS, "the gate has not judged anything yet; start a night with: make run")
     load_id = load_id or _most_interesting(connection)
+    if load_id is None:
+        raise Stop(Exit.WRONG_SETTINGS, "the gate has not judged anything yet; start a night with: make run")
     loads = connection.execute(
         """
         select table_name, state, reason, rows_read, rows_landed, rows_removed, rows_quarantined, verdict
@@ -31,50 +34,73 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
         [load_id],
     ).fetchall()
     if not loads:
-        raise Stop(Exit.WRONG_SETTINGS, f"the gate knows no load {load_id}; see the open ones with: make status")
-    blocked = []
+        raise Stop(Exit.WRONG_SETTINGS, f"the gate knows no load {inert(load_id)}; see the open ones with: make status")
     for table, state, reason, rows_read, rows_landed, rows_removed, rows_quarantined, verdict in loads:
         output.print(
-            f"[bold]{table}[/] load {load_id}: [bold]{state}[/], {escape(reason or 'waits for the gate')}\n"
+            Text.assemble(
+                (table, "bold"), f" load {load_id}: ", (state, "bold"), f", {reason or 'waits for the gate'}"
+            ),
+            soft_wrap=True,
+        )
+        output.print(
             f"  {rows_read:,} read, {rows_landed:,} changed, {rows_removed:,} removed, {rows_quarantined:,} quarantined"
         )
         for failed in (verdict or {}).get("failed_rules", []):
-            output.print(f"  [bold]{failed['severity']}[/] {failed['rule']}: {failed['rows']:,} rows")
-            if failed["severity"] == "critical":
-                output.print(f"    {escape(json.dumps(failed['examples'][0]))}")
-            else:
-                _print_rows(connection, load_id, table, failed["examples"], output)
-        if state == "blocked":
-            blocked.append(table)
-    if blocked:
-        output.print(
-            f"next: {', '.join(blocked)} of this load stays out, and the next night reads the source again:"
-            " mend the source, or wait for it, then: make run"
-        )
-    else:
-        output.print("next: nothing to decide here; a quarantined row is replaced when its source sends a better one")
+            _print_rule(connection, table, failed, output)
+    output.print(f"next: {_next_step([(table, state) for table, state, *_ in loads])}", soft_wrap=True)
+
+
+def inert(text: str, longest: int | None = None) -> str:
+    """The text on one line, cut to `longest` characters, with nothing in it that a terminal would obey or hide.
+
+    What an API sends may hold escape codes, line ends, and marks that turn the direction of writing.
+    """
+    seen = text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in seen)
 
 
 def _most_interesting(connection: psycopg.Connection) -> str | None:
     row = connection.execute("""
         select load_id
         from gate.loads
-        order by state = 'blocked' desc, rows_quarantined > 0 desc, judged_at desc nulls last
+        order by state = 'blocked' desc, rows_quarantined > 0 desc, judged_at desc nulls last, load_id desc
         limit 1
     """).fetchone()
     return row and row[0]
 
 
-def _print_rows(
-    connection: psycopg.Connection, load_id: str, table: str, examples: list[dict[str, str]], output: Console
-) -> None:
-    for example in examples[:ROWS_PER_RULE]:
-        payload = connection.execute(
-            sql.SQL("select payload::text from {} where _dlt_load_id = %s and key = %s limit 1").format(
-                sql.Identifier("staging", table)
-            ),
-            [load_id, example["key"]],
+def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, Any], output: Console) -> None:
+    of_rows = [example["dlt_id"] for example in failed["examples"] if "dlt_id" in example]
+    figures = [f"{name} {value}" for example in failed["examples"] for name, value in example.items()]
+    found = f"{failed['rows']:,} rows" if of_rows else ", ".join(figures)
+    output.print(Text.assemble("  ", (failed["severity"], "bold"), f" {failed['rule']}: {found}"), soft_wrap=True)
+    for dlt_id in of_rows[:ROWS_PER_RULE]:
+        row = connection.execute(
+            sql.SQL("""
+                select staged.key, staged.payload::text, held.dlt_id is not null, held.detail
+                from {} as staged
+                left join gate.quarantined_rows as held on staged._dlt_id = held.dlt_id and held.rule = %s
+                where staged._dlt_id = %s
+            """).format(sql.Identifier("staging", table)),
+            [failed["rule"], dlt_id],
         ).fetchone()
-        detail = "absent" if example["detail"] is None else example["detail"]
-        output.print(f"    {escape(example['key'])} {escape(detail)}")
-        output.print(f"      {escape(((payload and payload[0]) or '')[:LONGEST_PAYLOAD])}", style="dim")
+        if row:
+            key, payload, is_held, detail = row
+            what = f" {'absent' if detail is None else inert(detail)}" if is_held else ""
+            # as Text: square brackets in a value are no markup
+            output.print(Text(f"    {inert(key, LONGEST_KEY)}{what}"), soft_wrap=True)
+            output.print(Text(f"      {inert(payload, LONGEST_PAYLOAD)}", style="dim"), soft_wrap=True)
+
+
+def _next_step(loads: list[tuple[str, str]]) -> str:
+    tables = {state: ", ".join(table for table, of_table in loads if of_table == state) for _, state in loads}
+    if "blocked" in tables:
+        return (
+            f"{tables['blocked']} of this load stays out, and the next night reads the source again:"
+            " mend the source, or wait for it, then: make run"
+        )
+    if "pending" in tables:
+        return f"{tables['pending']} of this load waits for a verdict: make run"
+    if "accepted_with_quarantine" in tables:
+        return "nothing to decide here; a quarantined row is replaced when its source sends a better one"
+    return "nothing to decide here"

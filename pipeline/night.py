@@ -1,7 +1,8 @@
 """The night: extract, gate, build, in order, under the run lock, each recorded in `ops` before it begins."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +23,15 @@ STEPS = ("extract", "gate", "build")
 
 @dataclass
 class Night:
-    """What a run has done so far; the summary is made from it."""
+    """What a run has done so far; the summary is made from it. `seconds` is per step that has ended."""
 
     warehouse: Warehouse
     run_id: str
     extraction: extract.Extraction | None = None
+    are_staging_views_built: bool = False
     judgements: list[gate.Judgement] = field(default_factory=list)
     build: DbtOutcome | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     problems: list[Stop] = field(default_factory=list)
 
     @property
@@ -38,56 +41,53 @@ class Night:
 
     @property
     def message(self) -> str:
+        """What went wrong, everything on one line; else how far the run took what came."""
         if self.problems:
             return "; ".join(str(problem) for problem in self.problems)
-        return "all published"
+        if self.build:
+            return "all published"
+        if self.judgements:
+            return "judged, not built yet"
+        if self.extraction:
+            return "landed, not judged yet"
+        return "nothing to do"
 
 
-def run(
-    settings: Settings,
-    place: Warehouse,
-    output: Console,
-    steps: tuple[str, ...] = STEPS,
-    on_finished: Callable[[Night, psycopg.Connection], None] | None = None,
-) -> Night:
-    """Do the steps and return what came of them. `on_finished` is called while the run still holds the lock.
+def run(settings: Settings, place: Warehouse, output: Console, steps: tuple[str, ...] = STEPS) -> Night:
+    """Do the steps and return what came of them.
 
     A failed source does not keep what is pending from being judged and built; a broken gate or a blocked table does not
-    keep the rest from being built. Raises Stop when the run cannot begin, and whatever nobody foresaw.
+    keep the rest from being built. Only a warehouse that fails ends the night. Raises Stop when the run cannot begin,
+    and whatever nobody foresaw; that too is recorded as the run's end.
     """
     with warehouse.only_run(place) as connection:
-        warehouse.create_schemas(connection)
-        runs.ensure(connection)
-        ledger.ensure(connection)
-        night = Night(place, runs.start_run(connection, " ".join(steps)))
+        with warehouse.failures_explained(place):
+            warehouse.create_schemas(connection)
+            runs.ensure(connection)
+            ledger.ensure(connection)
+            night = Night(place, runs.start_run(connection, " ".join(steps)))
         try:
             _do_steps(settings, connection, night, output, steps)
-        except (Exception, KeyboardInterrupt) as error:
-            _record_end(place, night, Exit.UNFORESEEN, f"{type(error).__name__}")
+        except BaseException as error:
+            _record_end(night, Exit.UNFORESEEN, _name(error))
             raise
-        if not connection.closed:
-            with contextlib.suppress(psycopg.Error):
-                runs.finish_run(connection, night.run_id, night.exit_code, night.message)
-                if on_finished:
-                    on_finished(night, connection)
-                return night
-        _record_end(place, night, night.exit_code, night.message)
-        return night
+        _record_end(night, night.exit_code, night.message)
+    return night
 
 
 def _do_steps(
     settings: Settings, connection: psycopg.Connection, night: Night, output: Console, steps: tuple[str, ...]
 ) -> None:
+    dbt = Dbt()
     work = {
-        "extract": lambda: _extract(settings, connection, night, show, figures),
-        "gate": lambda: _gate(connection, night, dbt, show, figures),
-        "build": lambda: _build(connection, night, dbt, figures),
+        "extract": lambda show, figures: _extract(settings, connection, night, show, figures),
+        "gate": lambda show, figures: _gate(connection, night, dbt, show, figures),
+        "build": lambda show, figures: _build(connection, night, dbt, show, figures),
     }
-    dbt = Dbt(progress=lambda node: show(node))
     for step in steps:
         try:
             with StepDisplay(output, step) as show, _recorded(connection, night, step) as figures:
-                work[step]()
+                work[step](show, figures)
         except Stop as problem:
             night.problems.append(problem)
             if problem.code == Exit.WAREHOUSE_UNAVAILABLE:
@@ -98,22 +98,25 @@ def _do_steps(
 def _recorded(connection: psycopg.Connection, night: Night, step: str) -> Iterator[dict[str, Any]]:
     """Enter the step in the run ledger, and how it ended; database errors become Stops."""
     figures: dict[str, Any] = {}
-    problem: BaseException | None = None
+    message = ""
+    started = time.monotonic()
     try:
-        runs.start_step(connection, night.run_id, step)
-        yield figures
-    except warehouse.UNAVAILABLE as error:
-        problem = warehouse.unavailable(error, night.warehouse)
-        raise problem from None
+        with warehouse.failures_explained(night.warehouse):
+            runs.start_step(connection, night.run_id, step)
+            try:
+                yield figures
+            finally:
+                # With this connection the run lock is lost, and what Great Expectations or dbt report as a failure of
+                # their own, or as none at all, is the warehouse's.
+                connection.execute("select 1")
     except BaseException as error:
-        problem = error
+        message = str(error) if isinstance(error, Stop) else _name(error)
         raise
     finally:
-        message = str(problem) if isinstance(problem, Stop) else type(problem).__name__ if problem else ""
+        night.seconds[step] = time.monotonic() - started
+        # when the connection is lost, the end of the run is entered over another one, and that of the step with it
         with contextlib.suppress(psycopg.Error):
-            runs.finish_step(
-                connection, night.run_id, step, failed=problem is not None, message=message, figures=figures
-            )
+            runs.finish_step(connection, night.run_id, step, failed=bool(message), message=message, figures=figures)
 
 
 def _extract(
@@ -130,7 +133,7 @@ def _extract(
             api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
         try:
             night.extraction = extract.run(
-                night.warehouse.url,
+                night.warehouse.conninfo,
                 api_base_url,
                 working_folder=settings.home / ".dlt",
                 batch_size=settings.batch_size,
@@ -138,34 +141,36 @@ def _extract(
                 progress=show,
             )
         except extract.SourceFailed as error:
-            raise Stop(Exit.SOURCE_FAILED, f"{error}; nothing was landed tonight") from None
+            raise Stop(Exit.SOURCE_FAILED, str(error)) from None
         except extract.LandingFailed as error:
-            message = warehouse.redacted(error, night.warehouse.url)
-            raise Stop(Exit.WAREHOUSE_UNAVAILABLE, message) from None
+            raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, night.warehouse.conninfo)) from None
     figures["load_id"] = night.extraction.load_id
     for table, scan in night.extraction.scans.items():
         figures[table] = {
             "rows_read": scan.rows_read,
+            "rows_unchanged": scan.rows_unchanged,
             "rows_landed": scan.rows_landed,
             "rows_removed": scan.rows_removed,
+            "rows_unreadable": scan.rows_unreadable,
         }
 
 
 def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
-    if _nothing_ever_landed(connection):
+    if _has_nothing_landed(connection):
         return
-    staged = dbt.invoke("run", "--select", "path:models/staging")
+    staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
     if not staged.succeeded:
         raise _dbt_stop(night, staged, Exit.GATE_BROKEN, "the staging views could not be built")
-    night.judgements = gate.judge_pending(night.warehouse.url, progress=lambda load_id, table: show(table))
+    night.are_staging_views_built = True
+    night.judgements = gate.judge_pending(night.warehouse.conninfo, progress=lambda load_id, table: show(table))
     figures |= {f"{judgement.batch.table} {judgement.batch.load_id}": judgement.state for judgement in night.judgements}
     broken = [judgement for judgement in night.judgements if judgement.broken]
     blocked = [judgement for judgement in night.judgements if judgement.state == "blocked"]
     if broken:
-        first = broken[0]
         raise Stop(
             Exit.GATE_BROKEN,
-            f"the gate could not judge {', '.join(judgement.batch.table for judgement in broken)} ({first.broken});"
+            f"the gate could not judge {', '.join(judgement.batch.table for judgement in broken)}"
+            f" ({warehouse.redacted(broken[0].broken, night.warehouse.conninfo)});"
             " the load stays pending and the next run tries again",
         )
     if blocked:
@@ -173,32 +178,38 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisp
         raise Stop(Exit.BLOCKED, f'blocked: {what}; look at it with: make gate ARGS="show {blocked[0].batch.load_id}"')
 
 
-def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, figures: dict[str, Any]) -> None:
-    if _nothing_ever_landed(connection):
+def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
+    if _has_nothing_landed(connection):
         return
-    night.build = dbt.invoke("build", "--exclude-resource-type", "unit_test", "--exclude", "path:models/staging")
+    already_built = ("--exclude", "path:models/staging") if night.are_staging_views_built else ()
+    night.build = dbt.invoke("build", "--exclude-resource-type", "unit_test", *already_built, progress=show)
     figures |= night.build.counts
     if not night.build.succeeded:
         raise _dbt_stop(night, night.build, Exit.BUILD_FAILED, "dbt failed")
 
 
-def _nothing_ever_landed(connection: psycopg.Connection) -> bool:
+def _has_nothing_landed(connection: psycopg.Connection) -> bool:
     return connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]
 
 
 def _dbt_stop(night: Night, outcome: DbtOutcome, code: Exit, what: str) -> Stop:
-    """A dbt failure; when the warehouse does not answer any more, that is the news."""
-    night.warehouse.connect().close()
-    detail = outcome.broken or outcome.failures[0]
-    more = f" and {len(outcome.failures) - 1} more" if len(outcome.failures) > 1 else ""
+    """A dbt failure; when it is the warehouse that fails, that is the news."""
+    failures = [warehouse.redacted(failure, night.warehouse.conninfo) for failure in outcome.lines]
+    for failure in failures:
+        if advice := warehouse.advice_on(failure):
+            return Stop(Exit.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {failure}; {advice}")
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
     return Stop(
-        code,
-        f"{what}: {warehouse.redacted(detail, night.warehouse.url)}{more};"
-        " the log is dbt_project/logs/dbt.log, and after mending it: make run",
+        code, f"{what}: {failures[0]}{more}; the log is dbt_project/logs/dbt.log, and after mending it: make run"
     )
 
 
-def _record_end(place: Warehouse, night: Night, code: Exit, message: str) -> None:
+def _record_end(night: Night, code: Exit, message: str) -> None:
     """Record the end over a new connection: the run's own may be gone."""
-    with contextlib.suppress(Stop, psycopg.Error), place.connect() as connection:
+    with contextlib.suppress(Stop, psycopg.Error), night.warehouse.connect() as connection:
         runs.finish_run(connection, night.run_id, code, message)
+
+
+def _name(error: BaseException) -> str:
+    """For the ledger; the text of an error that nobody foresaw may hold anything."""
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else f"unforeseen {type(error).__name__}"

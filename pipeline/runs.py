@@ -44,13 +44,21 @@ def ensure(connection: psycopg.Connection) -> None:
 def start_run(connection: psycopg.Connection, command: str) -> str:
     """Enter a run and return its id. The caller holds the run lock, so whatever still says 'running' has crashed."""
     for table in ("runs", "steps"):
-        connection.execute(f"update ops.{table} set status = 'crashed' where status = 'running'")
+        connection.execute(
+            f"update ops.{table} set status = 'crashed', message = 'ended without a word' where status = 'running'"
+        )
     run_id = uuid.uuid4().hex[:12]
     connection.execute("insert into ops.runs (run_id, command) values (%s, %s)", [run_id, command])
     return run_id
 
 
 def finish_run(connection: psycopg.Connection, run_id: str, exit_code: int, message: str) -> None:
+    """Enter how the run ended; a step that could not tell its own end any more ended with it."""
+    connection.execute(
+        "update ops.steps set finished_at = clock_timestamp(), status = 'failed', message = %s"
+        " where run_id = %s and status = 'running'",
+        [message, run_id],
+    )
     connection.execute(
         """
         update ops.runs
@@ -96,16 +104,3 @@ def next_sample_day(connection: psycopg.Connection, run_id: str) -> tuple[int, d
     ).fetchone()
     connection.execute("update ops.runs set sample_day = %s where run_id = %s", [day, run_id])
     return day, first_run_on
-
-
-def steps_of(connection: psycopg.Connection, run_id: str) -> list[tuple[str, str, float]]:
-    """(step, status, seconds) in the order in which they ran."""
-    return connection.execute(
-        """
-        select step, status, extract(epoch from coalesce(finished_at, clock_timestamp()) - started_at)::float8
-        from ops.steps
-        where run_id = %s
-        order by started_at
-        """,
-        [run_id],
-    ).fetchall()

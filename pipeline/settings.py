@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipeline.exits import Exit, Stop
 
@@ -19,12 +18,9 @@ class Settings:
     batch_size: int = 100
     sample: bool = False
 
-    def __post_init__(self) -> None:
-        if self.api_base_url is not None:
-            _check_http_url(self.api_base_url)
-
     def check_source(self) -> None:
-        """Raises Stop(WRONG_SETTINGS) where the sample world would enter a real warehouse by oversight."""
+        """Raises Stop(WRONG_SETTINGS) for a source that is no address, and where the sample world would enter a real
+        warehouse by oversight."""
         if self.api_base_url and self.sample:
             raise Stop(Exit.WRONG_SETTINGS, "--sample and API_BASE_URL exclude each other; give one of them")
         if self.database_url and not self.api_base_url and not self.sample:
@@ -33,6 +29,14 @@ class Settings:
                 "DATABASE_URL is set and API_BASE_URL is not: set API_BASE_URL,"
                 " or say --sample to fill this warehouse from the sample API",
             )
+        if self.api_base_url:
+            from extract.errors import WrongSetting  # brings dlt along, which costs seconds
+            from extract.pages import checked_base_url
+
+            try:
+                checked_base_url(self.api_base_url)
+            except WrongSetting as error:
+                raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
 
     @property
     def home(self) -> Path:
@@ -49,19 +53,6 @@ class Settings:
         text = os.environ.get("POSTGRES_PORT")
         if not text:
             return None
-        if not text.isdigit() or not 1 <= int(text) <= 65535:
+        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65535:
             raise Stop(Exit.WRONG_SETTINGS, f"POSTGRES_PORT must be a port number from 1 to 65535, not {text!r}")
         return int(text)
-
-
-def _check_http_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        well_formed = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
-    except ValueError:
-        well_formed = False
-    if not well_formed:
-        raise Stop(
-            Exit.WRONG_SETTINGS,
-            "API_BASE_URL is not a web address; it must look like https://api.example.com",
-        )

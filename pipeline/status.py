@@ -11,90 +11,113 @@ from rich.table import Table
 from pipeline import warehouse
 
 RUNS_SHOWN = 7
+LONGEST_MESSAGE = 120
 STALE_AFTER = dt.timedelta(hours=26)
+STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 
 
 @dataclass(frozen=True)
-class Freshness:
-    """`loaded_at` None: nothing was ever loaded."""
+class Run:
+    run_id: str
+    command: str
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    status: str
+    exit_code: int | None
+    message: str | None
 
-    loaded_at: dt.datetime | None
-    now: dt.datetime
 
-    @property
-    def is_stale(self) -> bool:
-        return self.loaded_at is None or self.now - self.loaded_at > STALE_AFTER
+@dataclass(frozen=True)
+class OpenLoad:
+    """A load that was not let through for this table, or not judged yet."""
+
+    load_id: str
+    table: str
+    state: str
+    reason: str | None
 
 
 def show(connection: psycopg.Connection, output: Console) -> None:
     """Print the status. Works on an empty database too."""
-    if not _exists(connection, "ops.runs"):
+    runs = _last_runs(connection)
+    if not runs:
         output.print("no run yet; start one with: make run")
         return
-    runs = connection.execute(
+    open_loads = _open_loads(connection)
+    quarantine = _quarantine(connection)
+    loaded_at, now = _last_load(connection)
+    output.print(_runs_table(runs))
+    if open_loads:
+        output.print(_open_loads_table(open_loads))
+    if quarantine:
+        output.print(_quarantine_table(quarantine))
+    if loaded_at is None:
+        output.print("freshness: nothing has been loaded yet")
+    else:
+        hours = (now - loaded_at).total_seconds() / 3600
+        output.print(f"freshness: last load {_minute(loaded_at)} UTC, {hours:.1f} h ago")
+    is_stale = loaded_at is None or now - loaded_at > STALE_AFTER
+    next_step = _next_step(runs[0], open_loads, bool(quarantine), is_stale, _is_built(connection))
+    output.print(f"next: {next_step}", soft_wrap=True)
+
+
+def _next_step(last_run: Run, open_loads: list[OpenLoad], has_quarantine: bool, is_stale: bool, is_built: bool) -> str:
+    if last_run.status == "running":
+        return "a run is at work; wait for it"
+    if last_run.status == "crashed":
+        return "the last run was killed; the next one clears up after it: make run"
+    blocked = [load.load_id for load in open_loads if load.state == "blocked"]
+    if blocked:
+        return f'see why the load was blocked: make gate ARGS="show {blocked[-1]}"'
+    if last_run.status == "failed":
+        return "mend what the last run's message says, then: make run"
+    if open_loads:
+        return "judge and build what is pending: make run"
+    if not is_built:
+        return "build what is published: make build"
+    if is_stale:
+        return "the warehouse is older than a day: make run"
+    if has_quarantine:
+        return 'look at the quarantined rows: make gate ARGS="show"'
+    return "nothing; all is well"
+
+
+def _last_runs(connection: psycopg.Connection) -> list[Run]:
+    if not _exists(connection, "ops.runs"):
+        return []
+    rows = connection.execute(
         """
-        select run_id, command, started_at, finished_at, status, exit_code, message
+        select
+            run_id, command, started_at, finished_at,
+            -- the next run writes 'crashed' into the ledger; until then the free lock says so
+            case when status = 'running' and not %s then 'crashed' else status end,
+            exit_code, message
         from ops.runs
         order by started_at desc
         limit %s
         """,
-        [RUNS_SHOWN],
-    ).fetchall()
-    running = warehouse.is_running(connection)
-    table = Table(title="last runs", title_justify="left")
-    for name in ("run", "did", "started (UTC)", "seconds", "status", "exit"):
-        table.add_column(name)
-    table.add_column("message", overflow="fold")
-    for run_id, command, started_at, finished_at, status, exit_code, message in runs:
-        # the next run writes 'crashed' into the ledger; until then the free lock says so
-        status = "crashed" if status == "running" and not running else status
-        seconds = f"{(finished_at - started_at).total_seconds():.0f}" if finished_at else ""
-        table.add_row(
-            run_id,
-            command,
-            f"{started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M}",
-            seconds,
-            f"[{'green' if status == 'succeeded' else 'yellow' if status == 'running' else 'red'}]{status}[/]",
-            "" if exit_code is None else str(exit_code),
-            escape(message or ""),
-        )
-    output.print(table)
-    open_loads = _open_loads(connection)
-    if open_loads:
-        table = Table(title="open loads", title_justify="left")
-        for name in ("load", "table", "state", "why"):
-            table.add_column(name, overflow="fold")
-        for load_id, table_name, state, reason in open_loads:
-            table.add_row(load_id, table_name, state, escape(reason or "waits for the gate"))
-        output.print(table)
-    quarantine = _quarantine(connection)
-    if quarantine:
-        table = Table(title="open quarantine", title_justify="left")
-        for name in ("table", "rule", "rows", "oldest (UTC)"):
-            table.add_column(name)
-        for table_name, rule, rows, oldest in quarantine:
-            table.add_row(table_name, rule, f"{rows:,}", f"{oldest.astimezone(dt.UTC):%Y-%m-%d %H:%M}")
-        output.print(table)
-    freshness = _freshness(connection)
-    if freshness.loaded_at is None:
-        output.print("freshness: nothing has been loaded yet")
-    else:
-        hours = (freshness.now - freshness.loaded_at).total_seconds() / 3600
-        output.print(
-            f"freshness: last load {freshness.loaded_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC, {hours:.1f} h ago"
-        )
-    output.print(f"next: {_next_step(runs[0] if runs else None, running, open_loads, quarantine, freshness)}")
+        [warehouse.is_running(connection), RUNS_SHOWN],
+    )
+    return [Run(*row) for row in rows]
 
 
-def _open_loads(connection: psycopg.Connection) -> list[tuple[str, str, str, str]]:
+def _open_loads(connection: psycopg.Connection) -> list[OpenLoad]:
     if not _exists(connection, "gate.loads"):
         return []
-    return connection.execute(
-        "select load_id, table_name, state, reason from gate.loads where state in ('pending', 'blocked') order by 1, 2"
-    ).fetchall()
+    query = "select load_id, table_name, state, reason from gate.loads where state in ('pending', 'blocked')"
+    if _exists(connection, "staging.scans"):
+        query += """
+            union all
+            select scans._dlt_load_id, scans.table_name, 'pending', null
+            from staging.scans
+            inner join staging._dlt_loads as loads on scans._dlt_load_id = loads.load_id and loads.status = 0
+            where not exists (select 1 from gate.loads as known where known.load_id = loads.load_id)
+        """
+    return [OpenLoad(*row) for row in connection.execute(query + " order by 1, 2")]
 
 
 def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.datetime]]:
+    """(table, rule, rows, the oldest one's time)"""
     if not _exists(connection, "gate.quarantined_rows"):
         return []
     return connection.execute("""
@@ -106,30 +129,68 @@ def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.
     """).fetchall()
 
 
-def _freshness(connection: psycopg.Connection) -> Freshness:
+def _last_load(connection: psycopg.Connection) -> tuple[dt.datetime | None, dt.datetime]:
+    """(time of the last complete load, the warehouse's now)"""
     if not _exists(connection, "staging._dlt_loads"):
-        return Freshness(None, dt.datetime.now(dt.UTC))
-    loaded_at, now = connection.execute(
+        return None, dt.datetime.now(dt.UTC)
+    return connection.execute(
         "select max(inserted_at) filter (where status = 0), now() from staging._dlt_loads"
     ).fetchone()
-    return Freshness(loaded_at, now)
 
 
-def _next_step(last_run: tuple | None, running: bool, open_loads: list, quarantine: list, freshness: Freshness) -> str:
-    if running:
-        return "a run is at work; wait for it"
-    blocked = [load_id for load_id, _, state, _ in open_loads if state == "blocked"]
-    if blocked:
-        return f'see why the load was blocked: make gate ARGS="show {blocked[-1]}"'
-    if last_run and last_run[4] != "succeeded":
-        return "mend what the last run's message says, then: make run"
-    if open_loads:
-        return "judge what is pending: make run"
-    if freshness.is_stale:
-        return "the warehouse is older than a day: make run"
-    if quarantine:
-        return 'look at the quarantined rows: make gate ARGS="show"'
-    return "nothing; all is well"
+def _is_built(connection: psycopg.Connection) -> bool:
+    """Whether a build that began after the last publication went well."""
+    return connection.execute("""
+        select coalesce(
+            (select max(started_at) from ops.steps where step = 'build' and status = 'succeeded')
+            >= (select max(published_at) from gate.publications),
+            not exists (select 1 from gate.publications)
+        )
+    """).fetchone()[0]
+
+
+def _runs_table(runs: list[Run]) -> Table:
+    table = Table(title="last runs", title_justify="left")
+    for name in ("run", "did", "started (UTC)", "seconds", "status", "exit"):
+        table.add_column(name)
+    table.add_column("message", overflow="fold")
+    for run in runs:
+        table.add_row(
+            run.run_id,
+            run.command,
+            _minute(run.started_at),
+            f"{(run.finished_at - run.started_at).total_seconds():.0f}" if run.finished_at else "",
+            f"[{STATUS_STYLE.get(run.status, 'red')}]{run.status}[/]",
+            "" if run.exit_code is None else str(run.exit_code),
+            escape(_cut(run.message or "")),
+        )
+    return table
+
+
+def _open_loads_table(loads: list[OpenLoad]) -> Table:
+    table = Table(title="open loads", title_justify="left")
+    for name in ("load", "table", "state", "why"):
+        table.add_column(name, overflow="fold")
+    for load in loads:
+        table.add_row(load.load_id, load.table, load.state, escape(_cut(load.reason or "waits for the gate")))
+    return table
+
+
+def _quarantine_table(quarantine: list[tuple[str, str, int, dt.datetime]]) -> Table:
+    table = Table(title="open quarantine", title_justify="left")
+    for name in ("table", "rule", "rows", "oldest (UTC)"):
+        table.add_column(name)
+    for table_name, rule, rows, oldest in quarantine:
+        table.add_row(table_name, rule, f"{rows:,}", _minute(oldest))
+    return table
+
+
+def _minute(time: dt.datetime) -> str:
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
 
 
 def _exists(connection: psycopg.Connection, relation: str) -> bool:

@@ -1,12 +1,10 @@
 """The end of a night on one screen: what came, what was held back, how long it took, what to do next."""
 
-import psycopg
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline import runs
-from pipeline.exits import Exit
+from expectations.gate import RuleResult
 from pipeline.night import Night
 
 STATE_STYLE = {
@@ -15,33 +13,39 @@ STATE_STYLE = {
     "blocked": "red",
     "pending": "red",
 }
+SEVERITY_STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
+EXAMPLES_SHOWN = 3
 
 
-def show(night: Night, connection: psycopg.Connection, output: Console) -> None:
-    """Print the tables of the night; the closing line is `closing_line`'s."""
+def show(night: Night, output: Console) -> None:
+    """Print what the night did. What to do next is `closing_line`'s, or the last line of a night that failed."""
+
+    def line(text: str) -> None:
+        output.print(text, soft_wrap=True)
+
     if night.extraction and night.extraction.recovery.sentence:
-        output.print(f"[yellow]recovered:[/] {escape(night.extraction.recovery.sentence)}")
+        line(f"[yellow]recovered:[/] {escape(night.extraction.recovery.sentence)}")
     if night.extraction or night.judgements:
         output.print(_tables(night))
     for judgement in night.judgements:
         for failed in judgement.failed_rules:
-            style = {"critical": "red", "warning": "yellow"}.get(failed.severity, "dim")
-            examples = ", ".join(
-                str(example.get("key") or next(iter(example.values()))) for example in failed.examples[:3]
-            )
-            output.print(
-                f"[{style}]{failed.severity:>8}[/] {judgement.batch.table}: {failed.rule}, {failed.rows:,} rows,"
-                f" such as {escape(examples)}"
-            )
+            style = SEVERITY_STYLE[failed.severity]
+            line(f"[{style}]{failed.severity:>8}[/] {judgement.batch.table}: {failed.rule}, {escape(_found(failed))}")
         if judgement.broken:
-            output.print(f"[red]could not run[/] {judgement.batch.table}: {escape(judgement.broken)}")
+            line(f"[red]could not run[/] {judgement.batch.table}: {escape(judgement.broken)}")
     if night.build:
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(night.build.counts.items()))
-        output.print(f"dbt: {counts}")
-        for failure in night.build.failures:
-            output.print(f"[red]   failed[/] {escape(failure)}")
-    steps = runs.steps_of(connection, night.run_id)
-    output.print("seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, _, seconds in steps))
+        line("dbt: " + ", ".join(f"{count} {status}" for status, count in sorted(night.build.counts.items())))
+        for failure in night.build.lines:
+            line(f"[red]  failed[/] {escape(failure)}")
+    line("seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in night.seconds.items()))
+
+
+def _found(failed: RuleResult) -> str:
+    """A row rule shows keys; a rule about the whole load, the figure it looked at."""
+    keys = [example["key"] for example in failed.examples[:EXAMPLES_SHOWN] if "key" in example]
+    if keys:
+        return f"{failed.rows:,} rows, such as {', '.join(keys)}"
+    return ", ".join(f"{name} {value}" for example in failed.examples for name, value in example.items())
 
 
 def _tables(night: Night) -> Table:
@@ -73,16 +77,20 @@ def _tables(night: Night) -> Table:
             f"{figures.rows_removed:,}",
             f"{scan.rows_unreadable:,}" if scan else "",
             f"{judgement.rows_quarantined:,}" if judgement else "",
-            f"[{STATE_STYLE.get(state, 'default')}]{state}[/]",
+            f"[{STATE_STYLE[state]}]{state}[/]",
         )
     return table
 
 
 def closing_line(night: Night) -> str:
-    """One line: what happened and what to do next."""
-    if night.exit_code == Exit.PUBLISHED:
-        quarantined = sum(judgement.rows_quarantined for judgement in night.judgements)
-        if quarantined:
-            return f'all published but {quarantined:,} quarantined rows; look at them with: make gate ARGS="show"'
-        return "all published; ask the warehouse with: make psql"
-    return night.message
+    """One line for a night without problems: what happened and what to do next."""
+    quarantined = sum(judgement.rows_quarantined for judgement in night.judgements)
+    if quarantined:
+        return f'{night.message}, but {quarantined:,} rows quarantined; look at them with: make gate ARGS="show"'
+    if night.build:
+        return f"{night.message}; ask the warehouse with: make psql"
+    if night.judgements:
+        return f"{night.message}; the next step: make build"
+    if night.extraction:
+        return f"{night.message}; the next step: make gate"
+    return f"{night.message}; a whole night is: make run"

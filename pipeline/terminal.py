@@ -5,15 +5,16 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 PLAIN_WIDTH = 110
 SECONDS_BETWEEN_PLAIN_LINES = 10
 
 
 def console() -> Console:
-    """Standard output; outside a terminal a fixed width, so that tables in a log do not wrap."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PLAIN_WIDTH)
+    """Standard output; outside a terminal a fixed width, so that tables in a log do not wrap, and no escape codes."""
+    is_terminal = sys.stdout.isatty()
+    return Console(highlight=False, force_terminal=is_terminal, width=None if is_terminal else PLAIN_WIDTH)
 
 
 class StepDisplay:
@@ -22,8 +23,7 @@ class StepDisplay:
     def __init__(self, output: Console, step: str) -> None:
         self._output = output
         self._step = step
-        self._tasks: dict[str, object] = {}
-        self._last_line = 0.0
+        self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -36,8 +36,9 @@ class StepDisplay:
         )
 
     def __enter__(self) -> "StepDisplay":
-        self._started = time.monotonic()
-        self._output.print(f"{self._step} ...", style="bold") if not self._output.is_terminal else None
+        self._started = self._last_line = time.monotonic()
+        if not self._output.is_terminal:
+            self._output.print(f"{self._step} ...")
         self._progress.start()
         return self
 
@@ -53,16 +54,16 @@ class StepDisplay:
         """Say what is under way; with figures where they are known."""
         figures = "" if done is None else f"{done:,}" + (f" of {total:,}" if total is not None else "")
         if self._output.is_terminal:
-            task = self._tasks.get(what)
-            if task is None:
-                if done is None:  # one line that changes, not one line per item
-                    for key, known in list(self._tasks.items()):
-                        self._progress.remove_task(known)
-                        del self._tasks[key]
-                task = self._tasks[what] = self._progress.add_task(
-                    f"{self._step} · {what}", total=total, figures=figures
-                )
-            self._progress.update(task, completed=done or 0, total=total, figures=figures)
+            self._update(what, done, total, figures)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_PLAIN_LINES:
             self._last_line = time.monotonic()
-            self._output.print(f"  {self._step}: {what} {figures}".rstrip())
+            self._output.print(f"  {self._step}: {what} {figures}".rstrip(), soft_wrap=True)
+
+    def _update(self, what: str, done: int | None, total: int | None, figures: str) -> None:
+        if what not in self._tasks:
+            if done is None:  # one line that changes, not one line per item
+                for task in self._tasks.values():
+                    self._progress.remove_task(task)
+                self._tasks.clear()
+            self._tasks[what] = self._progress.add_task(f"{self._step} · {what}", total=total, figures=figures)
+        self._progress.update(self._tasks[what], completed=done or 0, total=total, figures=figures)

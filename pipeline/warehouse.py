@@ -2,32 +2,50 @@
 
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.exits import Exit, Stop
 
 OLDEST_VERSION = 150000
 SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
 RUN_LOCK = "moovitamix run"
-# Backends of a run carry this name, so that the next run finds what a killed one left behind.
+# Backends of a run carry this name, so that the next run finds what a killed one left behind. The same for every run:
+# dbt parses the whole project anew when anything of its connection has changed.
 RUN_APPLICATION = "moovitamix run"
+# The connection that asks for the lock does not: a run that begins at the same moment must not take it for a leftover.
+LOCK_APPLICATION = "moovitamix lock"
 CONNECT_SECONDS = 15
+# Ways to other parameters, which are known by then.
+RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_hosts")
+# What Postgres says -> what to do.
+ADVICE = {
+    "No space left on device|Disk quota exceeded": "free space on its disk and run again: nothing was lost",
+    "permission denied|must be owner": (
+        "a right is missing: the user needs create and temporary on the database, and to own the schemas"
+        f" {', '.join(SCHEMAS)} and what is in them; then run again"
+    ),
+    "terminating connection|closed the connection|connection .* failed|the database system is|too many clients": (
+        "run again when the server is back: nothing was lost"
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """Where the warehouse is. `url` holds the password: never print it."""
+    """Where the warehouse is: libpq's parameters by name, the password among them; never print them."""
 
-    url: str = field(repr=False)
     parameters: dict[str, str] = field(repr=False)
+
+    @property
+    def conninfo(self) -> str:
+        """The parameters as one text, for whoever speaks libpq."""
+        return make_conninfo(**self.parameters)
 
     @property
     def place(self) -> str:
@@ -37,23 +55,23 @@ class Warehouse:
 
     def connect(self) -> psycopg.Connection:
         """An autocommit connection. Raises Stop(WAREHOUSE_UNAVAILABLE)."""
-        return _connect(self.url)
+        return _connect(self.conninfo)
 
 
 def find(database_url: str, application_name: str) -> Warehouse:
-    """Resolve any form that libpq knows (URL or key=value, password file, PG* variables) into one plain URL.
+    """Resolve any form that libpq knows (URL or key=value, password file, PG* variables) into plain parameters.
 
     Raises Stop: WRONG_SETTINGS for text that is no address, WAREHOUSE_UNAVAILABLE when nothing answers, the login
     fails, or the server is too old.
     """
     try:
         given = conninfo_to_dict(database_url)
-    except psycopg.ProgrammingError as error:
+    except psycopg.ProgrammingError:
+        # the parser's own words quote the address, password and all
         raise Stop(
             Exit.WRONG_SETTINGS,
-            "DATABASE_URL is not a Postgres address"
-            " (expected postgresql://user:password@host:5432/database, special characters percent-encoded):"
-            f" {redacted(error, database_url)}",
+            "DATABASE_URL is not a Postgres address; it must look like postgresql://user:password@host:5432/database"
+            " with special characters percent-encoded",
         ) from None
     with _connect(database_url) as connection:
         info = connection.info
@@ -63,7 +81,9 @@ def find(database_url: str, application_name: str) -> Warehouse:
                 f"the warehouse is Postgres {info.server_version // 10000}; it must be 15 or newer",
             )
         parameters = {
-            **{name: str(value) for name, value in given.items() if name not in ("service", "passfile")},
+            # the connection knows more than the address: a service, PG* variables, which of several hosts answered
+            **{name: value for name, value in info.get_parameters().items() if name not in RESOLVED},
+            **({"hostaddr": info.hostaddr} if "hostaddr" in given else {}),
             "host": info.host,
             "port": str(info.port),
             "user": info.user,
@@ -72,22 +92,7 @@ def find(database_url: str, application_name: str) -> Warehouse:
             "dbname": info.dbname,
             "application_name": application_name,
         }
-    return Warehouse(_url(parameters), parameters)
-
-
-def _url(parameters: dict[str, str]) -> str:
-    in_front = ("user", "password", "host", "port", "dbname")
-    user, password, host, port, dbname = (quote(parameters[name], safe="") for name in in_front)
-    if parameters["host"].startswith("/"):  # a socket's folder has no place in front of the path
-        rest = {"host": parameters["host"], "port": parameters["port"]}
-        host = port = ""
-    else:
-        rest = {}
-        host = f"[{parameters['host']}]" if ":" in parameters["host"] else host
-    rest |= {name: value for name, value in parameters.items() if name not in in_front and name != "hostaddr"}
-    return (
-        f"postgresql://{user}:{password}@{host}{':' if port else ''}{port}/{dbname}?{urlencode(rest, quote_via=quote)}"
-    )
+    return Warehouse(parameters)
 
 
 def export(warehouse: Warehouse) -> None:
@@ -122,7 +127,7 @@ def only_run(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
 
     Raises Stop(ALREADY_RUNNING). Ends the backends of a killed run first: one of them could still commit.
     """
-    with warehouse.connect() as connection:
+    with _connect(warehouse.conninfo, application_name=LOCK_APPLICATION) as connection:
         if not connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK]).fetchone()[0]:
             raise Stop(
                 Exit.ALREADY_RUNNING,
@@ -133,11 +138,21 @@ def only_run(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
 
 
 def is_running(connection: psycopg.Connection) -> bool:
-    """Whether some run holds the lock now."""
-    lock_free = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK]).fetchone()[0]
-    if lock_free:
-        connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [RUN_LOCK])
-    return not lock_free
+    """Whether some run holds the lock now. Only looks: a run that begins meanwhile must not find the lock taken."""
+    return connection.execute(
+        """
+        select exists (
+            select 1
+            from pg_locks
+            cross join hashtextextended(%s, 0) as lock_key
+            where
+                locktype = 'advisory' and granted and objsubid = 1
+                and database = (select oid from pg_database where datname = current_database())
+                and (classid::bigint << 32 | objid::bigint) = lock_key
+        )
+        """,
+        [RUN_LOCK],
+    ).fetchone()[0]
 
 
 def _end_leftovers(connection: psycopg.Connection) -> None:
@@ -146,16 +161,16 @@ def _end_leftovers(connection: psycopg.Connection) -> None:
         select pg_terminate_backend(pid, 10000)
         from pg_stat_activity
         where
-            application_name like %s and application_name <> current_setting('application_name')
+            application_name = %s
             and datname = current_database() and usename = current_user and pid <> pg_backend_pid()
         """,
-        [RUN_APPLICATION + "%"],
+        [RUN_APPLICATION],
     )
 
 
-def _connect(conninfo: str) -> psycopg.Connection:
+def _connect(conninfo: str, **more: str) -> psycopg.Connection:
     try:
-        return psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        return psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, **more)
     except psycopg.OperationalError as error:
         raise Stop(
             Exit.WAREHOUSE_UNAVAILABLE,
@@ -176,30 +191,27 @@ def redacted(message: object, conninfo: str) -> str:
     if after_user:
         userinfo, at, _ = after_user[1].rpartition("@")
         if at:
-            secrets |= {userinfo, *re.split(r"[@/:?#]", userinfo)}
-    in_pairs = re.search(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", conninfo)
-    if in_pairs:
-        secrets |= {in_pairs[1], in_pairs[1].strip("'")}
+            secrets |= {userinfo, *(part for part in re.split(r"[@/:?#]", userinfo) if len(part) > 2)}
     line = " ".join(str(message).split())
     for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
         line = line.replace(secret, "***")
     return line
 
 
-UNAVAILABLE = (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege)
+@contextmanager
+def failures_explained(warehouse: Warehouse) -> Iterator[None]:
+    """Turn what only the keeper of the database can mend into Stop(WAREHOUSE_UNAVAILABLE)."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+        message = redacted(error, warehouse.conninfo)
+        advice = advice_on(message) or "run again when the server is back: nothing was lost"
+        raise Stop(Exit.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {message}; {advice}") from None
 
 
-def unavailable(error: psycopg.Error, warehouse: Warehouse) -> Stop:
-    """What to tell the operator when the database fails in the middle of a step."""
-    if isinstance(error, psycopg.errors.DiskFull):
-        advice = "the disk of the warehouse is full; free space there and run again: nothing was lost"
-    elif isinstance(error, psycopg.errors.InsufficientPrivilege):
-        advice = "a right is missing; the README names the rights the user needs"
-    else:
-        advice = "run again when the server is back: nothing was lost"
-    return Stop(Exit.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {redacted(error, warehouse.url)}; {advice}")
-
-
-def run_application_name() -> str:
-    """A name of our own that still says that it is a run."""
-    return f"{RUN_APPLICATION} {uuid.uuid4().hex[:12]}"
+def advice_on(message: str) -> str | None:
+    """What to do when the database itself is what failed, by the words of Postgres; None for any other failure."""
+    for words, advice in ADVICE.items():
+        if re.search(words, message):
+            return advice
+    return None

@@ -17,7 +17,7 @@ from sample_api.server import serve
 def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = night.STEPS) -> Night:
     """One night on the test's database, as `python -m pipeline run` does it."""
     settings = Settings(api_base_url=api_base_url, database_url=database_url)
-    place = warehouse.find(database_url, warehouse.run_application_name())
+    place = warehouse.find(database_url, warehouse.RUN_APPLICATION)
     with mock.patch.dict(os.environ):  # the next test has a database of its own
         warehouse.export(place)
         return night.run(settings, place, Console(quiet=True), steps)

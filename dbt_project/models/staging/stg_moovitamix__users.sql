@@ -24,6 +24,7 @@ renamed as (
         ---------- ids
         key,
         {{ safe_bigint('id_json') }} as id,
+        (payload -> 'id')::text as id_raw,
 
         ---------- text
         {{ safe_text("(payload -> 'first_name')") }} as first_name,

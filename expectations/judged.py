@@ -1,0 +1,67 @@
+"""What one judgement looks at: the load's rows, typed once, and its scan's figures, where GX's connection sees them."""
+
+import psycopg
+from psycopg import sql
+
+from expectations.judgement import Batch, GateBroken
+
+ROWS = "gate.judged_rows"
+SCAN = "gate.judged_scan"
+
+
+def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
+    """Make `ROWS` and `SCAN` for the batch. Raises GateBroken when they do not hold all of it."""
+    clear_away(connection)
+    staging_view = sql.Identifier("prep", f"stg_moovitamix__{batch.table}")
+    landing_table = sql.Identifier("staging", batch.table)
+    load_id, table = sql.Literal(batch.load_id), sql.Literal(batch.table)
+    connection.execute(
+        sql.SQL("""
+            create unlogged table {judged_rows} as
+            select staged.*, scans.finished_at + interval '1 day' as latest_plausible_at
+            from {staging_view} as staged
+            inner join staging.scans on staged._load_id = scans._dlt_load_id and scans.table_name = {table}
+            where staged._load_id = {load_id} and not staged.is_removal
+        """).format(judged_rows=sql.SQL(ROWS), staging_view=staging_view, load_id=load_id, table=table)
+    )
+    connection.execute(f"analyze {ROWS}")
+    connection.execute(
+        sql.SQL("""
+            create unlogged table {judged_scan} as
+            select
+                scans.*,
+                scans.rows_read = 0 and scans.keys_known > 0 as read_nothing_though_keys_are_known,
+                scans.total - scans.rows_read as rows_missing_of_total,
+                scans.rows_read - scans.rows_unchanged - scans.rows_landed - scans.rows_unreadable
+                    as rows_unaccounted_for,
+                scans.rows_landed - there.rows_landed as landed_rows_missing,
+                scans.rows_removed - there.rows_removed as removals_missing,
+                scans.rows_removed::float8 / nullif(scans.keys_known, 0) as removed_share
+            from staging.scans
+            cross join (
+                select
+                    count(*) filter (where payload is not null) as rows_landed,
+                    count(*) filter (where payload is null) as rows_removed
+                from {landing_table}
+                where _dlt_load_id = {load_id}
+            ) as there
+            where scans._dlt_load_id = {load_id} and scans.table_name = {table}
+        """).format(judged_scan=sql.SQL(SCAN), landing_table=landing_table, load_id=load_id, table=table)
+    )
+    _check_nothing_is_missing(connection)
+
+
+def clear_away(connection: psycopg.Connection) -> None:
+    """Drop what `lay_out` made, now or in a run that was killed."""
+    connection.execute(f"drop table if exists {ROWS}, {SCAN}")
+
+
+def _check_nothing_is_missing(connection: psycopg.Connection) -> None:
+    """What is not laid out would be published without having been judged."""
+    scans, rows_there, rows_judged = connection.execute(f"""
+        select count(*), min(rows_landed - landed_rows_missing), (select count(*) from {ROWS}) from {SCAN}
+    """).fetchone()
+    if scans != 1:
+        raise GateBroken(f"the load has {scans} scans of this table")
+    if rows_judged != rows_there:
+        raise GateBroken(f"the staging view shows {rows_judged} of the load's {rows_there} rows")

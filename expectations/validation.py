@@ -1,0 +1,124 @@
+"""Great Expectations at work: which rules of a suite a relation breaks, and the query that finds the rows."""
+
+import importlib
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from expectations.judgement import GateBroken
+
+
+@dataclass(frozen=True)
+class BrokenRule:
+    """A rule that failed. `shows` is the column worth seeing; `rows` is a query with a column `_dlt_id`."""
+
+    rule: str
+    severity: str
+    shows: str
+    rows: str
+
+
+class Validator:
+    """Great Expectations, loaded when the first load needs it: it costs seconds, and quiet nights need none of it."""
+
+    def __init__(self, database_url: str, session_options: str) -> None:
+        self._database_url = database_url
+        self._session_options = session_options
+        self._source: Any = None
+
+    def __enter__(self) -> "Validator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._source is not None:
+            # GX keeps two pools: one to look at tables, one to judge them
+            self._source.get_engine().dispose()
+            self._source.get_execution_engine().engine.dispose()
+
+    def broken_rules(self, suite_name: str, relation: str) -> list[BrokenRule]:
+        """Run the suite on `relation` ("schema.table", with a column `_dlt_id`).
+
+        Raises GateBroken when not all of its expectations could be answered.
+        """
+        suite = _suite(suite_name)
+        outcome = self._batch(relation).validate(
+            suite,
+            # true or false, and the query for the offending rows: one cheap pass, nothing is fetched
+            result_format={
+                "result_format": "BOOLEAN_ONLY",
+                "unexpected_index_column_names": ["_dlt_id"],
+                "return_unexpected_index_query": True,
+            },
+        )
+        if len(outcome.results) != len(suite.expectations):
+            raise GateBroken(f"{len(outcome.results)} of {len(suite.expectations)} expectations of {suite_name} ran")
+        for result in outcome.results:
+            _raise_if_it_could_not_run(result)
+        return [_broken_rule(result, relation) for result in outcome.results if not result.success]
+
+    def _batch(self, relation: str) -> Any:
+        schema, name = relation.split(".")
+        assets = {asset.name: asset for asset in self._data_source().assets}
+        asset = assets.get(relation) or self._data_source().add_table_asset(
+            relation, table_name=name, schema_name=schema
+        )
+        if not asset.batch_definitions:
+            asset.add_batch_definition_whole_table("load")
+        return asset.get_batch_definition("load").get_batch()
+
+    def _data_source(self) -> Any:
+        if self._source is None:
+            os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+            import great_expectations as gx
+
+            # this one module sets its own level, and speaks of its temporary folder
+            logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+            context = gx.get_context(mode="ephemeral")
+            context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+            parameters = conninfo_to_dict(self._database_url)
+            options = f"{parameters.get('options', '')} {self._session_options}".strip()
+            self._source = context.data_sources.add_postgres(
+                "warehouse",
+                # GX substitutes $NAME in an address, also in a password; so this one says nothing
+                connection_string="postgresql+psycopg2://see@connect/args",
+                kwargs={"connect_args": {**parameters, "options": options}},
+            )
+        return self._source
+
+
+def _suite(name: str) -> Any:
+    module = f"expectations.{name}"
+    try:
+        suite = importlib.import_module(module).suite()
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise GateBroken(f"there is no suite for {name}") from error
+    if not suite.expectations:
+        raise GateBroken(f"the suite for {name} holds no expectation")
+    return suite
+
+
+def _raise_if_it_could_not_run(result: Any) -> None:
+    """GX reports a check that raised as failed, with its own severity: a broken info check would pass unseen."""
+    info = result.exception_info or {}
+    exceptions = [info] if "raised_exception" in info else list(info.values())
+    for exception in exceptions:
+        if exception.get("raised_exception"):
+            rule = result.expectation_config.meta["rule"]
+            raise GateBroken(f"rule {rule} could not run: {exception.get('exception_message')}")
+
+
+def _broken_rule(result: Any, relation: str) -> BrokenRule:
+    config = result.expectation_config
+    rule = config.meta["rule"]
+    if "unexpected_rows_query" in config.kwargs:
+        rows = config.kwargs["unexpected_rows_query"].format(batch=relation)
+    else:
+        rows = (result.result or {}).get("unexpected_index_query")
+    if not rows:
+        raise GateBroken(f"no query for the rows that broke {rule}")
+    return BrokenRule(rule, str(config.severity.value), config.meta["shows"], rows.rstrip().rstrip(";"))

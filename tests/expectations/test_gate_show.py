@@ -1,0 +1,163 @@
+"""`gate show`: what was found, and nothing that a terminal would obey, whatever the API sent."""
+
+import io
+import unicodedata
+
+import pytest
+from rich.console import Console
+
+from pipeline import gate_report
+from pipeline.exits import Exit, Stop
+from tests.expectations.warehouse import ABSENT, document, track, user
+
+HOSTILE = {
+    "a quote": "o'brien",
+    "quotes": "\"'`",
+    "SQL": "'; drop table gate.loads; --",
+    "percent": "%s %(key)s %%",
+    "braces": "{} {0} {batch} {{",
+    "backslashes": "\\ \\n \\u0041 \\x1b[31m",
+    "line ends": "one\ntwo\r\nthree\u2028four\x85five",
+    "markup": "[red]alarm[/red] [link=http://example.org]x[/link] [/]",
+    "html": "<script>alert(1)</script>",
+    "escape codes": "\x1b[31mred\x1b[2J\x1b]0;title\x07",
+    "one-byte escape codes": "\x9b31mred\x9d0;title\x9c",
+    "other controls": "\x01\x07\x08\x0b\x0c\x7f",
+    "marks of direction": "\u202egnp.exe\u202c \u2066x\u2069 \u200b",
+    "very long": "long " * 200_000,
+    "$ and :": "$HOME ${HOME} :name ::text",
+}
+
+
+def shown(warehouse, load_id=None) -> str:
+    output = Console(file=io.StringIO(), width=100, highlight=False)
+    gate_report.show(warehouse.connection, load_id, output)
+    return output.file.getvalue()
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_values_are_judged_stored_and_printed_and_do_nothing(what, warehouse):
+    value = HOSTILE[what]
+    warehouse.land(
+        {
+            "users": [user(1, email=value, first_name=value), user(2, **{value[:50]: value}), user(value[:150])],
+            "tracks": [track(1, duration=value), track(2, name=value), track(value[:150])],
+            "listen_history": [document(1, items=value), document(value[:100]), document(2, created_at=value[:100])],
+        }
+    )
+    judgements = warehouse.judge()
+    assert {judgement.state for judgement in judgements.values()} == {"accepted_with_quarantine"}, judgements
+    assert (warehouse.published("users"), warehouse.published("tracks")) == (["[2]"], ["[2]"])
+    assert warehouse.published("listen_history") == []
+
+    printed = shown(warehouse)
+
+    inert = printed.replace("\n", "")
+    assert {letter for letter in inert if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp", "Cs")} == set()
+    assert len(printed) < 30_000
+    assert "email_is_an_address: 1 rows" in printed
+    for line in printed.splitlines():
+        assert line.startswith(("users", "tracks", "listen_history", "next:", "  ")), (
+            "no value starts a line of its own"
+        )
+
+
+def test_markup_in_a_value_is_shown_as_it_is(warehouse):
+    warehouse.land({"users": [user(1, email="[bold]nobody[/bold]")]})
+    warehouse.judge()
+    assert '"[bold]nobody[/bold]"' in shown(warehouse)
+
+
+def test_each_rule_is_named_with_its_count_and_the_first_rows_as_they_came(warehouse):
+    load_id = warehouse.land(
+        {"users": [user(1, email="nobody"), *(user(number, created_at="yesterday") for number in range(2, 8))]}
+    )
+    warehouse.judge()
+    assert shown(warehouse).splitlines()[:6] == [
+        f"users load {load_id}: accepted_with_quarantine, 7 bad rows of 1007 read",
+        "  1,007 read, 7 changed, 0 removed, 7 quarantined",
+        "  warning email_is_an_address: 1 rows",
+        '    [1] "nobody"',
+        '      {"id": 1, "email": "nobody", "gender": "Female", "last_name": "Brown", "created_at": '
+        '"2026-01-01T10:00:00.000001", "first_name": "Ada", "updated_at": "2026-01-02T10:00:00", '
+        '"favorite_genres": "Rock"}',
+        "  warning created_at_is_a_time: 6 rows",
+    ]
+    assert shown(warehouse).count('"yesterday"') == 2 * gate_report.ROWS_PER_RULE
+
+
+def test_absent_null_and_what_came_twice_are_told_apart(warehouse):
+    rows = [user(1, updated_at=ABSENT), user(2, updated_at=None), user(3, gender="one"), user(3, gender="two")]
+    warehouse.land({"users": rows})
+    warehouse.judge()
+    lines = shown(warehouse).splitlines()
+    assert "    [1] absent" in lines
+    assert "    [2] null" in lines
+    assert [line for line in lines if '"one"' in line] != [line for line in lines if '"two"' in line] != []
+
+
+def test_what_is_about_the_scan_is_shown_with_its_figure(warehouse):
+    warehouse.land({"users": []}, removed={"users": ["[1]", "[2]"]}, keys_known=4)
+    warehouse.judge()
+    assert "  info few_removals: removed_share 0.5" in shown(warehouse).splitlines()
+    warehouse.land({"users": [user(1)]}, total=1)
+    warehouse.judge()
+    assert "  critical all_of_the_total_was_read: rows_missing_of_total -1000" in shown(warehouse).splitlines()
+
+
+def test_rows_that_were_erased_since_leave_nothing_behind_in_the_verdict(warehouse):
+    warehouse.land({"users": [user(4711, email="lovelace", updated_at="2025-01-01T00:00:00")]})
+    warehouse.judge()
+    for table in ("gate.quarantined_rows", "staging.users"):
+        warehouse.execute(f"delete from {table}")
+    assert "email_is_an_address: 1 rows" in shown(warehouse)
+    assert "lovelace" not in shown(warehouse)
+    ((verdict,),) = warehouse.rows("select verdict::text from gate.loads")
+    assert "lovelace" not in verdict
+    assert "4711" not in verdict
+
+
+def test_without_an_id_it_shows_what_most_needs_a_look(warehouse):
+    accepted = warehouse.land({"users": [user(1)]})
+    warehouse.judge()
+    assert f"load {accepted}: accepted" in shown(warehouse)
+    quarantined = warehouse.land({"users": [user(2, email="nobody")]})
+    warehouse.judge()
+    warehouse.land({"users": [user(3)]})
+    warehouse.judge()
+    assert f"load {quarantined}: accepted_with_quarantine" in shown(warehouse)
+    blocked = warehouse.land({"tracks": [track(1)]}, total=1)
+    warehouse.judge()
+    assert f"load {blocked}: blocked" in shown(warehouse)
+    assert f"load {accepted}: accepted" in shown(warehouse, accepted)
+
+
+@pytest.mark.parametrize(
+    ("state", "next_step"),
+    [
+        ("blocked", "next: users of this load stays out, and the next night reads the source again"),
+        ("pending", "next: users of this load waits for a verdict: make run"),
+        ("accepted_with_quarantine", "next: nothing to decide here; a quarantined row is replaced"),
+        ("accepted", "next: nothing to decide here"),
+        ("superseded", "next: nothing to decide here"),
+    ],
+)
+def test_it_ends_with_what_to_do(state, next_step, warehouse):
+    warehouse.land({"users": [user(1)], "tracks": [track(1)]})
+    warehouse.judge()
+    warehouse.execute("update gate.loads set state = %s where table_name = 'users'", state)
+    assert shown(warehouse).splitlines()[-1].startswith(next_step)
+
+
+def test_a_load_that_nobody_knows_is_a_wrong_setting(warehouse):
+    with pytest.raises(Stop) as nothing:
+        shown(warehouse)
+    warehouse.land({"users": [user(1)]})
+    warehouse.judge()
+    with pytest.raises(Stop) as unknown:
+        shown(warehouse, "\x1b[31m17")
+    warehouse.execute("drop schema gate cascade")
+    with pytest.raises(Stop) as no_gate:
+        shown(warehouse)
+    assert {stop.value.code for stop in (nothing, unknown, no_gate)} == {Exit.WRONG_SETTINGS}
+    assert str(unknown.value) == "the gate knows no load \\x1b[31m17; see the open ones with: make status"

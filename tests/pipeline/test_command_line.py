@@ -1,0 +1,178 @@
+"""What an operator types, and what a typo, a missing right or a wrong address answers."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pipeline import cli
+from pipeline.exits import Exit
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.pipeline.command import PROJECT, command, finish, launch
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["sing"],
+        ["run", "--loudly"],
+        ["run", "--batch_size", "0"],
+        ["run", "--batch-size", "101"],
+        ["run", "--batch-size", "many"],
+        ["run", "--api_base_url", "api.example.com"],
+        ["run", "--api-base-url", "ftp://api.example.com"],
+        ["run", "--api-base-url", "http://someone:secret@api.example.com"],
+        ["status", "--database-url", "odd:secret@host/db"],
+        ["status", "--database-url", "postgresql://odd:secret%2@host/db"],
+        ["status", "--database-url", "user=odd password=very secret"],
+        ["run", "--sample", "--api-base-url", "http://127.0.0.1:1"],
+        ["status", "--database-url", "a warehouse"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, database_url):
+    line = command(*arguments, DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
+    assert "secret" not in line
+
+
+def test_an_environment_variable_is_checked_as_its_option_is(database_url):
+    assert "--batch-size" in command("run", BATCH_SIZE="0", DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
+
+
+def test_help_names_every_command():
+    ended = command("--help")
+    assert (ended.code, ended.err) == (Exit.PUBLISHED, "")
+    for name in cli.cli.commands:
+        assert f"\n  {name} " in ended.out
+        assert command(name, "--help").code == Exit.PUBLISHED
+
+
+def test_the_sample_world_enters_a_real_warehouse_only_when_told_to(database_url, connection):
+    line = command("run", DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
+    assert "API_BASE_URL" in line and "--sample" in line
+    assert connection.execute("select to_regnamespace('ops') is null").fetchone()[0], "nothing was written"
+
+    assert command("extract", "--sample", DATABASE_URL=database_url).code == Exit.PUBLISHED
+    assert connection.execute("select rows_read > 0 from staging.scans").fetchall() == [(True,)] * 3
+
+
+def test_a_warehouse_that_does_not_answer_or_let_us_in_is_exit_code_7(database_url):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # taken, and not listening
+        unreachable = f"postgresql://moovitamix:hidden@127.0.0.1:{nobody.getsockname()[1]}/db"
+        for arguments in (["run", "--sample"], ["status"]):
+            line = command(*arguments, DATABASE_URL=unreachable).only_line(Exit.WAREHOUSE_UNAVAILABLE)
+            assert "hidden" not in line and "check DATABASE_URL" in line
+    line = command("status", DATABASE_URL="postgresql://odd:half@secret@127.0.0.1/db").only_line(7)
+    assert "secret" not in line, "an @ that was not percent-encoded made it a part of the host"
+    user, place = database_url.rsplit("@", 1)
+    wrong = f"{user.rsplit(':', 1)[0]}:mistaken@{place}"
+    line = command("status", DATABASE_URL=wrong).only_line(Exit.WAREHOUSE_UNAVAILABLE)
+    assert "password authentication failed" in line and "mistaken" not in line
+    assert "does not exist" in command("status", DATABASE_URL=database_url + "_not").only_line(7)
+
+
+def test_a_user_without_rights_is_told_which_and_having_got_them_can_work(database_url, connection):
+    place = database_url.rsplit("@", 1)[1]
+    with role(connection, "few rights") as password, serve(snapshot(WORLD, 0)) as api:
+        settings = {"DATABASE_URL": f"postgresql://few%20rights:{password}@{place}", "API_BASE_URL": api.url}
+
+        line = command("run", **settings).only_line(Exit.WAREHOUSE_UNAVAILABLE)
+
+        grant = line[line.index("grant create") : line.index(" (exit")]
+        connection.execute(grant)
+        connection.execute("create schema features")
+        line = command("run", **settings).only_line(Exit.WAREHOUSE_UNAVAILABLE)
+        assert "permission denied for schema features" in line and "own the schemas" in line
+        assert connection.execute("select count(*) > 0 from marts.users").fetchone()[0]
+
+        connection.execute('alter schema features owner to "few rights"')
+        assert command("build", DATABASE_URL=settings["DATABASE_URL"]).code == Exit.PUBLISHED
+
+
+@contextlib.contextmanager
+def role(connection, name):
+    """A role that can log in, and its password."""
+    password = "only-for-this-test"
+    identifier = sql.Identifier(name)
+    connection.execute(sql.SQL("create role {} login password {}").format(identifier, password))
+    yield password
+    connection.execute(sql.SQL("drop owned by {} cascade").format(identifier))
+    connection.execute(sql.SQL("drop role {}").format(identifier))
+
+
+def test_an_unforeseen_error_is_one_line_and_shows_its_origin_on_request(database_url, monkeypatch):
+    def fail(*_):
+        raise KeyError("what nobody foresaw")
+
+    monkeypatch.setattr("pipeline.status.show", fail)
+    line = command("status", DATABASE_URL=database_url).only_line(Exit.UNFORESEEN)
+    assert "KeyError" in line and "MOOVITAMIX_TRACEBACK=1" in line and "nobody foresaw" not in line
+    with pytest.raises(KeyError):
+        command("status", DATABASE_URL=database_url, MOOVITAMIX_TRACEBACK="1")
+
+
+def test_psql_reaches_the_warehouse_and_ends_with_its_own_code(database_url):
+    ended = finish(launch("psql", "-Atc", "select current_database()", DATABASE_URL=database_url))
+    assert (ended.code, ended.out.strip()) == (0, database_url.rsplit("/", 1)[1])
+    assert finish(launch("psql", "-c", "select nonsense", DATABASE_URL=database_url)).code == 1
+
+
+def test_dbt_works_alone_after_a_run(built_database_url):
+    ended = command("dbt", "test", "--select", "test_type:data", DATABASE_URL=built_database_url)
+    assert ended.code == Exit.PUBLISHED and "ERROR=0" in ended.out and "\x1b" not in ended.out
+    assert "such command" in command("dbt", "sing", DATABASE_URL=built_database_url).only_line(Exit.WRONG_SETTINGS)
+    assert "dbt" in command("dbt", "--version", DATABASE_URL=built_database_url).out
+
+    with psycopg.connect(built_database_url) as connection:
+        connection.execute("update marts.users set _load_id = 'nobody published this'")
+    ended = command("dbt", "test", "--select", "test_type:singular", DATABASE_URL=built_database_url)
+    assert "dbt test" in ended.only_line(Exit.BUILD_FAILED)
+    assert "assert_marts_show_published_loads_only" in ended.out
+
+
+def test_docs_are_one_page_and_the_answer_says_where(built_database_url, tmp_path):
+    ended = command("docs", DATABASE_URL=built_database_url, DBT_TARGET_PATH=str(tmp_path))
+    page = Path(ended.out.split(": ")[1].strip())
+    assert page.parent == tmp_path and "moovitamix" in page.read_text()
+
+
+def test_stop_says_whether_there_was_anything_to_stop(tmp_path):
+    assert "was not running" in command("stop", MOOVITAMIX_HOME=str(tmp_path)).out
+
+
+def test_a_fixed_port_of_the_embedded_postgres_must_be_one(tmp_path):
+    line = command("status", MOOVITAMIX_HOME=str(tmp_path), POSTGRES_PORT="70000").only_line(Exit.WRONG_SETTINGS)
+    assert "POSTGRES_PORT" in line
+
+
+def test_make_reads_settings_from_a_file_and_the_environment_goes_first(tmp_path):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$API_BASE_URL|$BATCH_SIZE|$*"\n')
+    python.chmod(0o755)
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+    for lock in (tmp_path / "requirements.lock", tmp_path / ".venv" / "requirements.lock"):
+        lock.write_text("the same\n")
+    (tmp_path / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
+
+    said = subprocess.run(
+        ["make", "run", "ARGS=--sample"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "BATCH_SIZE": "20"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert said.stdout == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"

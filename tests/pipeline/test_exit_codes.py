@@ -1,0 +1,159 @@
+"""Nights that end badly, each from a real cause: the exit code, the line, and what a reader finds all the same."""
+
+import functools
+
+import great_expectations as gx
+import psycopg
+import pytest
+
+import extract
+from pipeline.exits import Exit
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.nights import run_night
+from tests.pipeline.command import command, last_run
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
+NEXT_DAY = 2
+ELSEWHERE = "redirect=http://127.0.0.1:1/"  # refused at once, where other faults would be tried again
+
+
+@pytest.fixture
+def connection(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def api():
+    with serve(snapshot(WORLD, NEXT_DAY)) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(built_database_url, api):
+    return {"DATABASE_URL": built_database_url, "API_BASE_URL": api.url}
+
+
+def published_loads(connection, table):
+    return [
+        load_id
+        for (load_id,) in connection.execute(
+            "select load_id from gate.publications where table_name = %s order by seq", [table]
+        )
+    ]
+
+
+def loads_in(connection, table):
+    """The loads whose rows a reader finds in the mart."""
+    return {load_id for (load_id,) in connection.execute(f"select distinct _load_id from marts.{table}")}
+
+
+def newest_load(connection):
+    return connection.execute("select load_id from staging._dlt_loads order by inserted_at desc limit 1").fetchone()[0]
+
+
+def test_a_failed_source_lands_nothing_and_what_was_pending_is_published(settings, api, connection):
+    assert command("extract", **settings).code == Exit.PUBLISHED
+    pending = newest_load(connection)
+    api.faults.add(ELSEWHERE)
+    before = alive(connection)
+
+    line = command("run", **settings).only_line(Exit.SOURCE_FAILED)
+
+    assert "redirects" in line and line.count("othing was landed tonight") == 1
+    assert newest_load(connection) == pending
+    for table in ("users", "tracks", "listen_history"):
+        assert pending in loads_in(connection, table)
+    assert last_run(connection)[:2] == ("failed", Exit.SOURCE_FAILED)
+
+    # an error before the first row is not "no rows": nobody is taken for removed
+    scans = connection.execute("select count(*) from staging.scans").fetchone()
+    assert command("extract", **settings).code == Exit.SOURCE_FAILED
+    assert connection.execute("select count(*) from staging.scans").fetchone() == scans
+    assert len(alive(connection)) >= len(before) - 5
+
+
+def alive(connection):
+    return connection.execute("select id from marts.users where deleted_at is null").fetchall()
+
+
+def test_a_source_that_is_not_there_is_given_up_after_a_few_tries(settings, connection, monkeypatch):
+    limits = extract.Limits(attempts=3, first_wait_seconds=0.01)
+    monkeypatch.setattr(extract, "run", functools.partial(extract.run, limits=limits))
+    line = command("extract", **settings | {"API_BASE_URL": "http://127.0.0.1:9"}).only_line(Exit.SOURCE_FAILED)
+    assert "127.0.0.1:9" in line and "3 times" in line
+    assert connection.execute("select count(*) from staging._dlt_loads").fetchone() == (2,)
+
+
+def test_nobody_waits_longer_than_minutes_for_a_source_that_is_silent():
+    limits = extract.Limits()
+    pauses = sum(
+        min(limits.longest_wait_seconds, limits.first_wait_seconds * 2**number) for number in range(limits.attempts - 1)
+    )
+    assert limits.attempts * limits.attempt_seconds + pauses < 240
+
+
+def test_a_blocked_table_stays_as_it_was_and_the_others_are_published(settings, api, connection):
+    before = loads_in(connection, "users")
+    api.faults.add("bad_rows@users=0.5/1")
+    api.faults.add("bulk_removal@tracks=0.5")
+
+    ended = command("run", **settings)
+
+    tonight = newest_load(connection)
+    line = ended.only_line(Exit.BLOCKED)
+    assert "users" in line and "tracks" not in line and f'make gate ARGS="show {tonight}"' in line
+    assert "few_removals, removed_share 0." in ended.out
+    assert loads_in(connection, "users") == before
+    assert tonight in loads_in(connection, "tracks") and tonight in loads_in(connection, "listen_history")
+    assert command("gate", "show", tonight, DATABASE_URL=settings["DATABASE_URL"]).code == Exit.PUBLISHED
+    status = command("status", DATABASE_URL=settings["DATABASE_URL"]).out
+    assert "blocked" in status and f'next: see why the load was blocked: make gate ARGS="show {tonight}"' in status
+
+
+def test_a_model_that_fails_leaves_what_was_built_before_it_published(settings, connection):
+    connection.execute("alter table marts.tracks add constraint no_more check (id is null) not valid")
+    before = {table: loads_in(connection, table) for table in ("tracks", "listen_history")}
+
+    ended = command("run", **settings)
+
+    line = ended.only_line(Exit.BUILD_FAILED)
+    assert 'dbt failed: tracks: new row for relation "tracks" violates check constraint "no_more"' in line
+    assert "compiled code" not in line and "Failing row" not in line and "make run" in line
+    tonight = newest_load(connection)
+    assert tonight in loads_in(connection, "users")
+    assert {table: loads_in(connection, table) for table in before} == before
+    connection.execute("alter table marts.tracks drop constraint no_more")
+    assert command("build", DATABASE_URL=settings["DATABASE_URL"]).code == Exit.PUBLISHED
+    assert tonight in loads_in(connection, "tracks") and tonight in loads_in(connection, "listen_history")
+
+
+def test_a_gate_that_cannot_judge_one_table_keeps_it_pending_and_lets_the_others_through(
+    settings, connection, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr("expectations.tracks.suite", lambda: gx.ExpectationSuite(name="tracks", expectations=[]))
+        line = command("run", **settings).only_line(Exit.GATE_BROKEN)
+    tonight = newest_load(connection)
+    assert "could not judge tracks" in line and "stays pending" in line
+    assert tonight in published_loads(connection, "users") and tonight not in published_loads(connection, "tracks")
+    assert tonight not in loads_in(connection, "tracks")
+
+    assert run_night(*settings.values()).exit_code == Exit.PUBLISHED
+    assert tonight in loads_in(connection, "tracks")
+
+
+def test_of_several_failures_the_first_gives_the_code_and_all_are_told(settings, api, connection):
+    assert command("extract", **settings).code == Exit.PUBLISHED
+    connection.execute("alter table marts.tracks add constraint no_more check (id is null) not valid")
+    api.faults.add(ELSEWHERE)
+
+    line = command("run", **settings).only_line(Exit.SOURCE_FAILED)
+
+    assert line.index("redirects") < line.index("dbt failed: tracks")
+    steps = connection.execute(
+        "select step, steps.status from ops.steps inner join ops.runs using (run_id)"
+        " where exit_code = 3 order by steps.started_at"
+    ).fetchall()
+    assert steps == [("extract", "failed"), ("gate", "succeeded"), ("build", "failed")]

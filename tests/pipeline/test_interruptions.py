@@ -1,0 +1,229 @@
+"""Runs that are killed, interrupted, doubled or cut off from their warehouse, and the runs after them."""
+
+import contextlib
+import signal
+
+import psycopg
+import pytest
+
+from pipeline import warehouse
+from pipeline.exits import Exit
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.nights import run_night, run_night_on
+from tests.pipeline.command import command, finish, last_run, launch, launched, step_is_running, until
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
+NEXT_DAY = 2
+OURS = [warehouse.RUN_APPLICATION, warehouse.LOCK_APPLICATION]
+MARTS = {
+    "users": "id, first_name, last_name, email, gender, favorite_genres, created_at, updated_at, deleted_at is null",
+    "tracks": "id, name, artist, songwriters, duration, genres, album, created_at, updated_at, deleted_at is null",
+    "track_genres": "track_id, genre",
+    "listen_history": "id, user_id, track_id, listened_at, created_at",
+}
+
+
+def marts(database_url):
+    """What a reader finds; not by which load it came, since that differs between twins."""
+    with psycopg.connect(database_url) as connection:
+        return {
+            table: sorted(connection.execute(f"select {columns} from marts.{table}").fetchall(), key=str)
+            for table, columns in MARTS.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_twin(postgres_url, built_template):
+    """The marts after a third night that nobody disturbed."""
+    url = postgres_url.rsplit("/", 1)[0] + "/twin"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database twin template {built_template}")
+        assert run_night_on(url, snapshot(WORLD, NEXT_DAY)).exit_code == Exit.PUBLISHED
+        yield marts(url)
+        server.execute("drop database twin with (force)")
+
+
+@pytest.fixture
+def connection(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def api():
+    with serve(snapshot(WORLD, NEXT_DAY)) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(built_database_url, api):
+    return {"DATABASE_URL": built_database_url, "API_BASE_URL": api.url}
+
+
+@contextlib.contextmanager
+def table_locked(database_url, table):
+    """Nobody else reads or writes the table meanwhile."""
+    with psycopg.connect(database_url, application_name="test") as locker:
+        locker.execute(f"lock table {table}")
+        yield
+
+
+def waits_for_a_lock(connection):
+    return connection.execute(
+        "select exists (select 1 from pg_stat_activity where datname = current_database()"
+        " and wait_event_type = 'Lock' and application_name = any (%s))",
+        [OURS],
+    ).fetchone()[0]
+
+
+@contextlib.contextmanager
+def run_stuck_in(step, settings, api, connection):
+    """A run, in a process of its own, that has come half-way through the step and no further."""
+    with contextlib.ExitStack() as stack:
+        if step == "extract":
+            api.faults.add("hang@listen_history=1")
+        else:
+            run_night(*settings.values(), ("extract", "gate"))
+            stack.enter_context(table_locked(settings["DATABASE_URL"], "marts.tracks"))
+        process = stack.enter_context(launched(step, **settings))
+        until(lambda: step_is_running(connection, step))
+        if step == "extract":
+            until(lambda: api.requests.in_flight)
+        else:
+            until(lambda: waits_for_a_lock(connection))
+        yield process
+    api.faults.clear()
+
+
+@pytest.mark.parametrize("step", ["extract", "build"])
+def test_a_killed_run_is_seen_at_once_and_the_next_night_ends_as_if_nothing_had_been(
+    step, settings, api, connection, uninterrupted_twin
+):
+    before = marts(settings["DATABASE_URL"])
+    with run_stuck_in(step, settings, api, connection) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        until(lambda: not warehouse.is_running(connection))
+        status = command("status", DATABASE_URL=settings["DATABASE_URL"])
+        assert "crashed" in status.out and "the last run was killed" in status.out
+        if step == "extract":
+            assert marts(settings["DATABASE_URL"]) == before
+        else:
+            assert waits_for_a_lock(connection), "its statement should have outlived it"
+            with warehouse.only_run(warehouse.find(settings["DATABASE_URL"], warehouse.RUN_APPLICATION)):
+                assert not waits_for_a_lock(connection), "it could still commit into the next run's work"
+
+    assert command("run", **settings).code == Exit.PUBLISHED
+
+    assert marts(settings["DATABASE_URL"]) == uninterrupted_twin
+    ended = connection.execute("select status, exit_code from ops.runs order by started_at desc limit 2").fetchall()
+    assert ended == [("succeeded", 0), ("crashed", None)]
+    steps = connection.execute("select step, status from ops.steps where status <> 'succeeded'").fetchall()
+    assert steps == [(step, "crashed")]
+
+
+@pytest.mark.parametrize(("step", "number"), [("extract", signal.SIGTERM), ("build", signal.SIGINT)])
+def test_an_interrupted_run_says_so_in_one_line_and_in_the_ledger(step, number, settings, api, connection):
+    with run_stuck_in(step, settings, api, connection) as process:
+        process.send_signal(number)
+        ended = finish(process)
+    assert "interrupted" in ended.only_line(Exit.UNFORESEEN)
+    assert last_run(connection) == ("failed", Exit.UNFORESEEN, "interrupted")
+    assert connection.execute("select step, message from ops.steps where status = 'failed'").fetchall() == [
+        (step, "interrupted")
+    ]
+
+
+def test_a_second_run_is_refused_at_once_and_writes_nothing(settings, api, connection):
+    with run_stuck_in("extract", settings, api, connection):
+        before = ledger_and_loads(connection)
+
+        line = command("run", **settings).only_line(Exit.ALREADY_RUNNING)
+
+        assert "another run works on" in line and "make status" in line
+        assert ledger_and_loads(connection) == before
+        assert "a run is at work" in command("status", **settings).out
+        assert "running" in command("status", **settings).out
+        # somebody who only looks never takes the lock, not even for a moment
+        assert command("gate", DATABASE_URL=settings["DATABASE_URL"]).code == Exit.ALREADY_RUNNING
+
+
+def ledger_and_loads(connection):
+    return [
+        connection.execute(f"select count(*), max({what}::text) from {table}").fetchone()
+        for table, what in {"ops.runs": "xmin", "ops.steps": "xmin", "staging.scans": "_dlt_load_id"}.items()
+    ]
+
+
+def test_two_first_runs_at_once_are_one_run_and_one_refusal(database_url):
+    with serve(snapshot(WORLD, 0), ["hang@tracks=1"]) as server:
+        settings = {"DATABASE_URL": database_url, "API_BASE_URL": server.url}
+        processes = [launch("extract", **settings) for _ in range(2)]
+        try:
+            until(lambda: any(process.poll() is not None for process in processes))
+            (refused,) = [process for process in processes if process.poll() is not None]
+            (working,) = [process for process in processes if process is not refused]
+            assert "another run works on" in finish(refused).only_line(Exit.ALREADY_RUNNING)
+            until(lambda: server.requests.in_flight)
+            server.faults.clear()
+            working.terminate()
+            finish(working).only_line(Exit.UNFORESEEN)
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select count(*) from ops.runs").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("step", ["extract", "gate", "build"])
+def test_a_run_that_loses_its_warehouse_says_so_and_the_next_one_is_good(
+    step, settings, api, connection, uninterrupted_twin, monkeypatch
+):
+    def cut_off():
+        connection.execute(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
+            " where datname = current_database() and application_name = any (%s)",
+            [OURS],
+        )
+
+    with monkeypatch.context() as patch:
+        at_moment(step, cut_off, patch)
+        line = command("run", **settings).only_line(Exit.WAREHOUSE_UNAVAILABLE)
+
+    assert "run again" in line
+    status, exit_code, message = last_run(connection)
+    assert (status, exit_code) == ("failed", Exit.WAREHOUSE_UNAVAILABLE) and message in line
+    assert connection.execute("select step from ops.steps where status = 'failed'").fetchall() == [(step,)]
+    assert run_night(settings["DATABASE_URL"], settings["API_BASE_URL"]).exit_code == Exit.PUBLISHED
+    assert marts(settings["DATABASE_URL"]) == uninterrupted_twin
+
+
+def at_moment(step, act, patch):
+    """Do it once, in the middle of the step, with the step's own connections open."""
+    from expectations import gate
+    from extract import landing
+    from pipeline.dbt import Dbt
+
+    place, name = {"extract": (landing, "load"), "gate": (gate, "_decide"), "build": (Dbt, "invoke")}[step]
+    real = getattr(place, name)
+    done = []
+
+    def acting(*arguments, **options):
+        if not done and (step != "build" or "build" in arguments):
+            done.append(True)
+            act()
+        return real(*arguments, **options)
+
+    patch.setattr(place, name, acting)
+
+
+def test_an_interrupted_run_waits_for_no_sample_api(built_database_url, connection):
+    with (
+        table_locked(built_database_url, "gate.loads"),  # read when the sample API serves already
+        launched("extract", "--sample", DATABASE_URL=built_database_url) as process,
+    ):
+        until(lambda: waits_for_a_lock(connection))
+        process.terminate()
+        finish(process).only_line(Exit.UNFORESEEN)

@@ -1,0 +1,227 @@
+"""DATABASE_URL in the forms that libpq knows, servers of one's own, full disks; and no password anywhere."""
+
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from pipeline import warehouse
+from pipeline.exits import Exit
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.pipeline.command import command, finish, launched, until
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)
+PASSWORD = """p@ss:w/or d%$#&?'"\\=+é"""
+DEBIANS_POSTGRES = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture
+def odd_login(database_url, connection):
+    """Parameters of a connection to the test's database as a user with the oddest of passwords."""
+    connection.execute(sql.SQL("create role odd superuser login password {}").format(PASSWORD))
+    known = conninfo_to_dict(database_url)
+    yield {"host": known["host"], "port": known["port"], "dbname": known["dbname"], "user": "odd"}
+    connection.execute("drop owned by odd cascade")
+    connection.execute("drop role odd")
+
+
+def as_url(login, scheme="postgresql", password=PASSWORD, **query):
+    options = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    place = f"{login['host']}:{login['port']}/{login['dbname']}"
+    return f"{scheme}://{login['user']}:{quote(password, safe='')}@{place}?{options}"
+
+
+def as_pairs(login, **more):
+    def quoted(value):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    return " ".join(f"{name}={quoted(value)}" for name, value in {**login, **more}.items())
+
+
+def test_every_form_of_an_address_leads_to_the_same_place(odd_login, tmp_path, monkeypatch):
+    escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+    passfile = tmp_path / "passwords"
+    passfile.write_text(f"*:*:*:odd:{escaped}\n")
+    passfile.chmod(0o600)
+    services = tmp_path / "services"
+    in_service = {**odd_login, "options": "-c work_mem=8MB"}
+    services.write_text("[night]\n" + "".join(f"{name}={value}\n" for name, value in in_service.items()))
+    plain = as_url(odd_login).replace(quote(PASSWORD, safe=""), "").replace("odd:", "odd")
+    forms = [
+        (as_url(odd_login), {}),
+        (as_url(odd_login, "postgres", sslmode="disable", application_name="a b"), {}),
+        (as_url(odd_login, options="-c search_path=nowhere -c work_mem=8MB"), {}),
+        (as_url({**odd_login, "host": f"127.0.0.1:1,{odd_login['host']}"}), {}),
+        (as_url(odd_login, connect_timeout="3"), {"PGHOSTADDR": "127.0.0.1"}),
+        (as_pairs(odd_login, password=PASSWORD), {}),
+        (as_pairs(odd_login, hostaddr="127.0.0.1", password=PASSWORD), {}),
+        (plain, {"PGPASSWORD": PASSWORD}),
+        (plain, {"PGPASSFILE": str(passfile)}),
+        ("service=night", {"PGSERVICEFILE": str(services), "PGPASSFILE": str(passfile)}),
+        ("postgresql://", {**{f"PG{n.upper()}": v for n, v in odd_login.items() if n != "dbname"},
+                           "PGDATABASE": odd_login["dbname"], "PGPASSWORD": PASSWORD}),
+    ]  # fmt: skip
+    for form, environment in forms:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            place = warehouse.find(form, "the test")
+        # what goes to dlt and Great Expectations is whole without any of that
+        with psycopg.connect(place.conninfo) as connection:
+            assert connection.execute(
+                "select current_user, current_database(), current_setting('application_name')"
+            ).fetchone() == ("odd", odd_login["dbname"], "the test"), form
+            if "options" in form or "service" in form:
+                assert connection.execute("show work_mem").fetchone() == ("8MB",)
+        assert place.parameters["password"] == PASSWORD
+
+
+def test_nights_with_an_awkward_address_work_and_leave_no_password_anywhere(odd_login, connection, tmp_path):
+    folders = {"MOOVITAMIX_HOME": tmp_path / "home", "DBT_TARGET_PATH": tmp_path / "t", "DBT_LOG_PATH": tmp_path / "l"}
+    environment = {name: str(folder) for name, folder in folders.items()}
+    address = as_url(odd_login, "postgres", sslmode="disable", application_name="x", options="-c work_mem=8MB")
+    said = []
+    with serve(snapshot(WORLD, 0), ["latency=1"]) as api:
+        environment |= {"DATABASE_URL": address, "API_BASE_URL": api.url}
+        with launched("extract", **environment) as process:
+            until(lambda: api.requests.in_flight)
+            said.append(subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout)
+            api.faults.clear()
+            ended = finish(process)
+            assert ended.code == Exit.PUBLISHED
+        good = command("run", **environment)
+    assert good.code == Exit.PUBLISHED
+    assert connection.execute("select count(*) > 0 from marts.listen_history").fetchone()[0]
+    connection.execute("alter table marts.track_genres add constraint no_more check (genre is null) not valid")
+    connection.execute("delete from marts.track_genres")
+    bad = command("build", **{**environment, "DATABASE_URL": as_pairs(odd_login, password=PASSWORD)})
+    assert bad.code == Exit.BUILD_FAILED
+    lost = [
+        command("status", DATABASE_URL=form)
+        for form in (
+            address.replace("/test_", "/no_test_"),
+            address.replace(f":{odd_login['port']}/", ":1/"),
+            as_url(odd_login, password=PASSWORD + "x"),
+            f"postgresql://odd:{PASSWORD}@127.0.0.1/db",
+            f"host=127.0.0.1 user=odd password={PASSWORD}",
+        )
+    ]
+    assert {ended.code for ended in lost} <= {Exit.WRONG_SETTINGS, Exit.WAREHOUSE_UNAVAILABLE}
+    said += itertools.chain.from_iterable((ended.out, ended.err) for ended in (ended, good, bad, *lost))
+    said += [repr(connection.execute(f"select * from ops.{table}").fetchall()) for table in ("runs", "steps")]
+    said += [path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(said) > 20, "dlt's and dbt's folders should hold something"
+    spellings = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), quote_plus(PASSWORD), repr(PASSWORD)[1:-1]}
+    for spelling in spellings | {"p@ss", "w/or", "ss:w", quote("p@ss:w", safe="")}:
+        for text in said:
+            assert spelling not in text, text[max(0, text.index(spelling) - 200) :][:400]
+
+
+@pytest.fixture
+def debians_postgres():
+    """Folder (of a socket) and port of a Postgres 15 as a distribution packs it."""
+    if not DEBIANS_POSTGRES.exists():
+        pytest.skip(f"no {DEBIANS_POSTGRES}")
+    become = {}
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-15-"))
+    root.chmod(0o755)
+    data = root / "data"
+    data.mkdir(mode=0o700)
+    if os.geteuid() == 0:  # Postgres does not run as root
+        nobody = pwd.getpwnam("nobody")
+        become = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        for path in (root, data):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    subprocess.run(
+        [DEBIANS_POSTGRES / "initdb", "-D", data, "-U", "moovitamix", "--auth=trust", "-E", "UTF8", "--locale=C", "-N"],
+        check=True,
+        **quiet,
+        **become,
+    )
+    server = subprocess.Popen(
+        [DEBIANS_POSTGRES / "postgres", "-D", data, "-k", root, "-p", str(port)]
+        + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", "synchronous_commit=off")],
+        **quiet,
+        **become,
+    )
+    try:
+        until(lambda: answers(root, port))
+        yield root, port
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(root)
+
+
+def answers(folder, port):
+    try:
+        psycopg.connect(host=str(folder), port=port, user="moovitamix", dbname="postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def test_postgres_15_behind_a_socket_serves_as_the_warehouse(debians_postgres):
+    folder, port = debians_postgres
+    address = f"postgresql://moovitamix@/postgres?host={quote(str(folder), safe='')}&port={port}"
+    with serve(snapshot(WORLD, 0)) as api:
+        ended = command("run", DATABASE_URL=address, API_BASE_URL=api.url)
+    assert ended.code == Exit.PUBLISHED, ended.err
+    assert command("dbt", "test", DATABASE_URL=address).code == Exit.PUBLISHED
+    with psycopg.connect(address) as connection:
+        assert connection.info.server_version // 10000 == 15
+        assert connection.execute("select count(*) > 0 from features.user_genre_affinity").fetchone()[0]
+
+
+@pytest.fixture
+def tiny_disk():
+    """A file system of 16 MB that the suite's Postgres may write to."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-disk-"))
+    root.chmod(0o755)
+    options = f"size=16m,mode=700,uid={pwd.getpwnam('nobody').pw_uid}"
+    tried = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root], capture_output=True, text=True)
+    if tried.returncode != 0:
+        root.rmdir()
+        pytest.skip(f"no file system can be mounted here: {tried.stderr.strip()}")
+    yield root
+    subprocess.run(["umount", root], check=True)
+    root.rmdir()
+
+
+def test_a_full_disk_ends_the_night_and_with_room_the_next_one_is_good(postgres_url, tiny_disk):
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create tablespace tiny location '{tiny_disk}'")
+        server.execute("create database tiny tablespace tiny")
+        try:
+            world = snapshot(WORLD, 0)
+            long_text = os.urandom(100_000).hex()  # does not compress
+            users = [{**user, "first_name": f"{number}{long_text}"} for number, user in enumerate(world.users)]
+            address = postgres_url.rsplit("/", 1)[0] + "/tiny"
+            with serve({"users": users, "tracks": world.tracks, "listen_history": world.listen_history}) as api:
+                settings = {"DATABASE_URL": address, "API_BASE_URL": api.url}
+                line = command("run", **settings).only_line(Exit.WAREHOUSE_UNAVAILABLE)
+                assert "No space left on device" in line
+                subprocess.run(["mount", "-o", "remount,size=400m", tiny_disk], check=True)
+                assert command("extract", **settings).code == Exit.PUBLISHED
+            with psycopg.connect(address) as connection:
+                assert connection.execute("select count(*) from staging.users").fetchone() == (len(users),)
+        finally:
+            server.execute("drop database tiny with (force)")
+            server.execute("drop tablespace tiny")
