@@ -47,7 +47,7 @@ stop: setup  ## stop the embedded Postgres; its data stays
 	@$(PIPELINE) stop
 
 test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -56,8 +56,11 @@ lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors
 	@mkdir -p .dbt && cp profiles.yml.example .dbt/profiles.yml
 	@$(BIN)/dbt parse --quiet --warn-error --show-all-deprecations --project-dir dbt_project --profiles-dir .dbt
 
+bench: setup  ## ratios against a bare client, the prototype and a raw COPY; SCALE=small for a first look
+	@$(BIN)/python -m benchmarks $(SCALE)
+
 lock:  ## requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv
-	rm -rf .postgres .dlt .dbt dbt_project/target dbt_project/logs
+	@$(SETTINGS) rm -rf "$${MOOVITAMIX_HOME:-.}/.postgres" "$${MOOVITAMIX_HOME:-.}/.dlt" .dbt dbt_project/target dbt_project/logs

@@ -36,6 +36,8 @@ def judge_pending(database_url: str, progress: Callable[[str, str], None] | None
     """
     judgements = []
     with psycopg.connect(database_url, autocommit=True) as connection, _one_gate_at_a_time(connection):
+        # it holds the lock, and says nothing while Great Expectations works on connections of its own
+        connection.execute("set idle_session_timeout = 0")
         ledger.ensure(connection)
         if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
             return []
@@ -46,11 +48,12 @@ def judge_pending(database_url: str, progress: Callable[[str, str], None] | None
             connection.execute("select set_config(%s, %s, false)", [name, value])
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         with Validator(database_url, options) as validator:
+            blocked_before = ledger.blocked_loads(connection)
             for batch, is_quiet in ledger.pending(connection):
                 if progress:
                     progress(batch.load_id, batch.table)
                 try:
-                    judgements.append(_judge(connection, validator, batch, is_quiet))
+                    judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before))
                 except GateBroken as error:
                     judgements.append(Judgement(batch, "pending", broken=_one_line(error)))
     return judgements
@@ -66,19 +69,21 @@ def _one_gate_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
             connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [LOCK])
 
 
-def _judge(connection: psycopg.Connection, validator: Validator, batch: Batch, is_quiet: bool) -> Judgement:
+def _judge(
+    connection: psycopg.Connection, validator: Validator, batch: Batch, is_quiet: bool, blocked_before: set[str]
+) -> Judgement:
     try:
         rows_there = _rows_there(connection, batch)
         if is_quiet and not rows_there:
             # all that was read was known: there is no row to judge, and Great Expectations need not be loaded
-            return _decide(connection, batch, rows_there, [])
+            return _decide(connection, batch, rows_there, _unreadable_rows(batch), blocked_before)
         judged.lay_out(connection, batch)
         results = [_scan_result(connection, broken) for broken in validator.broken_rules("scans", judged.SCAN)]
         connection.execute("""
             create temporary table bad_rows (rule text, severity text, dlt_id text, key text, detail text)
         """)
         results += [_row_result(connection, broken) for broken in validator.broken_rules(batch.table, judged.ROWS)]
-        return _decide(connection, batch, rows_there, results)
+        return _decide(connection, batch, rows_there, results, blocked_before)
     except psycopg.errors.QueryCanceled as error:
         raise GateBroken(str(error)) from error
     except (GateBroken, psycopg.OperationalError):
@@ -138,7 +143,16 @@ def _row_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResul
     return RuleResult(broken.rule, broken.severity, rows, [dict(zip(names, row, strict=True)) for row in examples])
 
 
-def _decide(connection: psycopg.Connection, batch: Batch, rows_there: int, results: list[RuleResult]) -> Judgement:
+def _unreadable_rows(batch: Batch) -> list[RuleResult]:
+    """What the scan's suite would say of a quiet night's unreadable rows."""
+    if not batch.rows_unreadable:
+        return []
+    return [RuleResult("rows_are_readable", "info", 1, [{"rows_unreadable": str(batch.rows_unreadable)}])]
+
+
+def _decide(
+    connection: psycopg.Connection, batch: Batch, rows_there: int, results: list[RuleResult], blocked_before: set[str]
+) -> Judgement:
     """Verdict, quarantine and publication, in one transaction."""
     with connection.transaction():
         quarantined = 0
@@ -153,7 +167,7 @@ def _decide(connection: psycopg.Connection, batch: Batch, rows_there: int, resul
             """,
             [state, reason, quarantined, Jsonb(_as_json(results)), batch.load_id, batch.table],
         )
-        _supersede_blocked(connection, batch)
+        _supersede_blocked(connection, batch, blocked_before)
         if state != "blocked" and rows_there:
             connection.execute(
                 "insert into gate.publications (load_id, table_name, kind) values (%s, %s, 'load')",
@@ -197,8 +211,12 @@ def _verdict(batch: Batch, rows_there: int, results: list[RuleResult], quarantin
     return "accepted", "all rules passed"
 
 
-def _supersede_blocked(connection: psycopg.Connection, batch: Batch) -> None:
-    """A blocked load that is older than this one has been passed by, and so have the rows that it held back."""
+def _supersede_blocked(connection: psycopg.Connection, batch: Batch, blocked_before: set[str]) -> None:
+    """A load that was blocked before this one was extracted has been passed by, and so have the rows it held back.
+
+    One that was blocked just now, after waiting for a gate that was broken, has not: this load was compared with it,
+    and left out what it had brought.
+    """
     connection.execute(
         """
         with superseded as (
@@ -210,6 +228,7 @@ def _supersede_blocked(connection: psycopg.Connection, batch: Batch) -> None:
             inner join staging.scans as scan on older_scan.table_name = scan.table_name
             where
                 older.state = 'blocked' and older.table_name = %(table)s
+                and older.load_id = any(%(blocked_before)s)
                 and older_scan._dlt_load_id = older.load_id and older_scan.table_name = older.table_name
                 and scan._dlt_load_id = %(load_id)s and older_scan.version_seq < scan.version_seq
             returning older.load_id
@@ -219,12 +238,12 @@ def _supersede_blocked(connection: psycopg.Connection, batch: Batch) -> None:
         from superseded
         where waiting.load_id = superseded.load_id and waiting.table_name = %(table)s and waiting.closed_at is null
         """,
-        {"load_id": batch.load_id, "table": batch.table},
+        {"load_id": batch.load_id, "table": batch.table, "blocked_before": list(blocked_before)},
     )
 
 
 def _close_outdated_quarantine(connection: psycopg.Connection, table: str) -> None:
-    """A quarantined row waits for nothing once a newer version of its key has been let through."""
+    """A quarantined row waits for nothing once a newer version of its key came in a published load."""
     connection.execute(
         sql.SQL("""
             update gate.quarantined_rows as waiting

@@ -83,6 +83,11 @@ def disregarded_loads(connection: psycopg.Connection) -> dict[str, set[str]]:
     return dict(loads)
 
 
+def blocked_loads(connection: psycopg.Connection) -> set[str]:
+    """The ids of loads that are blocked for some table."""
+    return {load_id for (load_id,) in connection.execute("select load_id from gate.loads where state = 'blocked'")}
+
+
 def register_pending(connection: psycopg.Connection) -> None:
     """Enter each complete load that the ledger does not know, and forget the pending ones that were withdrawn. A load
     without its row in dlt's own ledger was left by a crash; it is not a load."""

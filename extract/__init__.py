@@ -1,12 +1,13 @@
 """The API, page by page, into Postgres schema `staging`, as raw JSON: `run` is one night of it."""
 
 from extract.errors import IncompleteScan, LandingFailed, SourceFailed, WrongSetting
+from extract.limits import LIMIT_VARIABLES, Limits, limits_from_environment
 from extract.night import Extraction, Scan, run
-from extract.pages import Limits
 from extract.recovery import Recovery, recover
 from extract.source_tables import SOURCE_TABLES, SourceTable
 
 __all__ = [
+    "LIMIT_VARIABLES",
     "SOURCE_TABLES",
     "Extraction",
     "IncompleteScan",
@@ -17,6 +18,7 @@ __all__ = [
     "SourceFailed",
     "SourceTable",
     "WrongSetting",
+    "limits_from_environment",
     "recover",
     "run",
 ]

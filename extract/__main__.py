@@ -1,12 +1,14 @@
 """`python -m extract`: the pull alone, without gate and warehouse."""
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from extract.errors import LandingFailed, SourceFailed, WrongSetting
-from extract.night import LARGEST_BATCH, run
+from extract.limits import limits_from_environment
+from extract.night import LARGEST_BATCH, LARGEST_WINDOW, run
 
 WORKING_FOLDER = Path(__file__).resolve().parent.parent / ".dlt"
 
@@ -23,16 +25,28 @@ WORKING_FOLDER = Path(__file__).resolve().parent.parent / ".dlt"
     help="Rows per page.",
 )
 @click.option(
-    "--window", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests in flight at a time."
+    "--window",
+    envvar="WINDOW",
+    type=click.IntRange(1, LARGEST_WINDOW),
+    default=8,
+    show_default=True,
+    help="Requests in flight at a time, at most.",
 )
 def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> None:
     """Land what changed at the API since the last time in schema staging, as raw JSON.
+
+    MAX_PAGE_BYTES, MAX_STRING_BYTES, MAX_PAGES (of a table) and MAX_SECONDS limit what the API may cost.
 
     Exit codes: 0 landed, 2 wrong settings, 3 the source failed, 7 the database failed, 1 anything unforeseen.
     """
     try:
         extraction = run(
-            database_url, api_base_url, working_folder=WORKING_FOLDER, batch_size=batch_size, window=window
+            database_url,
+            api_base_url,
+            working_folder=WORKING_FOLDER,
+            batch_size=batch_size,
+            window=window,
+            limits=limits_from_environment(os.environ),
         )
     except WrongSetting as error:
         _end(2, error)

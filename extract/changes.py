@@ -1,10 +1,13 @@
 """Which of tonight's rows differ from what was delivered before: plain set arithmetic over digests.
 
 A row is 32 bytes here: 16 for its key, 16 for its content. Everything is sorted instead of hashed, so that
-many keys cost flat arrays and no Python objects: 32 bytes per known key and 33 per row read are held, and
-while a table is compared the whole process takes about 280 bytes per key (measured at 400,000 keys).
+many keys cost flat arrays and no Python objects. All of it is done slice by slice, a slice being the rows
+whose key digests begin with the same bits, so that a comparison needs little beyond the 32 bytes per known
+key and 33 per row read that are held: 18 bytes per row of one table for the slices, and about 280 bytes per
+row of the slice at hand, which has 16,000 rows. (One key that a million rows share is a slice of its own.)
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +15,13 @@ import numpy as np
 Words = np.ndarray
 """uint64 array of shape (rows, 4): two words of key digest, two words of content digest."""
 
+_SLICE_ROWS = 16_000
+_MOST_SLICE_BITS = 16
+
 
 @dataclass(frozen=True)
 class Keys:
-    """The rows of one pass, grouped by key; the arrays have one element per key and are sorted by key."""
+    """Rows grouped by key; the arrays have one element per key and are sorted by key."""
 
     digests: np.ndarray
     """uint64 (keys, 2)"""
@@ -27,26 +33,23 @@ class Keys:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def doubled(self) -> np.ndarray:
-        """uint64 (doubled keys, 6): the keys that more than one row has, their contents and row counts."""
-        is_doubled = self.rows > 1
-        return np.hstack(
-            [
-                self.digests[is_doubled],
-                self.contents[is_doubled],
-                self.rows[is_doubled, None].astype(np.uint64),
-            ]
-        )
+
+@dataclass(frozen=True)
+class Tally:
+    """What one look at a table found."""
+
+    keys: int
+    """How many distinct keys."""
+    doubled: np.ndarray
+    """uint64 (doubled keys, 6): the keys that more than one row has, their contents and row counts."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What one table's landing consists of."""
+    """What one table's landing consists of, removals apart."""
 
     landed: np.ndarray
     """bool (rows,): tonight's rows that land, in the order in which they were read."""
-    removed: np.ndarray
-    """uint64 (removed keys, 2): digests of the keys that were live and are gone."""
     keys_known: int
     """How many keys were live before tonight."""
 
@@ -56,42 +59,94 @@ def words(digests: bytes | bytearray) -> Words:
     return np.frombuffer(digests, dtype="<u8").reshape(-1, 4)
 
 
-def group(rows: Words, readable: np.ndarray) -> Keys:
-    """The keys among `rows`; `readable` is bool (rows,)."""
-    order, starts, is_new_content = _grouped(rows, readable)
-    if not len(starts):
-        return Keys(np.empty((0, 2), np.uint64), np.empty((0, 3), np.uint64), np.empty(0, np.int64))
-    contents = np.empty((len(starts), 3), np.uint64)
-    for column in (0, 1):
-        summands = np.where(is_new_content, rows[order, 2 + column], np.uint64(0))
-        contents[:, column] = np.add.reduceat(summands, starts)
-    contents[:, 2] = np.add.reduceat(is_new_content.astype(np.uint64), starts)
-    return Keys(rows[order[starts], :2], contents, np.diff(starts, append=len(order)))
+def tally(rows: Words, readable: np.ndarray) -> Tally:
+    """The keys among `rows`, counted; `readable` is bool (rows,)."""
+    keys, doubled = 0, [np.empty((0, 6), np.uint64)]
+    for (part,) in _slices(rows):
+        found = _group(rows[part], readable[part])
+        keys += len(found)
+        is_doubled = found.rows > 1
+        counts = found.rows[is_doubled, None].astype(np.uint64)
+        doubled.append(np.hstack([found.digests[is_doubled], found.contents[is_doubled], counts]))
+    return Tally(keys, np.concatenate(doubled))
 
 
 def compare(known: Words, tonight: Words, readable: np.ndarray) -> Changes:
     """What lands, given what the newest delivered load of each live key held (`known`).
 
-    A key lands with all its distinct contents when their set differs from the known one. A known key lands
-    as a removal when no row of tonight has it; an unreadable row is a sign of life that changes nothing.
+    A key lands with all its distinct contents when their set differs from the known one. An unreadable row
+    is a sign of life that changes nothing.
     """
-    before = group(known, np.ones(len(known), bool))
-    now = group(tonight, readable)
+    landed = np.zeros(len(tonight), bool)
+    keys_known = 0
+    for known_part, part in _slices(known, tonight):
+        before = _group(known[known_part], np.ones(len(known_part), bool))
+        landed[part] = _changed(before, tonight[part], readable[part])
+        keys_known += len(before)
+    return Changes(landed, keys_known)
+
+
+def missing(keys: np.ndarray, seen: Words) -> np.ndarray:
+    """uint64 (missing, 2): the digests of those `keys` (uint64, two words or more each) that `seen` has not."""
+    absent = [np.empty((0, 2), np.uint64)]
+    for keys_part, part in _slices(keys, seen):
+        wanted, _ = _counted(keys[keys_part, :2])
+        found, _ = _counted(seen[part, :2])
+        absent.append(wanted[_positions(found, wanted) < 0])
+    return np.concatenate(absent)
+
+
+def holds_all(later: Words, earlier: Words) -> bool:
+    """True when `later` has every key of `earlier`, in as many rows at least."""
+    for earlier_part, part in _slices(earlier, later):
+        keys, rows = _counted(earlier[earlier_part, :2])
+        again, rows_again = _counted(later[part, :2])
+        match = _positions(again, keys)
+        if (match < 0).any() or (rows > rows_again[match]).any():
+            return False
+    return True
+
+
+def _slices(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """int64 positions, for each table, of the rows in a slice; all slices, in the order of the keys.
+
+    The positions of a slice are in the order of the rows.
+    """
+    slices = -(-max(len(table) for table in tables) // _SLICE_ROWS)
+    bits = min((slices - 1).bit_length() if slices else 0, _MOST_SLICE_BITS)
+    cut = []
+    for table in tables:
+        # Sorting 16-bit numbers is a radix sort: linear in the rows.
+        numbers = (table[:, 0] >> np.uint64(64 - bits)).astype(np.uint16) if bits else np.zeros(len(table), np.uint16)
+        order = np.argsort(numbers, kind="stable")
+        cut.append((order, np.cumsum(np.bincount(numbers, minlength=1 << bits))))
+    for number in range(1 << bits):
+        yield tuple(order[ends[number - 1] if number else 0 : ends[number]] for order, ends in cut)
+
+
+def _group(rows: Words, readable: np.ndarray) -> Keys:
+    return _keys(rows, *_grouped(rows, readable))
+
+
+def _changed(before: Keys, tonight: Words, readable: np.ndarray) -> np.ndarray:
+    """bool (rows,): the rows of `tonight` that land."""
+    order, starts, is_new_content = _grouped(tonight, readable)
+    now = _keys(tonight, order, starts, is_new_content)
     match = _positions(before.digests, now.digests)
     is_known = match >= 0
     is_changed = np.ones(len(now), bool)
     is_changed[is_known] = (now.contents[is_known] != before.contents[match[is_known]]).any(axis=1)
-    is_gone = np.ones(len(before), bool)
-    is_gone[match[is_known]] = False
-
-    order, _, is_new_content = _grouped(tonight, readable)
     landed = np.zeros(len(tonight), bool)
     landed[order] = is_new_content & np.repeat(is_changed, now.rows)
-    return Changes(landed, before.digests[is_gone], len(before))
+    return landed
 
 
 def _grouped(rows: Words, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Order that brings equal keys together; where each key starts; first copies of a readable content."""
+    order = np.argsort(rows[:, 0])
+    if not _has_repeats(rows[order, 0]):
+        # No key twice, as in any sound table: one sort instead of five.
+        return order, np.arange(len(rows)), readable[order]
     # The readable rows of a content come first, so that the first copy is a readable one.
     order = np.lexsort((~readable, rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))
     ordered = rows[order]
@@ -103,8 +158,33 @@ def _grouped(rows: Words, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return order, np.flatnonzero(is_new_key), is_new_content
 
 
+def _keys(rows: Words, order: np.ndarray, starts: np.ndarray, is_new_content: np.ndarray) -> Keys:
+    if not len(starts):
+        return Keys(np.empty((0, 2), np.uint64), np.empty((0, 3), np.uint64), np.empty(0, np.int64))
+    contents = np.empty((len(starts), 3), np.uint64)
+    for column in (0, 1):
+        summands = np.where(is_new_content, rows[order, 2 + column], np.uint64(0))
+        contents[:, column] = np.add.reduceat(summands, starts)
+    contents[:, 2] = np.add.reduceat(is_new_content.astype(np.uint64), starts)
+    return Keys(rows[order[starts], :2], contents, np.diff(starts, append=len(order)))
+
+
+def _counted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct keys (uint64 (keys, 2)), sorted, and how often each is there."""
+    ordered = keys[np.argsort(keys[:, 0])]
+    if _has_repeats(ordered[:, 0]):
+        ordered = keys[np.lexsort((keys[:, 1], keys[:, 0]))]
+    is_new = np.ones(len(keys), bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    starts = np.flatnonzero(is_new)
+    return ordered[starts], np.diff(starts, append=len(keys))
+
+
 def _positions(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """int64 (now,): where each key of `now` is in `before`, -1 where it is not. Both hold no key twice."""
+    """int64 (now,): where each key of `now` is in `before`, -1 where it is not. Both sorted, no key twice."""
+    if len(before) and not _has_repeats(before[:, 0]):
+        at = np.minimum(np.searchsorted(before[:, 0], now[:, 0]), len(before) - 1)
+        return np.where((before[at] == now).all(axis=1), at, -1)
     both = np.concatenate([before, now])
     order = np.lexsort((both[:, 1], both[:, 0]))
     ordered = both[order]
@@ -113,3 +193,8 @@ def _positions(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     # lexsort is stable: of two equal keys the one from `before` comes first.
     positions[order[pairs + 1] - len(before)] = order[pairs]
     return positions
+
+
+def _has_repeats(first_words: np.ndarray) -> bool:
+    """True when sorting by the first word of the keys leaves their order open: a key twice, or a rare coincidence."""
+    return bool((first_words[1:] == first_words[:-1]).any())

@@ -8,7 +8,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from extract.changes import Words
+from extract.changes import Words, words
 from extract.landing import REMOVED, ROW_SCHEMA, SCHEMA
 
 KEY_DIGEST = "substring(sha256(convert_to(key, 'UTF8')) for 16)"
@@ -16,7 +16,7 @@ KEY_DIGEST = "substring(sha256(convert_to(key, 'UTF8')) for 16)"
 
 _BATCH_ROWS = 5_000
 _COPY_HEADER_BYTES = 19
-_COPY_TRAILER_BYTES = 2
+_WAITING_BYTES = 1024 * 1024
 _COPY_RECORD = np.dtype(
     [("fields", ">i2"), ("size_1", ">i4"), ("key", "<u8", 2), ("size_2", ">i4"), ("content", "<u8", 2)]
 )
@@ -42,23 +42,22 @@ _NEWEST = """
 def live_contents(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> Words:
     """uint64 (rows, 4): digests of key and content of what is live in `table`.
 
-    Only complete loads count, and none of the `disregarded` load ids. Costs 42 bytes per row while it
-    arrives, 32 afterwards.
+    Only complete loads count, and none of the `disregarded` load ids. Costs 32 bytes per row, and time linear
+    in the rows: about 3 seconds for a million.
     """
     query = sql.SQL(
         f"copy (select {KEY_DIGEST}, decode(content_hash, 'hex') from ({{newest}}) as newest) to stdout (format binary)"
     ).format(newest=_newest(table, disregarded))
-    received = bytearray()
+    waiting, digests = bytearray(), bytearray()
+    header_bytes = _COPY_HEADER_BYTES
     with _sorting(connection), connection.cursor().copy(query) as copy:
         for chunk in copy:
-            received += chunk
-    records = np.frombuffer(
-        received,
-        _COPY_RECORD,
-        count=(len(received) - _COPY_HEADER_BYTES - _COPY_TRAILER_BYTES) // _COPY_RECORD.itemsize,
-        offset=_COPY_HEADER_BYTES,
-    )
-    return np.hstack([records["key"], records["content"]])
+            waiting += memoryview(chunk)[header_bytes:]
+            header_bytes = 0
+            if len(waiting) >= _WAITING_BYTES:
+                _move_records(waiting, digests)
+    _move_records(waiting, digests)
+    return words(digests)
 
 
 def removals(
@@ -94,6 +93,14 @@ def exists(connection: psycopg.Connection, table: str) -> bool:
     """True when the landing table has been made."""
     name = f'"{SCHEMA}"."{table}"'
     return connection.execute("select to_regclass(%s) is not null", [name]).fetchone()[0]
+
+
+def _move_records(waiting: bytearray, digests: bytearray) -> None:
+    """Moves the digests of the whole records in `waiting` to `digests`; what is left is less than a record."""
+    count = len(waiting) // _COPY_RECORD.itemsize
+    records = np.frombuffer(bytes(waiting), _COPY_RECORD, count=count)
+    digests += np.hstack([records["key"], records["content"]]).tobytes()
+    del waiting[: count * _COPY_RECORD.itemsize]
 
 
 def _newest(table: str, disregarded: Collection[str]) -> sql.Composed:

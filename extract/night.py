@@ -2,6 +2,7 @@
 
 import datetime as dt
 import shutil
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import psycopg
 import pyarrow as pa
 
 from extract import delivered, recovery
-from extract.changes import Changes, compare
+from extract.changes import Changes, Words, compare
 from extract.database import connected, lock
 from extract.errors import LandingFailed, WrongSetting
 from extract.landing import (
@@ -23,8 +24,10 @@ from extract.landing import (
     folder_of,
     land,
     pipeline_in,
+    warm_up,
 )
-from extract.pages import DEFAULT_LIMITS, Client, Limits, checked_base_url
+from extract.limits import DEFAULT_LIMITS, Limits
+from extract.pages import Client, checked_base_url
 from extract.recovery import Recovery
 from extract.scan import CompletePass, Progress, scan
 from extract.source_tables import SOURCE_TABLES
@@ -33,12 +36,16 @@ from extract.spool import spooled
 LARGEST_BATCH = 100
 """Rows per page that the API allows."""
 
+LARGEST_WINDOW = 64
+"""Requests in flight that are still polite."""
+
 
 @dataclass(frozen=True)
 class Scan:
     """The figures of one table's scan, as they are in `staging.scans`.
 
     `rows_read` = `rows_unchanged` + `rows_landed` + `rows_unreadable`; a removal is not a row that was read.
+    `keys_unsettled` are the known keys that were not seen, and not proven to be gone either: they stay alive.
     """
 
     table_name: str
@@ -49,6 +56,7 @@ class Scan:
     rows_removed: int
     rows_unreadable: int
     keys_known: int
+    keys_unsettled: int
     passes: int
     started_at: dt.datetime
     finished_at: dt.datetime
@@ -70,7 +78,6 @@ def run(
     working_folder: Path,
     batch_size: int = LARGEST_BATCH,
     window: int = 8,
-    deadline_seconds: float = 3600,
     disregarded_loads: Mapping[str, Collection[str]] = {},
     progress: Progress | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -78,11 +85,10 @@ def run(
     """Pulls all source tables and lands what changed as one dlt load in schema `staging`.
 
     `disregarded_loads` names, per table, the loads whose rows were never accepted: tonight's rows are
-    compared with what was delivered before them. `deadline_seconds` is for the pull, not for the landing.
-    Raises `SourceFailed`, `LandingFailed` or `WrongSetting`; nothing of tonight is landed then, but what an
-    earlier run had packed may be.
+    compared with what was delivered before them. Raises `SourceFailed`, `LandingFailed` or `WrongSetting`;
+    nothing of tonight is landed then, but what an earlier run had packed may be.
     """
-    _check(batch_size, window, deadline_seconds)
+    _check(batch_size, window)
     base_url = checked_base_url(api_base_url)
     with connected(database_url) as connection:
         lock(connection)
@@ -96,12 +102,17 @@ def run(
             client = Client(
                 base_url,
                 window=window,
-                deadline_seconds=deadline_seconds,
+                deadline_seconds=limits.seconds,
                 limits=limits,
                 batch_size=batch_size,
             )
-            complete = scan(client, SOURCE_TABLES, window=window, folder=spool, progress=progress)
-            load_id, scans = _land(connection, database_url, folder, complete, disregarded_loads)
+            known = {
+                table.name: _known(connection, table.name, disregarded_loads.get(table.name, ()))
+                for table in SOURCE_TABLES
+            }
+            threading.Thread(target=warm_up, name="warm-up").start()
+            complete = scan(client, SOURCE_TABLES, window=window, folder=spool, known=known, progress=progress)
+            load_id, scans = _land(connection, database_url, folder, complete, known, disregarded_loads)
         finally:
             shutil.rmtree(spool, ignore_errors=True)
     return Extraction(load_id, scans, recovered)
@@ -112,6 +123,7 @@ def _land(
     database_url: str,
     folder: Path,
     complete: Mapping[str, CompletePass],
+    known: dict[str, Words],
     disregarded_loads: Mapping[str, Collection[str]],
 ) -> tuple[str, dict[str, Scan]]:
     scans: dict[str, Scan] = {}
@@ -121,12 +133,12 @@ def _land(
         name = source_table.name
         look = complete[name]
         disregarded = disregarded_loads.get(name, ())
-        known = _known(connection, name, disregarded)
-        changes = compare(known, look.spool.words(), look.spool.readable())
+        changes = compare(known.pop(name), look.spool.words(), look.spool.readable())
         scans[name] = _figures(look, changes)
         batches[name] = _batches(connection, folder / recovery.SPOOL, look, changes, disregarded)
         set_aside.append((look, _newly_unreadable(connection, look)))
     load_id = land(
+        connection,
         pipeline_in(folder, connection, database_url),
         database_url,
         batches,
@@ -156,9 +168,10 @@ def _figures(look: CompletePass, changes: Changes) -> Scan:
         rows_read=read,
         rows_unchanged=read - landed - unreadable,
         rows_landed=landed,
-        rows_removed=len(changes.removed),
+        rows_removed=len(look.gone),
         rows_unreadable=unreadable,
         keys_known=changes.keys_known,
+        keys_unsettled=look.keys_unsettled,
         passes=look.passes,
         started_at=look.started_at,
         finished_at=look.finished_at,
@@ -174,10 +187,10 @@ def _batches(
 ) -> Batches:
     name = look.table.name
     removals: Batches = tuple
-    if len(changes.removed):
+    if len(look.gone):
         # dlt draws from all tables in turn, while the connection can only serve one query at a time.
         removals = spooled(
-            delivered.removals(connection, name, disregarded, changes.removed),
+            delivered.removals(connection, name, disregarded, look.gone),
             spool / f"{name}.removals.arrow",
         )
 
@@ -226,10 +239,8 @@ def _scans_batch(scans: Collection[Scan]) -> pa.RecordBatch:
     )
 
 
-def _check(batch_size: int, window: int, deadline_seconds: float) -> None:
+def _check(batch_size: int, window: int) -> None:
     if not 1 <= batch_size <= LARGEST_BATCH:
         raise WrongSetting(f"BATCH_SIZE must be from 1 to {LARGEST_BATCH}, not {batch_size}")
-    if window < 1:
-        raise WrongSetting(f"window must be at least 1, not {window}")
-    if deadline_seconds <= 0:
-        raise WrongSetting(f"deadline_seconds must be above 0, not {deadline_seconds}")
+    if not 1 <= window <= LARGEST_WINDOW:
+        raise WrongSetting(f"WINDOW must be from 1 to {LARGEST_WINDOW}, not {window}")

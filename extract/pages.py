@@ -19,31 +19,13 @@ import urllib3
 
 from extract import json_text
 from extract.errors import SourceFailed, WrongSetting, one_line
+from extract.limits import DEFAULT_LIMITS, Limits
+from extract.rows import DEPTH_CAP
 from extract.source_tables import SourceTable
+from extract.window import Window
 
 _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _READ_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the source may cost. Each limit that is reached ends in `SourceFailed` with its name."""
-
-    page_bytes: int = 64 * 1024 * 1024
-    """Bytes of one page, after decompression."""
-    pages_per_table: int = 1_000_000
-    passes: int = 4
-    """Looks at one table before a scan that does not add up is given up."""
-    attempts: int = 6
-    """Tries for one page."""
-    attempt_seconds: float = 30
-    """Time for one try, from the first byte sent to the last byte read."""
-    first_wait_seconds: float = 0.5
-    """Pause after the first failed try; it doubles from try to try."""
-    longest_wait_seconds: float = 30
-
-
-DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -64,19 +46,29 @@ class _Envelope(msgspec.Struct):
 class _TryAgain(Exception):
     """A failure that may pass; `wait_seconds` is what the server asked for (0: nothing)."""
 
-    def __init__(self, message: str, wait_seconds: float = 0) -> None:
+    def __init__(self, message: str, wait_seconds: float = 0, is_one_too_many: bool = False) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
+        self.is_one_too_many = is_one_too_many
 
 
 class Client:
     """Fetches pages from one origin and from nowhere else; safe to use from several threads.
 
     Pages are asked for with up to `window` connections; after a 429 all of them keep quiet for as long as the
-    server wants. `close` cuts what is still under way, so that a server that hangs delays no exit.
+    server wants, and fewer are used for a while. `close` cuts what is still under way, so that a server that
+    hangs delays no exit.
     """
 
-    def __init__(self, base_url: str, *, window: int, deadline_seconds: float, limits: Limits, batch_size: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        window: int,
+        deadline_seconds: float,
+        batch_size: int,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.base_url = checked_base_url(base_url)
         self.batch_size = batch_size
         self.limits = limits
@@ -86,6 +78,7 @@ class Client:
         self._lock = threading.Lock()
         self._busy: dict[int, tuple[float, socket.socket | None]] = {}
         self._quiet_until = 0.0
+        self._window = Window(window)
         self._pool = self._connections(window)
 
     def fetch(self, table: SourceTable, page: int) -> Page:
@@ -126,6 +119,7 @@ class Client:
     def close(self) -> None:
         """Cuts all connections and ends all pauses; the fetches under way fail."""
         self._closed.set()
+        self._window.open_to_all()
         with self._lock:
             for _, sock in self._busy.values():
                 if sock is not None:
@@ -161,6 +155,20 @@ class Client:
         return Watched
 
     def _attempt(self, table: SourceTable, page: int) -> Page:
+        try:
+            with self._window.place(self.seconds_left()) as place:
+                try:
+                    answer = self._answer(table, page)
+                except _TryAgain as error:
+                    if error.is_one_too_many:
+                        self._window.narrow(place)
+                    raise
+        except TimeoutError:
+            raise self._too_late(table, page) from None
+        self._window.widen()
+        return answer
+
+    def _answer(self, table: SourceTable, page: int) -> Page:
         self._sleep(self._quiet_until - time.monotonic())
         seconds = min(self.limits.attempt_seconds, self.seconds_left())
         if self._closed.is_set() or seconds <= 0:
@@ -176,6 +184,10 @@ class Client:
         finally:
             with self._lock:
                 del self._busy[me]
+        if len(body) > self.limits.string_bytes and json_text.longest_string(body) > self.limits.string_bytes:
+            raise self._beyond(
+                table, page, f"holds a string of more than {self.limits.string_bytes} bytes", "MAX_STRING_BYTES"
+            )
         return read_page(body, page=page, size=self.batch_size)
 
     def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float) -> bytes:
@@ -194,10 +206,7 @@ class Client:
             while chunk := response.read1(_READ_BYTES):
                 body += chunk
                 if len(body) > self.limits.page_bytes:
-                    raise SourceFailed(
-                        f"{self._at(table, page)} is larger than {self.limits.page_bytes} bytes"
-                        " (limit page_bytes). Nothing was landed tonight; look at what the API sends."
-                    )
+                    raise self._beyond(table, page, f"is larger than {self.limits.page_bytes} bytes", "MAX_PAGE_BYTES")
                 if time.monotonic() > ends_at:
                     break
             # Also where the answer seems to have ended: a cut connection looks like one that closed.
@@ -221,7 +230,7 @@ class Client:
             wait_seconds = _asked_wait(response.headers.get("Retry-After")) if status in (429, 503) else 0
             if wait_seconds:
                 self._quiet_until = max(self._quiet_until, time.monotonic() + wait_seconds)
-            raise _TryAgain(said, wait_seconds)
+            raise _TryAgain(said, wait_seconds, is_one_too_many=status == 429)
         if 300 <= status < 400:
             target = one_line(response.headers.get("Location", "nowhere"), 120)
             raise SourceFailed(
@@ -264,10 +273,15 @@ class Client:
                 return f"the answer ended after {part.partial} bytes, {part.expected} too early"
         return one_line(getattr(error, "reason", None) or error, 160)
 
+    def _beyond(self, table: SourceTable, page: int, what: str, limit: str) -> SourceFailed:
+        return SourceFailed(
+            f"{self._at(table, page)} {what} (limit {limit}). Nothing was landed tonight; look at what the API sends."
+        )
+
     def _too_late(self, table: SourceTable, page: int) -> SourceFailed:
         return SourceFailed(
-            f"{self._at(table, page)}: the deadline of {self.deadline_seconds:g} seconds for the whole"
-            " extraction is over. Nothing was landed tonight; raise deadline_seconds or look at the API."
+            f"{self._at(table, page)}: the {self.deadline_seconds:g} seconds for the whole pull are over"
+            " (limit MAX_SECONDS). Nothing was landed tonight; raise it or look at the API."
         )
 
     def _too_slow(self) -> str:
@@ -320,6 +334,8 @@ def _tolerant_envelope(body: bytes, complaint: str) -> _Envelope:
     if items is None or len(set(names)) != len(names):
         raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_beginning(body)}")
     rest = b",".join(name + b":" + value for name, value in fields if name != b'"items"')
+    if json_text.depth(rest) > DEPTH_CAP:
+        raise _TryAgain(f"nested deeper than {DEPTH_CAP} outside its items (limit DEPTH_CAP)")
     try:
         envelope = msgspec.json.decode(b'{"items":[],' + rest + b"}", type=_Envelope)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:

@@ -1,16 +1,30 @@
-"""A complete look at all endpoints: pages at once, counted, and looked at again when they do not add up."""
+"""A complete look at all endpoints: pages at once, counted, and looked at again when they do not add up.
+
+Two proofs are made of looks at a table of which nothing is known but its pages:
+
+- A look *adds up* when every page told the same total and as many distinct keys were seen. It can still have
+  missed a row that stood still: when a row before the reading position is deleted and another one is added
+  behind it, every row between moves one place to the front, and one of them slips past.
+- A look that adds up *missed nothing* when a later look sees all of its keys again. For there were as many rows
+  as keys were seen; if one of the rows was missed, then one of the keys seen belonged to no row any more, and
+  had been deleted before the look ended. (Unless a deleted key comes back between the two looks.)
+
+So a known key is gone only when a look that missed nothing missed it. That costs a second reading in nights
+with removals, and in these only.
+"""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from extract.changes import Keys, group
+from extract.changes import Tally, Words, holds_all, missing, tally
 from extract.errors import IncompleteScan, SourceFailed
 from extract.pages import Client
 from extract.rows import Row, read_row
@@ -21,6 +35,7 @@ Progress = Callable[[str, int, int | None], None]
 """Called after every page with the table, the rows read of it so far, and its total."""
 
 _WATCH_SECONDS = 1.0
+_NO_KEYS = np.empty((0, 2), np.uint64)
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,12 @@ class CompletePass:
     table: SourceTable
     spool: Spool
     total: int
+    gone: np.ndarray
+    """uint64 (keys, 2): digests of the known keys that are proven to be gone from the source."""
+    keys_unsettled: int
+    """How many known keys no look saw and no look proved to be gone: the source did not stand still for long enough."""
     passes: int
+    """Looks at the table, this one and all others of tonight."""
     started_at: dt.datetime
     finished_at: dt.datetime
 
@@ -50,6 +70,7 @@ class _Pass:
     spool: Spool
     started_at: dt.datetime
     doubled_before: np.ndarray | None = None
+    to_confirm: "_Lacking | None" = None
     next_page: int = 1
     last_page: int = 1
     under_way: int = 0
@@ -58,19 +79,29 @@ class _Pass:
     has_repeated_page: bool = False
 
 
+class _Lacking(NamedTuple):
+    """A look that adds up, and the known keys (uint64 (keys, 2)) that neither it nor an earlier one saw."""
+
+    look: _Pass
+    keys: np.ndarray
+
+
 def scan(
     client: Client,
     tables: Sequence[SourceTable],
     *,
     window: int,
     folder: Path,
+    known: Mapping[str, Words] = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> dict[str, CompletePass]:
     """Reads all pages of all tables, with `window` requests in flight over all of them together.
 
     The first pages come first, then the tables one after the other, so that each is looked at for as short
-    a time as possible. Rows are spooled to `folder`. Raises `SourceFailed` for a page that cannot be had,
-    and `IncompleteScan` when a table does not add up after `client.limits.passes` looks.
+    a time as possible. Rows are spooled to `folder`. `known` has the live keys of each table that was delivered
+    before. Raises `SourceFailed` for a page that cannot be had, and `IncompleteScan` when no look at a table
+    added up and `client.limits.passes` are used up. When they are used up before it is proven which keys are
+    gone, the rows land all the same: an unproven removal can wait a night, the rows need not.
     """
     done: dict[str, CompletePass] = {}
     looks = [_Pass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
@@ -92,7 +123,7 @@ def scan(
                     progress(look.table.name, len(look.spool), max(look.totals))
                 if not look.under_way and look.next_page > look.last_page:
                     looks.remove(look)
-                    outcome = _end(look, client.limits.passes, folder)
+                    outcome = _end(look, known.get(look.table.name, _NO_KEYS), client.limits.passes, folder)
                     if isinstance(outcome, _Pass):
                         looks.append(outcome)
                     else:
@@ -123,7 +154,7 @@ def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
         if look.last_page > client.limits.pages_per_table:
             raise SourceFailed(
                 f"{client.base_url}{look.table.path} claims {page.total} rows, which is more than"
-                f" {client.limits.pages_per_table} pages (limit pages_per_table)."
+                f" {client.limits.pages_per_table} pages (limit MAX_PAGES)."
                 " Nothing was landed tonight; look at what the API sends."
             )
     look.totals.add(page.total)
@@ -133,48 +164,68 @@ def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
     look.spool.append(page.rows)
 
 
-def _end(look: _Pass, most_passes: int, folder: Path) -> CompletePass | _Pass:
-    """The finished look when it adds up, else the next look at the same table."""
+def _end(look: _Pass, known: Words, most_passes: int, folder: Path) -> CompletePass | _Pass:
+    """What lands, or the next look at the same table when that is not known yet."""
     look.spool.close()
-    keys = group(look.spool.words(), look.spool.readable())
-    if _adds_up(look, keys):
-        total = max(look.totals)
-        return CompletePass(look.table, look.spool, total, look.number, look.started_at, _now())
-    if look.number >= most_passes:
-        raise IncompleteScan(_contradiction(look, keys))
-    look.spool.delete()
-    return _Pass(
+    seen = look.spool.words()
+    found = tally(seen, look.spool.readable())
+    adds_up = _adds_up(look, found)
+    before = look.to_confirm
+    is_last = look.number >= most_passes
+    if not (adds_up or before):
+        look.spool.delete()
+        if is_last:
+            raise IncompleteScan(_contradiction(look, found))
+        return _next_look(look, found, None, folder)
+    # Whether it adds up or not: a look that sees a key tells that it lives.
+    lacking = missing(before.keys if before else known, seen)
+    is_proven = before is not None and holds_all(seen, before.look.spool.words())
+    if before:
+        (before.look if adds_up else look).spool.delete()
+    whole = look if adds_up or not before else before.look
+    if len(lacking) and not is_proven and not is_last:
+        return _next_look(look, found, _Lacking(whole, lacking), folder)
+    return CompletePass(
         look.table,
-        look.number + 1,
-        Spool(folder / f"{look.table.name}.{look.number + 1}.arrow"),
-        look.started_at,
-        doubled_before=keys.doubled(),
+        whole.spool,
+        max(whole.totals),
+        gone=lacking if is_proven else _NO_KEYS,
+        keys_unsettled=0 if is_proven else len(lacking),
+        passes=look.number,
+        started_at=look.started_at,
+        finished_at=_now(),
     )
 
 
-def _adds_up(look: _Pass, keys: Keys) -> bool:
-    """True when every row the source counts was seen.
+def _next_look(look: _Pass, found: Tally, to_confirm: _Lacking | None, folder: Path) -> _Pass:
+    number = look.number + 1
+    spool = Spool(folder / f"{look.table.name}.{number}.arrow")
+    return _Pass(look.table, number, spool, look.started_at, doubled_before=found.doubled, to_confirm=to_confirm)
 
-    Equal totals and distinct keys prove it. Keys that are double at the source can never prove it; they
-    are believed when all rows were read and a second look finds exactly the same doubles. A page that came
-    twice is no such double: it hides the page in whose place it came.
+
+def _adds_up(look: _Pass, found: Tally) -> bool:
+    """True when as many distinct keys were seen as the source counted all the time.
+
+    Keys that are double at the source can never add up; they are believed when all rows were read and a second
+    look finds exactly the same doubles. A page that came twice is no such double: it hides the page in whose
+    place it came.
     """
     if len(look.totals) != 1 or len(look.spool) != max(look.totals):
         return False
-    if len(keys) == len(look.spool):
+    if found.keys == len(look.spool):
         return True
     if look.doubled_before is None or look.has_repeated_page:
         return False
-    return np.array_equal(keys.doubled(), look.doubled_before)
+    return np.array_equal(found.doubled, look.doubled_before)
 
 
-def _contradiction(look: _Pass, keys: Keys) -> str:
+def _contradiction(look: _Pass, found: Tally) -> str:
     totals = sorted(look.totals)
     expected = f"{totals[0]}" if len(totals) == 1 else f"{totals[0]} to {totals[-1]}"
     repeated = "; one page came twice" if look.has_repeated_page else ""
     return (
         f"{look.table.path} does not add up after {look.number} looks: {expected} rows expected,"
-        f" {len(look.spool)} seen with {len(keys)} distinct keys{repeated}."
+        f" {len(look.spool)} seen with {found.keys} distinct keys{repeated}."
         " Nothing was landed tonight; run again when the source is quiet."
     )
 

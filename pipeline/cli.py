@@ -33,6 +33,7 @@ def source_options(command: Callable) -> Callable:
     for option in (
         click.option(
             "--sample",
+            envvar="SAMPLE",
             is_flag=True,
             help="Read the sample API, also where DATABASE_URL names a real warehouse.",
         ),
@@ -84,10 +85,12 @@ def gate(context: click.Context, database_url: str | None) -> None:
 
 
 @gate.command("show")
+@database_url_option
 @click.argument("load", required=False)
 @click.pass_obj
-def gate_show(settings: Settings, load: str | None) -> None:
+def gate_show(settings: Settings, database_url: str | None, load: str | None) -> None:
     """What was found in LOAD, by default in the load that most needs a look."""
+    settings = Settings(database_url=database_url) if database_url else settings
     with _read(_warehouse(settings)) as connection:
         gate_report.show(connection, load, console())
 
@@ -122,12 +125,12 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
 @database_url_option
 def docs(database_url: str | None) -> None:
     """Make the dbt docs as one static page, and say where it is."""
-    from pipeline.dbt import PROJECT_FOLDER, Dbt
+    from pipeline.dbt import PROJECT_FOLDER, Dbt, explained
 
-    _warehouse(Settings(database_url=database_url))
+    place = _warehouse(Settings(database_url=database_url))
     outcome = Dbt().invoke("docs", "generate", "--static")
     if not outcome.succeeded:
-        raise Stop(Exit.BUILD_FAILED, f"dbt docs failed: {outcome.lines[0]}")
+        raise explained(outcome, place, Exit.BUILD_FAILED, "the docs could not be made")
     target = Path(os.environ.get("DBT_TARGET_PATH") or PROJECT_FOLDER / "target")
     page = target / "static_index.html"
     click.echo(f"the docs are one page, open it in a browser: {page}")

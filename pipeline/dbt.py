@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
+from pipeline.warehouse import Warehouse
 
 PROJECT_FOLDER = PROJECT / "dbt_project"
 # dbt wants a folder with a file of exactly this name; the example in the project's root is the one profile there is.
@@ -70,6 +72,18 @@ class Dbt:
         quiet = ("--log-level", "none", "--log-level-file", "info")
         place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(_profiles_folder()))
         return _invoke([*quiet, *arguments, *place], self._manifest, [tell])
+
+
+def explained(outcome: DbtOutcome, place: Warehouse, code: Exit, what: str) -> Stop:
+    """What to tell of a dbt failure; when it is the warehouse that fails, that is the news."""
+    failures = [warehouse.redacted(failure, place.conninfo) for failure in outcome.lines]
+    for failure in failures:
+        if advice := warehouse.advice_on(failure):
+            return Stop(Exit.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {failure}; {advice}")
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return Stop(
+        code, f"{what}: {failures[0]}{more}; the log is dbt_project/logs/dbt.log, and after mending it: make run"
+    )
 
 
 def run_aloud(arguments: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ LONGEST_PAYLOAD = 400
 
 
 def show(connection: psycopg.Connection, load_id: str | None, output: Console) -> None:
-    """Print one load; without an id, the newest that was blocked or had rows quarantined, else the newest.
+    """Print one load; without an id, the newest that is blocked or holds rows back, else the newest.
 
     Raises Stop(WRONG_SETTINGS) for a load the gate does not know.
     """
@@ -63,7 +63,15 @@ def _most_interesting(connection: psycopg.Connection) -> str | None:
     row = connection.execute("""
         select load_id
         from gate.loads
-        order by state = 'blocked' desc, rows_quarantined > 0 desc, judged_at desc nulls last, load_id desc
+        order by
+            state = 'blocked' desc,
+            exists (
+                select 1
+                from gate.quarantined_rows as held
+                where
+                    held.load_id = loads.load_id and held.table_name = loads.table_name and held.closed_at is null
+            ) desc,
+            judged_at desc nulls last, load_id desc
         limit 1
     """).fetchone()
     return row and row[0]
@@ -77,7 +85,7 @@ def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, An
     for dlt_id in of_rows[:ROWS_PER_RULE]:
         row = connection.execute(
             sql.SQL("""
-                select staged.key, staged.payload::text, held.dlt_id is not null, held.detail
+                select staged.key, staged.payload::text, held.dlt_id is not null, held.detail, held.outcome
                 from {} as staged
                 left join gate.quarantined_rows as held on staged._dlt_id = held.dlt_id and held.rule = %s
                 where staged._dlt_id = %s
@@ -85,8 +93,9 @@ def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, An
             [failed["rule"], dlt_id],
         ).fetchone()
         if row:
-            key, payload, is_held, detail = row
+            key, payload, is_held, detail, outcome = row
             what = f" {'absent' if detail is None else inert(detail)}" if is_held else ""
+            what += f" ({outcome} since)" if outcome else ""
             # as Text: square brackets in a value are no markup
             output.print(Text(f"    {inert(key, LONGEST_KEY)}{what}"), soft_wrap=True)
             output.print(Text(f"      {inert(payload, LONGEST_PAYLOAD)}", style="dim"), soft_wrap=True)

@@ -1,7 +1,9 @@
 """The night: extract, gate, build, in order, under the run lock, each recorded in `ops` before it begins."""
 
 import contextlib
+import errno
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +14,9 @@ from rich.console import Console
 import extract
 from expectations import gate, ledger
 from pipeline import runs, sample_source, warehouse
-from pipeline.dbt import Dbt, DbtOutcome
+from pipeline.dbt import Dbt, DbtOutcome, explained
 from pipeline.exits import Exit, Stop
-from pipeline.settings import Settings
+from pipeline.settings import PROJECT, Settings
 from pipeline.terminal import StepDisplay
 from pipeline.warehouse import Warehouse
 
@@ -129,6 +131,12 @@ def _extract(
     with contextlib.ExitStack() as stack:
         api_base_url = settings.api_base_url
         if api_base_url is None:
+            if not settings.sample and runs.has_read_the_real_api(connection):
+                raise Stop(
+                    Exit.WRONG_SETTINGS,
+                    "API_BASE_URL is not set, and this warehouse was filled from a real API: set it,"
+                    " or say --sample to bring in the sample world",
+                )
             day, first_run_on = runs.next_sample_day(connection, night.run_id)
             api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
         try:
@@ -142,6 +150,12 @@ def _extract(
             )
         except extract.SourceFailed as error:
             raise Stop(Exit.SOURCE_FAILED, str(error)) from None
+        except OSError as error:
+            raise Stop(
+                Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
+                f"the working folder {settings.home / '.dlt'} cannot be used: {error.strerror};"
+                " free space there, or set MOOVITAMIX_HOME to another folder",
+            ) from None
         except extract.LandingFailed as error:
             raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, night.warehouse.conninfo)) from None
     figures["load_id"] = night.extraction.load_id
@@ -160,7 +174,7 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisp
         return
     staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
     if not staged.succeeded:
-        raise _dbt_stop(night, staged, Exit.GATE_BROKEN, "the staging views could not be built")
+        raise explained(staged, night.warehouse, Exit.GATE_BROKEN, "the staging views could not be built")
     night.are_staging_views_built = True
     night.judgements = gate.judge_pending(night.warehouse.conninfo, progress=lambda load_id, table: show(table))
     figures |= {f"{judgement.batch.table} {judgement.batch.load_id}": judgement.state for judgement in night.judgements}
@@ -185,23 +199,11 @@ def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDis
     night.build = dbt.invoke("build", "--exclude-resource-type", "unit_test", *already_built, progress=show)
     figures |= night.build.counts
     if not night.build.succeeded:
-        raise _dbt_stop(night, night.build, Exit.BUILD_FAILED, "dbt failed")
+        raise explained(night.build, night.warehouse, Exit.BUILD_FAILED, "dbt failed")
 
 
 def _has_nothing_landed(connection: psycopg.Connection) -> bool:
     return connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]
-
-
-def _dbt_stop(night: Night, outcome: DbtOutcome, code: Exit, what: str) -> Stop:
-    """A dbt failure; when it is the warehouse that fails, that is the news."""
-    failures = [warehouse.redacted(failure, night.warehouse.conninfo) for failure in outcome.lines]
-    for failure in failures:
-        if advice := warehouse.advice_on(failure):
-            return Stop(Exit.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {failure}; {advice}")
-    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
-    return Stop(
-        code, f"{what}: {failures[0]}{more}; the log is dbt_project/logs/dbt.log, and after mending it: make run"
-    )
 
 
 def _record_end(night: Night, code: Exit, message: str) -> None:
@@ -211,5 +213,9 @@ def _record_end(night: Night, code: Exit, message: str) -> None:
 
 
 def _name(error: BaseException) -> str:
-    """For the ledger; the text of an error that nobody foresaw may hold anything."""
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else f"unforeseen {type(error).__name__}"
+    """For the ledger; the text of an error that nobody foresaw may hold anything, so only its kind and place."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.name} line {frame.lineno}" for frame in frames if frame.filename.startswith(str(PROJECT))]
+    return f"unforeseen {type(error).__name__} in {places[-1]}" if places else f"unforeseen {type(error).__name__}"

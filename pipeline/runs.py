@@ -92,6 +92,18 @@ def finish_step(
     )
 
 
+def has_read_the_real_api(connection: psycopg.Connection) -> bool:
+    """Whether the newest extraction that succeeded read something else than the sample API."""
+    newest = connection.execute("""
+        select runs.sample_day is null
+        from ops.runs
+        inner join ops.steps on runs.run_id = steps.run_id and steps.step = 'extract' and steps.status = 'succeeded'
+        order by runs.started_at desc
+        limit 1
+    """).fetchone()
+    return newest is not None and newest[0]
+
+
 def next_sample_day(connection: psycopg.Connection, run_id: str) -> tuple[int, dt.date]:
     """Take the next day of the sample world for this run; returns it with the date of the first run that used it."""
     day, first_run_on = connection.execute(

@@ -1,4 +1,4 @@
-"""What a command was asked to do, from options and environment variables, checked. Read here and nowhere else."""
+"""What a command was asked to do, from options and environment variables, checked. Options are declared in cli.py."""
 
 import os
 from dataclasses import dataclass, field

@@ -133,6 +133,8 @@ def only_run(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
                 Exit.ALREADY_RUNNING,
                 f"another run works on {warehouse.place}; wait for it, or see what it does with: make status",
             )
+        # the lock's connection says nothing while a step works
+        connection.execute("set idle_session_timeout = 0")
         _end_leftovers(connection)
         yield connection
 

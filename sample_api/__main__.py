@@ -24,12 +24,8 @@ SIZE = click.IntRange(0, 5_000_000)
 )
 @click.option("--host", default="127.0.0.1", help="A loopback address.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free port.")
-@click.option(
-    "--day", type=click.IntRange(0, 100_000), default=0, help="How many days the world has evolved."
-)
-@click.option(
-    "--start", type=click.DateTime(["%Y-%m-%d"]), default=World.start.isoformat(), help="The date of day 0."
-)
+@click.option("--day", type=click.IntRange(0, 100_000), default=0, help="How many days the world has evolved.")
+@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), default=World.start.isoformat(), help="The date of day 0.")
 @click.option("--seed", type=int, default=World.seed, help="Which world.")
 @click.option("--users", type=SIZE, default=World.users, help="Users on day 0.")
 @click.option("--tracks", type=SIZE, default=World.tracks, help="Tracks on day 0.")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -24,13 +24,18 @@ PageSize = Annotated[int, Query(ge=1, le=100)]
 
 @dataclass
 class Requests:
-    """What was asked of the server: requests per path, every target in order of arrival, the last headers."""
+    """What was asked of the server: requests per path, every target in order of arrival, the last headers.
+
+    `after_answer` is called with the path after each answer, before the next request is looked at: a test can
+    change the rows between two pages of a reader that asks for one after the other.
+    """
 
     paths: Counter[str] = field(default_factory=Counter)
     targets: list[str] = field(default_factory=list)
     last_headers: dict[str, str] = field(default_factory=dict)
     in_flight: int = 0
     max_in_flight: int = 0
+    after_answer: Callable[[str], None] | None = None
 
     @property
     def total(self) -> int:
@@ -92,15 +97,15 @@ class _Misbehaviour:
         query = scope["query_string"].decode("latin-1")
         requests.paths[scope["path"]] += 1
         requests.targets.append(f"{scope['path']}?{query}" if query else scope["path"])
-        requests.last_headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        requests.last_headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         requests.in_flight += 1
         requests.max_in_flight = max(requests.max_in_flight, requests.in_flight)
         try:
             await self._answer(scope, receive, send)
         finally:
             requests.in_flight -= 1
+        if requests.after_answer:
+            requests.after_answer(scope["path"])
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

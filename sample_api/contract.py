@@ -52,9 +52,7 @@ class PageCustomized(BaseModel, Generic[Out]):
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The app's OpenAPI document as the real server's older FastAPI writes it."""
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     # Newer versions also describe these two in an answer 422; both send them.
     described = document["components"]["schemas"]["ValidationError"]["properties"]
     for name in ("input", "ctx"):

@@ -115,9 +115,7 @@ class _Table:
         return self._worked_out
 
 
-def _changed(
-    table: str, rows: list[bytes], fault: str, value: Share | None
-) -> tuple[list[bytes], list[SpoiledRow]]:
+def _changed(table: str, rows: list[bytes], fault: str, value: Share | None) -> tuple[list[bytes], list[SpoiledRow]]:
     if value is None:
         return [], []
     known: list[Any] = msgspec.json.decode(b"[" + b",".join(rows) + b"]")

@@ -201,11 +201,7 @@ def _next_day(world: World, state: _State, day: int) -> None:
     if not world.documents:
         return
     for document in state.documents.values():
-        if (
-            document.habit != "once"
-            and document.row["user_id"] in state.users
-            and rng.random() < LISTENING_SHARE
-        ):
+        if document.habit != "once" and document.row["user_id"] in state.users and rng.random() < LISTENING_SHARE:
             _listen(rng, state, document, _moment(rng, since, until))
     listeners = list(state.users)
     for _ in range(max(1, round(len(state.documents) * NEW_DOCUMENT_SHARE))):

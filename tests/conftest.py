@@ -12,7 +12,15 @@ import pytest
 
 from pipeline import embedded_postgres
 
-USER_SETTINGS = ("DATABASE_URL", "API_BASE_URL", "BATCH_SIZE", "POSTGRES_PORT", "DBT_TARGET", "MOOVITAMIX_TRACEBACK")
+USER_SETTINGS = (
+    "DATABASE_URL",
+    "API_BASE_URL",
+    "BATCH_SIZE",
+    "POSTGRES_PORT",
+    "DBT_TARGET",
+    "SAMPLE",
+    "MOOVITAMIX_TRACEBACK",
+)
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 _numbers = itertools.count(1)

@@ -285,8 +285,8 @@ def test_digits_of_other_scripts_are_no_digits_whatever_the_collation(warehouse,
                 assert connection.execute(r"select '٣' ~ '\d'").fetchone() == (True,), "this collation proves nothing"
                 connection.execute("create schema staging; create schema prep")
                 for table, row in {
-                    "users": user(1, created_at="٢٠٢٦-٠١-٠١T١٠:٠٠:٠٠"),
-                    "tracks": track(1, duration="٠٤:٤٢"),
+                    "users": user(1, created_at="٢٠٢٦-01-01T10:00:00"),
+                    "tracks": track(1, duration="٠٤:4٢"),
                     "listen_history": document(1),
                 }.items():
                     connection.execute(

@@ -43,7 +43,7 @@ def faulty_times(table: str, make) -> Iterator[tuple[str, Fault]]:
         "an endless fraction": "2026-01-01T10:00:00." + "1" * 200,
         "a line end": "2026-01-01T10:00:00\n",
         "a space before": " 2026-01-01T10:00:00",
-        "other digits": "٢٠٢٦-٠١-٠١T١٠:٠٠:٠٠",
+        "other digits": "٢٠٢٦-01-01T10:00:00",
     }
     future = {
         "a moment too late": "2026-03-02T12:00:00.000001",
@@ -185,7 +185,7 @@ FAULTS = dict(
                     "04:42\n",
                     282,
                     ["04:42"],
-                    "٠٤:٤٢",
+                    "٠٤:4٢",
                 )
             )
         ),
@@ -344,9 +344,16 @@ def test_a_row_that_is_no_record_at_all_is_held_back_like_any_other(table, text,
     assert warehouse.judge()[table].state == "accepted_with_quarantine"
     assert len(warehouse.published(table)) == 1
     id_rule = "user_id_is_a_whole_number" if table == "listen_history" else "id_is_a_whole_number"
-    assert {id_rule, "required_fields_are_present", "created_at_is_a_time", "updated_at_is_a_time"} <= {
-        rule for _, rule in warehouse.quarantined(table)
-    }
+    details = dict(warehouse.rows("select rule, detail from gate.quarantined_rows"))
+    assert {id_rule, "created_at_is_a_time", "updated_at_is_a_time"} <= details.keys()
+    assert (
+        details["required_fields_are_present"]
+        == {
+            "users": "first_name, last_name, gender, favorite_genres, email",
+            "tracks": "name, artist, songwriters, genres, album",
+            "listen_history": "items",
+        }[table]
+    ), "what is no object has none of the fields"
 
 
 def test_all_bad_rows_are_held_back_however_many(warehouse):

@@ -1,5 +1,6 @@
 """A night's extraction against the sample API, and what a reader of the database then sees."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,11 +42,16 @@ def night(api, database_url, working_folder) -> Night:
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], str]]:
-    """Starts a server whose every GET is answered by the given function, and returns its address."""
+def answering() -> Iterator[Callable[..., str]]:
+    """Starts a server whose every GET is answered by the given function, and returns its address.
+
+    With a certificate and a key (two files) it speaks https.
+    """
     servers = []
 
-    def start(answer: Callable[[BaseHTTPRequestHandler], None]) -> str:
+    def start(
+        answer: Callable[[BaseHTTPRequestHandler], None], certificate_and_key: tuple[Path, Path] | None = None
+    ) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 answer(self)
@@ -56,9 +62,14 @@ def answering() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]],
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         server.block_on_close = False
+        server.handle_error = lambda request, client_address: None  # clients that cut the connection are meant to
+        if certificate_and_key:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate_and_key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
+        return f"{'https' if certificate_and_key else 'http'}://127.0.0.1:{server.server_port}"
 
     yield start
     for server in servers:

@@ -1,58 +1,85 @@
-"""What lands, compared with a model in plain sets."""
+"""What lands, what is missing and what was seen again, compared with a model in plain Python."""
 
-from hashlib import sha256
+from collections import Counter
+from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.changes import compare, group, words
+from extract import changes
+from extract.changes import compare, holds_all, missing, tally, words
 
-KEYS = st.integers(0, 4)
-CONTENTS = st.sampled_from("ABC")
-ROWS = st.lists(st.tuples(KEYS, CONTENTS, st.booleans()), max_size=12)
-KNOWN = st.dictionaries(KEYS, st.sets(CONTENTS, min_size=1), max_size=5)
-
-
-def digest(thing: object) -> bytes:
-    return sha256(repr(thing).encode()).digest()[:16]
-
-
-def table(rows: list[tuple[int, str]]) -> np.ndarray:
-    return words(b"".join(digest(key) + digest(content) for key, content in rows))
+# Few keys and contents, so that they meet, and half of a key is never enough to tell it.
+HALVES = st.sampled_from([0, 1, 2**63, 2**63 + 1])
+KEYS = st.tuples(HALVES, HALVES)
+CONTENTS = st.sampled_from([(1, 1), (1, 2), (2, 1), (0, 3)])
+ROWS = st.lists(st.tuples(KEYS, CONTENTS, st.booleans()), max_size=24)
+KNOWN = st.dictionaries(KEYS, st.sets(CONTENTS, min_size=1), max_size=12)
+SLICE_ROWS = st.sampled_from([1, 5, changes._SLICE_ROWS])
+THOROUGHLY = settings(max_examples=600, derandomize=True, deadline=None)
 
 
-@given(KNOWN, ROWS)
-def test_a_key_lands_whole_exactly_when_its_set_of_contents_differs(known, rows):
+def table(rows: list[tuple]) -> np.ndarray:
+    return np.array([[*key, *content] for key, content, *_ in rows], np.uint64).reshape(-1, 4)
+
+
+def readable(rows: list[tuple]) -> np.ndarray:
+    return np.array([is_readable for *_, is_readable in rows], bool)
+
+
+def sliced(rows: int) -> patch:
+    return patch.object(changes, "_SLICE_ROWS", rows)
+
+
+@THOROUGHLY
+@given(KNOWN, ROWS, SLICE_ROWS)
+def test_a_key_lands_whole_exactly_when_its_set_of_contents_differs(known, rows, slice_rows):
     before = table([(key, content) for key, contents in known.items() for content in contents])
-    tonight = table([(key, content) for key, content, _ in rows])
-    readable = np.array([is_readable for _, _, is_readable in rows], bool)
+    with sliced(slice_rows):
+        found = compare(before, table(rows), readable(rows))
 
-    changes = compare(before, tonight, readable)
-
-    contents: dict[int, set[str]] = {key: set() for key, _, _ in rows}
+    contents: dict[tuple, set] = {key: set() for key, _, _ in rows}
     for key, content, is_readable in rows:
         if is_readable:
             contents[key].add(content)
-    expected = {
-        (key, content) for key, found in contents.items() if found and found != known.get(key) for content in found
-    }
-    landed = [rows[row] for row in np.flatnonzero(changes.landed)]
+    expected = {(key, content) for key, told in contents.items() if told and told != known.get(key) for content in told}
+    landed = [rows[row] for row in np.flatnonzero(found.landed)]
     assert sorted((key, content) for key, content, _ in landed) == sorted(expected)
     assert all(is_readable for _, _, is_readable in landed)
-    gone = {digest(key) for key in known.keys() - contents.keys()}
-    assert {key.tobytes() for key in changes.removed} == gone
-    assert changes.keys_known == len(known)
+    assert found.keys_known == len(known)
 
 
-@given(ROWS)
-def test_keys_are_counted_and_doubles_told_independently_of_the_order_of_rows(rows):
-    def keys(rows):
-        tonight = table([(key, content) for key, content, _ in rows])
-        return group(tonight, np.array([is_readable for _, _, is_readable in rows], bool))
+@THOROUGHLY
+@given(KNOWN, ROWS, SLICE_ROWS)
+def test_missing_are_the_known_keys_that_no_row_has_readable_or_not(known, rows, slice_rows):
+    before = table([(key, content) for key, contents in known.items() for content in contents])
+    with sliced(slice_rows):
+        digests = missing(before, table(rows))
+    found = [(int(first), int(second)) for first, second in digests]
+    assert sorted(found) == sorted(known.keys() - {key for key, _, _ in rows})
 
-    there, back = keys(rows), keys(rows[::-1])
-    counts = {key: sum(1 for other, _, _ in rows if other == key) for key, _, _ in rows}
-    assert len(there) == len(counts)
-    assert len(there.doubled()) == sum(count > 1 for count in counts.values())
-    assert np.array_equal(there.doubled(), back.doubled())
+
+@THOROUGHLY
+@given(ROWS, ROWS, st.booleans(), SLICE_ROWS)
+def test_a_look_holds_all_of_another_when_no_key_has_fewer_rows(earlier, added, is_grown, slice_rows):
+    later = [*earlier[::-1], *added] if is_grown else added
+    with sliced(slice_rows):
+        holds = holds_all(table(later), table(earlier))
+    assert holds == (Counter(key for key, *_ in earlier) <= Counter(key for key, *_ in later))
+
+
+@THOROUGHLY
+@given(ROWS, SLICE_ROWS)
+def test_keys_are_counted_and_doubles_told_independently_of_the_order_of_rows(rows, slice_rows):
+    with sliced(slice_rows):
+        there = tally(table(rows), readable(rows))
+    back = tally(table(rows[::-1]), readable(rows[::-1]))
+    counts = Counter(key for key, _, _ in rows)
+    assert there.keys == back.keys == len(counts)
+    assert len(there.doubled) == sum(count > 1 for count in counts.values())
+    assert np.array_equal(there.doubled, back.doubled)
+
+
+def test_digests_are_read_as_words_in_their_order():
+    assert words(bytes(range(32))).tobytes() == bytes(range(32))

@@ -1,5 +1,7 @@
 """`python -m extract`: options, exit codes, one line when it fails."""
 
+import dataclasses
+
 import pytest
 from click.testing import CliRunner
 
@@ -10,8 +12,9 @@ from tests.extract.conftest import QUICK, staged
 
 @pytest.fixture
 def run(api, database_url, working_folder, monkeypatch):
-    def quick_run(*args, **named) -> extract.Extraction:
-        return extract.run(*args, **named, limits=QUICK)
+    def quick_run(*args, limits: extract.Limits, **named) -> extract.Extraction:
+        quick = dataclasses.replace(QUICK, page_bytes=limits.page_bytes)
+        return extract.run(*args, **named, limits=quick)
 
     monkeypatch.setattr(command_line, "WORKING_FOLDER", working_folder)
     monkeypatch.setattr(command_line, "run", quick_run)
@@ -42,6 +45,10 @@ def test_a_night_alone_says_what_it_did(run, api, connection):
         ([], {"API_BASE_URL": ""}, 2),
         ([], {"DATABASE_URL": "mysql://u:hush@h/d"}, 2),
         (["--no-such-option"], {}, 2),
+        (["--window", "65"], {}, 2),
+        ([], {"WINDOW": "0"}, 2),
+        ([], {"MAX_PAGES": "many"}, 2),
+        ([], {"MAX_PAGE_BYTES": "40"}, 3),
         (["--api-base-url", "http://127.0.0.1:9"], {}, 3),
         (["--database_url", "postgresql://postgres:hush@127.0.0.1:9/d"], {}, 7),
     ],
@@ -54,8 +61,15 @@ def test_what_is_wrong_is_one_line_and_its_exit_code(run, options, variables, ex
         assert result.output.count("\n") == 1
 
 
+def test_the_window_is_a_setting(run, api):
+    api.set_rows({"users": [{"id": number} for number in range(20)]})
+    api.faults.latency = 0.02
+    assert run("--batch-size=2", WINDOW="3").exit_code == 0
+    assert api.requests.max_in_flight == 3
+
+
 def test_help_names_every_option(run):
     result = run("--help")
     assert result.exit_code == 0
-    for option in ("--api-base-url", "--database-url", "--batch-size", "--window"):
+    for option in ("--api-base-url", "--database-url", "--batch-size", "--window", *extract.LIMIT_VARIABLES):
         assert option in result.output

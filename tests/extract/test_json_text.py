@@ -1,6 +1,7 @@
 """Taking apart what a decoder refuses."""
 
 import json
+import resource
 
 import pytest
 from hypothesis import given
@@ -43,3 +44,27 @@ def test_what_is_no_balanced_object_has_no_members(text):
 
 def test_brackets_in_strings_are_no_depth():
     assert json_text.depth(b'{"a":"[[[\\"[[","b":[[1],{}]}') == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "longest"),
+    [
+        (b"", 0),
+        (b"[1, 2]", 0),
+        (b'{"name":"longer text"}', 11),
+        (b'["a\\"b", "abc"]', 4),
+        (b'["never ends', 10),
+        (b'["ends in an escape\\', 17),
+        (b'"' + b'\\"' * 3_000_000, 6_000_000),
+    ],
+)
+def test_the_longest_string_is_told_also_when_it_does_not_end(text, longest):
+    assert json_text.longest_string(text) == longest
+
+
+def test_escapes_without_end_cost_no_memory():
+    """An ordinary `*` in the pattern takes 900 MB for this."""
+    text = b'["' + b'\\"' * 8_000_000 + b'"]'
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert len(json_text.elements(text)) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000

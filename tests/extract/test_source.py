@@ -1,10 +1,14 @@
 """A source that fails, moves, lies or attacks: retried, looked at again, or refused with nothing landed."""
 
+import dataclasses
 import gzip
 import itertools
 import json
+import shutil
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +142,44 @@ def test_never_more_requests_are_in_flight_than_the_window_allows(api, night):
     assert api.requests.last_headers["user-agent"].startswith("moovitamix-elt/0.")
 
 
+def test_a_server_that_takes_fewer_requests_at_a_time_gets_fewer(night, connection, answering):
+    """Who keeps sending eight at a time to a server that takes two is refused until the tries are used up."""
+    in_flight, refused, lock = [0], [], threading.Lock()
+
+    def take_two(handler):
+        path, query = handler.path.split("?")
+        number = int(query.split("&")[0].split("=")[1])
+        with lock:
+            in_flight[0] += 1
+            is_too_many = in_flight[0] > 2
+        time.sleep(0.01)
+        with lock:
+            in_flight[0] -= 1
+        if is_too_many:
+            refused.append(handler.path)
+            answer(handler, b"", 429)
+        else:
+            items = users(3 * number - 3, 3 * number - 2, 3 * number - 1) if path == "/users" else []
+            answer(handler, page(items, total=300 if items else 0, number=number))
+
+    night(api_base_url=answering(take_two), window=8, limits=dataclasses.replace(QUICK, attempts=6))
+    assert staged(connection)["users"] == 300
+    assert len(refused) < 30
+
+
+def test_after_a_429_half_as_many_requests_are_in_flight(api, night):
+    api.set_rows({"users": users(*range(90))})
+    api.faults.latency = 0.02
+    api.faults.add("rate_limit@users:1=10/0")
+
+    def forget_what_was_in_flight_before(table, rows, total):
+        if rows == 45:
+            api.requests.reset()
+
+    night(window=8, progress=forget_what_was_in_flight_before)
+    assert api.requests.max_in_flight == 4
+
+
 def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
     api.set_rows({"users": users(*range(7))})
     night()
@@ -160,7 +202,7 @@ def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
         (page(users(1), number=2), "page 2 of size 3 came where page 1"),
         (page(users(1), size=50), "page 1 of size 50 came"),
         (page(users(1, 2, 3, 4)), "4 rows on a page of 3"),
-        (page(users(1), total=10**30), "limit pages_per_table"),
+        (page(users(1), total=10**30), "limit MAX_PAGES"),
         (b"\x1b[2J\x00\n\n<h1>", "not a page of JSON"),
     ],
 )
@@ -172,7 +214,7 @@ def test_a_200_that_is_no_page_is_refused(night, connection, answering, body, to
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_named_and_never_followed(night, answering, status):
+def test_a_redirect_to_another_origin_is_named_and_never_followed(night, answering, status):
     visited = []
 
     def other(handler):
@@ -183,6 +225,17 @@ def test_a_redirect_is_named_and_never_followed(night, answering, status):
     url = answering(lambda handler: answer(handler, b"", status, Location=f"{elsewhere}/users"))
     assert f"redirects to {elsewhere}/users" in failure(night, api_base_url=url)
     assert visited == []
+
+
+def test_a_redirect_to_the_same_origin_is_not_followed_either(night, connection, answering):
+    asked = []
+
+    def redirect(handler):
+        asked.append(handler.path.split("?")[0])
+        answer(handler, b"", 308, Location="/v2" + handler.path)
+
+    assert "redirects to /v2/" in failure(night, api_base_url=answering(redirect))
+    assert not any(path.startswith("/v2") for path in asked) and staged(connection) == NOTHING
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501])
@@ -202,9 +255,35 @@ def test_nobody_there_is_told_after_a_few_attempts(night):
     assert "failed 3 times in a row" in failure(night, api_base_url="http://127.0.0.1:9")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(night, answering):
-    url = answering(lambda handler: answer(handler, page())).replace("http:", "https:")
-    assert "failed 3 times in a row" in failure(night, api_base_url=url)
+@pytest.fixture
+def self_signed(tmp_path) -> tuple[Path, Path]:
+    """Certificate and key for 127.0.0.1, signed by nobody but themselves."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl binary to make a certificate with")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    return certificate, key
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(night, connection, answering, self_signed):
+    asked = []
+
+    def serve_page(handler):
+        asked.append(handler.path)
+        answer(handler, page())
+
+    message = failure(night, api_base_url=answering(serve_page, self_signed))
+    assert "certificate verify failed" in message
+    assert asked == [] and staged(connection) == NOTHING
+
+
+def test_a_certificate_that_the_machine_trusts_is_accepted(night, connection, answering, self_signed, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed[0]))
+    night(api_base_url=answering(lambda handler: answer(handler, page()), self_signed))
+    assert staged(connection)["scans"] == 3
 
 
 def test_an_answer_larger_than_the_limit_is_refused_before_it_is_in_memory(night, answering):
@@ -213,23 +292,84 @@ def test_an_answer_larger_than_the_limit_is_refused_before_it_is_in_memory(night
     def pour(handler):
         handler.send_response(200)
         handler.end_headers()
-        for _ in range(2000):
+        for _ in range(10_000):
             handler.wfile.write(b" " * 100_000)
             sent.append(100_000)
 
     limits = extract.Limits(page_bytes=1_000_000, attempts=1)
     began = time.monotonic()
     message = failure(night, api_base_url=answering(pour), limits=limits, window=1)
-    assert "limit page_bytes" in message
+    assert "limit MAX_PAGE_BYTES" in message
     assert time.monotonic() - began < 10
     assert sum(sent) < 100_000_000
+
+
+def test_a_string_longer_than_the_limit_is_refused_and_a_shorter_one_is_not(night, connection, answering):
+    def serve_page(handler):
+        item = {"id": 1, "text": "x" * length, "more": "y" * 900}
+        answer(handler, page([item]))
+
+    length = 1001
+    limits = dataclasses.replace(QUICK, string_bytes=1000)
+    message = failure(night, api_base_url=answering(serve_page), limits=limits)
+    assert "holds a string of more than 1000 bytes (limit MAX_STRING_BYTES)" in message
+    assert staged(connection) == NOTHING
+    length = 1000
+    night(api_base_url=answering(serve_page), limits=limits)
+    assert staged(connection)["users"] == 1
+
+
+@pytest.mark.parametrize("closing", [b"]" * 100_000, b""])
+def test_a_page_nested_deeper_than_anything_outside_its_items_is_refused(night, connection, answering, closing):
+    body = b'{"items":[],"total":0,"page":1,"size":3,"links":' + b"[" * 100_000 + closing + b"}"
+    message = failure(night, api_base_url=answering(lambda handler: answer(handler, body)))
+    assert ("limit DEPTH_CAP" if closing else "not a page of JSON") in message
+    assert staged(connection) == NOTHING
+
+
+def test_a_page_of_nothing_but_brackets_is_refused(night, answering):
+    body = b"[" * 5_000_000
+    assert "not a page of JSON" in failure(night, api_base_url=answering(lambda handler: answer(handler, body)))
+
+
+def test_pages_that_never_end_are_not_followed(night, connection, answering):
+    """Each page claims more rows than the one before."""
+    asked, growth = itertools.count(1), 1
+
+    def grow(handler):
+        query = dict(part.split("=") for part in handler.path.split("?")[1].split("&"))
+        number = int(query["page"])
+        first = 3 * number - 3
+        answer(handler, page(users(first, first + 1, first + 2), total=3 + growth * next(asked), number=number))
+
+    assert "does not add up after 4 looks" in failure(night, api_base_url=answering(grow), window=1)
+    growth = 50
+    limits = dataclasses.replace(QUICK, pages_per_table=300)
+    assert "more than 300 pages (limit MAX_PAGES)" in failure(night, api_base_url=answering(grow), limits=limits)
+    assert staged(connection) == NOTHING
+
+
+def test_links_in_a_page_are_followed_nowhere(night, connection, answering):
+    visited = []
+
+    def other(handler):
+        visited.append(handler.path)
+        answer(handler, page())
+
+    elsewhere = answering(other)
+    links = {"next": f"{elsewhere}/users?page=2", "links": {"next": f"{elsewhere}/users", "self": elsewhere}}
+    body = json.dumps({"items": users(1), "total": 1, "page": 1, "size": 3, **links}).encode()
+    header = f"<{elsewhere}/users>; rel=next"
+    night(api_base_url=answering(lambda handler: answer(handler, body, Link=header, Refresh=f"0; url={elsewhere}")))
+    assert staged(connection)["users"] == 1
+    assert visited == []
 
 
 def test_a_gzip_bomb_ends_at_the_limit(night, answering):
     bomb = gzip.compress(b" " * 200_000_000, 1)
     url = answering(lambda handler: answer(handler, bomb, Content_Encoding="gzip"))
     limits = extract.Limits(page_bytes=1_000_000, attempts=1)
-    assert "limit page_bytes" in failure(night, api_base_url=url, limits=limits)
+    assert "limit MAX_PAGE_BYTES" in failure(night, api_base_url=url, limits=limits)
 
 
 @pytest.mark.parametrize("where", ["body", "headers", "nothing"])
@@ -261,14 +401,15 @@ def test_the_deadline_ends_the_night_whatever_the_source_does(night, api):
     api.set_rows({"users": users(*range(90))})
     api.faults.latency = 0.05
     began = time.monotonic()
-    assert "deadline of 0.5 seconds" in failure(night, window=1, deadline_seconds=0.5)
+    limits = dataclasses.replace(QUICK, seconds=0.5)
+    assert "0.5 seconds for the whole pull are over (limit MAX_SECONDS)" in failure(night, window=1, limits=limits)
     assert time.monotonic() - began < 5
 
 
 def test_a_wait_asked_for_that_is_longer_than_the_deadline_ends_the_night_at_once(night, api):
     api.faults.add("rate_limit@users=1/3600")
     began = time.monotonic()
-    assert "status 429" in failure(night, deadline_seconds=60)
+    assert "status 429" in failure(night, limits=dataclasses.replace(QUICK, seconds=60))
     assert time.monotonic() - began < 5
 
 

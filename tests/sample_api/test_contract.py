@@ -52,9 +52,7 @@ def test_page_has_the_shape_of_the_real_page(url, table):
     assert len(page["items"]) == len(real["items"])
     shape = [(name, type(value)) for name, value in real["items"][0].items()]
     for row in page["items"]:
-        given = [
-            (name, list if value is None and name == "items" else type(value)) for name, value in row.items()
-        ]
+        given = [(name, list if value is None and name == "items" else type(value)) for name, value in row.items()]
         assert given == shape
         for name in ("created_at", "updated_at"):
             moment = datetime.fromisoformat(row[name])

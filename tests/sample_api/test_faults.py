@@ -20,8 +20,7 @@ ROWS = {
     "users": [{"id": number, "email": f"a{number}@example.org"} for number in range(1, 11)],
     "tracks": [{"id": number, "duration": "03:00"} for number in range(1, 11)],
     "listen_history": [
-        {"user_id": number, "items": [1], "created_at": f"2026-01-01T00:00:0{number}.000000"}
-        for number in range(1, 7)
+        {"user_id": number, "items": [1], "created_at": f"2026-01-01T00:00:0{number}.000000"} for number in range(1, 7)
     ],
 }
 
@@ -263,9 +262,7 @@ def damaged(table, how):
     served, spoiled = spoil(table, rows, 1.0, 7)
     found = next(row for row in spoiled if row.how == how)
     before = next(row for row in rows if tuple(row[name] for name in KEYS[table]) == found.was)
-    position = rows.index(before) + sum(
-        row.how == "same_key_twice" for row in spoiled[: spoiled.index(found)]
-    )
+    position = rows.index(before) + sum(row.how == "same_key_twice" for row in spoiled[: spoiled.index(found)])
     return before, served[position : position + (2 if how == "same_key_twice" else 1)]
 
 
@@ -316,8 +313,7 @@ def test_same_key_twice_differs_in_content(table):
 
 def test_a_spoiled_row_stays_spoiled_the_same_way():
     today, tomorrow = (
-        {row.was: row.how for row in spoil("users", snapshot(World(), day).users, 0.05, 7)[1]}
-        for day in (0, 1)
+        {row.was: row.how for row in spoil("users", snapshot(World(), day).users, 0.05, 7)[1]} for day in (0, 1)
     )
     both = today.keys() & tomorrow.keys()
     assert len(both) > 0.8 * len(today)
@@ -333,9 +329,7 @@ def test_raw_rows_are_sent_byte_by_byte(server):
     ]
     server.set_rows({"users": odd})
     body = get(server, "/users").data
-    assert body.startswith(
-        b'{"items":[' + b",".join([*odd[:3], '{"id":4,"x":"é"}'.encode()]) + b'],"total":4,'
-    )
+    assert body.startswith(b'{"items":[' + b",".join([*odd[:3], '{"id":4,"x":"é"}'.encode()]) + b'],"total":4,')
     assert get(server, "/tracks").json()["total"] == 0
 
 

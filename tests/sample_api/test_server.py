@@ -89,6 +89,13 @@ def test_answers_come_without_nagles_delay():
         assert time.monotonic() - begun < 50 * 0.04
 
 
+def test_rows_can_be_changed_between_two_pages_of_one_reader():
+    with serve({"users": [{"id": 1}, {"id": 2}]}) as server, urllib3.PoolManager() as http:
+        server.requests.after_answer = lambda path: server.set_rows({"users": [{"id": 3}, {"id": 4}]})
+        pages = [http.request("GET", f"{server.url}/users?page={number}&size=1").json() for number in (1, 2)]
+    assert [page["items"] for page in pages] == [[{"id": 1}], [{"id": 4}]]
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
 def test_only_loopback_is_served(host):
     assert not is_loopback(host)
@@ -113,9 +120,7 @@ def test_command_serves_until_a_signal(started, number):
 def test_command_takes_faults(started):
     process = started(*TINY, "--fault", "server_error@tracks:1=1", "--fault", "empty@users")
     url = first_line(process).split()[-1]
-    answers = [
-        urllib3.request("GET", f"{url}/{table}", retries=False) for table in ("tracks", "tracks", "users")
-    ]
+    answers = [urllib3.request("GET", f"{url}/{table}", retries=False) for table in ("tracks", "tracks", "users")]
     assert [answer.status for answer in answers] == [500, 200, 200]
     assert answers[2].json()["total"] == 0
 

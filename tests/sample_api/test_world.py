@@ -28,8 +28,7 @@ def keyed(rows, table):
 def days_of(world, days=DAYS):
     """Per day, per table: rows by key."""
     return [
-        {table: keyed(rows, table) for table, rows in snapshot(world, day).tables().items()}
-        for day in range(days + 1)
+        {table: keyed(rows, table) for table, rows in snapshot(world, day).tables().items()} for day in range(days + 1)
     ]
 
 
@@ -107,12 +106,7 @@ def test_a_world_without_people_stays_empty():
 def test_nothing_is_later_than_the_day(days, request):
     for number, day in enumerate(request.getfixturevalue(days)):
         until = datetime(2026, 1, 1) + timedelta(days=number)
-        times = [
-            row[name]
-            for rows in day.values()
-            for row in rows.values()
-            for name in ("created_at", "updated_at")
-        ]
+        times = [row[name] for rows in day.values() for row in rows.values() for name in ("created_at", "updated_at")]
         assert max(map(datetime.fromisoformat, times)) < until
 
 
@@ -132,9 +126,7 @@ def test_what_is_new_or_changed_happened_within_the_day(default_days):
 @pytest.mark.parametrize("table", ["users", "tracks"])
 def test_about_one_percent_is_new_and_one_percent_is_edited_a_day(default_days, table):
     for before, after in pairs(default_days):
-        edited = [
-            key for key in after[table] if before[table].get(key, after[table][key]) != after[table][key]
-        ]
+        edited = [key for key in after[table] if before[table].get(key, after[table][key]) != after[table][key]]
         assert 5 <= len(after[table].keys() - before[table].keys()) <= 20
         assert 5 <= len(edited) <= 20
 

@@ -1,7 +1,7 @@
 {#
     dbt's own view materialization renames and drops, and takes an analyst's view on the view, and the grants on it, along.
-    `create or replace` keeps both. It can only add columns at the end; after any other change of columns,
-    `make dbt ARGS="build --full-refresh"` drops the view and what hangs on it, and makes it anew.
+    `create or replace` keeps both, but can only add columns at the end. After any other change of columns a view of `prep`
+    is dropped and made anew, because only this project builds on it; elsewhere that takes a --full-refresh.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
@@ -11,8 +11,16 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {% if existing_relation is not none and (should_full_refresh() or not existing_relation.is_view) %}
-        {% do adapter.drop_relation(existing_relation) %}
+    {% if existing_relation is not none %}
+        {% set is_replaceable = existing_relation.is_view and columns_are_kept(existing_relation, sql) %}
+        {% if should_full_refresh() or (not is_replaceable and this.schema == 'prep') %}
+            {% do adapter.drop_relation(existing_relation) %}
+        {% elif not is_replaceable %}
+            {{ exceptions.raise_compiler_error(
+                "The columns of " ~ this ~ " changed, so it must be dropped together with what others built on it: "
+                ~ "make dbt ARGS='build --full-refresh'"
+            ) }}
+        {% endif %}
     {% endif %}
 
     {% call statement('main') -%}
@@ -28,3 +36,24 @@
 
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+{# Whether the query begins with the columns that the view has, names, types and order alike. #}
+{% macro columns_are_kept(existing_relation, sql) %}
+    {%- set probe = model.alias ~ '__columns' -%}
+    {% do run_query('create or replace temporary view ' ~ adapter.quote(probe) ~ ' as (' ~ sql ~ '\n)') %}
+    {%- set lost_columns %}
+        select count(*)
+        from pg_attribute as present
+        left join pg_attribute as wanted
+            on
+                wanted.attrelid = 'pg_temp.{{ adapter.quote(probe) }}'::regclass
+                and present.attnum = wanted.attnum
+                and present.attname = wanted.attname
+                and present.atttypid = wanted.atttypid
+                and present.atttypmod = wanted.atttypmod
+        where present.attrelid = '{{ existing_relation }}'::regclass and present.attnum > 0 and wanted.attnum is null
+    {%- endset -%}
+    {%- set is_kept = run_query(lost_columns).columns[0].values()[0] == 0 -%}
+    {% do run_query('drop view pg_temp.' ~ adapter.quote(probe)) %}
+    {{ return(is_kept) }}
+{% endmacro %}

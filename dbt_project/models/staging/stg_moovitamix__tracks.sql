@@ -13,7 +13,7 @@ identified as (
 
     select
         *,
-        coalesce(payload -> 'id', key::jsonb -> 0) as id_json
+        {{ safe_bigint("coalesce(payload -> 'id', key::jsonb -> 0)") }} as whole_id
     from source
 
 ),
@@ -23,7 +23,8 @@ renamed as (
     select
         ---------- ids
         key,
-        {{ safe_bigint('id_json') }} as id,
+        -- 7 and 7.0 are two keys; only one of them may be the id, or the removal of one would remove the other
+        case when key = '[' || whole_id || ']' then whole_id end as id,
         (payload -> 'id')::text as id_raw,
 
         ---------- text

@@ -1,0 +1,58 @@
+"""What the source may cost, and the environment variables that say so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from extract.errors import WrongSetting
+
+_MOST_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the source may cost. A limit that is reached ends in `SourceFailed`, with its name where it has one."""
+
+    page_bytes: int = 64 * 1024 * 1024
+    """Bytes of one page, after decompression."""
+    string_bytes: int = 16 * 1024 * 1024
+    """Bytes of one string, as the JSON text spells it."""
+    pages_per_table: int = 1_000_000
+    seconds: float = 3600
+    """Time for the whole pull, the landing not included."""
+    passes: int = 4
+    """Looks at one table, whatever they are for."""
+    attempts: int = 6
+    """Tries for one page."""
+    attempt_seconds: float = 30
+    """Time for one try, from the first byte sent to the last byte read."""
+    first_wait_seconds: float = 0.5
+    """Pause after the first failed try; it doubles from try to try."""
+    longest_wait_seconds: float = 30
+
+
+DEFAULT_LIMITS = Limits()
+
+LIMIT_VARIABLES = {
+    "MAX_PAGE_BYTES": "page_bytes",
+    "MAX_STRING_BYTES": "string_bytes",
+    "MAX_PAGES": "pages_per_table",
+    "MAX_SECONDS": "seconds",
+}
+"""The limits that are settings. An error that a limit ends in names its variable."""
+
+
+def limits_from_environment(environ: Mapping[str, str]) -> Limits:
+    """The default limits, but for those that `environ` sets. Raises `WrongSetting` naming the variable."""
+    return Limits(
+        **{
+            limit: _whole_number(variable, environ[variable])
+            for variable, limit in LIMIT_VARIABLES.items()
+            if environ.get(variable)
+        }
+    )
+
+
+def _whole_number(variable: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS or not int(text):
+        raise WrongSetting(f"{variable} must be a whole number above 0, not {text[:40]!r}")
+    return int(text)

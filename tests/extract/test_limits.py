@@ -1,0 +1,23 @@
+"""The environment variables that limit what the source may cost."""
+
+import pytest
+
+import extract
+
+
+def test_what_is_not_set_or_empty_has_its_default():
+    assert extract.limits_from_environment({"MAX_PAGES": "", "PATH": "/bin"}) == extract.Limits()
+
+
+def test_each_variable_sets_its_limit():
+    numbers = {variable: str(number) for number, variable in enumerate(extract.LIMIT_VARIABLES, start=7)}
+    limits = extract.limits_from_environment(numbers)
+    assert limits == extract.Limits(page_bytes=7, string_bytes=8, pages_per_table=9, seconds=10)
+
+
+@pytest.mark.parametrize("variable", extract.LIMIT_VARIABLES)
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "1e3", "٣", " 5", "9" * 5000, "5\n"])
+def test_a_value_that_is_no_number_above_0_is_refused_by_the_name_of_its_variable(variable, text):
+    with pytest.raises(extract.WrongSetting, match=f"{variable} must be a whole number above 0") as refused:
+        extract.limits_from_environment({variable: text})
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 120
