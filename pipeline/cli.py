@@ -38,6 +38,13 @@ def source_options(command: Callable) -> Callable:
             help="Read the sample API, also where DATABASE_URL names a real warehouse.",
         ),
         click.option(
+            "--window",
+            envvar="WINDOW",
+            type=click.IntRange(1, 64),
+            default=8,
+            help="Requests in flight at a time, at most.",
+        ),
+        click.option(
             "--batch-size",
             envvar="BATCH_SIZE",
             type=click.IntRange(1, 100),

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -145,9 +146,13 @@ def _extract(
                 api_base_url,
                 working_folder=settings.home / ".dlt",
                 batch_size=settings.batch_size,
+                window=settings.window,
+                limits=extract.limits_from_environment(os.environ),
                 disregarded_loads=ledger.disregarded_loads(connection),
                 progress=show,
             )
+        except extract.WrongSetting as error:
+            raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
         except extract.SourceFailed as error:
             raise Stop(Exit.SOURCE_FAILED, str(error)) from None
         except OSError as error:

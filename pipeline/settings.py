@@ -16,6 +16,7 @@ class Settings:
     api_base_url: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
     batch_size: int = 100
+    window: int = 8
     sample: bool = False
 
     def check_source(self) -> None:

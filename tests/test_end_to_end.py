@@ -197,3 +197,39 @@ def kept(connection):
         tuple(row.values())
         for row in rows(connection, "select user_id, track_id from marts.listen_history order by 1, 2")
     ]
+
+
+def test_ids_sent_as_decimals_are_quarantined_and_remove_nobody(database_url, connection):
+    users = [user(number) for number in range(1, 11)]
+    others = {"tracks": [track(7)], "listen_history": [document(1, [7])]}
+    run_night_on(database_url, {"users": users, **others})
+
+    night = run_night_on(database_url, {"users": [{**row, "id": float(row["id"])} for row in users], **others})
+
+    assert states(night)["users"] == "blocked"
+    assert rows(connection, "select count(*) as gone from marts.users where deleted_at is not null") == [{"gone": 0}]
+
+    night = run_night_on(database_url, {"users": users, **others})
+
+    assert night.exit_code == Exit.PUBLISHED
+    assert len(rows(connection, "select user_id from features.user_profile")) == 10
+
+
+def test_a_load_that_waited_for_a_broken_gate_and_is_then_blocked_stays_open_until_the_next_night(
+    database_url, connection, monkeypatch
+):
+    bad = {"users": [user(number, email="nobody") for number in range(1, 5)], "tracks": [], "listen_history": []}
+    with monkeypatch.context() as patch:
+        patch.setattr("expectations.users.suite", lambda: 1 / 0)
+        assert run_night_on(database_url, bad).exit_code == Exit.GATE_BROKEN
+
+    assert run_night_on(database_url, bad).exit_code == Exit.BLOCKED
+    assert rows(connection, "select state from gate.loads where table_name = 'users' order by load_id") == [
+        {"state": "blocked"},
+        {"state": "accepted"},
+    ]
+
+    good = {**bad, "users": [user(number) for number in range(1, 5)]}
+    assert run_night_on(database_url, good).exit_code == Exit.PUBLISHED
+    assert len(rows(connection, "select id from marts.users")) == 4
+    assert rows(connection, "select 1 from gate.loads where state = 'blocked'") == []

@@ -32,11 +32,15 @@ def api() -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def night(api, database_url, working_folder) -> Night:
-    """Runs one extraction from `api`; keyword arguments go to `extract.run`."""
+    """Runs one extraction from `api` (or `api_base_url`) into the database (`through` another address of it).
+
+    Other keyword arguments go to `extract.run`.
+    """
 
     def run(**arguments) -> extract.Extraction:
         settings = {"working_folder": working_folder, "limits": QUICK, "batch_size": 3, **arguments}
-        return extract.run(database_url, settings.pop("api_base_url", api.url), **settings)
+        addresses = settings.pop("through", database_url), settings.pop("api_base_url", api.url)
+        return extract.run(*addresses, **settings)
 
     return run
 
@@ -92,6 +96,14 @@ def live_rows(connection: psycopg.Connection, table: str) -> dict[str, list[str]
             newest[key] = (load_id, [])
         newest[key][1].append(payload)
     return {key: sorted(rows) for key, (_, rows) in newest.items() if rows != [None]}
+
+
+def version_log(connection: psycopg.Connection, table: str) -> list[tuple[str, str | None]]:
+    """(key, payload as text) of all versions that complete loads brought, in the order of landing and of the keys."""
+    return connection.execute(
+        f"select key, payload::text from staging.{table} join staging._dlt_loads"
+        " on load_id = _dlt_load_id and status = 0 order by load_id, key, payload::text"
+    ).fetchall()
 
 
 def staged(connection: psycopg.Connection) -> dict[str, int]:

@@ -1,10 +1,13 @@
 """Crashed nights: the next one loses nothing, doubles nothing, and says what it found."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
@@ -13,9 +16,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import extract
 from extract import database
 from extract.landing import folder_of, pipeline_in
-from tests.extract.conftest import live_rows, staged
+from tests.extract.conftest import live_rows, staged, version_log
 from tests.extract.crashing_night import POINTS
-from tests.extract.test_night import assert_accounts_hold, payloads, user
+from tests.extract.test_database_failures import rows
+from tests.extract.test_night import assert_accounts_hold, payloads
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -25,13 +29,9 @@ SENTENCES = {
     "while normalizing": FINISHED,
     "normalized": FINISHED,
     "before the copy": FINISHED,
+    "before the first commit": FINISHED,
     "all copied": FINISHED,
 }
-
-
-def rows(night: int) -> list[dict]:
-    """Each night changes a row, adds one and loses one."""
-    return [user(number, name=str(night) if number == 9 else "same") for number in range(night, night + 10)]
 
 
 def crash(point: str, database_url: str, api_base_url: str, working_folder: Path) -> None:
@@ -74,13 +74,53 @@ def test_a_night_killed_anywhere_costs_the_next_one_nothing(
     assert_accounts_hold(connection)
     assert orphans(connection) == []
     assert not list(working_folder.rglob("*.arrow"))
-    if point == "after one copy":
+    if point in ("after one copy", "after the second commit"):
         return  # the server may still be committing another table's rows: finished or dropped, both are right
     if not is_wiped:
         assert extraction.recovery.sentence == SENTENCES.get(point, "")
         assert bool(extraction.recovery.resumed_load_id) == (point in SENTENCES)
     is_kept = point in ("completed", "landed") or (point in SENTENCES and not is_wiped)
     assert staged(connection)["_dlt_loads"] == (3 if is_kept else 2)
+
+
+def test_nights_killed_at_random_add_up_to_the_one_that_was_not(
+    api, night, connection, database_url, working_folder, tmp_path, postgres_url
+):
+    """Ten kills, each a little later in the night than the one before; then a night that is left alone."""
+    api.set_rows({"users": rows(0)})
+    began = time.monotonic()
+    night()
+    night_seconds = time.monotonic() - began
+    api.set_rows({"users": rows(1)})
+    command = [sys.executable, "-m", "tests.extract.crashing_night", "nowhere"]
+    seed = 11
+    print(f"seed {seed}")
+    random = Random(seed)
+    for delay in sorted(random.uniform(0, 2 * night_seconds) for _ in range(10)):
+        process = subprocess.Popen(
+            [*command, database_url, api.url, str(working_folder)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            assert process.stdout.readline() == "begins\n"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(delay)
+            process.kill()
+    night()
+
+    twin_url = postgres_url.rsplit("/", 1)[0] + "/twin"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("create database twin")
+    try:
+        for number in (0, 1):
+            api.set_rows({"users": rows(number)})
+            extract.run(twin_url, api.url, working_folder=tmp_path / "twin", batch_size=3)
+        with psycopg.connect(twin_url, autocommit=True) as twin:
+            assert version_log(connection, "users") == version_log(twin, "users")
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as server:
+            server.execute("drop database twin with (force)")
+    assert_accounts_hold(connection)
+    assert orphans(connection) == []
 
 
 @pytest.mark.parametrize("point", ["after one copy", "landed"])
@@ -152,6 +192,33 @@ def test_a_pending_load_older_than_what_was_landed_since_is_dropped(
     extraction = night()
     assert extraction.recovery.sentence.startswith("Dropped the load")
     assert extraction.scans["users"].rows_landed == 0
+    assert live_rows(connection, "users") == payloads(connection, rows(2))
+
+
+def test_a_load_that_comes_back_again_and_again_changes_nothing(
+    api, night, connection, database_url, working_folder, tmp_path
+):
+    """The working files of a packed load, restored after it was landed: at once, twice, and after a newer load."""
+    api.set_rows({"users": rows(0)})
+    night()
+    packed_load(connection, database_url, api, working_folder)
+    shutil.copytree(working_folder, tmp_path / "packed")
+
+    def replay() -> list:
+        shutil.rmtree(working_folder)
+        shutil.copytree(tmp_path / "packed", working_folder)
+        extract.recover(database_url, working_folder)
+        assert orphans(connection) == []
+        return version_log(connection, "users")
+
+    landed = replay()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+    assert replay() == landed
+    assert replay() == landed
+    api.set_rows({"users": rows(2)})
+    night()
+    newer = version_log(connection, "users")
+    assert replay() == newer
     assert live_rows(connection, "users") == payloads(connection, rows(2))
 
 

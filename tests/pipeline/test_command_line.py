@@ -49,6 +49,17 @@ def test_an_environment_variable_is_checked_as_its_option_is(database_url):
     assert "--batch-size" in command("run", BATCH_SIZE="0", DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
 
 
+def test_a_limit_of_the_pull_is_a_setting_and_a_wrong_one_is_named(database_url):
+    with serve(snapshot(WORLD, 0)) as server:
+        api = {"API_BASE_URL": server.url, "DATABASE_URL": database_url}
+        assert "MAX_PAGES" in command("extract", MAX_PAGES="many", **api).only_line(Exit.WRONG_SETTINGS)
+        assert "MAX_PAGES" in command("extract", MAX_PAGES="1", BATCH_SIZE="10", **api).only_line(Exit.SOURCE_FAILED)
+
+
+def test_gate_show_takes_the_database_as_every_command_does(built_database_url):
+    assert "load" in command("gate", "show", "--database-url", built_database_url).out
+
+
 def test_help_names_every_command():
     ended = command("--help")
     assert (ended.code, ended.err) == (Exit.PUBLISHED, "")

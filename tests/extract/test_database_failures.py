@@ -1,0 +1,249 @@
+"""A database that restarts, cuts, keeps an answer to itself or is full: one line, and the next night is good."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from dlt.destinations.impl.postgres.postgres import PostgresCsvCopyJob
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+import extract
+from pipeline import embedded_postgres
+from tests.extract.conftest import QUICK, live_rows, staged, version_log
+from tests.extract.test_night import assert_accounts_hold, payloads, user
+
+# What a landing waits for the server to have made durable: each table's rows, and the record of the load.
+COMMITS = (rb"Q....COMMIT\0", rb"INSERT INTO [^ ]+_dlt_loads")
+
+
+def rows(night: int) -> list[dict]:
+    """Each night changes a row, adds one and loses one."""
+    return [user(number, name=str(night) if number == 9 else "same") for number in range(night, night + 10)]
+
+
+def landing_failure(night: Callable[..., extract.Extraction], **arguments) -> str:
+    with pytest.raises(extract.LandingFailed) as failed:
+        night(**arguments)
+    message = str(failed.value)
+    assert "\n" not in message and message.isprintable()
+    return message
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Path]:
+    """Folder of a running server that a test may crash."""
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-crash-"))
+    root.chmod(0o711)  # under root the server runs as another user, who has to pass through
+    try:
+        embedded_postgres.start(root / "postgres")
+        yield root / "postgres"
+    finally:
+        embedded_postgres.stop(root / "postgres")
+        shutil.rmtree(root)
+
+
+def crash(folder: Path) -> None:
+    """The end of a server as `pg_ctl stop -m immediate` brings it: no checkpoint, recovery at the next start."""
+    pid = int((folder / "data" / "postmaster.pid").read_text().split("\n")[0])
+    os.kill(pid, signal.SIGQUIT)
+    while embedded_postgres.is_running(folder):
+        os.sched_yield()
+
+
+def test_a_server_that_crashes_in_the_middle_of_the_copy_costs_one_night(
+    api, own_postgres, working_folder, monkeypatch
+):
+    def run() -> extract.Extraction:
+        url = embedded_postgres.start(own_postgres)
+        return extract.run(url, api.url, working_folder=working_folder, limits=QUICK)
+
+    api.set_rows({"users": rows(0)})
+    run()
+    api.set_rows({"users": rows(1)})
+
+    def copy(job) -> None:
+        run_job(job)
+        crash(own_postgres)
+
+    run_job = PostgresCsvCopyJob.run
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresCsvCopyJob, "run", copy)
+        landing_failure(run)
+    run()
+    with psycopg.connect(embedded_postgres.url(own_postgres), autocommit=True) as connection:
+        assert live_rows(connection, "users") == payloads(connection, rows(1))
+        assert_accounts_hold(connection)
+        assert len(version_log(connection, "users")) == 13
+
+
+def end_sessions(connection: psycopg.Connection, condition: str = "true") -> None:
+    connection.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database()"
+        f" and application_name = 'moovitamix-elt-extract' and {condition}"
+    )
+
+
+def test_a_session_that_is_killed_while_copying_costs_at_most_one_night(api, night, connection, monkeypatch):
+    api.set_rows({"users": rows(0)})
+    night()
+    api.set_rows({"users": rows(1)})
+    killed = []
+
+    def copy(job) -> None:
+        if job.load_table_name == "users":
+            killed.append(job)
+            end_sessions(connection, f"pid = {job._job_client.sql_client._conn.info.backend_pid}")
+        run_job(job)
+
+    run_job = PostgresCsvCopyJob.run
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresCsvCopyJob, "run", copy)
+        landing_failure(night)
+    assert killed
+    night()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+    assert_accounts_hold(connection)
+
+
+def test_the_session_that_holds_the_lock_is_killed_during_the_pull_and_nothing_lands(api, night, connection):
+    api.set_rows({"users": rows(0)})
+    night()
+    before = staged(connection)
+    api.set_rows({"users": rows(1)})
+    landing_failure(night, progress=lambda *_: end_sessions(connection))
+    assert staged(connection) == before
+    night()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+
+
+class CuttingProxy:
+    """A way to the database that is cut once: when the server has answered the `at`-th commit, which nobody hears.
+
+    `url` leads through it; `commits` is how many were asked for, of COMMITS. `at` 0 cuts nothing.
+    """
+
+    def __init__(self, database_url: str, at: int) -> None:
+        target = conninfo_to_dict(database_url)
+        self.commits = 0
+        self._server = (target["host"], int(target["port"]))
+        self._at = at
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = make_conninfo(database_url, host="127.0.0.1", port=port, sslmode="disable")
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+                is_cut = threading.Event()
+                for carry in (self._carry_there, self._carry_back):
+                    threading.Thread(target=carry, args=(client, server, is_cut), daemon=True).start()
+
+    def _carry_there(self, client: socket.socket, server: socket.socket, is_cut: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while sent := client.recv(65536):
+                commits = sum(len(re.findall(pattern, sent, re.DOTALL)) for pattern in COMMITS)
+                with self._lock:
+                    if self.commits < self._at <= self.commits + commits:
+                        is_cut.set()
+                    self.commits += commits
+                server.sendall(sent)
+        server.close()
+
+    def _carry_back(self, client: socket.socket, server: socket.socket, is_cut: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while (answered := server.recv(65536)) and not is_cut.is_set():
+                client.sendall(answered)
+            client.shutdown(socket.SHUT_RDWR)
+
+
+# The first three end the reading of what is known.
+@pytest.mark.parametrize("at", [0, *range(4, 11)])
+def test_a_commit_whose_answer_is_lost_doubles_nothing_and_loses_nothing(api, night, connection, database_url, at):
+    api.set_rows({"users": rows(0), "tracks": [{"id": 1}]})
+    night()
+    api.set_rows({"users": rows(1), "tracks": [{"id": 1, "name": "new"}]})
+    proxy = CuttingProxy(database_url, at)
+    try:
+        if at:
+            with contextlib.suppress(extract.LandingFailed):
+                night(through=proxy.url)
+            assert proxy.commits >= at
+        else:
+            night(through=proxy.url)
+            assert proxy.commits == 10
+    finally:
+        proxy.close()
+    night()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))
+    assert_accounts_hold(connection)
+    # Ten at first; then one changed, one new, one gone.
+    assert [payload for _, payload in version_log(connection, "users")].count(None) == 1
+    assert len(version_log(connection, "users")) == 13
+    assert len(version_log(connection, "tracks")) == 2
+
+
+@pytest.fixture
+def tiny_disk() -> Iterator[Path]:
+    """A folder of 3 MB in which the session's server may write."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a tiny disk")
+    folder = Path(tempfile.mkdtemp(prefix="moovitamix-disk-"))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700,uid=nobody,gid=nogroup", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode:
+        folder.rmdir()
+        pytest.skip(f"no tiny disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+def test_a_full_disk_is_told_and_when_there_is_room_the_next_night_is_good(
+    api, night, connection, database_url, postgres_url, tiny_disk
+):
+    name = conninfo_to_dict(database_url)["dbname"]
+    long_rows = [user(number, text=os.urandom(1000).hex()) for number in range(100, 3100)]
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create tablespace {name}_tiny location '{tiny_disk}'")
+    try:
+        connection.execute(f"alter database {name} set default_tablespace = '{name}_tiny'")
+        api.set_rows({"users": rows(0)})
+        night()
+        before = live_rows(connection, "users")
+        api.set_rows({"users": [*rows(0), *long_rows]})
+        message = landing_failure(night, batch_size=100)
+        assert "No space left on device" in message
+        assert live_rows(connection, "users") == before
+        subprocess.run(["mount", "-o", "remount,size=60m", str(tiny_disk)], check=True)
+        night(batch_size=100)
+        assert len(live_rows(connection, "users")) == 3010
+        assert_accounts_hold(connection)
+    finally:
+        connection.close()
+        with psycopg.connect(postgres_url, autocommit=True) as server:
+            server.execute(f"drop database {name} with (force)")
+            server.execute(f"drop tablespace {name}_tiny")
+            server.execute(f"create database {name}")
