@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from expectations.gate import RuleResult
+from pipeline.gate_report import LONGEST_KEY, inert
 from pipeline.night import Night
 
 STATE_STYLE = {
@@ -42,7 +43,7 @@ def show(night: Night, output: Console) -> None:
 
 def _found(failed: RuleResult) -> str:
     """A row rule shows keys; a rule about the whole load, the figure it looked at."""
-    keys = [example["key"] for example in failed.examples[:EXAMPLES_SHOWN] if "key" in example]
+    keys = [inert(example["key"], LONGEST_KEY) for example in failed.examples[:EXAMPLES_SHOWN] if "key" in example]
     if keys:
         return f"{failed.rows:,} rows, such as {', '.join(keys)}"
     return ", ".join(f"{name} {value}" for example in failed.examples for name, value in example.items())
