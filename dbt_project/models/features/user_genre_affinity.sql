@@ -53,7 +53,8 @@ ranked as (
         listens_30d,
         listens_90d,
         affinity,
-        row_number() over (partition by user_id order by affinity desc, genre asc) as genre_rank,
+        -- rounded: sums of the same listens differ in their last bits with the order in which they were added
+        row_number() over (partition by user_id order by round(affinity::numeric, 9) desc, genre asc) as genre_rank,
         last_listened_at
     from per_genre
 
