@@ -237,6 +237,33 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.parametrize(
+    "drifted",
+    [
+        {"id": 1, "name": "a", "plays": 3, "mood": {"of": ["the", "day"]}},
+        {"id": 1, "name": "a", "plays": "three"},
+        {"id": 1, "name": ["a"], "plays": None},
+        {"id": 1, "name": "a"},
+        {"id": 1},
+    ],
+    ids=["a new field", "a number becomes text", "text becomes a list", "a field disappears", "all fields disappear"],
+)
+def test_a_row_that_drifts_lands_as_it_is_and_the_gate_judges_it(api, night, connection, drifted):
+    api.set_rows({"users": [{"id": 1, "name": "a", "plays": 3}, user(2)]})
+    night()
+    api.set_rows({"users": [drifted, user(2)]})
+    assert figures(night()) == (2, 1, 1, 0, 0)
+    assert live_rows(connection, "users") == payloads(connection, [drifted, user(2)])
+
+
+def test_a_key_field_that_changes_its_type_is_another_key(api, night, connection):
+    api.set_rows({"users": [{"id": 1}, {"id": 2}]})
+    night()
+    api.set_rows({"users": [{"id": "1"}, {"id": 2}]})
+    assert figures(night()) == (2, 1, 1, 1, 0)
+    assert sorted(live_rows(connection, "users")) == ['["1"]', "[2]"]
+
+
 def test_what_jsonb_cannot_hold_is_set_aside_once_and_fails_no_night(api, night, connection):
     api.set_rows({"users": [*UNREADABLE, user(1), user(2)]})
     extraction = night()

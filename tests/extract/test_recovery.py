@@ -123,7 +123,7 @@ def test_nights_killed_at_random_add_up_to_the_one_that_was_not(
     assert orphans(connection) == []
 
 
-@pytest.mark.parametrize("point", ["after one copy", "landed"])
+@pytest.mark.parametrize("point", ["before the copy", "after one copy", "landed"])
 def test_a_first_night_killed_costs_the_second_nothing(api, night, connection, database_url, working_folder, point):
     api.set_rows({"users": rows(0)})
     crash(point, database_url, api.url, working_folder)
