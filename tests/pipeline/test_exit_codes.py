@@ -1,7 +1,5 @@
 """Nights that end badly, each from a real cause: the exit code, the line, and what a reader finds all the same."""
 
-import functools
-
 import great_expectations as gx
 import psycopg
 import pytest
@@ -80,7 +78,7 @@ def alive(connection):
 
 def test_a_source_that_is_not_there_is_given_up_after_a_few_tries(settings, connection, monkeypatch):
     limits = extract.Limits(attempts=3, first_wait_seconds=0.01)
-    monkeypatch.setattr(extract, "run", functools.partial(extract.run, limits=limits))
+    monkeypatch.setattr(extract, "limits_from_environment", lambda environ: limits)
     line = command("extract", **settings | {"API_BASE_URL": "http://127.0.0.1:9"}).only_line(Exit.SOURCE_FAILED)
     assert "127.0.0.1:9" in line and "3 times" in line
     assert connection.execute("select count(*) from staging._dlt_loads").fetchone() == (2,)
