@@ -1,23 +1,17 @@
 """Extraction and landing: against a bare client, against the prototype, against a raw COPY."""
 
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 
-import extract
 from benchmarks import bare_client, prototype
 from benchmarks.measuring import Measurement, best_of, measured
-from benchmarks.page_server import SHARES, serving
+from benchmarks.page_server import serving
+from benchmarks.pulls import WINDOW, copy_of_what_landed, extract_night, landing_seconds, scan_only
 from benchmarks.targets import Figure
-from extract.pages import DEFAULT_LIMITS, Client
-from extract.scan import scan
 
 LATENCY_SECONDS = 0.03
-WINDOW = 8
-BATCH_ROWS = 100
 
 
 def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
@@ -51,63 +45,17 @@ def _per_row(many: Measurement, few: Measurement, many_rows: int, rows: int) -> 
 
 
 def _against_prototype(server_url: str, api_url: str, rows: int, latency: str, target: float) -> Iterator[Figure]:
-    with _database(server_url) as database_url:
-        old = measured(prototype.run, api_url, database_url)
-        new = measured(extract_night, api_url, database_url)
-    yield Figure(f"extract and land {rows:,} rows vs the prototype, {latency}", target, new.seconds / old.seconds)
+    old, new = (_first_night(server_url, api_url, call) for call in (prototype.run, extract_night))
+    yield Figure(f"extract and land {rows:,} rows vs the prototype, {latency}", target, new / old)
 
 
-def scan_only(api_url: str) -> None:
-    """All pages read, checked and spooled, nothing landed."""
-    with tempfile.TemporaryDirectory() as folder:
-        client = Client(api_url, window=WINDOW, deadline_seconds=3600, limits=DEFAULT_LIMITS, batch_size=BATCH_ROWS)
-        scan(client, extract.SOURCE_TABLES, window=WINDOW, folder=Path(folder))
-
-
-def extract_night(api_url: str, database_url: str) -> None:
-    """A whole extraction, as the night does it."""
-    with tempfile.TemporaryDirectory() as folder:
-        extract.run(database_url, api_url, working_folder=Path(folder), window=WINDOW)
-
-
-def landing_seconds(api_url: str, database_url: str) -> float:
-    """Seconds that a first night takes beyond the reading, into an empty schema."""
-    import time
-
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("drop schema staging cascade")
-    moments: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        extract.run(
-            database_url,
-            api_url,
-            working_folder=Path(folder),
-            window=WINDOW,
-            progress=lambda *_: moments.append(time.perf_counter()),
-        )
-    return time.perf_counter() - moments[-1]
-
-
-def copy_of_what_landed(database_url: str) -> float:
-    """Seconds of a COPY of the landed rows into tables of the same shape, keys and indexes."""
-    import io
-    import time
-
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        total = 0.0
-        for table in SHARES:
-            connection.execute(f"create schema if not exists copied; drop table if exists copied.{table}")
-            connection.execute(f"create table copied.{table} (like staging.{table} including all)")
-            text = io.BytesIO()
-            columns = "key, payload, content_hash, _dlt_load_id, _dlt_id"
-            with connection.cursor().copy(f"copy staging.{table} ({columns}) to stdout") as copy:
-                for chunk in copy:
-                    text.write(chunk)
-            started = time.perf_counter()
-            with connection.cursor().copy(f"copy copied.{table} ({columns}) from stdin") as copy:
-                copy.write(text.getbuffer())
-            total += time.perf_counter() - started
-        return total
+def _first_night(server_url: str, api_url: str, call: Callable[[str, str], None]) -> float:
+    """Seconds into an empty database, the better of two."""
+    found = []
+    for _ in range(2):
+        with _database(server_url) as database_url:
+            found.append(measured(call, api_url, database_url).seconds)
+    return min(found)
 
 
 @contextmanager

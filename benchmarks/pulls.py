@@ -1,0 +1,63 @@
+"""What is measured of this project's extraction; nothing else is imported here, because the imports count as memory."""
+
+import io
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+import extract
+from extract.pages import DEFAULT_LIMITS, Client
+from extract.scan import scan
+
+WINDOW = 8
+BATCH_ROWS = 100
+
+
+def scan_only(api_url: str) -> None:
+    """All pages read, checked and spooled, nothing landed."""
+    with tempfile.TemporaryDirectory() as folder:
+        client = Client(api_url, window=WINDOW, deadline_seconds=3600, limits=DEFAULT_LIMITS, batch_size=BATCH_ROWS)
+        scan(client, extract.SOURCE_TABLES, window=WINDOW, folder=Path(folder))
+
+
+def extract_night(api_url: str, database_url: str) -> None:
+    """A whole extraction, as the night does it."""
+    with tempfile.TemporaryDirectory() as folder:
+        extract.run(database_url, api_url, working_folder=Path(folder), window=WINDOW)
+
+
+def landing_seconds(api_url: str, database_url: str) -> float:
+    """Seconds that a first night takes beyond the reading, into an empty schema."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("drop schema staging cascade")
+    moments: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        extract.run(
+            database_url,
+            api_url,
+            working_folder=Path(folder),
+            window=WINDOW,
+            progress=lambda *_: moments.append(time.perf_counter()),
+        )
+    return time.perf_counter() - moments[-1]
+
+
+def copy_of_what_landed(database_url: str) -> float:
+    """Seconds of a COPY of the landed rows into tables of the same shape, keys and indexes."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        total = 0.0
+        for table in (table.name for table in extract.SOURCE_TABLES):
+            connection.execute(f"create schema if not exists copied; drop table if exists copied.{table}")
+            connection.execute(f"create table copied.{table} (like staging.{table} including all)")
+            text = io.BytesIO()
+            columns = "key, payload, content_hash, _dlt_load_id, _dlt_id"
+            with connection.cursor().copy(f"copy staging.{table} ({columns}) to stdout") as copy:
+                for chunk in copy:
+                    text.write(chunk)
+            started = time.perf_counter()
+            with connection.cursor().copy(f"copy copied.{table} ({columns}) from stdin") as copy:
+                copy.write(text.getbuffer())
+            total += time.perf_counter() - started
+        return total
