@@ -1,12 +1,15 @@
 """The gate's ledger in Postgres schema `gate`: what was judged, what is held back, what was published.
 
 States of a load, per table: pending -> accepted | accepted_with_quarantine | blocked; a blocked load is later
-superseded (a newer load of the table was judged), or released or rejected by a person.
+superseded (a newer load of the table was judged); a person may release what was held back, and reject what was not.
 """
 
+import getpass
 from collections import defaultdict
+from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from expectations.judgement import Batch
 
@@ -45,8 +48,7 @@ create table if not exists gate.quarantined_rows (
     primary key (dlt_id, rule),
     foreign key (load_id, table_name) references gate.loads
 );
-create index if not exists quarantined_rows_open
-    on gate.quarantined_rows (table_name, key) where closed_at is null;
+create index if not exists quarantined_rows_key on gate.quarantined_rows (table_name, key);
 
 create table if not exists gate.publications (
     seq bigint generated always as identity primary key,
@@ -60,15 +62,56 @@ create index if not exists publications_load on gate.publications (load_id, tabl
 -- a load is published once; what is published of it later is the work of a decision, and has another kind
 create unique index if not exists publications_once
     on gate.publications (load_id, table_name) where kind = 'load';
+
+-- what people decided; nobody changes it afterwards, and nobody signs for another
+create table if not exists gate.decisions (
+    decision_seq bigint generated always as identity primary key,
+    decided_at timestamptz not null default now(),
+    verb text not null check (verb in ('release', 'reject', 'replay', 'erase', 'prune')),
+    load_id text,
+    table_name text,
+    operator text not null,
+    decided_by text not null default session_user,
+    reason text not null check (reason ~ '[^[:space:]]'),
+    details jsonb not null default '{}'
+);
+
+create or replace function gate.sign_decision() returns trigger language plpgsql as $$
+begin
+    new.decided_at := now();
+    new.decided_by := session_user;
+    return new;
+end
+$$;
+
+create or replace function gate.refuse_to_change_decisions() returns trigger language plpgsql as $$
+begin
+    raise exception 'decisions are never changed: record a new one';
+end
+$$;
+
+create or replace trigger decisions_are_signed
+    before insert on gate.decisions for each row execute function gate.sign_decision();
+create or replace trigger decisions_are_final
+    before update or delete or truncate on gate.decisions
+    for each statement execute function gate.refuse_to_change_decisions();
+
+-- users whose data was erased, as keyed hashes: extract withholds their rows
+create table if not exists gate.erasures (
+    tombstone text primary key,
+    erased_at timestamptz not null default now()
+);
 """
 
-# Never published, and no later night may take them for delivered: blocked, or blocked once and passed by.
+# Let through: what the warehouse is built from.
+PUBLISHED = "('accepted', 'accepted_with_quarantine', 'released')"
+# Not published, and no later night may take them for delivered.
 DISREGARDED = "('blocked', 'superseded', 'rejected')"
 
 
 def ensure(connection: psycopg.Connection) -> None:
     """Create the ledger's schema and tables where they are missing."""
-    missing = connection.execute("select to_regclass('gate.publications_once') is null").fetchone()[0]
+    missing = connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]
     if missing:
         connection.execute(TABLES)
 
@@ -81,6 +124,25 @@ def disregarded_loads(connection: psycopg.Connection) -> dict[str, set[str]]:
     ):
         loads[table].add(load_id)
     return dict(loads)
+
+
+def record_decision(
+    connection: psycopg.Connection,
+    verb: str,
+    reason: str,
+    *,
+    load_id: str | None = None,
+    table: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Enter what a person decided; the caller's transaction holds what was done about it."""
+    connection.execute(
+        """
+        insert into gate.decisions (verb, load_id, table_name, operator, reason, details)
+        values (%s, %s, %s, %s, %s, %s)
+        """,
+        [verb, load_id, table, getpass.getuser(), reason, Jsonb(details or {})],
+    )
 
 
 def blocked_loads(connection: psycopg.Connection) -> set[str]:
