@@ -5,6 +5,7 @@ superseded (a newer load of the table was judged); a person may release what was
 """
 
 import getpass
+import os
 from collections import defaultdict
 from typing import Any
 
@@ -141,7 +142,7 @@ def record_decision(
         insert into gate.decisions (verb, load_id, table_name, operator, reason, details)
         values (%s, %s, %s, %s, %s, %s)
         """,
-        [verb, load_id, table, getpass.getuser(), reason, Jsonb(details or {})],
+        [verb, load_id, table, _operator(), reason, Jsonb(details or {})],
     )
 
 
@@ -192,3 +193,11 @@ def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
         order by scans.version_seq
     """)
     return [(Batch(*batch), is_quiet) for *batch, is_quiet in rows]
+
+
+def _operator() -> str:
+    """Whose hands these are: the name of the account that runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
