@@ -4,28 +4,22 @@ Great Expectations says which rules failed; the rows that broke one are then fou
 it, inside the database, so that all of them are quarantined, however many they are.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from expectations import judged, ledger
+from expectations import findings, judged, ledger
 from expectations.judgement import Batch, GateBroken, Judgement, RuleResult
-from expectations.validation import BrokenRule, Validator
+from expectations.session import judging
+from expectations.validation import Validator
 
 __all__ = ["Batch", "GateBroken", "Judgement", "RuleResult", "judge_pending"]
 
 # A load with more bad rows than this share of the rows read is blocked.
 MAX_BAD_SHARE = 0.2
-EXAMPLES_KEPT = 5
-LONGEST_DETAIL = 200
-# A statement that hangs must not hold the night for ever (GX asks some six times, too); its rule then could not run.
-STATEMENT_TIMEOUT = "10min"
-# Only one gate judges at a time (this advisory lock), so that the tables of `judged` cannot be shared by two loads.
-LOCK = "moovitamix gate"
 
 
 def judge_pending(database_url: str, progress: Callable[[str, str], None] | None = None) -> list[Judgement]:
@@ -35,38 +29,19 @@ def judge_pending(database_url: str, progress: Callable[[str, str], None] | None
     the others from being judged. Raises psycopg.OperationalError when the database itself fails.
     """
     judgements = []
-    with psycopg.connect(database_url, autocommit=True) as connection, _one_gate_at_a_time(connection):
-        # it holds the lock, and says nothing while Great Expectations works on connections of its own
-        connection.execute("set idle_session_timeout = 0")
-        ledger.ensure(connection)
+    with judging(database_url) as (connection, validator):
         if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
             return []
         ledger.register_pending(connection)
-        # compiling the staging views' expressions costs more than it saves
-        settings = {"statement_timeout": STATEMENT_TIMEOUT, "jit": "off"}
-        for name, value in settings.items():
-            connection.execute("select set_config(%s, %s, false)", [name, value])
-        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        with Validator(database_url, options) as validator:
-            blocked_before = ledger.blocked_loads(connection)
-            for batch, is_quiet in ledger.pending(connection):
-                if progress:
-                    progress(batch.load_id, batch.table)
-                try:
-                    judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before))
-                except GateBroken as error:
-                    judgements.append(Judgement(batch, "pending", broken=_one_line(error)))
+        blocked_before = ledger.blocked_loads(connection)
+        for batch, is_quiet in ledger.pending(connection):
+            if progress:
+                progress(batch.load_id, batch.table)
+            try:
+                judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before))
+            except GateBroken as error:
+                judgements.append(Judgement(batch, "pending", broken=one_line(error)))
     return judgements
-
-
-@contextmanager
-def _one_gate_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
-    connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [LOCK])
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [LOCK])
 
 
 def _judge(
@@ -78,11 +53,8 @@ def _judge(
             # all that was read was known: there is no row to judge, and Great Expectations need not be loaded
             return _decide(connection, batch, rows_there, _unreadable_rows(batch), blocked_before)
         judged.lay_out(connection, batch)
-        results = [_scan_result(connection, broken) for broken in validator.broken_rules("scans", judged.SCAN)]
-        connection.execute("""
-            create temporary table bad_rows (rule text, severity text, dlt_id text, key text, detail text)
-        """)
-        results += [_row_result(connection, broken) for broken in validator.broken_rules(batch.table, judged.ROWS)]
+        results = findings.about_the_scan(connection, validator)
+        results += findings.about_the_rows(connection, validator, batch.table)
         return _decide(connection, batch, rows_there, results, blocked_before)
     except psycopg.errors.QueryCanceled as error:
         raise GateBroken(str(error)) from error
@@ -94,10 +66,10 @@ def _judge(
     finally:
         if not connection.closed:
             judged.clear_away(connection)
-            connection.execute("drop table if exists pg_temp.bad_rows")
+            findings.clear_away(connection)
 
 
-def _one_line(message: object) -> str:
+def one_line(message: object) -> str:
     return " ".join(str(message).split())[:300]
 
 
@@ -107,40 +79,6 @@ def _rows_there(connection: psycopg.Connection, batch: Batch) -> int:
         sql.SQL("select count(*) from {} where _dlt_load_id = %s").format(sql.Identifier("staging", batch.table)),
         [batch.load_id],
     ).fetchone()[0]
-
-
-def _scan_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResult:
-    value = connection.execute(
-        sql.SQL("select {}::text from {}").format(sql.Identifier(broken.shows), sql.SQL(judged.SCAN))
-    ).fetchone()[0]
-    return RuleResult(broken.rule, broken.severity, 1, [{broken.shows: value}])
-
-
-def _row_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResult:
-    """Note all rows that broke the rule in `bad_rows`, once: the query may be dear."""
-    rows = connection.execute(
-        sql.SQL("""
-            insert into pg_temp.bad_rows (rule, severity, dlt_id, key, detail)
-            select {rule}, {severity}, judged._dlt_id, judged.key, left(judged.{shows}::text, {longest})
-            from {judged_rows} as judged
-            where judged._dlt_id in (select broken._dlt_id from ({bad_rows}) as broken)
-        """).format(
-            rule=sql.Literal(broken.rule),
-            severity=sql.Literal(broken.severity),
-            shows=sql.Identifier(broken.shows),
-            longest=sql.Literal(LONGEST_DETAIL),
-            judged_rows=sql.SQL(judged.ROWS),
-            bad_rows=sql.SQL(broken.rows),
-        )
-    ).rowcount
-    if not rows:
-        raise GateBroken(f"rule {broken.rule} failed, but no row that broke it was found")
-    examples = connection.execute(
-        "select dlt_id, key, detail from pg_temp.bad_rows where rule = %s order by key, detail, dlt_id limit %s",
-        [broken.rule, EXAMPLES_KEPT],
-    )
-    names = ("dlt_id", "key", "detail")
-    return RuleResult(broken.rule, broken.severity, rows, [dict(zip(names, row, strict=True)) for row in examples])
 
 
 def _unreadable_rows(batch: Batch) -> list[RuleResult]:
@@ -169,27 +107,24 @@ def _decide(
         )
         _supersede_blocked(connection, batch, blocked_before)
         if state != "blocked" and rows_there:
-            connection.execute(
-                "insert into gate.publications (load_id, table_name, kind) values (%s, %s, 'load')",
-                [batch.load_id, batch.table],
-            )
-            _close_outdated_quarantine(connection, batch.table)
+            ledger.publish(connection, batch.load_id, batch.table, "load")
+            ledger.settle_quarantine(connection, batch.load_id, batch.table)
     return Judgement(batch, state, quarantined, tuple(results), reason)
 
 
 def _quarantine(connection: psycopg.Connection, batch: Batch) -> int:
     """Hold back the rows that broke a rule of severity warning; returns how many rows these are."""
     connection.execute(
-        """
+        f"""
         insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, detail)
         select %s, %s, key, dlt_id, rule, detail
-        from pg_temp.bad_rows
+        from {findings.BAD_ROWS}
         where severity = 'warning'
         """,
         [batch.load_id, batch.table],
     )
     return connection.execute(
-        "select count(distinct dlt_id) from pg_temp.bad_rows where severity = 'warning'"
+        f"select count(distinct dlt_id) from {findings.BAD_ROWS} where severity = 'warning'"
     ).fetchone()[0]
 
 
@@ -239,29 +174,6 @@ def _supersede_blocked(connection: psycopg.Connection, batch: Batch, blocked_bef
         where waiting.load_id = superseded.load_id and waiting.table_name = %(table)s and waiting.closed_at is null
         """,
         {"load_id": batch.load_id, "table": batch.table, "blocked_before": list(blocked_before)},
-    )
-
-
-def _close_outdated_quarantine(connection: psycopg.Connection, table: str) -> None:
-    """A quarantined row waits for nothing once a newer version of its key came in a published load."""
-    connection.execute(
-        sql.SQL("""
-            update gate.quarantined_rows as waiting
-            set closed_at = now(), outcome = 'superseded'
-            from {landing_table} as held
-            where
-                waiting.table_name = %(table)s and waiting.closed_at is null and waiting.dlt_id = held._dlt_id
-                and exists (
-                    select 1
-                    from {landing_table} as newer
-                    inner join gate.publications
-                        on newer._dlt_load_id = publications.load_id and publications.table_name = %(table)s
-                    where
-                        newer.key = held.key and newer.version_seq > held.version_seq
-                        and newer._dlt_load_id <> held._dlt_load_id
-                )
-        """).format(landing_table=sql.Identifier("staging", table)),
-        {"table": table},
     )
 
 

@@ -12,19 +12,9 @@ SCAN = "gate.judged_scan"
 def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
     """Make `ROWS` and `SCAN` for the batch. Raises GateBroken when they do not hold all of it."""
     clear_away(connection)
-    staging_view = sql.Identifier("prep", f"stg_moovitamix__{batch.table}")
     landing_table = sql.Identifier("staging", batch.table)
     load_id, table = sql.Literal(batch.load_id), sql.Literal(batch.table)
-    connection.execute(
-        sql.SQL("""
-            create unlogged table {judged_rows} as
-            select staged.*, scans.finished_at + interval '1 day' as latest_plausible_at
-            from {staging_view} as staged
-            inner join staging.scans on staged._load_id = scans._dlt_load_id and scans.table_name = {table}
-            where staged._load_id = {load_id} and not staged.is_removal
-        """).format(judged_rows=sql.SQL(ROWS), staging_view=staging_view, load_id=load_id, table=table)
-    )
-    connection.execute(f"analyze {ROWS}")
+    _lay_out_rows(connection, batch.table, sql.SQL("staged._load_id = {}").format(load_id))
     connection.execute(
         sql.SQL("""
             create unlogged table {judged_scan} as
@@ -51,9 +41,45 @@ def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
     _check_nothing_is_missing(connection)
 
 
+def lay_out_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
+    """Make `ROWS` for the rows that a relation `wanted` names (load_id, key, dlt_id), and for all others of the same
+    load and key: whether a key comes once can only be told of all of them. Raises GateBroken when one is missing."""
+    clear_away(connection)
+    _lay_out_rows(
+        connection,
+        table,
+        sql.SQL("(staged._load_id, staged.key) in (select wanted.load_id, wanted.key from {} as wanted)").format(
+            sql.SQL(wanted)
+        ),
+    )
+    missing = connection.execute(
+        f"select count(*) from {wanted} as wanted where wanted.dlt_id not in (select _dlt_id from {ROWS})"
+    ).fetchone()[0]
+    if missing:
+        raise GateBroken(f"the staging view does not show {missing} of the rows to judge")
+
+
 def clear_away(connection: psycopg.Connection) -> None:
     """Drop what `lay_out` made, now or in a run that was killed."""
     connection.execute(f"drop table if exists {ROWS}, {SCAN}")
+
+
+def _lay_out_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Composable) -> None:
+    connection.execute(
+        sql.SQL("""
+            create unlogged table {judged_rows} as
+            select staged.*, scans.finished_at + interval '1 day' as latest_plausible_at
+            from {staging_view} as staged
+            inner join staging.scans on staged._load_id = scans._dlt_load_id and scans.table_name = {table}
+            where {are_wanted} and not staged.is_removal
+        """).format(
+            judged_rows=sql.SQL(ROWS),
+            staging_view=sql.Identifier("prep", f"stg_moovitamix__{table}"),
+            table=sql.Literal(table),
+            are_wanted=are_wanted,
+        )
+    )
+    connection.execute(f"analyze {ROWS}")
 
 
 def _check_nothing_is_missing(connection: psycopg.Connection) -> None:

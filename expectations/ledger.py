@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from expectations.judgement import Batch
@@ -105,9 +106,9 @@ create table if not exists gate.erasures (
 """
 
 # Let through: what the warehouse is built from.
-PUBLISHED = "('accepted', 'accepted_with_quarantine', 'released')"
+PUBLISHED = ["accepted", "accepted_with_quarantine", "released"]
 # Not published, and no later night may take them for delivered.
-DISREGARDED = "('blocked', 'superseded', 'rejected')"
+DISREGARDED = ["blocked", "superseded", "rejected"]
 
 
 def ensure(connection: psycopg.Connection) -> None:
@@ -121,10 +122,60 @@ def disregarded_loads(connection: psycopg.Connection) -> dict[str, set[str]]:
     """Per table, the ids of loads whose rows were never let through, so that extraction lands those keys again."""
     loads: dict[str, set[str]] = defaultdict(set)
     for table, load_id in connection.execute(
-        f"select table_name, load_id from gate.loads where state in {DISREGARDED}"
+        "select table_name, load_id from gate.loads where state = any(%s)", [DISREGARDED]
     ):
         loads[table].add(load_id)
     return dict(loads)
+
+
+def publish(connection: psycopg.Connection, load_id: str, table: str, kind: str) -> None:
+    """Tell the readers that what they may see of the load has changed."""
+    connection.execute(
+        "insert into gate.publications (load_id, table_name, kind) values (%s, %s, %s)", [load_id, table, kind]
+    )
+
+
+def settle_quarantine(connection: psycopg.Connection, load_id: str, table: str) -> None:
+    """Bring the held rows whose keys the load has up to what is published now.
+
+    A row waits for nothing once a newer version of its key came in a published load, or its own load is out; when
+    that is taken back, it waits again. What a decision freed stays free.
+    """
+    connection.execute(
+        sql.SQL("""
+            with settled as (
+                select
+                    held.dlt_id,
+                    held.rule,
+                    case
+                        when loads.state in ('superseded', 'rejected') then loads.state
+                        when exists (
+                            select 1
+                            from {landing_table} as newer
+                            inner join gate.loads as newer_load
+                                on newer._dlt_load_id = newer_load.load_id and newer_load.table_name = %(table)s
+                            where
+                                newer.key = version.key and newer.version_seq > version.version_seq
+                                and newer._dlt_load_id <> version._dlt_load_id
+                                and newer_load.state = any(%(published)s)
+                        ) then 'superseded'
+                    end as outcome
+                from gate.quarantined_rows as held
+                inner join gate.loads on held.load_id = loads.load_id and held.table_name = loads.table_name
+                inner join {landing_table} as version on held.dlt_id = version._dlt_id
+                where
+                    held.table_name = %(table)s and held.outcome is distinct from 'freed'
+                    and held.key in (select key from {landing_table} where _dlt_load_id = %(load_id)s)
+            )
+            update gate.quarantined_rows as held
+            set outcome = settled.outcome, closed_at = case when settled.outcome is not null then now() end
+            from settled
+            where
+                held.dlt_id = settled.dlt_id and held.rule = settled.rule
+                and held.outcome is distinct from settled.outcome
+        """).format(landing_table=sql.Identifier("staging", table)),
+        {"load_id": load_id, "table": table, "published": PUBLISHED},
+    )
 
 
 def record_decision(

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import psycopg
@@ -97,9 +98,74 @@ def gate(context: click.Context, database_url: str | None) -> None:
 @click.pass_obj
 def gate_show(settings: Settings, database_url: str | None, load: str | None) -> None:
     """What was found in LOAD, by default in the load that most needs a look."""
-    settings = Settings(database_url=database_url) if database_url else settings
-    with _read(_warehouse(settings)) as connection:
+    with _read(_warehouse(_closest(settings, database_url))) as connection:
         gate_report.show(connection, load, console())
+
+
+def decision_options(command: Callable) -> Callable:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Only show what would happen."),
+        click.option("--reason", required=True, callback=_reason, help="Why; it is kept with the decision."),
+        database_url_option,
+    ):
+        command = option(command)
+    return command
+
+
+def _reason(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("say why")
+    return " ".join(text.split())
+
+
+@gate.command("release")
+@click.argument("load")
+@click.argument("table")
+@decision_options
+@click.pass_obj
+def gate_release(settings: Settings, load: str, table: str, **options: Any) -> None:
+    """Lift the verdict on TABLE of LOAD, and build; rows that a row rule holds stay held."""
+    _decide_about_a_load("release", settings, load, table, **options)
+
+
+@gate.command("reject")
+@click.argument("load")
+@click.argument("table")
+@decision_options
+@click.pass_obj
+def gate_reject(settings: Settings, load: str, table: str, **options: Any) -> None:
+    """Forget TABLE of LOAD, and build; the next night lands its keys again."""
+    _decide_about_a_load("reject", settings, load, table, **options)
+
+
+@gate.command("replay")
+@click.option("--table", help="Only rows of this table.")
+@click.option("--rule", help="Only rows that this rule holds.")
+@decision_options
+@click.pass_obj
+def gate_replay(
+    settings: Settings, database_url: str | None, table: str | None, rule: str | None, reason: str, dry_run: bool
+) -> None:
+    """Run the rules again on held rows, free those that pass, and build."""
+    from pipeline import decisions
+
+    verb = decisions.Verb("replay", reason, dry_run)
+    place = _warehouse(_closest(settings, database_url), warehouse.RUN_APPLICATION)
+    click.echo(decisions.about_held_rows(verb, place, console(), table, rule))
+
+
+def _decide_about_a_load(
+    name: str, settings: Settings, load: str, table: str, database_url: str | None, reason: str, dry_run: bool
+) -> None:
+    from pipeline import decisions
+
+    place = _warehouse(_closest(settings, database_url), warehouse.RUN_APPLICATION)
+    click.echo(decisions.about_a_load(decisions.Verb(name, reason, dry_run), place, console(), load, table))
+
+
+def _closest(settings: Settings, database_url: str | None) -> Settings:
+    """An option of the inner command goes before that of the outer one."""
+    return Settings(database_url=database_url) if database_url else settings
 
 
 @cli.command()

@@ -47,7 +47,9 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
         )
         for failed in (verdict or {}).get("failed_rules", []):
             _print_rule(connection, table, failed, output)
-    output.print(f"next: {_next_step([(table, state) for table, state, *_ in loads])}", soft_wrap=True)
+    output.print(
+        f"next: {_next_step(connection, load_id, [(table, state) for table, state, *_ in loads])}", soft_wrap=True
+    )
 
 
 def inert(text: str, longest: int | None = None) -> str:
@@ -101,15 +103,36 @@ def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, An
             output.print(Text(f"      {inert(payload, LONGEST_PAYLOAD)}", style="dim"), soft_wrap=True)
 
 
-def _next_step(loads: list[tuple[str, str]]) -> str:
-    tables = {state: ", ".join(table for table, of_table in loads if of_table == state) for _, state in loads}
+def _next_step(connection: psycopg.Connection, load_id: str, loads: list[tuple[str, str]]) -> str:
+    """The commands that fit the first table that needs one."""
+    tables = {state: [table for table, of_table in loads if of_table == state] for _, state in loads}
     if "blocked" in tables:
+        table = tables["blocked"][0]
         return (
-            f"{tables['blocked']} of this load stays out, and the next night reads the source again:"
-            " mend the source, or wait for it, then: make run"
+            f"{', '.join(tables['blocked'])} of this load stays out; mend the source, or wait for it, then: make run;"
+            f" or publish it as it is: {decision('release', load_id, table)}"
         )
     if "pending" in tables:
-        return f"{tables['pending']} of this load waits for a verdict: make run"
-    if "accepted_with_quarantine" in tables:
-        return "nothing to decide here; a quarantined row is replaced when its source sends a better one"
-    return "nothing to decide here"
+        return f"{', '.join(tables['pending'])} of this load waits for a verdict: make run"
+    if _has_open_rows(connection, load_id):
+        return (
+            "a quarantined row is replaced when its source sends a better one; if a rule was wrong and is mended now:"
+            f" {REPLAY}"
+        )
+    if "superseded" in tables or "rejected" in tables:
+        return "nothing: later nights landed what this load had brought"
+    return f"nothing; if this load should not have been let through: {decision('reject', load_id, loads[0][0])}"
+
+
+REPLAY = """make gate ARGS="replay --reason '...'\""""
+
+
+def decision(verb: str, load_id: str, table: str) -> str:
+    """The command for a decision about a load."""
+    return f"""make gate ARGS="{verb} {load_id} {table} --reason '...'\""""
+
+
+def _has_open_rows(connection: psycopg.Connection, load_id: str) -> bool:
+    return connection.execute(
+        "select exists (select from gate.quarantined_rows where load_id = %s and closed_at is null)", [load_id]
+    ).fetchone()[0]

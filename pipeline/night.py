@@ -5,8 +5,9 @@ import errno
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,6 +23,8 @@ from pipeline.terminal import StepDisplay
 from pipeline.warehouse import Warehouse
 
 STEPS = ("extract", "gate", "build")
+
+Work = Callable[[StepDisplay, dict[str, Any]], None]
 
 
 @dataclass
@@ -41,6 +44,10 @@ class Night:
     def exit_code(self) -> Exit:
         """That of the first thing that went wrong: what follows is often its consequence."""
         return self.problems[0].code if self.problems else Exit.PUBLISHED
+
+    @property
+    def has_lost_its_warehouse(self) -> bool:
+        return any(problem.code == Exit.WAREHOUSE_UNAVAILABLE for problem in self.problems)
 
     @property
     def message(self) -> str:
@@ -63,38 +70,60 @@ def run(settings: Settings, place: Warehouse, output: Console, steps: tuple[str,
     keep the rest from being built. Only a warehouse that fails ends the night. Raises Stop when the run cannot begin,
     and whatever nobody foresaw; that too is recorded as the run's end.
     """
+    with alone(place) as connection, recorded_run(place, connection, " ".join(steps)) as night:
+        dbt = Dbt()
+        work: dict[str, Work] = {
+            "extract": partial(_extract, settings, connection, night),
+            "gate": partial(_gate, connection, night, dbt),
+            "build": partial(_build, connection, night, dbt),
+        }
+        for step in steps:
+            _do_step(connection, night, output, step, work[step])
+            if night.has_lost_its_warehouse:
+                break
+    return night
+
+
+def build_after(verb: str, place: Warehouse, connection: psycopg.Connection, output: Console) -> Night:
+    """Bring to the readers what a decision `verb` changed in the ledger, on the connection that holds the run lock."""
+    with recorded_run(place, connection, f"{verb} build") as night:
+        dbt = Dbt()
+        _do_step(
+            connection, night, output, "build", lambda show, figures: _build(connection, night, dbt, show, figures)
+        )
+    return night
+
+
+@contextlib.contextmanager
+def alone(place: Warehouse) -> Iterator[psycopg.Connection]:
+    """The connection that holds the run lock, with the ledgers made. Raises Stop when it cannot be had."""
     with warehouse.only_run(place) as connection:
         with warehouse.failures_explained(place):
             warehouse.create_schemas(connection)
             runs.ensure(connection)
             ledger.ensure(connection)
-            night = Night(place, runs.start_run(connection, " ".join(steps)))
-        try:
-            _do_steps(settings, connection, night, output, steps)
-        except BaseException as error:
-            _record_end(night, Exit.UNFORESEEN, _name(error))
-            raise
-        _record_end(night, night.exit_code, night.message)
-    return night
+        yield connection
 
 
-def _do_steps(
-    settings: Settings, connection: psycopg.Connection, night: Night, output: Console, steps: tuple[str, ...]
-) -> None:
-    dbt = Dbt()
-    work = {
-        "extract": lambda show, figures: _extract(settings, connection, night, show, figures),
-        "gate": lambda show, figures: _gate(connection, night, dbt, show, figures),
-        "build": lambda show, figures: _build(connection, night, dbt, show, figures),
-    }
-    for step in steps:
-        try:
-            with StepDisplay(output, step) as show, _recorded(connection, night, step) as figures:
-                work[step](show, figures)
-        except Stop as problem:
-            night.problems.append(problem)
-            if problem.code == Exit.WAREHOUSE_UNAVAILABLE:
-                return
+@contextlib.contextmanager
+def recorded_run(place: Warehouse, connection: psycopg.Connection, command: str) -> Iterator[Night]:
+    """A run in the run ledger, entered before it begins; how it ends is entered whatever happens."""
+    with warehouse.failures_explained(place):
+        night = Night(place, runs.start_run(connection, command))
+    try:
+        yield night
+    except BaseException as error:
+        _record_end(night, Exit.UNFORESEEN, _name(error))
+        raise
+    _record_end(night, night.exit_code, night.message)
+
+
+def _do_step(connection: psycopg.Connection, night: Night, output: Console, step: str, work: Work) -> None:
+    try:
+        with StepDisplay(output, step) as show, _recorded(connection, night, step) as figures:
+            work(show, figures)
+    except Stop as problem:
+        night.problems.append(problem)
 
 
 @contextlib.contextmanager

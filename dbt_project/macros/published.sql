@@ -1,6 +1,6 @@
 {#
-    The versions of a landing table that the gate has published: their load is in gate.publications for this table, and no
-    rule holds them in quarantine. A quarantined row counts as published only when a decision freed it.
+    The versions of a landing table that are published: their load is let through for this table, by the gate or by a
+    person, and no rule holds them in quarantine. A quarantined row counts only when a decision freed it.
 #}
 {% macro published(staging_model, table_name) -%}
 select staged.*
@@ -8,8 +8,11 @@ from {{ ref(staging_model) }} as staged
 where
     exists (
         select 1
-        from {{ source('gate', 'publications') }} as publications
-        where publications.load_id = staged._load_id and publications.table_name = '{{ table_name }}'
+        from {{ source('gate', 'loads') }} as loads
+        where
+            loads.load_id = staged._load_id
+            and loads.table_name = '{{ table_name }}'
+            and loads.state in ('accepted', 'accepted_with_quarantine', 'released')
     )
     and not exists (
         select 1

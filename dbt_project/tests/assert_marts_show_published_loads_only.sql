@@ -23,6 +23,9 @@ select
     mart_loads.table_name,
     mart_loads.load_id
 from mart_loads
-left join {{ source('gate', 'publications') }} as publications
-    on mart_loads.load_id = publications.load_id and mart_loads.table_name = publications.table_name
-where publications.seq is null
+left join {{ source('gate', 'loads') }} as loads
+    on
+        mart_loads.load_id = loads.load_id
+        and mart_loads.table_name = loads.table_name
+        and loads.state in ('accepted', 'accepted_with_quarantine', 'released')
+where loads.load_id is null

@@ -135,18 +135,35 @@ def test_without_an_id_it_shows_what_most_needs_a_look(warehouse):
 @pytest.mark.parametrize(
     ("state", "next_step"),
     [
-        ("blocked", "next: users of this load stays out, and the next night reads the source again"),
-        ("pending", "next: users of this load waits for a verdict: make run"),
-        ("accepted_with_quarantine", "next: nothing to decide here; a quarantined row is replaced"),
-        ("accepted", "next: nothing to decide here"),
-        ("superseded", "next: nothing to decide here"),
+        (
+            "blocked",
+            "users of this load stays out; mend the source, or wait for it, then: make run;"
+            """ or publish it as it is: make gate ARGS="release LOAD users --reason '...'\"""",
+        ),
+        ("pending", "users of this load waits for a verdict: make run"),
+        (
+            "accepted",
+            "nothing; if this load should not have been let through:"
+            """ make gate ARGS="reject LOAD tracks --reason '...'\"""",
+        ),
+        ("superseded", "nothing: later nights landed what this load had brought"),
+        ("rejected", "nothing: later nights landed what this load had brought"),
     ],
 )
-def test_it_ends_with_what_to_do(state, next_step, warehouse):
-    warehouse.land({"users": [user(1)], "tracks": [track(1)]})
+def test_it_ends_with_the_command_that_fits(state, next_step, warehouse):
+    load_id = warehouse.land({"users": [user(1)], "tracks": [track(1)]})
     warehouse.judge()
     warehouse.execute("update gate.loads set state = %s where table_name = 'users'", state)
-    assert shown(warehouse).splitlines()[-1].startswith(next_step)
+    assert shown(warehouse).splitlines()[-1] == "next: " + next_step.replace("LOAD", load_id)
+
+
+def test_where_rows_are_held_it_ends_with_the_command_that_looks_at_them_again(warehouse):
+    warehouse.land({"users": [user(1), user(2, email="nobody")]})
+    warehouse.judge()
+    assert shown(warehouse).splitlines()[-1] == (
+        "next: a quarantined row is replaced when its source sends a better one; if a rule was wrong and is mended now:"
+        """ make gate ARGS="replay --reason '...'\""""
+    )
 
 
 def test_a_load_that_nobody_knows_is_a_wrong_setting(warehouse):

@@ -7,7 +7,7 @@ import great_expectations.expectations as gxe
 import psycopg
 import pytest
 
-from expectations import gate, scans, users
+from expectations import gate, scans, session, users
 from tests.expectations.warehouse import ABSENT, document, track, user
 
 
@@ -379,7 +379,7 @@ def test_a_landing_table_that_vanished_leaves_the_load_pending(warehouse):
 @pytest.mark.parametrize("where", ["in Great Expectations", "in the gate itself"])
 def test_a_statement_that_hangs_leaves_the_load_pending(where, landed, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(gate, "STATEMENT_TIMEOUT", "1s")
+        patch.setattr(session, "STATEMENT_TIMEOUT", "1s")
         if where == "in Great Expectations":
             query = "select _dlt_id from {batch} where pg_sleep(60) is null"
             patch.setattr(users, "suite", broken_by(gxe.UnexpectedRowsExpectation, unexpected_rows_query=query))

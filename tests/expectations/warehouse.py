@@ -164,9 +164,12 @@ class Warehouse:
                 f"""
                 select staged.key
                 from staging.{table} as staged
-                inner join gate.publications
-                    on staged._dlt_load_id = publications.load_id and publications.table_name = %s
-                where staged._dlt_id not in (select dlt_id from gate.quarantined_rows)
+                inner join gate.loads on staged._dlt_load_id = loads.load_id and loads.table_name = %s
+                where
+                    loads.state in ('accepted', 'accepted_with_quarantine', 'released')
+                    and staged._dlt_id not in (
+                        select dlt_id from gate.quarantined_rows where outcome is distinct from 'freed'
+                    )
                 order by 1
                 """,
                 table,
