@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from expectations import findings, judged, ledger
 from expectations.judgement import Batch, GateBroken, Judgement, RuleResult
-from expectations.session import judging
+from expectations.session import failing_closed, judging
 from expectations.validation import Validator
 
 __all__ = ["Batch", "GateBroken", "Judgement", "RuleResult", "judge_pending"]
@@ -40,14 +40,14 @@ def judge_pending(database_url: str, progress: Callable[[str, str], None] | None
             try:
                 judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before))
             except GateBroken as error:
-                judgements.append(Judgement(batch, "pending", broken=one_line(error)))
+                judgements.append(Judgement(batch, "pending", broken=_one_line(error)))
     return judgements
 
 
 def _judge(
     connection: psycopg.Connection, validator: Validator, batch: Batch, is_quiet: bool, blocked_before: set[str]
 ) -> Judgement:
-    try:
+    with failing_closed(connection):
         rows_there = _rows_there(connection, batch)
         if is_quiet and not rows_there:
             # all that was read was known: there is no row to judge, and Great Expectations need not be loaded
@@ -56,20 +56,9 @@ def _judge(
         results = findings.about_the_scan(connection, validator)
         results += findings.about_the_rows(connection, validator, batch.table)
         return _decide(connection, batch, rows_there, results, blocked_before)
-    except psycopg.errors.QueryCanceled as error:
-        raise GateBroken(str(error)) from error
-    except (GateBroken, psycopg.OperationalError):
-        raise
-    except Exception as error:
-        # the gate fails closed: whatever goes wrong in judging, nothing is published
-        raise GateBroken(f"{type(error).__name__}: {error}") from error
-    finally:
-        if not connection.closed:
-            judged.clear_away(connection)
-            findings.clear_away(connection)
 
 
-def one_line(message: object) -> str:
+def _one_line(message: object) -> str:
     return " ".join(str(message).split())[:300]
 
 

@@ -7,8 +7,7 @@ from psycopg import sql
 
 from expectations import findings, judged, ledger
 from expectations.decisions import Undecidable
-from expectations.judgement import GateBroken
-from expectations.session import judging
+from expectations.session import failing_closed, judging
 from expectations.validation import Validator
 
 WAITING_ROWS = "pg_temp.waiting_rows"
@@ -56,10 +55,10 @@ def replay(
 def _replay(
     connection: psycopg.Connection, validator: Validator, table: str, rule: str | None, reason: str, is_dry_run: bool
 ) -> Replayed:
-    try:
-        looked_at = _find_waiting(connection, table, rule)
-        if not looked_at:
-            return Replayed(table, 0, 0)
+    looked_at = _find_waiting(connection, table, rule)
+    if not looked_at:
+        return Replayed(table, 0, 0)
+    with failing_closed(connection):
         judged.lay_out_rows(connection, table, WAITING_ROWS)
         findings.about_the_rows(connection, validator, table)
         with connection.transaction(force_rollback=is_dry_run):
@@ -67,18 +66,12 @@ def _replay(
             freed = _publish_freed(connection, table)
             details = {"rule": rule, "looked_at": looked_at, "freed": freed}
             ledger.record_decision(connection, "replay", reason, table=table, details=details)
-        return Replayed(table, looked_at, freed)
-    except psycopg.errors.QueryCanceled as error:
-        raise GateBroken(str(error)) from error
-    finally:
-        if not connection.closed:
-            judged.clear_away(connection)
-            findings.clear_away(connection)
-            connection.execute(f"drop table if exists {WAITING_ROWS}")
+    return Replayed(table, looked_at, freed)
 
 
 def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) -> int:
     """Note the rows that may go free; a newer version, judged or not, makes them history."""
+    connection.execute(f"drop table if exists {WAITING_ROWS}")
     return connection.execute(
         sql.SQL("""
             create temporary table waiting_rows as

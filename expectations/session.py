@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import psycopg
 
-from expectations import ledger
+from expectations import findings, judged, ledger
+from expectations.judgement import GateBroken
 from expectations.validation import Validator
 
 # A statement that hangs must not hold the night for ever (GX asks some six times, too); its rule then could not run.
@@ -31,6 +32,26 @@ def judging(database_url: str) -> Iterator[tuple[psycopg.Connection, Validator]]
             connection.execute("select set_config(%s, %s, false)", [name, value])
         with Validator(database_url, options) as validator:
             yield connection, validator
+
+
+@contextmanager
+def failing_closed(connection: psycopg.Connection) -> Iterator[None]:
+    """Whatever goes wrong in judging is GateBroken, so that nothing is published; only a database that fails is not.
+
+    What was laid out for the judgement is cleared away.
+    """
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        raise GateBroken(str(error)) from error
+    except (GateBroken, psycopg.OperationalError):
+        raise
+    except Exception as error:
+        raise GateBroken(f"{type(error).__name__}: {error}") from error
+    finally:
+        if not connection.closed:
+            judged.clear_away(connection)
+            findings.clear_away(connection)
 
 
 @contextmanager

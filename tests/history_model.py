@@ -1,0 +1,201 @@
+"""What gate and marts must hold after any history of nights and decisions, in plain Python, apart from the SQL."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.world_model import WorldModel
+
+TABLES = ("users", "tracks", "listen_history")
+PUBLISHED = {"accepted", "accepted_with_quarantine", "released"}
+DISREGARDED = {"blocked", "superseded", "rejected"}
+MOST_BAD = 0.2
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Version:
+    """What one load said of one key; `row` None: it is gone. `broken` are the rules that hold it, `freed` those that do
+    no more."""
+
+    load: int
+    key: Key
+    row: Row | None
+    broken: set[str] = field(default_factory=set)
+    freed: set[str] = field(default_factory=set)
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self.broken - self.freed)
+
+
+@dataclass
+class Scan:
+    """A landed load of a table, as its scan counts it."""
+
+    rows_read: int
+    keys_known: int
+
+
+Package = dict[str, tuple[Scan, dict[Key, Row | None]]]
+"""A load before it has landed: per table its scan, and the row that each changed key has now (None: it is gone)."""
+
+
+def key_of(table: str, row: Row) -> Key:
+    return (row["user_id"], row["created_at"]) if table == "listen_history" else (row["id"],)
+
+
+class HistoryModel:
+    """Feed it what happens; ask it what must be there. Loads are numbered in the order of landing."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[Version]] = {table: [] for table in TABLES}
+        self.states: dict[tuple[int, str], str] = {}
+        self.scans: dict[tuple[int, str], Scan] = {}
+        self.wants_addresses = True
+
+    def packed(self, source: dict[str, list[Row]]) -> Package:
+        """What a complete scan of the source brings: what differs from what was delivered before."""
+        package: Package = {}
+        for table, rows in source.items():
+            delivered = self.delivered(table)
+            alive = {key for key, version in delivered.items() if version.row is not None}
+            here = {key_of(table, row): row for row in rows}
+            changed = {key: row for key, row in here.items() if key not in alive or delivered[key].row != row}
+            package[table] = Scan(len(rows), len(alive)), changed | dict.fromkeys(sorted(alive - here.keys()))
+        return package
+
+    def land(self, load: int, package: Package) -> None:
+        for table, (scan, changes) in package.items():
+            self.versions[table] += [Version(load, key, row) for key, row in changes.items()]
+            self.states[load, table] = "pending"
+            self.scans[load, table] = scan
+
+    def judge(self, broken_tables: set[str] = frozenset()) -> None:
+        """The gate's verdict on all that is pending, but for tables whose rules cannot run."""
+        blocked_before = {load for (load, _), state in self.states.items() if state == "blocked"}
+        for load, table in [place for place, state in self.states.items() if state == "pending"]:
+            if table in broken_tables and not self._is_quiet(load, table):
+                continue
+            bad = 0
+            for version in self._of(load, table):
+                version.broken = self.rules_broken_by(table, version.row)
+                bad += version.is_held
+            scan = self.scans[load, table]
+            if (scan.keys_known and not scan.rows_read) or bad > MOST_BAD * scan.rows_read:
+                self.states[load, table] = "blocked"
+            else:
+                self.states[load, table] = "accepted_with_quarantine" if bad else "accepted"
+            for older in blocked_before:
+                if older < load and self.states.get((older, table)) == "blocked":
+                    self.states[older, table] = "superseded"
+
+    def release(self, load: int, table: str) -> bool:
+        """False when the load's state does not allow it."""
+        return self._decide(load, table, DISREGARDED, "released")
+
+    def reject(self, load: int, table: str) -> bool:
+        """False when the load's state does not allow it."""
+        return self._decide(load, table, PUBLISHED | {"pending", "blocked"}, "rejected")
+
+    def replay(self) -> int:
+        """How many held rows were looked at."""
+        looked_at = 0
+        for table in TABLES:
+            newest = self.delivered(table)
+            for version in self.versions[table]:
+                if (
+                    version.is_held
+                    and self.states[version.load, table] in PUBLISHED
+                    and newest[version.key].load == version.load
+                ):
+                    looked_at += 1
+                    now = self.rules_broken_by(table, version.row)
+                    version.freed = (version.broken | version.freed) - now
+                    version.broken |= now
+        return looked_at
+
+    def delivered(self, table: str) -> dict[Key, Version]:
+        """The newest version of each key that no later night may take for undelivered."""
+        return {
+            version.key: version
+            for version in self.versions[table]
+            if self.states[version.load, table] not in DISREGARDED
+        }
+
+    def rules_broken_by(self, table: str, row: Row | None) -> set[str]:
+        broken = set()
+        if row is None:
+            return broken
+        if table == "users" and self.wants_addresses and not re.fullmatch(r"[^@\s]+@\w+\.\w+", row["email"]):
+            broken.add("email_is_an_address")
+        if table == "tracks" and not re.fullmatch(r"\d\d:[0-5]\d", row["duration"]):
+            broken.add("duration_is_mm_ss")
+        if table == "listen_history" and isinstance(row["items"], str):
+            broken.add("items_are_track_ids")
+        return broken
+
+    def published(self, table: str) -> list[Version]:
+        return [
+            version
+            for version in self.versions[table]
+            if self.states[version.load, table] in PUBLISHED and not version.is_held
+        ]
+
+    def quarantine(self, table: str) -> list[tuple[int, Key, str, str | None]]:
+        """(load, key, rule, outcome) of every row and rule that holds or held it; outcome None: it waits."""
+        newest_published: dict[Key, int] = {
+            version.key: version.load
+            for version in self.versions[table]
+            if self.states[version.load, table] in PUBLISHED
+        }
+        found = []
+        for version in self.versions[table]:
+            state = self.states[version.load, table]
+            if state in ("superseded", "rejected"):
+                outcome = state
+            else:
+                is_overtaken = newest_published.get(version.key, -1) > version.load
+                outcome = "superseded" if is_overtaken else None
+            for rule in version.broken | version.freed:
+                found.append((version.load, version.key, rule, "freed" if rule in version.freed else outcome))
+        return sorted(found, key=str)
+
+    def world(self) -> WorldModel:
+        """What readers see."""
+        world = WorldModel()
+        for table, known, gone in (
+            ("users", world.users, world.gone_users),
+            ("tracks", world.tracks, world.gone_tracks),
+        ):
+            for version in self.published(table):
+                (number,) = version.key
+                if version.row is None:
+                    gone.add(number)
+                else:
+                    known[number] = version.row
+                    gone.discard(number)
+            gone &= known.keys()
+        documents = defaultdict(list)
+        for version in self.published("listen_history"):
+            if version.row is not None:
+                documents[version.key].append(version.row)
+        world.documents = documents
+        return world
+
+    def _of(self, load: int, table: str) -> list[Version]:
+        return [version for version in self.versions[table] if version.load == load]
+
+    def _is_quiet(self, load: int, table: str) -> bool:
+        """Nothing that was not known: no rule has to run."""
+        scan = self.scans[load, table]
+        return not self._of(load, table) and bool(scan.rows_read or not scan.keys_known)
+
+    def _decide(self, load: int, table: str, fitting: set[str], state: str) -> bool:
+        if self.states[load, table] not in fitting:
+            return False
+        self.states[load, table] = state
+        return True

@@ -1,0 +1,174 @@
+"""`gate release`, `reject` and `replay` as an operator calls them, and what a reader of the marts finds afterwards."""
+
+import great_expectations as gx
+import psycopg
+import pytest
+
+from expectations import users
+from pipeline import warehouse
+from pipeline.exits import Exit
+from sample_api.world import World, snapshot
+from tests.nights import run_night_on
+from tests.pipeline.command import command, last_run
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
+NEXT_DAY = snapshot(WORLD, 2).tables()
+
+
+@pytest.fixture
+def connection(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def decide(built_database_url):
+    def call(*arguments, reason="it was looked at"):
+        return command("gate", *arguments, "--reason", reason, DATABASE_URL=built_database_url)
+
+    return call
+
+
+def night(database_url, **new_users):
+    """The load of a night in which all users have a new name, and those with even ids also what `new_users` says."""
+    rows = [{**user, "first_name": "New", **(new_users if user["id"] % 2 == 0 else {})} for user in NEXT_DAY["users"]]
+    return run_night_on(database_url, {**NEXT_DAY, "users": rows}).extraction.load_id
+
+
+def renamed(connection):
+    """The ids of the users that a reader of the mart finds changed."""
+    return {
+        user_id
+        for (user_id,) in connection.execute(
+            "select id from marts.users where first_name = 'New' and deleted_at is null"
+        )
+    }
+
+
+ODD = {user["id"] for user in NEXT_DAY["users"] if user["id"] % 2}
+ALL = {user["id"] for user in NEXT_DAY["users"]}
+
+
+def ledger(connection):
+    return [
+        connection.execute(f"select * from {table} order by 1, 2, 3, 4").fetchall()
+        for table in ("gate.loads", "gate.quarantined_rows", "gate.publications", "gate.decisions", "ops.runs")
+    ]
+
+
+def test_a_release_shows_before_and_after_and_reaches_the_readers(built_database_url, connection, decide):
+    load_id = night(built_database_url, email="nobody")
+    assert renamed(connection) == set()
+
+    ended = decide("release", load_id, "users")
+
+    assert ended.code == Exit.PUBLISHED
+    assert f"before: users of load {load_id} is blocked" in ended.out
+    assert f"after: users of load {load_id} is released, released: it was looked at (was blocked: " in ended.out
+    see = f'see it with: make gate ARGS="show {load_id}"'
+    assert ended.out.splitlines()[-1] == f"users of load {load_id} is released; {see}"
+    assert renamed(connection) == ODD
+    assert last_run(connection) == ("succeeded", 0, "all published")
+    status = command("status", DATABASE_URL=built_database_url).out
+    assert status.splitlines()[-1] == 'next: look at the quarantined rows: make gate ARGS="show"'
+
+
+def test_a_rejected_load_is_gone_for_readers_and_lands_again_the_next_night(built_database_url, connection, decide):
+    first = night(built_database_url)
+    assert renamed(connection) == ALL
+    assert decide("reject", first, "users").code == Exit.PUBLISHED
+    assert renamed(connection) == set()
+    second = night(built_database_url)
+    assert renamed(connection) == ALL
+    landed = connection.execute(
+        "select _dlt_load_id, count(*) from staging.users where payload ->> 'first_name' = 'New' group by 1 order by 1"
+    ).fetchall()
+    assert landed == [(first, len(ALL)), (second, len(ALL))]
+
+
+def test_rows_go_free_when_a_mended_rule_is_replayed(built_database_url, connection, decide, monkeypatch):
+    load_id = night(built_database_url, email="nobody")
+    decide("release", load_id, "users")
+    original = users.suite()
+    kept = [each for each in original.expectations if each.meta["rule"] != "email_is_an_address"]
+    monkeypatch.setattr(users, "suite", lambda: gx.ExpectationSuite(name="users", expectations=kept))
+    held = len(ALL - ODD)
+
+    ended = decide("replay", "--table", "users", "--rule", "email_is_an_address")
+
+    assert ended.code == Exit.PUBLISHED
+    assert f"users: {held} held rows looked at, {held} pass all rules now, 0 stay held" in ended.out
+    assert ended.out.splitlines()[-1] == f"{held} rows freed; see what is still held with: make status"
+    assert renamed(connection) == ALL
+
+
+@pytest.mark.parametrize("verb", ["release", "replay"])
+def test_a_dry_run_writes_nothing_not_even_that_it_ran(verb, built_database_url, connection, decide):
+    load_id = night(built_database_url, email="nobody")
+    if verb == "replay":
+        decide("release", load_id, "users")
+    before = ledger(connection)
+    ended = decide(verb, *((load_id, "users") if verb == "release" else ()), "--dry-run")
+    assert ended.code == Exit.PUBLISHED
+    assert ended.out.splitlines()[-1] == "dry run: nothing was changed; without --dry-run, this is what happens"
+    assert ledger(connection) == before
+
+
+@pytest.mark.parametrize("arguments", [("release", "17", "users"), ("reject", "\x1b[31m", "users"), ("replay",)])
+def test_what_cannot_be_decided_is_one_line_and_no_run(arguments, connection, decide):
+    before = ledger(connection)
+    line = decide(*arguments).only_line(Exit.WRONG_SETTINGS)
+    assert "make status" in line and "\x1b" not in line
+    assert ledger(connection) == before
+
+
+@pytest.mark.parametrize("arguments", [("release", "17", "users"), ("reject", "17", "users"), ("replay",)])
+def test_nothing_is_decided_without_a_reason(arguments, built_database_url):
+    ended = command("gate", *arguments, DATABASE_URL=built_database_url)
+    assert "--reason" in ended.only_line(Exit.WRONG_SETTINGS)
+    blank = command("gate", *arguments, "--reason", " \n", DATABASE_URL=built_database_url)
+    assert "say why" in blank.only_line(Exit.WRONG_SETTINGS)
+
+
+def test_on_an_empty_database_there_is_nothing_to_decide(database_url):
+    ended = command("gate", "release", "1", "users", "--reason", "why", DATABASE_URL=database_url)
+    assert "make run" in ended.only_line(Exit.WRONG_SETTINGS)
+
+
+def test_nothing_is_decided_while_a_run_is_at_work(built_database_url, connection, decide):
+    before = ledger(connection)
+    with warehouse.only_run(warehouse.find(built_database_url, "test")):
+        decide("release", "17", "users").only_line(Exit.ALREADY_RUNNING)
+    assert ledger(connection) == before
+
+
+def test_rules_that_cannot_run_again_are_a_broken_gate(built_database_url, connection, decide, monkeypatch):
+    load_id = night(built_database_url, email="nobody")
+    decide("release", load_id, "users")
+    monkeypatch.setattr(users, "suite", lambda: 1 / 0)
+    before = ledger(connection)
+    line = decide("replay").only_line(Exit.GATE_BROKEN)
+    assert "the rules could not be run again" in line
+    assert ledger(connection) == before
+
+
+def test_a_decision_whose_build_fails_stands_and_says_how_to_build(built_database_url, connection, decide):
+    load_id = night(built_database_url)
+    connection.execute(
+        "create function marts.fail() returns trigger language plpgsql as 'begin raise ''no''; end';"
+        "create trigger fails after update or insert on marts.users execute function marts.fail()"
+    )
+    line = decide("reject", load_id, "users").only_line(Exit.BUILD_FAILED)
+    assert line.startswith(f"moovitamix: users of load {load_id} is rejected, but dbt failed: ")
+    connection.execute("drop trigger fails on marts.users")
+    assert command("build", DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+    assert renamed(connection) == set()
+
+
+def test_a_reason_is_kept_as_it_was_said_and_does_nothing(built_database_url, connection, decide):
+    reason = "'; drop table gate.loads; -- [red]<b>"
+    load_id = night(built_database_url)
+    assert decide("reject", load_id, "users", reason=reason).code == Exit.PUBLISHED
+    assert connection.execute("select verb, table_name, reason from gate.decisions").fetchall() == [
+        ("reject", "users", reason)
+    ]

@@ -1,0 +1,343 @@
+"""Random histories of nights, faults and decisions, each step compared with a model in plain Python.
+
+`HISTORIES=500 make test ARGS=tests/test_histories.py` plays that many instead of a few; what fails is printed with the
+blob that plays it again.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
+
+import dlt
+import great_expectations as gx
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+import expectations.listen_history
+import expectations.tracks
+import expectations.users
+import extract
+from expectations import decisions, ledger
+from expectations.decisions import Undecidable
+from expectations.gate import judge_pending
+from expectations.replay import replay
+from sample_api.server import serve
+from tests.history_model import TABLES, HistoryModel, Package
+from tests.nights import run_dbt
+from tests.rendered_models import RenderedModels
+from tests.source_edits import EDITS, Source
+
+HISTORIES = int(os.environ.get("HISTORIES", "12"))
+STEPS = 8
+TEMPLATE, DATABASE = "histories_template", "histories"
+SUITES = {
+    "users": expectations.users,
+    "tracks": expectations.tracks,
+    "listen_history": expectations.listen_history,
+}
+ONE_NIGHT = st.sampled_from(
+    [
+        "good",
+        "good",
+        "good",
+        "the source fails",
+        "the source is empty",
+        "killed when packed",
+        "killed when landed",
+        "no rules for users",
+        "no rules for tracks",
+        "no rules for listen_history",
+    ]
+)
+
+
+class Killed(BaseException):
+    """As -9 does it, the process' own cleaning up included that no kill would do."""
+
+
+def die(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def broken_suite() -> None:
+    raise RuntimeError("this suite is broken")
+
+
+def at(time: str) -> datetime:
+    return datetime.fromisoformat(time).replace(tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def histories(postgres_url, tmp_path_factory) -> Iterator[type[RuleBasedStateMachine]]:
+    """The state machine, with a template of an empty warehouse and the statements of its models."""
+    url = postgres_url.rsplit("/", 1)[0] + f"/{TEMPLATE}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database {TEMPLATE}")
+    with serve({}) as server:
+        extract.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        ledger.ensure(connection)
+        connection.execute("truncate staging.scans, staging._dlt_loads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("dbt_target_of_histories")))
+        for _ in range(2):  # the second time incrementally
+            assert run_dbt(url, "run").succeeded
+        models = RenderedModels()
+
+    class Histories(HistoryMachine):
+        server_url = postgres_url
+        working_folders = tmp_path_factory
+        rendered = models
+
+    with serve({}) as api:
+        Histories.api = api
+        yield Histories
+
+
+class HistoryMachine(RuleBasedStateMachine):
+    """One history, from an empty warehouse on."""
+
+    server_url: str
+    working_folders: Any
+    rendered: RenderedModels
+    api: Any
+
+    @initialize()
+    def begin(self) -> None:
+        with psycopg.connect(self.server_url, autocommit=True) as server:
+            server.execute(f"drop database if exists {DATABASE} with (force)")
+            server.execute(f"create database {DATABASE} template {TEMPLATE}")
+        self.url = self.server_url.rsplit("/", 1)[0] + f"/{DATABASE}"
+        self.connection = psycopg.connect(self.url, autocommit=True)
+        self.working_folder = self.working_folders.mktemp("dlt")
+        self.model = HistoryModel()
+        self.source = Source()
+        self.load_ids: list[str] = []
+        self.pending_package: Package | None = None
+
+    def teardown(self) -> None:
+        if hasattr(self, "connection"):
+            self.connection.close()
+
+    @rule(edits=EDITS, kind=ONE_NIGHT)
+    def night(self, edits, kind) -> None:
+        self.source.edit(edits)
+        rows = {table: [] for table in TABLES} if kind == "the source is empty" else self.source.rows()
+        self.api.set_rows(rows)
+        self._extract(rows, kind)
+        if kind.startswith("killed"):
+            return
+        broken_table = kind.removeprefix("no rules for ") if kind.startswith("no rules for ") else None
+        with self._rules(broken_table):
+            judge_pending(self.url)
+        self.model.judge({broken_table})
+        self.rendered.build(self.connection)
+
+    @rule(number=st.integers(0, 30), table=st.sampled_from(TABLES))
+    def release(self, number, table) -> None:
+        self._decide(decisions.release, self.model.release, number, table)
+
+    @rule(number=st.integers(0, 30), table=st.sampled_from(TABLES))
+    def reject(self, number, table) -> None:
+        self._decide(decisions.reject, self.model.reject, number, table)
+
+    @rule(wants_addresses=st.booleans())
+    def change_the_rules_and_replay(self, wants_addresses) -> None:
+        self.model.wants_addresses = wants_addresses
+        looked_at = self.model.replay()
+        with self._rules(), contextlib.nullcontext() if looked_at else pytest.raises(Undecidable):
+            replay(self.url, "the rule was wrong", is_dry_run=False)
+        self.rendered.build(self.connection)
+
+    @rule()
+    def rebuild(self) -> None:
+        self.connection.execute("truncate marts.users, marts.tracks, marts.listen_history, marts.track_genres")
+        self.connection.execute("truncate prep.parked_listens")
+        self.rendered.build(self.connection)
+
+    @invariant()
+    def gate_and_marts_are_as_the_model_says(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        self._check_ledger()
+        self._check_accounts()
+        self._check_marts()
+
+    def _extract(self, rows, kind) -> None:
+        loads_before = len(self.load_ids)
+        if kind == "the source fails":
+            self.api.faults.add("redirect=http://127.0.0.1:1/")
+        death = (
+            mock.patch.object(dlt.Pipeline, "load", die) if kind == "killed when packed" else contextlib.nullcontext()
+        )
+        # what an earlier run packed lands first, and that is not what dies tonight
+        if self.pending_package:
+            extract.recover(self.url, self.working_folder)
+            self._landed(self.pending_package)
+            self.pending_package = None
+        package = self.model.packed(rows)
+        failure = {"killed when packed": Killed, "the source fails": extract.SourceFailed}.get(kind)
+        with death, pytest.raises(failure) if failure else contextlib.nullcontext():
+            extract.run(
+                self.url,
+                self.api.url,
+                working_folder=self.working_folder,
+                disregarded_loads=ledger.disregarded_loads(self.connection),
+            )
+        self.api.faults.clear()
+        if failure is Killed:
+            self.pending_package = package
+        elif not failure:
+            self._landed(package)
+        loads = self.connection.execute(
+            "select _dlt_load_id from staging.scans inner join staging._dlt_loads on load_id = _dlt_load_id"
+            " group by 1 order by min(version_seq)"
+        )
+        self.load_ids = [load_id for (load_id,) in loads]
+        assert len(self.load_ids) >= loads_before
+
+    def _landed(self, package) -> None:
+        self.model.land(len({load for load, _ in self.model.states}), package)
+
+    def _decide(self, decide: Callable, expected: Callable, number: int, table: str) -> None:
+        judged = self.connection.execute("select distinct load_id from gate.loads").fetchall()
+        if not judged:
+            return
+        load = number % len(judged)
+        is_possible = expected(load, table)
+        with contextlib.nullcontext() if is_possible else pytest.raises(Undecidable):
+            decide(self.connection, self.load_ids[load], table, "so it is", is_dry_run=False)
+        self.rendered.build(self.connection)
+
+    @contextlib.contextmanager
+    def _rules(self, broken_table: str | None = None) -> Iterator[None]:
+        """The rules in force: users' e-mail addresses are looked at or not, and one table's suite may be broken."""
+        original = expectations.users.suite
+
+        def without_addresses() -> gx.ExpectationSuite:
+            kept = [each for each in original().expectations if each.meta["rule"] != "email_is_an_address"]
+            return gx.ExpectationSuite(name="users", expectations=kept)
+
+        with contextlib.ExitStack() as patches:
+            if not self.model.wants_addresses:
+                patches.enter_context(mock.patch.object(expectations.users, "suite", without_addresses))
+            if broken_table:
+                patches.enter_context(mock.patch.object(SUITES[broken_table], "suite", broken_suite))
+            yield
+
+    def _check_ledger(self) -> None:
+        number_of = {load_id: number for number, load_id in enumerate(self.load_ids)}
+        states = {
+            (number_of[load_id], table): state
+            for load_id, table, state in self._rows("select load_id, table_name, state from gate.loads")
+        }
+        waiting = {place for place, state in self.model.states.items() if state == "pending"}
+        assert states | dict.fromkeys(waiting, "pending") == self.model.states
+        for table in TABLES:
+            held = [
+                (number_of[load_id], tuple(key), rule, outcome)
+                for load_id, key, rule, outcome in self._rows(
+                    "select load_id, key::jsonb, rule, outcome from gate.quarantined_rows where table_name = %s", table
+                )
+            ]
+            assert sorted(held, key=str) == self.model.quarantine(table)
+        twice = (
+            "select load_id from gate.publications where kind = 'load' group by load_id, table_name having count(*) > 1"
+        )
+        assert self._rows(twice) == []
+
+    def _check_accounts(self) -> None:
+        for table in TABLES:
+            assert (
+                self._rows(
+                    f"""
+                    select scans._dlt_load_id
+                    from staging.scans
+                    inner join staging._dlt_loads on load_id = _dlt_load_id
+                    left join staging.{table} as version using (_dlt_load_id)
+                    where scans.table_name = %s
+                    group by scans._dlt_load_id, rows_read, rows_unchanged, rows_landed, rows_unreadable, rows_removed
+                    having
+                        rows_read <> rows_unchanged + rows_landed + rows_unreadable
+                        or count(version.payload) <> rows_landed
+                        or count(version.key) <> rows_landed + rows_removed
+                    """,
+                    table,
+                )
+                == []
+            )
+
+    def _check_marts(self) -> None:
+        world = self.model.world()
+        assert {
+            number: (name, email, updated_at, is_gone)
+            for number, name, email, updated_at, is_gone in self._rows(
+                "select id, first_name, email, updated_at, deleted_at is not null from marts.users"
+            )
+        } == {
+            number: (user["first_name"], user["email"], at(user["updated_at"]), number in world.gone_users)
+            for number, user in world.users.items()
+        }
+        assert {
+            number: (name, genres, is_gone)
+            for number, name, genres, is_gone in self._rows(
+                "select id, name, genres, deleted_at is not null from marts.tracks"
+            )
+        } == {
+            number: (track["name"], track["genres"], number in world.gone_tracks)
+            for number, track in world.tracks.items()
+        }
+        assert set(self._rows("select track_id, genre from marts.track_genres")) == {
+            (number, genre) for number in world.tracks for genre in world.genres_of(number)
+        }
+        listens = "select id, user_id, track_id, listened_at, created_at from"
+        kept = world.kept_listens()
+        assert {number: tuple(rest) for number, *rest in self._rows(f"{listens} marts.listen_history")} == kept
+        parked = {number: listen for number, listen in world.listens().items() if number not in kept}
+        assert {number: tuple(rest) for number, *rest in self._rows(f"{listens} prep.parked_listens")} == parked
+        self._check_features(world)
+
+    def _check_features(self, world) -> None:
+        now = self._rows("select now()")[0][0]
+        assert {
+            (user_id, genre): (listens, pytest.approx(share), last)
+            for user_id, genre, listens, share, last in self._rows(
+                "select user_id, genre, listens, share, last_listened_at from features.user_genre_affinity"
+            )
+        } == {
+            place: (row["listens"], row["share"], row["last_listened_at"])
+            for place, row in world.affinities(now).items()
+        }
+        assert {
+            user_id: tuple(rest)
+            for user_id, *rest in self._rows(
+                "select user_id, listens, distinct_tracks, active_days, last_listened_at from features.user_profile"
+            )
+        } == {
+            user_id: (row["listens"], row["distinct_tracks"], row["active_days"], row["last_listened_at"])
+            for user_id, row in world.profiles(now).items()
+            if user_id not in world.gone_users
+        }
+
+    def _rows(self, query: str, *values: object) -> list[tuple]:
+        return self.connection.execute(query, values or None).fetchall()
+
+
+def test_whatever_happens_the_warehouse_is_as_if_the_last_decisions_had_been_known_from_the_start(histories):
+    run_state_machine_as_test(
+        histories,
+        settings=settings(
+            max_examples=HISTORIES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize="HISTORIES" not in os.environ,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
