@@ -25,7 +25,7 @@ run: setup  ## the whole night: extract, gate, build
 extract: setup  ## only land what changed in the API
 	@$(PIPELINE) extract $(ARGS)
 
-gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found
+gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found; release, reject, replay
 	@$(PIPELINE) gate $(ARGS)
 
 build: setup  ## only build marts and features from what is published
