@@ -64,7 +64,7 @@ def test_a_release_shows_before_and_after_and_reaches_the_readers(built_database
 
     assert ended.code == Exit.PUBLISHED
     assert f"before: users of load {load_id} is blocked" in ended.out
-    assert f"after: users of load {load_id} is released, released: it was looked at (was blocked: " in ended.out
+    assert f"after: users of load {load_id} is released, it was looked at\n" in ended.out
     see = f'see it with: make gate ARGS="show {load_id}"'
     assert ended.out.splitlines()[-1] == f"users of load {load_id} is released; {see}"
     assert renamed(connection) == ODD
