@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run extract gate build status docs dbt psql stop test lint lock clean
+.PHONY: help setup run extract gate build status docs dbt psql dump restore stop test lint lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 
 psql: setup  ## psql on the warehouse; ARGS="-c 'select ...'"
 	@$(PIPELINE) psql $(ARGS)
+
+dump: setup  ## pg_dump of the warehouse: ARGS="-Fc -f warehouse.dump"
+	@$(PIPELINE) pg-dump $(ARGS)
+
+restore: setup  ## pg_restore into the warehouse: ARGS="warehouse.dump"
+	@$(PIPELINE) pg-restore $(ARGS)
 
 stop: setup  ## stop the embedded Postgres; its data stays
 	@$(PIPELINE) stop

@@ -214,10 +214,31 @@ def docs(database_url: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(database_url: str | None, arguments: tuple[str, ...]) -> None:
     """Open psql on the warehouse. It takes this command's place, Ctrl-C and exit code included."""
+    _become("psql", database_url, arguments)
+
+
+@cli.command("pg-dump", context_settings={"ignore_unknown_options": True})
+@database_url_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def pg_dump(database_url: str | None, arguments: tuple[str, ...]) -> None:
+    """Run pg_dump on the warehouse, in this command's place."""
+    _become("pg_dump", database_url, arguments)
+
+
+@cli.command("pg-restore", context_settings={"ignore_unknown_options": True})
+@database_url_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def pg_restore(database_url: str | None, arguments: tuple[str, ...]) -> None:
+    """Run pg_restore into the warehouse, in this command's place."""
+    # of Postgres' tools this one alone does not look for the database in the environment
+    _become("pg_restore", database_url, ("--dbname=", *arguments))
+
+
+def _become(tool: str, database_url: str | None, arguments: tuple[str, ...]) -> None:
     place = _warehouse(Settings(database_url=database_url))
     # the password goes by environment: a command line is there for everybody to read
     environment = {**os.environ, "PGPASSWORD": place.parameters["password"]}
-    os.execve(embedded_postgres.binary("psql"), ["psql", *arguments], environment)
+    os.execve(embedded_postgres.binary(tool), [tool, *arguments], environment)
 
 
 @cli.command()
