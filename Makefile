@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run extract gate build status docs dbt psql dump restore stop test lint lock clean
+.PHONY: help setup run extract gate build grant status docs dbt psql dump restore stop test lint lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found; 
 
 build: setup  ## only build marts and features from what is published
 	@$(PIPELINE) build $(ARGS)
+
+grant: setup  ## roles with no more rights than each step and each reader needs; ARGS=--dry-run shows the SQL
+	@$(PIPELINE) grant $(ARGS)
 
 status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
 	@$(PIPELINE) status

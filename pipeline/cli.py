@@ -183,6 +183,23 @@ def show_status(database_url: str | None) -> None:
         status.show(connection, console())
 
 
+@cli.command()
+@database_url_option
+@click.option("--dry-run", is_flag=True, help="Print the statements and change nothing.")
+def grant(database_url: str | None, dry_run: bool) -> None:
+    """Make roles that hold no more rights than each step and each reader needs."""
+    from pipeline import roles
+
+    place = _warehouse(Settings(database_url=database_url))
+    if dry_run:
+        with _read(place) as connection:
+            click.echo(roles.script(connection))
+    else:
+        with warehouse.only_run(place) as connection, warehouse.failures_explained(place):
+            roles.grant(connection)
+            roles.show(connection, console())
+
+
 @cli.command("dbt", context_settings={"ignore_unknown_options": True})
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -190,7 +207,7 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
     """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ..."""
     from pipeline.dbt import run_aloud
 
-    _warehouse(Settings(database_url=database_url))
+    warehouse.export(_warehouse(Settings(database_url=database_url)).at_work("build"))
     run_aloud(arguments)
 
 
@@ -200,7 +217,8 @@ def docs(database_url: str | None) -> None:
     """Make the dbt docs as one static page, and say where it is."""
     from pipeline.dbt import PROJECT_FOLDER, Dbt, explained
 
-    place = _warehouse(Settings(database_url=database_url))
+    place = _warehouse(Settings(database_url=database_url)).at_work("build")
+    warehouse.export(place)
     outcome = Dbt().invoke("docs", "generate", "--static")
     if not outcome.succeeded:
         raise explained(outcome, place, Exit.BUILD_FAILED, "the docs could not be made")

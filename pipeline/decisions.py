@@ -45,7 +45,9 @@ def about_held_rows(verb: Verb, place: Warehouse, output: Console, table: str | 
     from expectations.replay import replay
 
     def carry_out(connection: psycopg.Connection) -> str:
-        outcomes = replay(place.conninfo, verb.reason, table=table, rule=rule, is_dry_run=verb.is_dry_run)
+        outcomes = replay(
+            place.at_work("gate").conninfo, verb.reason, table=table, rule=rule, is_dry_run=verb.is_dry_run
+        )
         for outcome in outcomes:
             output.print(
                 f"{outcome.table}: {outcome.looked_at:,} held rows looked at, {outcome.freed:,} pass all rules now,"

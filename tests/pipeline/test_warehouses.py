@@ -3,8 +3,6 @@
 import itertools
 import os
 import pwd
-import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,7 +21,6 @@ from tests.pipeline.command import command, finish, launched, until
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 PASSWORD = """p@ss:w/or d%$#&?'"\\=+é"""
-DEBIANS_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 
 @pytest.fixture
@@ -126,54 +123,6 @@ def test_nights_with_an_awkward_address_work_and_leave_no_password_anywhere(odd_
     for spelling in spellings | {"p@ss", "w/or", "ss:w", quote("p@ss:w", safe="")}:
         for text in said:
             assert spelling not in text, text[max(0, text.index(spelling) - 200) :][:400]
-
-
-@pytest.fixture
-def debians_postgres():
-    """Folder (of a socket) and port of a Postgres 15 as a distribution packs it."""
-    if not DEBIANS_POSTGRES.exists():
-        pytest.skip(f"no {DEBIANS_POSTGRES}")
-    become = {}
-    root = Path(tempfile.mkdtemp(prefix="moovitamix-15-"))
-    root.chmod(0o755)
-    data = root / "data"
-    data.mkdir(mode=0o700)
-    if os.geteuid() == 0:  # Postgres does not run as root
-        nobody = pwd.getpwnam("nobody")
-        become = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        for path in (root, data):
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run(
-        [DEBIANS_POSTGRES / "initdb", "-D", data, "-U", "moovitamix", "--auth=trust", "-E", "UTF8", "--locale=C", "-N"],
-        check=True,
-        **quiet,
-        **become,
-    )
-    server = subprocess.Popen(
-        [DEBIANS_POSTGRES / "postgres", "-D", data, "-k", root, "-p", str(port)]
-        + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", "synchronous_commit=off")],
-        **quiet,
-        **become,
-    )
-    try:
-        until(lambda: answers(root, port))
-        yield root, port
-    finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(root)
-
-
-def answers(folder, port):
-    try:
-        psycopg.connect(host=str(folder), port=port, user="moovitamix", dbname="postgres").close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def test_postgres_15_behind_a_socket_serves_as_the_warehouse(debians_postgres):
