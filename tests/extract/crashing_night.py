@@ -15,7 +15,7 @@ from dlt.normalize.normalize import Normalize
 
 import extract
 from extract import night, pages, spool
-from tests.dying import die, then_die, then_die_at
+from tests.points import die, nth, then_die
 
 
 def is_users_job(job: PostgresCsvCopyJob) -> bool:
@@ -34,7 +34,7 @@ POINTS: dict[str, tuple[object, str, Callable]] = {
     "after the second commit": (
         Psycopg2SqlClient,
         "commit_transaction",
-        then_die_at(Psycopg2SqlClient.commit_transaction, 2),
+        then_die(Psycopg2SqlClient.commit_transaction, nth(2)),
     ),
     "all copied": (Load, "complete_package", die),
     "completed": (Load, "complete_package", then_die(Load.complete_package)),

@@ -11,23 +11,11 @@ from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.marts import contents
-from tests.nights import run_night, run_night_on
+from tests.nights import run_night
 from tests.pipeline.command import command, finish, last_run, launch, launched, step_is_running, until
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
-NEXT_DAY = 2
 OURS = [warehouse.RUN_APPLICATION, warehouse.LOCK_APPLICATION]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted_twin(postgres_url, built_template):
-    """The marts after a third night that nobody disturbed."""
-    url = postgres_url.rsplit("/", 1)[0] + "/twin"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database twin template {built_template}")
-        assert run_night_on(url, snapshot(WORLD, NEXT_DAY)).exit_code == Exit.PUBLISHED
-        yield contents(url)
-        server.execute("drop database twin with (force)")
 
 
 @pytest.fixture
@@ -37,8 +25,9 @@ def connection(built_database_url):
 
 
 @pytest.fixture
-def api():
-    with serve(snapshot(WORLD, NEXT_DAY)) as server:
+def api(third_night):
+    """The third night once more, with faults of its own."""
+    with serve(third_night.rows) as server:
         yield server
 
 
