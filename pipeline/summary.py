@@ -13,6 +13,10 @@ STATE_STYLE = {
     "accepted_with_quarantine": "yellow",
     "blocked": "red",
     "pending": "red",
+    # not verdicts of the gate: somebody decided while it judged
+    "released": "green",
+    "rejected": "yellow",
+    "superseded": "yellow",
 }
 SEVERITY_STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
 EXAMPLES_SHOWN = 3

@@ -3,9 +3,6 @@
 At the point "nowhere" it says that it begins, and waits to be killed by others.
 """
 
-import itertools
-import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,32 +15,11 @@ from dlt.normalize.normalize import Normalize
 
 import extract
 from extract import night, pages, spool
-
-
-def die(*args: object, **named: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def then_die(function: Callable, is_last: Callable[..., bool] = lambda *args: True) -> Callable:
-    """`function`, and death after the call for which `is_last` holds."""
-
-    def dying(*args, **named):
-        result = function(*args, **named)
-        if is_last(*args):
-            die()
-        return result
-
-    return dying
+from tests.points import die, nth, then_die
 
 
 def is_users_job(job: PostgresCsvCopyJob) -> bool:
     return job.load_table_name == "users"
-
-
-def then_die_at(function: Callable, call: int) -> Callable:
-    """`function`, and death after it was called for the `call`-th time."""
-    calls = itertools.count(1)
-    return then_die(function, lambda *args: next(calls) == call)
 
 
 POINTS: dict[str, tuple[object, str, Callable]] = {
@@ -58,7 +34,7 @@ POINTS: dict[str, tuple[object, str, Callable]] = {
     "after the second commit": (
         Psycopg2SqlClient,
         "commit_transaction",
-        then_die_at(Psycopg2SqlClient.commit_transaction, 2),
+        then_die(Psycopg2SqlClient.commit_transaction, nth(2)),
     ),
     "all copied": (Load, "complete_package", die),
     "completed": (Load, "complete_package", then_die(Load.complete_package)),

@@ -1,64 +1,80 @@
-"""A second server beside the suite's own."""
+"""A third night, after the two of `built_template`, with some bad rows: to be disturbed, and compared with a twin."""
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.pipeline.command import until
+from expectations import ledger
+from pipeline.exits import Exit
+from sample_api.server import SampleServer, serve
+from sample_api.world import World, snapshot
+from tests import debians_postgres as packed
+from tests.databases import copied
+from tests.marts import contents
+from tests.nights import run_night
 
-DEBIANS_POSTGRES = Path("/usr/lib/postgresql/15/bin")
+WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
+NEXT_DAY = 2
+
+
+@pytest.fixture(scope="session")
+def third_night() -> Iterator[SampleServer]:
+    """The API on that night."""
+    with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows=0.1/1"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def judged_template(postgres_url, built_template, third_night) -> Iterator[str]:
+    """Name of a database in which the third night has landed and been judged; copied, never changed."""
+    with copied(postgres_url, built_template, "judged") as url:
+        assert run_night(url, third_night.url, ("extract", "gate")).exit_code == Exit.PUBLISHED
+        yield "judged"
+
+
+@pytest.fixture(scope="session")
+def uninterrupted_twin(postgres_url, judged_template, third_night) -> dict[str, list[tuple]]:
+    """The marts after a third night that nobody disturbed."""
+    with copied(postgres_url, judged_template, "twin") as url:
+        assert run_night(url, third_night.url, ("build",)).exit_code == Exit.PUBLISHED
+        return contents(url)
 
 
 @pytest.fixture
-def debians_postgres():
-    """Folder (of a socket) and port of a Postgres 15 as a distribution packs it."""
-    if not DEBIANS_POSTGRES.exists():
-        pytest.skip(f"no {DEBIANS_POSTGRES}")
-    become = {}
-    root = Path(tempfile.mkdtemp(prefix="moovitamix-15-"))
-    root.chmod(0o755)
-    data = root / "data"
-    data.mkdir(mode=0o700)
-    if os.geteuid() == 0:  # Postgres does not run as root
-        nobody = pwd.getpwnam("nobody")
-        become = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        for path in (root, data):
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run(
-        [DEBIANS_POSTGRES / "initdb", "-D", data, "-U", "moovitamix", "--auth=trust", "-E", "UTF8", "--locale=C", "-N"],
-        check=True,
-        **quiet,
-        **become,
-    )
-    server = subprocess.Popen(
-        [DEBIANS_POSTGRES / "postgres", "-D", data, "-k", root, "-p", str(port)]
-        + [f"-c{setting}" for setting in ("listen_addresses=", "fsync=off", "synchronous_commit=off")],
-        **quiet,
-        **become,
-    )
-    try:
-        until(lambda: answers(root, port))
-        yield root, port
-    finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(root)
+def home(tmp_path, monkeypatch):
+    """The folder of what a run keeps, for this test alone."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("MOOVITAMIX_HOME", str(folder))
+    return folder
 
 
-def answers(folder, port):
-    try:
-        psycopg.connect(host=str(folder), port=port, user="moovitamix", dbname="postgres").close()
-    except psycopg.OperationalError:
-        return False
-    return True
+@pytest.fixture
+def debians_postgres() -> Iterator[tuple[Path, int]]:
+    """Folder (of a socket) and port of a Postgres 15."""
+    with packed.debians_postgres() as place:
+        yield place
+
+
+def check_ledger(connection: psycopg.Connection) -> set[str]:
+    """A verdict, its quarantine and its publication are there together or not at all; returns the states there are."""
+    loads = connection.execute("""
+        select
+            state,
+            rows_landed + rows_removed > 0,
+            rows_quarantined,
+            (
+                select count(*) from gate.publications
+                where publications.load_id = loads.load_id and publications.table_name = loads.table_name
+            ),
+            (
+                select count(distinct dlt_id) from gate.quarantined_rows as held
+                where held.load_id = loads.load_id and held.table_name = loads.table_name
+            )
+        from gate.loads
+    """).fetchall()
+    for state, has_rows, rows_quarantined, publications, quarantined in loads:
+        is_published = has_rows and state in ledger.PUBLISHED
+        assert (publications, quarantined) == (int(is_published), rows_quarantined), loads
+    return {state for state, *_ in loads}

@@ -1,8 +1,5 @@
 """Over nights of every kind, each row is somewhere exactly once, and a reader sees whole publications only."""
 
-import contextlib
-import threading
-
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -11,11 +8,11 @@ from pipeline.dbt import Dbt
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
+from tests.marts import fingerprint, reader, rows_on_disk, whole
 from tests.nights import run_night, run_night_on, states
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
 TABLES = ("users", "tracks", "listen_history")
-MARTS = (*TABLES, "track_genres")
 UNREADABLE = b'{"id": 990099, "email": "nul\\u0000@example.org"}'
 
 
@@ -23,44 +20,6 @@ UNREADABLE = b'{"id": 990099, "email": "nul\\u0000@example.org"}'
 def connection(built_database_url):
     with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
         yield opened
-
-
-def fingerprint(connection, table):
-    return connection.execute(
-        f"select count(*), md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from marts.{table} as t"
-    ).fetchone()
-
-
-def whole(connection):
-    return {(table, fingerprint(connection, table)) for table in MARTS}
-
-
-@contextlib.contextmanager
-def reader(database_url):
-    """Reads the marts over and over meanwhile; yields the set of all (table, contents) it has come across."""
-    seen = set()
-    rounds = 0
-    ended = threading.Event()
-    failures = []
-
-    def read():
-        nonlocal rounds
-        try:
-            with psycopg.connect(database_url, autocommit=True, application_name="reader") as connection:
-                while not ended.is_set():
-                    seen.update(whole(connection))
-                    rounds += 1
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
-    assert not failures and rounds > 50, (failures, rounds)
 
 
 def test_over_nights_of_every_kind_rows_add_up_and_readers_see_whole_states_only(
@@ -93,7 +52,7 @@ def test_over_nights_of_every_kind_rows_add_up_and_readers_see_whole_states_only
     assert verdicts == {"accepted", "accepted_with_quarantine", "superseded"}
     check_accounts(connection)
     assert seen <= whole_states
-    assert len([table for table, _ in seen if table == "users"]) > 2, "several nights should have been seen"
+    assert len([table for table, _ in seen if table == "marts.users"]) > 2, "several nights should have been seen"
 
 
 def crashing_after_users(invoke):
@@ -189,7 +148,7 @@ def test_a_night_whose_tables_disagree_with_its_counters_is_red(when, built_data
             )
             finished = run_night(built_database_url, api.url, ("gate", "build"))
             assert finished.exit_code == Exit.BLOCKED and "landed_rows_are_all_there" in finished.message
-            assert ("users", fingerprint(connection, "users")) in before
+            assert ("marts.users", fingerprint(connection, "marts.users")) in before
         assert run_night(built_database_url, api.url).exit_code == Exit.PUBLISHED
     check_scans_against_tables(connection)
 
@@ -208,17 +167,8 @@ def check_scans_against_tables(connection):
 
 def test_an_unchanged_world_writes_no_row_to_the_marts(built_database_url, connection):
     """Case 18, and a day run twice."""
-
-    def rows_on_disk():
-        return {
-            table: sorted(
-                connection.execute(f"select ctid::text, xmin::text, t::text from marts.{table} as t").fetchall()
-            )
-            for table in MARTS
-        }
-
-    before = rows_on_disk()
+    before = rows_on_disk(connection)
     finished = run_night_on(built_database_url, snapshot(WORLD, 1))
     assert finished.exit_code == Exit.PUBLISHED and set(states(finished).values()) == {"accepted"}
     assert [(scan.rows_landed, scan.rows_removed) for scan in finished.extraction.scans.values()] == [(0, 0)] * 3
-    assert rows_on_disk() == before
+    assert rows_on_disk(connection) == before
