@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline`. Every option has an environment variable."""
+"""The command line: `python -m pipeline`. Every setting has an environment variable."""
 
 import contextlib
 import os
@@ -57,6 +57,15 @@ def source_options(command: Callable) -> Callable:
             help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
         ),
         database_url_option,
+    ):
+        command = option(command)
+    return command
+
+
+def decision_options(command: Callable) -> Callable:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing."),
+        click.option("--reason", required=True, help="Why; it is kept in gate.decisions for ever."),
     ):
         command = option(command)
     return command
@@ -152,6 +161,19 @@ def psql(database_url: str | None, arguments: tuple[str, ...]) -> None:
     # the password goes by environment: a command line is there for everybody to read
     environment = {**os.environ, "PGPASSWORD": place.parameters["password"]}
     os.execve(embedded_postgres.binary("psql"), ["psql", *arguments], environment)
+
+
+@cli.command()
+@database_url_option
+@decision_options
+@click.argument("user_id")
+def erase(database_url: str | None, reason: str, dry_run: bool, user_id: str) -> None:
+    """Erase a user: all that is held of USER_ID goes, and no night brings it back. Needs ERASURE_KEY."""
+    from pipeline import erasure
+
+    settings = Settings(database_url=database_url)
+    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    click.echo(f"next: {erasure.erase(settings, place, user_id, reason, console(), is_dry_run=dry_run)}")
 
 
 @cli.command()
