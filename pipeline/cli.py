@@ -1,6 +1,7 @@
 """The command line: `python -m pipeline`. Every setting has an environment variable."""
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import sys
@@ -69,6 +70,15 @@ def decision_options(command: Callable) -> Callable:
     ):
         command = option(command)
     return command
+
+
+def _age(context: click.Context, option: click.Parameter, text: str) -> dt.timedelta:
+    from pipeline.pruning import age
+
+    try:
+        return age(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, not {text!r}") from None
 
 
 @click.group(context_settings=CONTEXT, no_args_is_help=False)
@@ -174,6 +184,18 @@ def erase(database_url: str | None, reason: str, dry_run: bool, user_id: str) ->
     settings = Settings(database_url=database_url)
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
     click.echo(f"next: {erasure.erase(settings, place, user_id, reason, console(), is_dry_run=dry_run)}")
+
+
+@cli.command()
+@database_url_option
+@decision_options
+@click.option("--keep", required=True, callback=_age, help="How long superseded versions stay: 90d, 12w ...")
+def prune(database_url: str | None, reason: str, dry_run: bool, keep: dt.timedelta) -> None:
+    """Delete versions of users and tracks that have long been superseded; the marts stay as they are."""
+    from pipeline import pruning
+
+    place = _warehouse(Settings(database_url=database_url), warehouse.RUN_APPLICATION)
+    click.echo(f"next: {pruning.prune(place, keep, reason, console(), is_dry_run=dry_run)}")
 
 
 @cli.command()
