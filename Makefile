@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run extract gate build grant status docs dbt psql dump restore stop test lint lock clean
+.PHONY: help setup run extract gate build grant status erase prune docs dbt psql dump restore stop test lint lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ grant: setup  ## roles with no more rights than each step and each reader needs;
 
 status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
 	@$(PIPELINE) status
+
+erase: setup  ## all that is held of a user goes for good: ARGS="USER_ID --reason '...' [--dry-run]"
+	@$(PIPELINE) erase $(ARGS)
+
+prune: setup  ## superseded versions of users and tracks go: ARGS="--keep 90d --reason '...' [--dry-run]"
+	@$(PIPELINE) prune $(ARGS)
 
 docs: setup  ## dbt docs as one static page, and where it is
 	@$(PIPELINE) docs

@@ -30,7 +30,8 @@ class Row(NamedTuple):
     """A row as it will be stored.
 
     `text` is the API's own JSON text (for an unreadable row: that text made fit for a text column);
-    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it.
+    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it. A withheld row is
+    counted and not stored: it has digests and nothing else.
     """
 
     key: str | None
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     reason: str | None
     key_digest: bytes
     content_digest: bytes
+    is_withheld: bool = False
 
 
 class _Unreadable(Exception):

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from extract.changes import Tally, Words, holds_all, missing, tally
+from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import IncompleteScan, SourceFailed
 from extract.pages import Client
 from extract.rows import Row, read_row
@@ -93,14 +94,16 @@ def scan(
     window: int,
     folder: Path,
     known: Mapping[str, Words] = MappingProxyType({}),
+    erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
 ) -> dict[str, CompletePass]:
     """Reads all pages of all tables, with `window` requests in flight over all of them together.
 
     The first pages come first, then the tables one after the other, so that each is looked at for as short
     a time as possible. Rows are spooled to `folder`. `known` has the live keys of each table that was delivered
-    before. Raises `SourceFailed` for a page that cannot be had, and `IncompleteScan` when no look at a table
-    added up and `client.limits.passes` are used up. When they are used up before it is proven which keys are
+    before. Of the rows that `erasures` withhold only the digests are kept, so that a look at them adds up. Raises
+    `SourceFailed` for a page that cannot be had, and `IncompleteScan` when no look at a table added up and
+    `client.limits.passes` are used up. When they are used up before it is proven which keys are
     gone, the rows land all the same: an unproven removal can wait a night, the rows need not.
     """
     done: dict[str, CompletePass] = {}
@@ -111,7 +114,7 @@ def scan(
         while looks:
             # Twice the window: a free worker finds a page waiting, and no more bodies than that are held.
             while len(pending) < 2 * window and (look := _next(looks)):
-                pending[pool.submit(_fetch, client, look.table, look.next_page)] = look
+                pending[pool.submit(_fetch, client, look.table, look.next_page, erasures)] = look
                 look.next_page += 1
                 look.under_way += 1
             finished, _ = wait(pending, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED)
@@ -140,11 +143,18 @@ def _next(looks: list[_Pass]) -> _Pass | None:
     return min(waiting, key=lambda look: look.next_page > 1, default=None)
 
 
-def _fetch(client: Client, table: SourceTable, number: int) -> _PageOfRows:
+def _fetch(client: Client, table: SourceTable, number: int, erasures: Erasures) -> _PageOfRows:
     page = client.fetch(table, number)
     texts = [bytes(item) for item in page.items]
     digest = blake2b(b"\n".join(texts), digest_size=16).digest()
-    return _PageOfRows(page.total, [read_row(text, table.key) for text in texts], digest)
+    rows = [read_row(text, table.key) for text in texts]
+    if erasures.tombstones:
+        rows = [_nameless(row) if erasures.withhold(table, row.key, row.text) else row for row in rows]
+    return _PageOfRows(page.total, rows, digest)
+
+
+def _nameless(row: Row) -> Row:
+    return row._replace(key=None, text="", reason=None, is_withheld=True)
 
 
 def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,10 +14,10 @@ from rich.console import Console
 
 import extract
 from expectations import gate, ledger
-from pipeline import runs, sample_source, warehouse
+from pipeline import erasure_key, runs, sample_source, warehouse
 from pipeline.dbt import Dbt, DbtOutcome, explained
 from pipeline.exits import Exit, Stop
-from pipeline.settings import PROJECT, Settings
+from pipeline.settings import Settings
 from pipeline.terminal import StepDisplay
 from pipeline.warehouse import Warehouse
 
@@ -87,10 +86,7 @@ def run(settings: Settings, place: Warehouse, output: Console, steps: tuple[str,
 def build_after(verb: str, place: Warehouse, connection: psycopg.Connection, output: Console) -> Night:
     """Bring to the readers what a decision `verb` changed in the ledger, on the connection that holds the run lock."""
     with recorded_run(place, connection, f"{verb} build") as night:
-        dbt = Dbt()
-        _do_step(
-            connection, night, output, "build", lambda show, figures: _build(connection, night, dbt, show, figures)
-        )
+        _do_step(connection, night, output, "build", partial(_build, connection, night, _dbt(place)))
     return night
 
 
@@ -113,7 +109,7 @@ def recorded_run(place: Warehouse, connection: psycopg.Connection, command: str)
     try:
         yield night
     except BaseException as error:
-        _record_end(night, Exit.UNFORESEEN, _name(error))
+        _record_end(night, Exit.UNFORESEEN, runs.ended_by(error))
         raise
     _record_end(night, night.exit_code, night.message)
 
@@ -147,7 +143,7 @@ def _recorded(connection: psycopg.Connection, night: Night, step: str) -> Iterat
                 # their own, or as none at all, is the warehouse's.
                 connection.execute("select 1")
     except BaseException as error:
-        message = str(error) if isinstance(error, Stop) else _name(error)
+        message = str(error) if isinstance(error, Stop) else runs.ended_by(error)
         raise
     finally:
         night.seconds[step] = time.monotonic() - started
@@ -163,6 +159,7 @@ def _extract(
     show: StepDisplay,
     figures: dict[str, Any],
 ) -> None:
+    erasures = erasure_key.erasures(settings, connection)
     with contextlib.ExitStack() as stack:
         api_base_url = settings.api_base_url
         if api_base_url is None:
@@ -174,29 +171,18 @@ def _extract(
                 )
             day, first_run_on = runs.next_sample_day(connection, night.run_id)
             api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
-        try:
-            night.extraction = extract.run(
-                night.warehouse.at_work("extract").conninfo,
-                api_base_url,
-                working_folder=settings.home / ".dlt",
-                batch_size=settings.batch_size,
-                window=settings.window,
-                limits=extract.limits_from_environment(os.environ),
-                disregarded_loads=ledger.disregarded_loads(connection),
-                progress=show,
-            )
-        except extract.WrongSetting as error:
-            raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
-        except extract.SourceFailed as error:
-            raise Stop(Exit.SOURCE_FAILED, str(error)) from None
-        except OSError as error:
-            raise Stop(
-                Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
-                f"the working folder {settings.home / '.dlt'} cannot be used: {error.strerror};"
-                " free space there, or set MOOVITAMIX_HOME to another folder",
-            ) from None
-        except extract.LandingFailed as error:
-            raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, night.warehouse.conninfo)) from None
+        stack.enter_context(extraction_explained(settings, night.warehouse))
+        night.extraction = extract.run(
+            night.warehouse.at_work("extract").conninfo,
+            api_base_url,
+            working_folder=settings.dlt_folder,
+            batch_size=settings.batch_size,
+            window=settings.window,
+            limits=extract.limits_from_environment(os.environ),
+            disregarded_loads=ledger.disregarded_loads(connection),
+            erasures=erasures,
+            progress=show,
+        )
     figures["load_id"] = night.extraction.load_id
     for table, scan in night.extraction.scans.items():
         figures[table] = {
@@ -206,6 +192,25 @@ def _extract(
             "rows_removed": scan.rows_removed,
             "rows_unreadable": scan.rows_unreadable,
         }
+
+
+@contextlib.contextmanager
+def extraction_explained(settings: Settings, place: Warehouse) -> Iterator[None]:
+    """Turn what `extract` raises into Stops."""
+    try:
+        yield
+    except extract.WrongSetting as error:
+        raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
+    except extract.SourceFailed as error:
+        raise Stop(Exit.SOURCE_FAILED, str(error)) from None
+    except OSError as error:
+        raise Stop(
+            Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
+            f"the working folder {settings.dlt_folder} cannot be used: {error.strerror};"
+            " free space there, or set MOOVITAMIX_HOME to another folder",
+        ) from None
+    except extract.LandingFailed as error:
+        raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, place.conninfo)) from None
 
 
 def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
@@ -267,12 +272,3 @@ def _record_end(night: Night, code: Exit, message: str) -> None:
     """Record the end over a new connection: the run's own may be gone."""
     with contextlib.suppress(Stop, psycopg.Error), night.warehouse.connect() as connection:
         runs.finish_run(connection, night.run_id, code, message)
-
-
-def _name(error: BaseException) -> str:
-    """For the ledger; the text of an error that nobody foresaw may hold anything, so only its kind and place."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.name} line {frame.lineno}" for frame in frames if frame.filename.startswith(str(PROJECT))]
-    return f"unforeseen {type(error).__name__} in {places[-1]}" if places else f"unforeseen {type(error).__name__}"

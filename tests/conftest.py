@@ -24,6 +24,7 @@ USER_SETTINGS = (
     "POSTGRES_PORT",
     "DBT_TARGET",
     "SAMPLE",
+    "ERASURE_KEY",
     "MOOVITAMIX_TRACEBACK",
 )
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

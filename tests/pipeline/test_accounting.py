@@ -65,8 +65,9 @@ def crashing_after_users(invoke):
     return crashing
 
 
-def check_accounts(connection):
-    """Each row read was known, has landed or is set aside; each that landed is published, quarantined or blocked."""
+def assert_rows_add_up(connection):
+    """Each row read was known, has landed or is set aside; each that landed is published, quarantined, blocked, or went
+    with a decision. Returns the accounts, per load and table."""
     landing = " union all ".join(
         f"select '{table}' as table_name, _dlt_load_id as load_id, _dlt_id as dlt_id, payload is null as is_removal"
         f" from staging.{table}"
@@ -93,10 +94,23 @@ def check_accounts(connection):
             from landed
             left join published on landed.table_name = published.table_name and landed.dlt_id = published.dlt_id
             left join gate.loads on landed.load_id = loads.load_id and landed.table_name = loads.table_name
+        ),
+        gone as (
+            select
+                tables.key as table_name,
+                of_load.key as load_id,
+                sum((of_load.value ->> 'landed')::int) as landed,
+                sum((of_load.value ->> 'removed')::int) as removed
+            from gate.decisions
+            cross join jsonb_each(details -> 'rows') as tables
+            cross join jsonb_each(tables.value) as of_load
+            where verb in ('erase', 'prune')
+            group by 1, 2
         )
         select
             scans.table_name, scans._dlt_load_id,
             scans.rows_read, scans.rows_unchanged, scans.rows_landed, scans.rows_unreadable, scans.rows_removed,
+            coalesce(max(gone.landed), 0) as landed_gone, coalesce(max(gone.removed), 0) as removals_gone,
             count(fates.dlt_id) filter (where not fates.is_removal) as found,
             count(fates.dlt_id) filter (where fates.is_removal) as removals_found,
             count(*) filter (where fates.is_published) as published,
@@ -105,6 +119,7 @@ def check_accounts(connection):
             count(*) filter (where fates.is_published and (fates.is_quarantined or fates.is_blocked)) as twice
         from staging.scans
         left join fates on scans._dlt_load_id = fates.load_id and scans.table_name = fates.table_name
+        left join gone on scans._dlt_load_id = gone.load_id and scans.table_name = gone.table_name
         group by 1, 2, 3, 4, 5, 6, 7
     """)
         .fetchall()
@@ -112,10 +127,18 @@ def check_accounts(connection):
     assert len(accounts) == 3 * connection.execute("select count(*) from staging._dlt_loads").fetchone()[0]
     for account in accounts:
         assert account["rows_read"] == sum(account[f"rows_{fate}"] for fate in ("unchanged", "landed", "unreadable"))
-        assert (account["found"], account["removals_found"]) == (account["rows_landed"], account["rows_removed"])
+        assert account["found"] + account["landed_gone"] == account["rows_landed"], account
+        assert account["removals_found"] + account["removals_gone"] == account["rows_removed"], account
         landed = account["rows_landed"] + account["rows_removed"]
-        assert landed == account["published"] + account["quarantined"] + account["blocked"], account
+        fates = ("published", "quarantined", "blocked", "landed_gone", "removals_gone")
+        assert landed == sum(account[fate] for fate in fates), account
         assert not account["twice"]
+    return accounts
+
+
+def check_accounts(connection):
+    """They add up, and the nights had rows of every kind."""
+    accounts = assert_rows_add_up(connection)
     for fate in ("rows_unreadable", "quarantined", "blocked"):
         assert sum(account[fate] for account in accounts), f"the nights should have had rows that are {fate}"
     assert connection.execute("select count(*) from staging.unreadable_rows").fetchone() == (1,)

@@ -127,7 +127,7 @@ def test_nothing_is_decided_without_a_reason(arguments, built_database_url):
     ended = command("gate", *arguments, DATABASE_URL=built_database_url)
     assert "--reason" in ended.only_line(Exit.WRONG_SETTINGS)
     blank = command("gate", *arguments, "--reason", " \n", DATABASE_URL=built_database_url)
-    assert "say why" in blank.only_line(Exit.WRONG_SETTINGS)
+    assert "it is empty; say why" in blank.only_line(Exit.WRONG_SETTINGS)
 
 
 def test_on_an_empty_database_there_is_nothing_to_decide(database_url):
