@@ -21,10 +21,11 @@ from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.extract.test_recovery import crash
+from tests.marts import contents
 from tests.nights import run_night_on, states
 from tests.pipeline.command import command, last_run, launched, until
 from tests.pipeline.test_accounting import assert_rows_add_up
-from tests.pipeline.test_interruptions import marts, waits_for_a_lock
+from tests.pipeline.test_interruptions import waits_for_a_lock
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 PERSON = 900719925474
@@ -140,7 +141,7 @@ def in_files():
 def tables(database_url):
     """The marts and features, but for what depends on the moment."""
     with psycopg.connect(database_url) as connection:
-        return marts(database_url) | {
+        return contents(database_url) | {
             query: sorted(connection.execute(query).fetchall(), key=str)
             for query in (
                 "select user_id, genre, listens, share, last_listened_at from features.user_genre_affinity",
