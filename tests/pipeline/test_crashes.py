@@ -19,6 +19,7 @@ from sample_api.server import serve
 from tests.databases import copied
 from tests.expectations.test_ledger import LEDGER_OF_THE_VERSION_BEFORE
 from tests.extract.test_version_before import version_before
+from tests.forks import fork
 from tests.marts import contents, reader, rows_on_disk, whole
 from tests.nights import run_night
 from tests.pipeline import crashing_run
@@ -51,7 +52,7 @@ def start(url, third_night, tmp_path):
     def start(point, *arguments):
         settings = {"DATABASE_URL": url, "API_BASE_URL": third_night.url}
         log = tmp_path / "log"
-        return crashing_run.start(point, arguments, settings, log), log
+        return fork(crashing_run.run, point, arguments, settings, log=log), log
 
     return start
 
