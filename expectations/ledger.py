@@ -51,6 +51,8 @@ create table if not exists gate.quarantined_rows (
     foreign key (load_id, table_name) references gate.loads
 );
 create index if not exists quarantined_rows_key on gate.quarantined_rows (table_name, key);
+-- of the time before decisions
+drop index if exists gate.quarantined_rows_open;
 
 create table if not exists gate.publications (
     seq bigint generated always as identity primary key,

@@ -12,7 +12,7 @@ from expectations.decisions import Standing, Undecidable
 from expectations.judgement import GateBroken
 from pipeline import night, summary, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.gate_report import inert
+from pipeline.terminal import inert
 from pipeline.warehouse import Warehouse
 
 DRY_RUN = "dry run: nothing was changed; without --dry-run, this is what happens"

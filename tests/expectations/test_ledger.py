@@ -200,6 +200,46 @@ def test_two_gates_at_once_judge_each_load_once_and_mix_none(warehouse):
     assert warehouse.rows("select count(*) from gate.publications") == [(4,)]
 
 
+LEDGER_OF_THE_VERSION_BEFORE = """
+    drop table gate.decisions, gate.erasures;
+    drop function gate.sign_decision, gate.refuse_to_change_decisions;
+    drop index gate.quarantined_rows_key;
+    create index quarantined_rows_open on gate.quarantined_rows (table_name, key) where closed_at is null;
+"""
+
+
+def objects(warehouse):
+    return warehouse.rows("""
+        select relname::text, pg_get_indexdef(oid) from pg_class where relnamespace = 'gate'::regnamespace
+        union all
+        select proname::text, prosrc from pg_proc where pronamespace = 'gate'::regnamespace
+        union all
+        select tgname::text, pg_get_triggerdef(oid) from pg_trigger where tgrelid::regclass::text ~ '^gate'
+        order by 1
+    """)
+
+
+def test_a_ledger_of_the_version_before_is_brought_up_to_date_and_what_it_left_pending_judged(warehouse):
+    """Case 14."""
+    made = objects(warehouse)
+    judged = warehouse.land({"users": [user(1), bad(2)]})
+    warehouse.judge()
+    pending = warehouse.land({"users": [user(2), bad(3)], "tracks": [track(1)]})
+    ledger.register_pending(warehouse.connection)
+    warehouse.execute(LEDGER_OF_THE_VERSION_BEFORE)
+    known = warehouse.rows("select * from gate.loads where load_id = %s", judged)
+
+    judgements = warehouse.judge()
+
+    assert {judgement.state for judgement in judgements.values()} == {"accepted", "accepted_with_quarantine"}
+    assert {judgement.batch.load_id for judgement in judgements.values()} == {pending}
+    assert warehouse.published() == ["[1]", "[2]"]
+    assert open_rows(warehouse) == ["[3]"]
+    assert warehouse.rows("select * from gate.loads where load_id = %s", judged) == known
+    assert objects(warehouse) == made
+    assert ledger.disregarded_loads(warehouse.connection) == {}
+
+
 # Quarantined rows that are overtaken
 
 

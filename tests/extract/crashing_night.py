@@ -1,9 +1,5 @@
-"""A night in a process of its own that kills itself, as -9 does, at the point named on the command line.
+"""A night that kills itself, as -9 does, at a named point."""
 
-At the point "nowhere" it says that it begins, and waits to be killed by others.
-"""
-
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +12,8 @@ from dlt.normalize.normalize import Normalize
 import extract
 from extract import night, pages, spool
 from tests.points import die, nth, then_die
+
+NOWHERE = "nowhere"
 
 
 def is_users_job(job: PostgresCsvCopyJob) -> bool:
@@ -42,11 +40,9 @@ POINTS: dict[str, tuple[object, str, Callable]] = {
 }
 
 
-if __name__ == "__main__":
-    point, database_url, api_base_url, working_folder = sys.argv[1:]
-    if point == "nowhere":
-        print("begins", flush=True)
-    else:
+def run(point: str, database_url: str, api_base_url: str, working_folder: Path) -> None:
+    """A night, and death at the point; at NOWHERE it goes to its end."""
+    if point != NOWHERE:
         owner, name, replacement = POINTS[point]
         setattr(owner, name, replacement)
-    extract.run(database_url, api_base_url, working_folder=Path(working_folder), batch_size=3)
+    extract.run(database_url, api_base_url, working_folder=working_folder, batch_size=3)

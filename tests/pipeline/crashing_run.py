@@ -1,15 +1,8 @@
-"""Runs that are killed, or kill themselves, as -9 does, at a named point of the gate or of the build.
+"""Runs that kill themselves, as -9 does, at a named point of the gate or of the build."""
 
-They are forked from a server that has loaded dlt, Great Expectations and dbt: a run costs what it does, and not what it
-imports.
-"""
-
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import great_expectations  # noqa: F401
 import psycopg
@@ -82,26 +75,10 @@ POINTS: dict[str, Point] = GATE_POINTS | {
 for _model in MODELS:
     POINTS |= build_points(_model)
 
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
 
-
-def start(point: str, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> BaseProcess:
-    """Start `python -m pipeline` with these arguments in a process of its own that ends at the point.
-
-    What it says is appended to `log`. At NOWHERE it runs to its end, if others let it.
-    """
-    process = FORKS.Process(target=_run, args=(point, arguments, {**os.environ, **environment}, log))
-    process.start()
-    return process
-
-
-def _run(point: str, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
-    os.environ.clear()
+def run(point: str, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+    """`python -m pipeline` with these arguments, and death at the point; at NOWHERE it runs to its end."""
     os.environ.update(environment)
-    with log.open("a") as said:
-        for stream in (1, 2):
-            os.dup2(said.fileno(), stream)
     sys.argv = ["pipeline", *arguments]
     if point != NOWHERE:
         owner, name, replacement = POINTS[point]

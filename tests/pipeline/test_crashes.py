@@ -13,9 +13,13 @@ from random import Random
 import psycopg
 import pytest
 
+import extract
 from pipeline.exits import Exit
 from sample_api.server import serve
 from tests.databases import copied
+from tests.expectations.test_ledger import LEDGER_OF_THE_VERSION_BEFORE
+from tests.extract.test_version_before import version_before
+from tests.forks import fork
 from tests.marts import contents, reader, rows_on_disk, whole
 from tests.nights import run_night
 from tests.pipeline import crashing_run
@@ -48,7 +52,7 @@ def start(url, third_night, tmp_path):
     def start(point, *arguments):
         settings = {"DATABASE_URL": url, "API_BASE_URL": third_night.url}
         log = tmp_path / "log"
-        return crashing_run.start(point, arguments, settings, log), log
+        return fork(crashing_run.run, point, arguments, settings, log=log), log
 
     return start
 
@@ -157,3 +161,20 @@ def test_what_is_published_is_neither_doubled_nor_shrunk_by_a_retry(
         assert run_night(url, third_night.url, ("gate", "build")).exit_code == Exit.PUBLISHED
         assert publications() == published
         assert rows_on_disk(connection) == before
+
+
+def test_a_night_that_the_version_before_left_half_done_is_finished(
+    url, postgres_url, built_template, third_night, home, uninterrupted_twin
+):
+    """Case 14: the load packed, the ledger made by that version, and now the source is gone."""
+    with crashing_database(postgres_url, built_template) as connection:
+        connection.execute(LEDGER_OF_THE_VERSION_BEFORE)
+        with version_before(is_killed=True):
+            extract.run(url, third_night.url, working_folder=home / ".dlt")
+
+        with serve({}, ["redirect=http://127.0.0.1:1/"]) as elsewhere:
+            finished = run_night(url, elsewhere.url)
+
+        assert finished.exit_code == Exit.SOURCE_FAILED
+        assert contents(url) == uninterrupted_twin
+        assert "pending" not in check_ledger(connection)
