@@ -30,7 +30,8 @@ class Row(NamedTuple):
     """A row as it will be stored.
 
     `text` is the API's own JSON text (for an unreadable row: that text made fit for a text column);
-    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it.
+    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it. A row whose key lacks
+    a field does not tell it either, readable or not.
     """
 
     key: str | None
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     reason: str | None
     key_digest: bytes
     content_digest: bytes
+    tells_key: bool = True
 
 
 class _Unreadable(Exception):
@@ -75,10 +77,12 @@ def read_row(raw: bytes, key_fields: Sequence[str]) -> Row:
         # was dropped: white space and escapes, or one of two equal names.
         if len(canonical) != len(raw) or b"\\u" in raw or raw.count(b"[") + raw.count(b"{") > DEPTH_CAP:
             _check_closely(raw)
-        key = _encode([value.get(name) for name in key_fields] if isinstance(value, dict) else [None])
+        values = [value.get(name) for name in key_fields] if isinstance(value, dict) else [None]
+        key = _encode(values)
         if len(key) > KEY_CAP:
             raise _Unreadable(f"a key longer than {KEY_CAP} bytes")
-        return Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical))
+        tells_key = None not in values
+        return Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical), tells_key)
     except _Unreadable as error:
         reason = str(error)
     except RecursionError:
@@ -143,7 +147,7 @@ def _unreadable(raw: bytes, key_fields: Sequence[str], reason: str) -> Row:
     # A row that does not tell its key still has to be counted as one of the rows of the scan.
     key_digest = digest_of_key(key) if key is not None else digest_of_key(b"untold " + content)
     text = raw.decode(errors="backslashreplace").translate(_CONTROLS)
-    return Row(key.decode() if key is not None else None, text, reason, key_digest, content)
+    return Row(key.decode() if key is not None else None, text, reason, key_digest, content, key is not None)
 
 
 def _told_key(raw: bytes, key_fields: Sequence[str]) -> bytes | None:
@@ -153,16 +157,14 @@ def _told_key(raw: bytes, key_fields: Sequence[str]) -> bytes | None:
             told.setdefault(_decode(name), []).append(value)
         except (msgspec.MsgspecError, ValueError, TypeError):
             continue
-    if not told:
-        return None
     values = []
     for field in key_fields:
-        texts = told.get(field, [b"null"])
+        texts = told.get(field, [])
         try:
-            if len(texts) > 1 or json_text.depth(texts[0]) > DEPTH_CAP:
+            if len(texts) != 1 or json_text.depth(texts[0]) > DEPTH_CAP:
                 return None
             values.append(_decode(texts[0]))
         except (msgspec.MsgspecError, ValueError, _Unreadable):
             return None
     key = _encode(values)
-    return key if len(key) <= KEY_CAP else None
+    return key if None not in values and len(key) <= KEY_CAP else None

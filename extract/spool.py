@@ -41,6 +41,8 @@ class Spool:
         self._batch_rows: list[int] = []
         self._digests = bytearray()
         self._readable = bytearray()
+        self.untold_rows = 0
+        """How many rows do not tell their key: each may be a row of any key."""
 
     def __len__(self) -> int:
         return len(self._readable)
@@ -52,6 +54,7 @@ class Spool:
             self._waiting_chars += len(row.text)
             self._digests += row.key_digest + row.content_digest
             self._readable.append(row.reason is None)
+            self.untold_rows += not row.tells_key
             if len(self._waiting) >= _BATCH_ROWS or self._waiting_chars >= _BATCH_CHARS:
                 self._flush()
 
