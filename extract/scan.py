@@ -146,7 +146,7 @@ def _fetch(client: Client, table: SourceTable, number: int) -> _PageOfRows:
     page = client.fetch(table, number)
     texts = [bytes(item) for item in page.items]
     digest = blake2b(b"\n".join(texts), digest_size=16).digest()
-    return _PageOfRows(page.total, [read_row(text, table.key) for text in texts], digest)
+    return _PageOfRows(page.total, [read_row(text, table.key, client.limits) for text in texts], digest)
 
 
 def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
