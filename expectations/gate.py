@@ -59,7 +59,8 @@ def _judge(
 
 
 def _one_line(message: object) -> str:
-    return " ".join(str(message).split())[:300]
+    """Only the first: after it, Postgres quotes rows."""
+    return " ".join(str(message).strip().partition("\n")[0].split())[:300]
 
 
 def _rows_there(connection: psycopg.Connection, batch: Batch) -> int:

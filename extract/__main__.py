@@ -35,7 +35,8 @@ WORKING_FOLDER = Path(__file__).resolve().parent.parent / ".dlt"
 def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> None:
     """Land what changed at the API since the last time in schema staging, as raw JSON.
 
-    MAX_PAGE_BYTES, MAX_STRING_BYTES, MAX_PAGES (of a table) and MAX_SECONDS limit what the API may cost.
+    MAX_PAGE_BYTES, MAX_STRING_BYTES, MAX_PAGES (of a table) and MAX_SECONDS limit what the API may cost, MAX_ROW_BYTES
+    and MAX_DEPTH what a row may be.
 
     Exit codes: 0 landed, 2 wrong settings, 3 the source failed, 7 the database failed, 1 anything unforeseen.
     """

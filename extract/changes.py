@@ -91,21 +91,9 @@ def missing(keys: np.ndarray, seen: Words) -> np.ndarray:
     """uint64 (missing, 2): the digests of those `keys` (uint64, two words or more each) that `seen` has not."""
     absent = [np.empty((0, 2), np.uint64)]
     for keys_part, part in _slices(keys, seen):
-        wanted, _ = _counted(keys[keys_part, :2])
-        found, _ = _counted(seen[part, :2])
+        wanted, found = _distinct(keys[keys_part, :2]), _distinct(seen[part, :2])
         absent.append(wanted[_positions(found, wanted) < 0])
     return np.concatenate(absent)
-
-
-def holds_all(later: Words, earlier: Words) -> bool:
-    """True when `later` has every key of `earlier`, in as many rows at least."""
-    for earlier_part, part in _slices(earlier, later):
-        keys, rows = _counted(earlier[earlier_part, :2])
-        again, rows_again = _counted(later[part, :2])
-        match = _positions(again, keys)
-        if (match < 0).any() or (rows > rows_again[match]).any():
-            return False
-    return True
 
 
 def _slices(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
@@ -170,15 +158,14 @@ def _keys(rows: Words, order: np.ndarray, starts: np.ndarray, is_new_content: np
     return Keys(rows[order[starts], :2], contents, np.diff(starts, append=len(order)))
 
 
-def _counted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct keys (uint64 (keys, 2)), sorted, and how often each is there."""
+def _distinct(keys: np.ndarray) -> np.ndarray:
+    """The distinct keys (uint64 (keys, 2)), sorted."""
     ordered = keys[np.argsort(keys[:, 0])]
     if _has_repeats(ordered[:, 0]):
         ordered = keys[np.lexsort((keys[:, 1], keys[:, 0]))]
     is_new = np.ones(len(keys), bool)
     is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    starts = np.flatnonzero(is_new)
-    return ordered[starts], np.diff(starts, append=len(keys))
+    return ordered[is_new]
 
 
 def _positions(before: np.ndarray, now: np.ndarray) -> np.ndarray:

@@ -58,9 +58,18 @@ def url_parameters(database_url: str) -> dict[str, str]:
 def refusal(error: BaseException, database_url: str) -> str:
     """One line that says what the database (or what speaks to it) complained of, and what to do."""
     return (
-        f"The landing failed: {without_password(one_line(error), database_url)}."
+        f"The landing failed: {without_password(one_line(_complaint(error)), database_url)}."
         " Check DATABASE_URL, disk and rights, then run again: that finishes or forgets what was begun."
     )
+
+
+def _complaint(error: BaseException) -> str:
+    """The database's own first words, wherever they are among the causes: what follows them quotes rows."""
+    while True:
+        primary = getattr(getattr(error, "diag", None), "message_primary", None)
+        if primary or error.__cause__ is None:
+            return primary or str(error).strip().partition("\n")[0]
+        error = error.__cause__
 
 
 def without_password(text: str, database_url: str) -> str:

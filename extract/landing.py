@@ -234,7 +234,7 @@ def land(
         _number_rows_of_new_tables(connection, pipeline, tables)
         load_id = load(pipeline)
     except Exception as error:
-        raise LandingFailed(refusal(_root(error), database_url)) from error
+        raise LandingFailed(refusal(error, database_url)) from error
     shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"), ignore_errors=True)
     return load_id
 
@@ -309,9 +309,3 @@ def _kind(field: pa.Field) -> dict[str, str]:
     if pa.types.is_integer(field.type):
         return {"data_type": "bigint"}
     return {"data_type": "timestamp" if pa.types.is_timestamp(field.type) else "text"}
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

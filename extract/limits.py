@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from extract.errors import WrongSetting
 
 _MOST_DIGITS = 15
+# A 32 MB row of 16 million elements is more than Postgres' parser may allocate; decoders give up at a depth of 1,000.
+_LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500}
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,12 @@ class Limits:
 
     page_bytes: int = 64 * 1024 * 1024
     """Bytes of one page, after decompression."""
+    row_bytes: int = 1024 * 1024
+    """Bytes of one row, its numbers written out; larger ones are set aside."""
     string_bytes: int = 16 * 1024 * 1024
     """Bytes of one string, as the JSON text spells it."""
+    depth: int = 100
+    """Deepest nesting; deeper rows are set aside."""
     pages_per_table: int = 1_000_000
     seconds: float = 3600
     """Time for the whole pull, the landing not included."""
@@ -34,7 +40,9 @@ DEFAULT_LIMITS = Limits()
 
 LIMIT_VARIABLES = {
     "MAX_PAGE_BYTES": "page_bytes",
+    "MAX_ROW_BYTES": "row_bytes",
     "MAX_STRING_BYTES": "string_bytes",
+    "MAX_DEPTH": "depth",
     "MAX_PAGES": "pages_per_table",
     "MAX_SECONDS": "seconds",
 }
@@ -55,4 +63,6 @@ def limits_from_environment(environ: Mapping[str, str]) -> Limits:
 def _whole_number(variable: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS or not int(text):
         raise WrongSetting(f"{variable} must be a whole number above 0, not {text[:40]!r}")
+    if int(text) > _LARGEST.get(variable, int(text)):
+        raise WrongSetting(f"{variable} must be a whole number from 1 to {_LARGEST[variable]}, not {text}")
     return int(text)

@@ -20,7 +20,6 @@ import urllib3
 from extract import json_text
 from extract.errors import SourceFailed, WrongSetting, one_line
 from extract.limits import DEFAULT_LIMITS, Limits
-from extract.rows import DEPTH_CAP
 from extract.source_tables import SourceTable
 from extract.window import Window
 
@@ -334,8 +333,8 @@ def _tolerant_envelope(body: bytes, complaint: str) -> _Envelope:
     if items is None or len(set(names)) != len(names):
         raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_beginning(body)}")
     rest = b",".join(name + b":" + value for name, value in fields if name != b'"items"')
-    if json_text.depth(rest) > DEPTH_CAP:
-        raise _TryAgain(f"nested deeper than {DEPTH_CAP} outside its items (limit DEPTH_CAP)")
+    if json_text.depth(rest) > DEFAULT_LIMITS.depth:
+        raise _TryAgain(f"nested deeper than {DEFAULT_LIMITS.depth} outside its items (limit MAX_DEPTH)")
     try:
         envelope = msgspec.json.decode(b'{"items":[],' + rest + b"}", type=_Envelope)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:

@@ -9,9 +9,7 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from extract import json_text
-
-DEPTH_CAP = 100
-"""Deepest nesting that is landed; the usual readers give up at about 1,000."""
+from extract.limits import DEFAULT_LIMITS, Limits
 
 NUMBER_CAP = 1000
 """Most digits, and largest exponent, of a number: 900 bytes of `1e131000` would fill 13 MB of jsonb."""
@@ -24,14 +22,17 @@ KEY_CAP = 1000
 # All of them, line ends too: a line holding only `\\.` would end a COPY.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 _FLOAT = re.compile(r"-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
+_DIGITS_AS_ZEROS = bytes(ord("0") if code in b"0123456789" else ord(" ") for code in range(256))
+_TOO_MANY_DIGITS = b"0" * (NUMBER_CAP + 1)
 
 
 class Row(NamedTuple):
     """A row as it will be stored.
 
     `text` is the API's own JSON text (for an unreadable row: that text made fit for a text column);
-    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it. A withheld row is
-    counted and not stored: it has digests and nothing else.
+    `reason` is None for a readable row; `key` is None when an unreadable row does not tell it. A row whose key lacks
+    a field does not tell it either, readable or not. A withheld row is counted and not stored: it has digests and
+    nothing else.
     """
 
     key: str | None
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     key_digest: bytes
     content_digest: bytes
     is_withheld: bool = False
+    tells_key: bool = True
 
 
 class _Unreadable(Exception):
@@ -53,43 +55,59 @@ def _float_text(text: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode())
 
 
-def _check_number(text: str) -> None:
+def _check_number(text: str) -> int:
+    """How many digits the exponent adds to the number when it is written out."""
     whole, fraction, exponent = _FLOAT.fullmatch(text).groups()
     digits = len(whole) + len(fraction or "")
     if digits > NUMBER_CAP or len(exponent or "") > 6 or abs(int(exponent or 0)) > NUMBER_CAP:
         raise _Unreadable(f"a number of more than {NUMBER_CAP} digits")
+    return abs(int(exponent or 0))
 
 
 _decode = msgspec.json.Decoder(float_hook=_float_text).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def read_row(raw: bytes, key_fields: Sequence[str]) -> Row:
+def read_row(raw: bytes, key_fields: Sequence[str], limits: Limits = DEFAULT_LIMITS) -> Row:
     """The row in `raw` (the JSON text of one item), keyed by `key_fields`.
+
+    A row beyond the `row_bytes` or the `depth` of `limits` is unreadable; of the text of one that is too large no more
+    than `row_bytes` are kept.
 
     The content hash is taken over the canonical form (sorted names, no white space, the shortest
     escapes, numbers as they were written), so that two texts of the same value are the same content.
     """
     try:
+        if len(raw) > limits.row_bytes:
+            raise _Unreadable(
+                f"larger than {limits.row_bytes} bytes (limit MAX_ROW_BYTES), the first of which are kept"
+            )
         value = _decode(raw)
         canonical = _encode(value)
         # The canonical text of a sound row is never longer than the row. When it is shorter, something
         # was dropped: white space and escapes, or one of two equal names.
-        if len(canonical) != len(raw) or b"\\u" in raw or raw.count(b"[") + raw.count(b"{") > DEPTH_CAP:
-            _check_closely(raw)
-        key = _encode([value.get(name) for name in key_fields] if isinstance(value, dict) else [None])
+        if (
+            len(canonical) != len(raw)
+            or b"\\u" in raw
+            or raw.count(b"[") + raw.count(b"{") > limits.depth
+            or _may_hold_large_numbers(raw, limits)
+        ):
+            _check_closely(raw, limits)
+        values = [value.get(name) for name in key_fields] if isinstance(value, dict) else [None]
+        key = _encode(values)
         if len(key) > KEY_CAP:
             raise _Unreadable(f"a key longer than {KEY_CAP} bytes")
-        return Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical))
+        tells_key = None not in values
+        return Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical), tells_key)
     except _Unreadable as error:
         reason = str(error)
     except RecursionError:
-        reason = f"nested deeper than {DEPTH_CAP}"
+        reason = f"nested deeper than {limits.depth}"
     except UnicodeError:
         reason = "not UTF-8"
     except (msgspec.MsgspecError, ValueError):
-        reason = _reason(raw)
-    return _unreadable(raw, key_fields, reason)
+        reason = _reason(raw, limits)
+    return _unreadable(raw, key_fields, reason, limits)
 
 
 def digest_of_key(key: bytes) -> bytes:
@@ -101,23 +119,39 @@ def _content_digest(content: bytes) -> bytes:
     return blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
-def _check_closely(raw: bytes) -> None:
+def _may_hold_large_numbers(raw: bytes, limits: Limits) -> bool:
+    """True for each row with a number of too many digits or with numbers of too many together, and for few others."""
+    if len(raw) <= min(NUMBER_CAP, limits.row_bytes // NUMBER_CAP):
+        return False
+    written_out = len(raw) + NUMBER_CAP * (raw.count(b"e") + raw.count(b"E"))
+    return written_out > limits.row_bytes or _TOO_MANY_DIGITS in raw.translate(_DIGITS_AS_ZEROS)
+
+
+def _check_closely(raw: bytes, limits: Limits) -> None:
     """Raises `_Unreadable` for what decodes but cannot be kept as it is."""
-    if json_text.depth(raw) > DEPTH_CAP:
-        raise _Unreadable(f"nested deeper than {DEPTH_CAP}")
+    if json_text.depth(raw) > limits.depth:
+        raise _Unreadable(f"nested deeper than {limits.depth}")
     text = raw.decode()
     if b"\\u" in raw:
         if json_text.has_nul(text):
             raise _Unreadable("a NUL character")
         if json_text.has_lone_surrogate(text):
             raise _Unreadable("a lone surrogate")
+    written_out = len(raw)
+
+    def add_number(number: str) -> None:
+        nonlocal written_out
+        written_out += _check_number(number)
+
     json.loads(
         text,
         object_pairs_hook=_refuse_doubles,
-        parse_float=_check_number,
-        parse_int=_check_number,
+        parse_float=add_number,
+        parse_int=add_number,
         parse_constant=_refuse,
     )
+    if written_out > limits.row_bytes:
+        raise _Unreadable(f"numbers of more than {limits.row_bytes} digits together (limit MAX_ROW_BYTES)")
 
 
 def _refuse_doubles(pairs: list[tuple[str, object]]) -> None:
@@ -129,9 +163,9 @@ def _refuse(constant: str) -> NoReturn:
     raise _Unreadable(f"{constant} is not JSON")
 
 
-def _reason(raw: bytes) -> str:
+def _reason(raw: bytes, limits: Limits) -> str:
     try:
-        _check_closely(raw)
+        _check_closely(raw, limits)
     except _Unreadable as error:
         return str(error)
     except ValueError:
@@ -139,32 +173,30 @@ def _reason(raw: bytes) -> str:
     return "a value that cannot be decoded"
 
 
-def _unreadable(raw: bytes, key_fields: Sequence[str], reason: str) -> Row:
+def _unreadable(raw: bytes, key_fields: Sequence[str], reason: str, limits: Limits) -> Row:
     content = _content_digest(raw)
-    key = _told_key(raw, key_fields)
+    key = _told_key(raw, key_fields, limits)
     # A row that does not tell its key still has to be counted as one of the rows of the scan.
     key_digest = digest_of_key(key) if key is not None else digest_of_key(b"untold " + content)
-    text = raw.decode(errors="backslashreplace").translate(_CONTROLS)
-    return Row(key.decode() if key is not None else None, text, reason, key_digest, content)
+    text = raw[: limits.row_bytes].decode(errors="backslashreplace").translate(_CONTROLS)
+    return Row(key.decode() if key is not None else None, text, reason, key_digest, content, key is not None)
 
 
-def _told_key(raw: bytes, key_fields: Sequence[str]) -> bytes | None:
+def _told_key(raw: bytes, key_fields: Sequence[str], limits: Limits) -> bytes | None:
     told: dict[object, list[bytes]] = {}
     for name, value in json_text.members(raw) or []:
         try:
             told.setdefault(_decode(name), []).append(value)
         except (msgspec.MsgspecError, ValueError, TypeError):
             continue
-    if not told:
-        return None
     values = []
     for field in key_fields:
-        texts = told.get(field, [b"null"])
+        texts = told.get(field, [])
         try:
-            if len(texts) > 1 or json_text.depth(texts[0]) > DEPTH_CAP:
+            if len(texts) != 1 or len(texts[0]) > KEY_CAP or json_text.depth(texts[0]) > limits.depth:
                 return None
             values.append(_decode(texts[0]))
         except (msgspec.MsgspecError, ValueError, _Unreadable):
             return None
     key = _encode(values)
-    return key if len(key) <= KEY_CAP else None
+    return key if None not in values and len(key) <= KEY_CAP else None

@@ -10,7 +10,9 @@ Two proofs are made of looks at a table of which nothing is known but its pages:
   had been deleted before the look ended. (Unless a deleted key comes back between the two looks.)
 
 So a known key is gone only when a look that missed nothing missed it. That costs a second reading in nights
-with removals, and in these only.
+with removals, and in these only. Two kinds of look land their rows and prove nothing about the keys they lack: one
+with doubles, whose total counts more rows than it has keys, so that a double may stand in the place of a row; and
+one with rows that do not tell their key, each of which may be the row that is missing.
 """
 
 import datetime as dt
@@ -24,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from extract.changes import Tally, Words, holds_all, missing, tally
+from extract.changes import Tally, Words, missing, tally
 from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import IncompleteScan, SourceFailed
 from extract.pages import Client
@@ -81,7 +83,7 @@ class _Pass:
 
 
 class _Lacking(NamedTuple):
-    """A look that adds up, and the known keys (uint64 (keys, 2)) that neither it nor an earlier one saw."""
+    """A look that adds up and tells all its keys, and the known keys (uint64 (keys, 2)) that no look has seen yet."""
 
     look: _Pass
     keys: np.ndarray
@@ -147,14 +149,14 @@ def _fetch(client: Client, table: SourceTable, number: int, erasures: Erasures) 
     page = client.fetch(table, number)
     texts = [bytes(item) for item in page.items]
     digest = blake2b(b"\n".join(texts), digest_size=16).digest()
-    rows = [read_row(text, table.key) for text in texts]
+    rows = [read_row(text, table.key, client.limits) for text in texts]
     if erasures.tombstones:
         rows = [_nameless(row) if erasures.withhold(table, row.key, row.text) else row for row in rows]
     return _PageOfRows(page.total, rows, digest)
 
 
 def _nameless(row: Row) -> Row:
-    return row._replace(key=None, text="", reason=None, is_withheld=True)
+    return row._replace(key=None, text="", reason=None, is_withheld=True, tells_key=True)
 
 
 def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
@@ -168,7 +170,8 @@ def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
                 " Nothing was landed tonight; look at what the API sends."
             )
     look.totals.add(page.total)
-    if page.rows:
+    # One row that comes again is a double at the source.
+    if len(page.rows) > 1:
         look.has_repeated_page |= page.digest in look.page_digests
         look.page_digests.add(page.digest)
     look.spool.append(page.rows)
@@ -179,21 +182,23 @@ def _end(look: _Pass, known: Words, most_passes: int, folder: Path) -> CompleteP
     look.spool.close()
     seen = look.spool.words()
     found = tally(seen, look.spool.readable())
-    adds_up = _adds_up(look, found)
     before = look.to_confirm
+    adds_up = _adds_up(look, found)
+    is_believed = adds_up or (before is None and _has_lasting_doubles(look, found))
+    can_prove = adds_up and not look.spool.untold_rows
     is_last = look.number >= most_passes
-    if not (adds_up or before):
+    if not (is_believed or before):
         look.spool.delete()
         if is_last:
             raise IncompleteScan(_contradiction(look, found))
         return _next_look(look, found, None, folder)
     # Whether it adds up or not: a look that sees a key tells that it lives.
     lacking = missing(before.keys if before else known, seen)
-    is_proven = before is not None and holds_all(seen, before.look.spool.words())
+    is_proven = bool(before) and not look.spool.untold_rows and not len(missing(before.look.spool.words(), seen))
     if before:
-        (before.look if adds_up else look).spool.delete()
-    whole = look if adds_up or not before else before.look
-    if len(lacking) and not is_proven and not is_last:
+        (before.look if is_believed else look).spool.delete()
+    whole = look if is_believed else before.look
+    if len(lacking) and not is_proven and not is_last and (can_prove or whole is not look):
         return _next_look(look, found, _Lacking(whole, lacking), folder)
     return CompletePass(
         look.table,
@@ -214,19 +219,22 @@ def _next_look(look: _Pass, found: Tally, to_confirm: _Lacking | None, folder: P
 
 
 def _adds_up(look: _Pass, found: Tally) -> bool:
-    """True when as many distinct keys were seen as the source counted all the time.
+    """True when as many rows and distinct keys were seen as the source counted all the time."""
+    return _has_all_rows(look) and found.keys == len(look.spool)
 
-    Keys that are double at the source can never add up; they are believed when all rows were read and a second
-    look finds exactly the same doubles. A page that came twice is no such double: it hides the page in whose
-    place it came.
+
+def _has_lasting_doubles(look: _Pass, found: Tally) -> bool:
+    """True when all rows were read and a second look finds exactly the same doubles.
+
+    A page that came twice is no such double: it hides the page in whose place it came.
     """
-    if len(look.totals) != 1 or len(look.spool) != max(look.totals):
-        return False
-    if found.keys == len(look.spool):
-        return True
-    if look.doubled_before is None or look.has_repeated_page:
+    if not _has_all_rows(look) or look.doubled_before is None or look.has_repeated_page:
         return False
     return np.array_equal(found.doubled, look.doubled_before)
+
+
+def _has_all_rows(look: _Pass) -> bool:
+    return len(look.totals) == 1 and len(look.spool) == max(look.totals)
 
 
 def _contradiction(look: _Pass, found: Tally) -> str:

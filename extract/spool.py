@@ -42,6 +42,8 @@ class Spool:
         self._batch_rows: list[int] = []
         self._digests = bytearray()
         self._kinds = bytearray()
+        self.untold_rows = 0
+        """How many rows do not tell their key: each may be a row of any key."""
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -53,6 +55,7 @@ class Spool:
             self._waiting_chars += len(row.text)
             self._digests += row.key_digest + row.content_digest
             self._kinds.append(WITHHELD if row.is_withheld else READABLE if row.reason is None else UNREADABLE)
+            self.untold_rows += not row.tells_key
             if len(self._waiting) >= _BATCH_ROWS or self._waiting_chars >= _BATCH_CHARS:
                 self._flush()
 

@@ -19,10 +19,10 @@ PROJECT_FOLDER = PROJECT / "dbt_project"
 # dbt wants a folder with a file of exactly this name; the example in the project's root is the one profile there is.
 PROFILES_FOLDER = PROJECT / ".dbt"
 FAILED = ("error", "fail", "runtime error")
-# What dbt wraps around the message: the node once more, rows of the table, and the way to a file.
-WRAPPING = re.compile(
-    r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|^\s*(DETAIL|CONTEXT|HINT):.*$|compiled code at .*", re.MULTILINE
-)
+# What dbt wraps around the message: the node once more, and the way to a file.
+WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|compiled code at .*", re.MULTILINE)
+# Of what Postgres says, only the first line: the others quote rows.
+DATABASE_ERROR = re.compile(r"\s*Database Error.*\n.*")
 LONGEST_LINE = 300
 
 
@@ -145,4 +145,7 @@ def _outcome(result: Any) -> DbtOutcome:
 
 
 def _line(message: object) -> str:
-    return inert(" ".join(WRAPPING.sub("", str(message)).split()), LONGEST_LINE)
+    text = str(message)
+    if database_error := DATABASE_ERROR.match(text):
+        text = database_error[0]
+    return inert(" ".join(WRAPPING.sub("", text).split()), LONGEST_LINE)

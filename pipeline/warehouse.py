@@ -232,9 +232,10 @@ def _connect(conninfo: str, **more: str) -> psycopg.Connection:
 
 
 def redacted(message: object, conninfo: str) -> str:
-    """The message on one line, without anything of the address that is or could be a password.
+    """The first line of the message, without anything of the address that is or could be a password.
 
-    An unescaped @ or / in a password makes libpq take a part of it for the host or the database and quote it.
+    An unescaped @ or / in a password makes libpq take a part of it for the host or the database and quote it. The
+    lines after the first, DETAIL and CONTEXT, quote rows.
     """
     secrets = set()
     with suppress(psycopg.ProgrammingError):
@@ -244,7 +245,8 @@ def redacted(message: object, conninfo: str) -> str:
         userinfo, at, _ = after_user[1].rpartition("@")
         if at:
             secrets |= {userinfo, *(part for part in re.split(r"[@/:?#]", userinfo) if len(part) > 2)}
-    line = " ".join(str(message).split())
+    primary = message.diag.message_primary if isinstance(message, psycopg.Error) else None
+    line = " ".join((primary or str(message)).strip().partition("\n")[0].split())
     for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
         line = line.replace(secret, "***")
     return line

@@ -368,9 +368,7 @@ def test_a_landing_table_that_vanished_leaves_the_load_pending(warehouse):
     warehouse.land({"users": [user(1), bad(2)], "tracks": [track(1)]})
     warehouse.execute("alter table staging.users rename to gone")
     judgements = warehouse.judge()
-    assert judgements["users"].broken == 'UndefinedTable: relation "staging.users" does not exist LINE 1: ' + (
-        'select count(*) from "staging"."users" where _dlt_load_id = ... ^'
-    )
+    assert judgements["users"].broken == 'UndefinedTable: relation "staging.users" does not exist'
     assert judgements["tracks"].state == "accepted"
     warehouse.execute("alter table staging.gone rename to users")
     assert_the_next_gate_judges(warehouse)

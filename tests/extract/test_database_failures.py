@@ -124,6 +124,16 @@ def test_a_commit_whose_answer_is_lost_doubles_nothing_and_loses_nothing(api, ni
     assert len(version_log(connection, "tracks")) == 2
 
 
+def test_what_the_database_refuses_is_told_without_the_row(api, night, connection):
+    api.set_rows({"users": [user(1)]})
+    night()
+    connection.execute("alter table staging.users add constraint no_more check (key <> '[2]')")
+    api.set_rows({"users": [user(1), user(2, email="planted@example.org")]})
+    message = landing_failure(night)
+    assert 'violates check constraint "no_more"' in message
+    assert "planted" not in message and "CONTEXT" not in message and "DETAIL" not in message
+
+
 @pytest.fixture
 def tiny_disk() -> Iterator[Path]:
     """A folder of 3 MB in which the session's server may write."""

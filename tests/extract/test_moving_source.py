@@ -18,6 +18,7 @@ from extract.rows import read_row
 from extract.scan import scan
 from tests.extract.conftest import QUICK, live_rows, staged
 from tests.extract.moving_rows import STEPS, MovingRows, keys
+from tests.extract.test_source import answer, page
 
 EXAMPLES = int(os.environ.get("MOVING_SOURCE_EXAMPLES", "25"))
 """Nights over real HTTP and into a real Postgres cost a second for three."""
@@ -124,6 +125,79 @@ def test_a_source_that_is_empty_for_one_look_removes_nothing(api, night, connect
     assert (scan.rows_read, scan.rows_removed, scan.passes) == (6, 0, 2)
 
 
+# A source that pages without a stable order, the same at every look; a page that came twice, with one row changed.
+TIED_PAGES = [[1, 2, 3], [3, 5, 6], [7, 8, 9]]
+REPEATED_PAGES = [[1, 2, 3], [1, 2, 30], [7, 8, 9]]
+
+
+@pytest.mark.parametrize("numbers", [TIED_PAGES, REPEATED_PAGES])
+def test_a_look_with_doubles_lands_and_removes_nothing(api, night, connection, answering, numbers):
+    api.set_rows({"users": rows(*range(1, 10))})
+    night()
+    # Each row comes changed, so that a double has another content than what was known.
+    pages = [[{"id": number, "version": page} for number in page_numbers] for page, page_numbers in enumerate(numbers)]
+
+    def serve_page(handler):
+        path, query = handler.path.split("?")
+        number = int(query.split("&")[0].split("=")[1])
+        items, total = (pages[number - 1], 9) if path == "/users" else ([], 0)
+        answer(handler, page(items, total=total, number=number))
+
+    told = {number for page_numbers in numbers for number in page_numbers}
+    scan = night(api_base_url=answering(serve_page)).scans["users"]
+    assert (scan.rows_read, scan.rows_removed, scan.passes) == (9, 0, 2)
+    assert scan.keys_unsettled == len({*range(1, 10)} - told)
+    live = live_rows(connection, "users")
+    assert set(live) == keys({*range(1, 10)} | told)
+    night()
+    assert live_rows(connection, "users").keys() == keys(range(1, 10))
+
+
+def test_doubles_at_the_source_let_the_other_rows_land_and_removals_wait(api, night, connection):
+    api.set_rows({"users": rows(1, 2, 3, 4)})
+    night()
+    doubled = [*rows(1, 2, 5), {"id": 2, "version": 1}]
+    api.set_rows({"users": doubled})
+    scan = night().scans["users"]
+    assert (scan.rows_removed, scan.keys_unsettled, scan.passes) == (0, 2, 2)
+    api.set_rows({"users": doubled[:3]})
+    assert night().scans["users"].rows_removed == 2
+    assert set(live_rows(connection, "users")) == keys([1, 2, 5])
+
+
+def test_a_source_with_identical_doubles_lands_one_row_at_a_time_too(api, night, connection):
+    api.set_rows({"users": rows(1, 2, 2, 3)})
+    assert night(batch_size=1).scans["users"].rows_read == 4
+    assert set(live_rows(connection, "users")) == keys([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "untold", [b'{"id":3,"id":3}', b'{"id":"\\ud800"}', b'{"version":0}', b'{"id":null,"version":0}', b"3"]
+)
+def test_a_row_that_does_not_tell_its_key_may_be_any_of_the_missing(api, night, connection, untold):
+    api.set_rows({"users": rows(1, 2, 3)})
+    night()
+    api.set_rows({"users": [*rows(1, 2), untold]})
+    scan = night().scans["users"]
+    assert (scan.rows_removed, scan.keys_unsettled, scan.passes) == (0, 1, 1)
+    assert keys([1, 2, 3]) <= set(live_rows(connection, "users"))
+    api.set_rows({"users": rows(1, 2)})
+    assert night().scans["users"].rows_removed >= 1
+    assert set(live_rows(connection, "users")) == keys([1, 2])
+
+
+def test_a_row_without_its_key_in_the_confirming_look_keeps_what_is_missing_alive(
+    api, night, connection, after_each_users_page
+):
+    api.set_rows({"users": rows(*range(5))})
+    night()
+    api.set_rows({"users": rows(*range(4))})
+    after_each_users_page(lambda answered: api.set_rows({"users": [*rows(*range(4)), b'{"id":4,"id":4}']}))
+    scan = night(batch_size=100).scans["users"]
+    assert (scan.rows_removed, scan.keys_unsettled) == (0, 1)
+    assert set(live_rows(connection, "users")) == keys(range(5))
+
+
 class MovingClient:
     """Serves pages of `MovingRows` in this process, the rows moving after each page."""
 
@@ -186,6 +260,28 @@ def test_no_scan_misses_a_row_that_stands_and_calls_it_gone(tmp_path, size, gone
     assert len(look.spool) == look.total
     if look.keys_unsettled == 0:
         assert gone >= {number for number in numbers if number >= 100}
+    look.spool.delete()
+
+
+@settings(
+    max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data(), st.integers(1, 8))
+def test_pages_cut_from_rows_in_any_order_remove_nothing(tmp_path, data, size):
+    """LIMIT and OFFSET over ties: each page is cut from an order of its own, the same one at every look."""
+    orders = st.permutations(range(size))
+    pages = [data.draw(orders)[at : at + 3] for at in range(0, size, 3)]
+
+    class TiedClient(MovingClient):
+        def fetch(self, table: extract.SourceTable, page: int) -> Page:
+            return Page(size, [b'{"id":%d}' % number for number in pages[page - 1]])
+
+    digests = digests_of(range(size))
+    try:
+        look = scan(TiedClient(None), [USERS], window=1, folder=tmp_path, known={"users": known(digests)})["users"]
+    except extract.IncompleteScan:
+        return
+    assert not len(look.gone)
     look.spool.delete()
 
 

@@ -277,6 +277,47 @@ def test_what_jsonb_cannot_hold_is_set_aside_once_and_fails_no_night(api, night,
     assert_accounts_hold(connection)
 
 
+ROW_BYTES = extract.Limits().row_bytes
+
+
+def filled(number: int, pattern: bytes, separator: bytes = b",", brackets: bytes = b"[]") -> bytes:
+    """A row as large as rows may be, its field `a` filled with copies of `pattern` (`%d`: the number of the copy)."""
+    start, end = b'{"id":%d,"a":%b' % (number, brackets[:1]), brackets[1:] + b"}"
+    copy = pattern % 9_999_999 if b"%d" in pattern else pattern
+    copies = (ROW_BYTES - len(start) - len(end)) // (len(copy) + len(separator))
+    inner = separator.join(pattern % (1_000_000 + at) if b"%d" in pattern else pattern for at in range(copies))
+    return start + inner + end
+
+
+def test_the_largest_rows_of_every_kind_land_and_can_be_read_and_larger_ones_are_set_aside(api, night, connection):
+    kinds = [
+        filled(1, b"0"),
+        filled(2, b"[]"),
+        filled(3, b"{}"),
+        filled(4, b'""'),
+        filled(5, b'"%d":0', brackets=b"{}"),
+        filled(6, b'{"":[[]]}'),
+        filled(7, b"\\n", b"", brackets=b'""'),
+        b'{"id":8,"a":[%b]}' % b",".join([b"1e999"] * 1000),
+        b'{"id":9,"a":[%b]}' % b",".join([b"1e999"] * 2000),
+        filled(10, b"1e999"),
+        b'{"id":11,"a":[%b]}' % b",".join([b"0"] * 2_000_000),
+    ]
+    api.set_rows({"users": kinds})
+    limits = dataclasses.replace(QUICK, page_bytes=64 * 1024 * 1024)
+    assert figures(night(batch_size=100, limits=limits)) == (11, 0, 8, 0, 3)
+    written = connection.execute(
+        "select key, length(payload ->> 'a'), length(payload::text) from staging.users order by version_seq"
+    ).fetchall()
+    assert [key for key, _, _ in written] == [f"[{number}]" for number in range(1, 9)]
+    # Postgres writes a blank after each comma and colon, and an escape as its character.
+    assert all(length <= 2 * ROW_BYTES for _, *lengths in written for length in lengths)
+    aside = connection.execute("select key, length(raw), reason from staging.unreadable_rows order by key").fetchall()
+    assert [key for key, _, _ in aside] == ["[10]", "[11]", "[9]"]
+    assert [length for _, length, _ in aside] == [len(kinds[9]), ROW_BYTES, len(kinds[8])]
+    assert all("limit MAX_ROW_BYTES" in reason for _, _, reason in aside)
+
+
 def test_a_key_whose_row_became_unreadable_is_neither_removed_nor_changed(api, night, connection):
     api.set_rows({"users": [user(1), user(2)]})
     night()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from extract.limits import Limits
 from extract.rows import NUMBER_CAP, read_row
 
 VALUES = st.recursive(
@@ -98,6 +99,8 @@ def test_the_key_is_the_canonical_array_of_the_key_fields(text, fields, key):
         (b'{"id":1,"a":"\xff"}', "not UTF-8", "[1]"),
         (b'{"id":1,"a":1e131000}', f"a number of more than {NUMBER_CAP} digits", "[1]"),
         (b'{"id":1,"a":' + b"9" * 5000 + b"}", f"a number of more than {NUMBER_CAP} digits", "[1]"),
+        (b'{"id":1,"a":' + b"9" * 1001 + b"}", f"a number of more than {NUMBER_CAP} digits", "[1]"),
+        (b'{"id":1, "a":-' + b"9" * 1001 + b"}", f"a number of more than {NUMBER_CAP} digits", "[1]"),
         (b'{"id":1,"a":' + b"[" * 101 + b"]" * 101 + b"}", "nested deeper than 100", "[1]"),
         (b'{"id":1,"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested deeper than 100", "[1]"),
         (b'{"id":1,"a":\'x\'}', "not JSON", "[1]"),
@@ -119,11 +122,47 @@ def test_what_jsonb_or_its_readers_cannot_hold_is_set_aside_with_its_key_where_i
         '{"id":1,"a":-0}',
         '{"id":1,"a":' + "[" * 99 + "]" * 99 + "}",
         '{"id":1,"a":"' + "[" * 500 + '"}',
+        '{"id":1,"a":' + "9" * 1000 + "}",
+        '{"id":1,"a":"' + "9" * 1001 + '"}',
+        '{"id":1,"a":[' + ",".join(["1e999"] * 1000) + "]}",
     ],
 )
 def test_what_only_looks_unreadable_is_kept_as_it_came(text):
     row = read_row(text.encode(), ("id",))
     assert (row.reason, row.text) == (None, text)
+
+
+def test_a_row_larger_than_the_limit_is_set_aside_with_its_key_and_its_beginning():
+    limits = Limits(row_bytes=1000)
+    text = b'{"a":"' + b"x" * 5000 + b'","id":[7]}'
+    row = read_row(text, ("id",), limits)
+    assert row.reason == "larger than 1000 bytes (limit MAX_ROW_BYTES), the first of which are kept"
+    assert (row.key, row.text) == ("[[7]]", text[:1000].decode())
+    assert read_row(text[:900] + b'"}', ("id",), limits).reason is None
+    # Where two large rows begin alike, they still differ.
+    assert row.content_digest != read_row(text.replace(b"7", b"8"), ("id",), limits).content_digest
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1E999", "1e-999", "1.5e+500", "0.0e777"])
+def test_the_limit_of_a_row_counts_its_numbers_as_they_are_written_out(number):
+    limits = Limits(row_bytes=100_000)
+    size = abs(int(number.lower().split("e")[1]))
+    told = {
+        count: read_row(b'{"id":1,"a":[' + b",".join([number.encode()] * count) + b"]}", ("id",), limits).reason
+        for count in (90_000 // size, 100_000 // size + 1)
+    }
+    assert list(told.values()) == [None, "numbers of more than 100000 digits together (limit MAX_ROW_BYTES)"]
+
+
+def test_the_letter_e_in_texts_is_no_number():
+    assert read_row(b'{"id":1,"a":"' + b"1e999," * 1000 + b'"}', ("id",), Limits(row_bytes=7000)).reason is None
+
+
+@pytest.mark.parametrize("depth", [5, 300])
+def test_the_depth_that_is_landed_is_a_setting(depth):
+    for levels, reason in ((depth, None), (depth + 1, f"nested deeper than {depth}")):
+        text = b'{"id":1,"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+        assert read_row(text, ("id",), Limits(depth=depth)).reason == reason
 
 
 def test_the_text_of_an_unreadable_row_fits_a_text_column_and_one_line():

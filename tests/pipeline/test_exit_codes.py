@@ -13,6 +13,7 @@ from tests.pipeline.command import command, last_run
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
 NEXT_DAY = 2
+WORLD_USER = snapshot(WORLD, NEXT_DAY).users[0]
 ELSEWHERE = "redirect=http://127.0.0.1:1/"  # refused at once, where other faults would be tried again
 
 
@@ -125,6 +126,29 @@ def test_a_model_that_fails_leaves_what_was_built_before_it_published(settings, 
     connection.execute("alter table marts.tracks drop constraint no_more")
     assert command("build", DATABASE_URL=settings["DATABASE_URL"]).code == Exit.PUBLISHED
     assert tonight in loads_in(connection, "tracks") and tonight in loads_in(connection, "listen_history")
+
+
+@pytest.mark.parametrize(
+    ("step", "table", "condition", "code"),
+    [
+        ("extract", "staging.users", "key <> '[990099]'", Exit.WAREHOUSE_UNAVAILABLE),
+        ("gate", "gate.quarantined_rows", "key <> '[990099]'", Exit.GATE_BROKEN),
+        ("build", "marts.users", "id <> 990099", Exit.BUILD_FAILED),
+    ],
+)
+def test_what_the_database_refuses_is_told_without_the_row(step, table, condition, code, settings, api, connection):
+    email = "planted\nsecret" if step == "gate" else "planted@example.org"
+    planted = {**WORLD_USER, "id": 990099, "first_name": "planted\nsecret", "email": email}
+    world = snapshot(WORLD, NEXT_DAY)
+    api.set_rows({**world.tables(), "users": [*world.users, planted]})
+    connection.execute(f"alter table {table} add constraint no_more check ({condition}) not valid")
+
+    ended = command("run", **settings)
+
+    line = ended.only_line(code)
+    said = [line, ended.out, *connection.execute("select message from ops.runs union select message from ops.steps")]
+    assert 'check constraint "no_more"' in line
+    assert "planted" not in str(said) and "secret" not in str(said)
 
 
 def test_a_gate_that_cannot_judge_one_table_keeps_it_pending_and_lets_the_others_through(
