@@ -40,8 +40,8 @@ class Row(NamedTuple):
     reason: str | None
     key_digest: bytes
     content_digest: bytes
-    is_withheld: bool = False
     tells_key: bool = True
+    is_withheld: bool = False
 
 
 class _Unreadable(Exception):
