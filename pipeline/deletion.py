@@ -55,7 +55,11 @@ def vacuum(connection: psycopg.Connection, relations: Iterable[str], output: Con
     connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.SQL(", ").join(map(identifier, there))))
     for relation in there:
         # `analyze` finds nothing in an empty table, and leaves the statistics of before
-        if connection.execute(sql.SQL("select not exists (select from {})").format(identifier(relation))).fetchone()[0]:
+        is_outdated = sql.SQL(
+            "select not exists (select from {})"
+            " and exists (select from pg_stats where schemaname = %s and tablename = %s)"
+        ).format(identifier(relation))
+        if connection.execute(is_outdated, relation.split(".")).fetchone()[0]:
             _clear_statistics(connection, relation, output)
 
 
