@@ -323,7 +323,7 @@ def test_a_string_longer_than_the_limit_is_refused_and_a_shorter_one_is_not(nigh
 def test_a_page_nested_deeper_than_anything_outside_its_items_is_refused(night, connection, answering, closing):
     body = b'{"items":[],"total":0,"page":1,"size":3,"links":' + b"[" * 100_000 + closing + b"}"
     message = failure(night, api_base_url=answering(lambda handler: answer(handler, body)))
-    assert ("limit DEPTH_CAP" if closing else "not a page of JSON") in message
+    assert ("limit MAX_DEPTH" if closing else "not a page of JSON") in message
     assert staged(connection) == NOTHING
 
 
