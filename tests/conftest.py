@@ -55,6 +55,14 @@ def working_folders_of_the_user_left_alone(tmp_path_factory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def dbt_names_no_caller() -> Iterator[None]:
+    """Each dbt command walks the whole stack for each of its flags: seconds, in a process with as many modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", staticmethod(lambda: "dbt"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_folder(settings_of_the_user_removed) -> Iterator[Path]:
     """Folder of the session's running server."""
