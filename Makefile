@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run extract gate build status docs dbt psql stop test lint lock clean
+.PHONY: help setup run extract gate build grant status erase prune docs dbt psql dump restore stop test lint lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,14 +25,23 @@ run: setup  ## the whole night: extract, gate, build
 extract: setup  ## only land what changed in the API
 	@$(PIPELINE) extract $(ARGS)
 
-gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found
+gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found; release, reject, replay
 	@$(PIPELINE) gate $(ARGS)
 
 build: setup  ## only build marts and features from what is published
 	@$(PIPELINE) build $(ARGS)
 
+grant: setup  ## roles with no more rights than each step and each reader needs; ARGS=--dry-run shows the SQL
+	@$(PIPELINE) grant $(ARGS)
+
 status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
 	@$(PIPELINE) status
+
+erase: setup  ## all that is held of a user goes for good: ARGS="USER_ID --reason '...' [--dry-run]"
+	@$(PIPELINE) erase $(ARGS)
+
+prune: setup  ## superseded versions of users and tracks go: ARGS="--keep 90d --reason '...' [--dry-run]"
+	@$(PIPELINE) prune $(ARGS)
 
 docs: setup  ## dbt docs as one static page, and where it is
 	@$(PIPELINE) docs
@@ -42,6 +51,12 @@ dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 
 psql: setup  ## psql on the warehouse; ARGS="-c 'select ...'"
 	@$(PIPELINE) psql $(ARGS)
+
+dump: setup  ## pg_dump of the warehouse: ARGS="-Fc -f warehouse.dump"
+	@$(PIPELINE) pg-dump $(ARGS)
+
+restore: setup  ## pg_restore into the warehouse: ARGS="warehouse.dump"
+	@$(PIPELINE) pg-restore $(ARGS)
 
 stop: setup  ## stop the embedded Postgres; its data stays
 	@$(PIPELINE) stop

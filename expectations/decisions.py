@@ -127,15 +127,14 @@ def _decide(
             set state = %s, decided_by = session_user, reason = %s
             where load_id = %s and table_name = %s
             """,
-            [state, f"{state}: {reason} (was {before.state}: {before.reason})", load_id, table],
+            [state, reason, load_id, table],
         )
         ledger.settle_quarantine(connection, load_id, table)
         if before.versions and (state in ledger.PUBLISHED) != (before.state in ledger.PUBLISHED):
             ledger.publish(connection, load_id, table, verb)
         after = standing(connection, load_id, table)
-        ledger.record_decision(
-            connection, verb, reason, load_id=load_id, table=table, details={"from": before.state, "to": state}
-        )
+        details = {"state": before.state, "reason": before.reason}
+        ledger.record_decision(connection, verb, reason, load_id=load_id, table=table, details={"before": details})
     return Decision(before, after)
 
 

@@ -81,20 +81,23 @@ def _unreadable_rows(batch: Batch) -> list[RuleResult]:
 def _decide(
     connection: psycopg.Connection, batch: Batch, rows_there: int, results: list[RuleResult], blocked_before: set[str]
 ) -> Judgement:
-    """Verdict, quarantine and publication, in one transaction."""
+    """Verdict, quarantine and publication, in one transaction; of a load that is still pending only."""
+    has_bad_rows = any(result.severity == "warning" for result in results)
+    quarantined = _count_bad_rows(connection) if has_bad_rows else 0
+    state, reason = _verdict(batch, rows_there, results, quarantined)
     with connection.transaction():
-        quarantined = 0
-        if any(result.severity == "warning" for result in results):
-            quarantined = _quarantine(connection, batch)
-        state, reason = _verdict(batch, rows_there, results, quarantined)
-        connection.execute(
+        turned = connection.execute(
             """
             update gate.loads
             set state = %s, reason = %s, rows_quarantined = %s, verdict = %s, judged_at = now(), decided_by = 'gate'
-            where load_id = %s and table_name = %s
+            where load_id = %s and table_name = %s and state = 'pending'
             """,
             [state, reason, quarantined, Jsonb(_as_json(results)), batch.load_id, batch.table],
-        )
+        ).rowcount
+        if not turned:
+            return _decided_meanwhile(connection, batch)
+        if has_bad_rows:
+            _quarantine(connection, batch)
         _supersede_blocked(connection, batch, blocked_before)
         if state != "blocked" and rows_there:
             ledger.publish(connection, batch.load_id, batch.table, "load")
@@ -102,8 +105,27 @@ def _decide(
     return Judgement(batch, state, quarantined, tuple(results), reason)
 
 
-def _quarantine(connection: psycopg.Connection, batch: Batch) -> int:
-    """Hold back the rows that broke a rule of severity warning; returns how many rows these are."""
+def _decided_meanwhile(connection: psycopg.Connection, batch: Batch) -> Judgement:
+    """What somebody else decided about the load while it was judged: that stands, and this verdict comes too late."""
+    decided = connection.execute(
+        "select state, rows_quarantined, reason from gate.loads where load_id = %s and table_name = %s",
+        [batch.load_id, batch.table],
+    ).fetchone()
+    if decided is None:
+        raise GateBroken("the load was withdrawn while it was judged")
+    state, quarantined, reason = decided
+    return Judgement(batch, state, quarantined, reason=reason)
+
+
+def _count_bad_rows(connection: psycopg.Connection) -> int:
+    """How many rows broke a rule of severity warning."""
+    return connection.execute(
+        f"select count(distinct dlt_id) from {findings.BAD_ROWS} where severity = 'warning'"
+    ).fetchone()[0]
+
+
+def _quarantine(connection: psycopg.Connection, batch: Batch) -> None:
+    """Hold back the rows that broke a rule of severity warning."""
     connection.execute(
         f"""
         insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, detail)
@@ -113,9 +135,6 @@ def _quarantine(connection: psycopg.Connection, batch: Batch) -> int:
         """,
         [batch.load_id, batch.table],
     )
-    return connection.execute(
-        f"select count(distinct dlt_id) from {findings.BAD_ROWS} where severity = 'warning'"
-    ).fetchone()[0]
 
 
 def _verdict(batch: Batch, rows_there: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:

@@ -51,6 +51,8 @@ create table if not exists gate.quarantined_rows (
     foreign key (load_id, table_name) references gate.loads
 );
 create index if not exists quarantined_rows_key on gate.quarantined_rows (table_name, key);
+-- of the time before decisions
+drop index if exists gate.quarantined_rows_open;
 
 create table if not exists gate.publications (
     seq bigint generated always as identity primary key,
@@ -98,9 +100,12 @@ create or replace trigger decisions_are_final
     before update or delete or truncate on gate.decisions
     for each statement execute function gate.refuse_to_change_decisions();
 
--- users whose data was erased, as keyed hashes: extract withholds their rows
+-- users whose data was erased, as keyed hashes: extract withholds their rows. The tombstone is made of the id, the
+-- aliases of what else named the user, and the check of the tombstone, so that another key is noticed
 create table if not exists gate.erasures (
     tombstone text primary key,
+    aliases text[] not null default '{}',
+    key_check text not null,
     erased_at timestamptz not null default now()
 );
 """
@@ -195,6 +200,42 @@ def record_decision(
         """,
         [verb, load_id, table, _operator(), reason, Jsonb(details or {})],
     )
+
+
+def record_erasure(connection: psycopg.Connection, tombstone: str, aliases: list[str], key_check: str) -> None:
+    """Enter a user who was erased; of one who is there already, keep the time and add the aliases."""
+    connection.execute(
+        """
+        insert into gate.erasures as known (tombstone, aliases, key_check)
+        values (%s, %s, %s)
+        on conflict (tombstone) do update
+        set aliases = array(select unnest(known.aliases) union select unnest(excluded.aliases))
+        """,
+        [tombstone, aliases, key_check],
+    )
+
+
+def erasures(connection: psycopg.Connection) -> dict[str, tuple[list[str], str]]:
+    """Tombstone -> (aliases, key check) of all users who were erased. Works on an empty database too."""
+    if connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]:
+        return {}
+    rows = connection.execute("select tombstone, aliases, key_check from gate.erasures")
+    return {tombstone: (aliases, key_check) for tombstone, aliases, key_check in rows}
+
+
+def waiting_loads(connection: psycopg.Connection) -> list[str]:
+    """The ids of complete loads that wait for the gate, registered or not."""
+    if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
+        return []
+    rows = connection.execute("""
+        select distinct scans._dlt_load_id
+        from staging.scans
+        inner join staging._dlt_loads as complete on scans._dlt_load_id = complete.load_id and complete.status = 0
+        left join gate.loads on scans._dlt_load_id = loads.load_id and scans.table_name = loads.table_name
+        where loads.load_id is null or loads.state = 'pending'
+        order by 1
+    """)
+    return [load_id for (load_id,) in rows]
 
 
 def blocked_loads(connection: psycopg.Connection) -> set[str]:

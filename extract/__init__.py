@@ -1,5 +1,6 @@
 """The API, page by page, into Postgres schema `staging`, as raw JSON: `run` is one night of it."""
 
+from extract.erasures import NO_ERASURES, Erasures, canonical, key_check, tombstone
 from extract.errors import IncompleteScan, LandingFailed, SourceFailed, WrongSetting
 from extract.limits import LIMIT_VARIABLES, Limits, limits_from_environment
 from extract.night import Extraction, Scan, run
@@ -8,7 +9,9 @@ from extract.source_tables import SOURCE_TABLES, SourceTable
 
 __all__ = [
     "LIMIT_VARIABLES",
+    "NO_ERASURES",
     "SOURCE_TABLES",
+    "Erasures",
     "Extraction",
     "IncompleteScan",
     "LandingFailed",
@@ -18,7 +21,10 @@ __all__ = [
     "SourceFailed",
     "SourceTable",
     "WrongSetting",
+    "canonical",
+    "key_check",
     "limits_from_environment",
     "recover",
     "run",
+    "tombstone",
 ]

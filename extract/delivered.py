@@ -89,6 +89,14 @@ def unreadable_contents(connection: psycopg.Connection, table: str) -> set[str]:
     return {content_hash for (content_hash,) in rows}
 
 
+def tombstones(connection: psycopg.Connection) -> set[str]:
+    """What the gate's ledger knows of people who were erased; see `erasures`."""
+    if connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]:
+        return set()
+    rows = connection.execute("select unnest(array[tombstone] || aliases) from gate.erasures")
+    return {tombstone for (tombstone,) in rows}
+
+
 def exists(connection: psycopg.Connection, table: str) -> bool:
     """True when the landing table has been made."""
     name = f'"{SCHEMA}"."{table}"'

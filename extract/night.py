@@ -14,6 +14,7 @@ import pyarrow as pa
 from extract import delivered, recovery
 from extract.changes import Changes, Words, compare
 from extract.database import connected, lock
+from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import LandingFailed, WrongSetting
 from extract.landing import (
     ROW_SCHEMA,
@@ -44,7 +45,8 @@ LARGEST_WINDOW = 64
 class Scan:
     """The figures of one table's scan, as they are in `staging.scans`.
 
-    `rows_read` = `rows_unchanged` + `rows_landed` + `rows_unreadable`; a removal is not a row that was read.
+    `rows_read` = `rows_unchanged` + `rows_landed` + `rows_unreadable`; a removal is not a row that was read. Rows of
+    erased people count as unchanged, whatever they hold.
     `keys_unsettled` are the known keys that were not seen, and not proven to be gone either: they stay alive.
     """
 
@@ -79,20 +81,24 @@ def run(
     batch_size: int = LARGEST_BATCH,
     window: int = 8,
     disregarded_loads: Mapping[str, Collection[str]] = {},
+    erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Extraction:
     """Pulls all source tables and lands what changed as one dlt load in schema `staging`.
 
     `disregarded_loads` names, per table, the loads whose rows were never accepted: tonight's rows are
-    compared with what was delivered before them. Raises `SourceFailed`, `LandingFailed` or `WrongSetting`;
-    nothing of tonight is landed then, but what an earlier run had packed may be.
+    compared with what was delivered before them. `erasures` tells whose rows never land. Raises `SourceFailed`,
+    `LandingFailed` or `WrongSetting`; nothing of tonight is landed then, but what an earlier run had packed may be.
     """
     _check(batch_size, window)
     base_url = checked_base_url(api_base_url)
     with connected(database_url) as connection:
         lock(connection)
-        recovered = recovery.recovered(connection, database_url, working_folder)
+        _check_tombstones(connection, erasures)
+        # It may have been packed before an erasure, perhaps by a machine that knew nothing of it.
+        lands_packed_load = not erasures.tombstones
+        recovered = recovery.recovered(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
         folder = folder_of(connection, working_folder)
         spool = folder / recovery.SPOOL
         # Rows of people pass through it.
@@ -111,7 +117,9 @@ def run(
                 for table in SOURCE_TABLES
             }
             threading.Thread(target=warm_up, name="warm-up").start()
-            complete = scan(client, SOURCE_TABLES, window=window, folder=spool, known=known, progress=progress)
+            complete = scan(
+                client, SOURCE_TABLES, window=window, folder=spool, known=known, erasures=erasures, progress=progress
+            )
             load_id, scans = _land(connection, database_url, folder, complete, known, disregarded_loads)
         finally:
             shutil.rmtree(spool, ignore_errors=True)
@@ -161,7 +169,7 @@ def _known(connection: psycopg.Connection, table: str, disregarded: Collection[s
 def _figures(look: CompletePass, changes: Changes) -> Scan:
     read = len(look.spool)
     landed = int(changes.landed.sum())
-    unreadable = read - int(look.spool.readable().sum())
+    unreadable = int(look.spool.unreadable().sum())
     return Scan(
         table_name=look.table.name,
         total=look.total,
@@ -204,7 +212,7 @@ def _batches(
 
 def _newly_unreadable(connection: psycopg.Connection, look: CompletePass) -> np.ndarray:
     """bool (rows,): the first copies of the unreadable rows that are not set aside yet."""
-    wanted = ~look.spool.readable()
+    wanted = look.spool.unreadable()
     if wanted.any():
         seen = (
             delivered.unreadable_contents(connection, look.table.name)
@@ -237,6 +245,15 @@ def _scans_batch(scans: Collection[Scan]) -> pa.RecordBatch:
         ],
         schema=SCANS_SCHEMA,
     )
+
+
+def _check_tombstones(connection: psycopg.Connection, erasures: Erasures) -> None:
+    """Fails closed, whoever calls: a pull that does not know all who were erased would bring the others back."""
+    if delivered.tombstones(connection) - erasures.tombstones:
+        raise WrongSetting(
+            "This warehouse has erased users whom this pull was not told of, and would bring back."
+            " Nothing was landed tonight; run: python -m pipeline extract"
+        )
 
 
 def _check(batch_size: int, window: int) -> None:

@@ -32,19 +32,21 @@ class Recovery:
     resumed_load_id: str | None = None
 
 
-def recover(database_url: str, working_folder: Path) -> Recovery:
+def recover(database_url: str, working_folder: Path, *, lands_packed_load: bool = True) -> Recovery:
     """Finishes or forgets what a crashed run left, in the database and in `working_folder`.
 
     Rows of loads that were never completed are deleted; a load that was packed but not landed is landed, if
-    that can still be right, and otherwise dropped: tonight's pull reads everything anyway. Raises
+    that is wanted and can still be right, and otherwise dropped: the next pull reads everything anyway. Raises
     `LandingFailed` and `WrongSetting`.
     """
     with connected(database_url) as connection:
         lock(connection)
-        return recovered(connection, database_url, working_folder)
+        return recovered(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
 
 
-def recovered(connection: psycopg.Connection, database_url: str, working_folder: Path) -> Recovery:
+def recovered(
+    connection: psycopg.Connection, database_url: str, working_folder: Path, *, lands_packed_load: bool = True
+) -> Recovery:
     """Like `recover`, on a connection that holds the extraction's lock."""
     folder = folder_of(connection, working_folder)
     shutil.rmtree(folder / SPOOL, ignore_errors=True)
@@ -54,7 +56,10 @@ def recovered(connection: psycopg.Connection, database_url: str, working_folder:
         pipeline = pipeline_in(folder, connection, database_url)
         _delete_unfinished_packages(pipeline)
         if pipeline.has_pending_data:
-            resumed = _resume(pipeline, connection)
+            if lands_packed_load:
+                resumed = _resume(pipeline, connection)
+            else:
+                _drop_packages(pipeline)
             sentences.append(
                 "finished the load that an earlier run had left half done"
                 if resumed
@@ -162,6 +167,8 @@ def _drop_packages(pipeline: dlt.Pipeline) -> None:
         _log.warning("dlt cannot abort the pending load, its working files go: %s", type(error).__name__)
     if pipeline.has_pending_data:
         shutil.rmtree(pipeline.working_dir)
+    # What dlt aborts it keeps, rows and all.
+    shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"), ignore_errors=True)
 
 
 def _delete_unfinished_packages(pipeline: dlt.Pipeline) -> None:

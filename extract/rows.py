@@ -31,7 +31,8 @@ class Row(NamedTuple):
 
     `text` is the API's own JSON text (for an unreadable row: that text made fit for a text column);
     `reason` is None for a readable row; `key` is None when an unreadable row does not tell it. A row whose key lacks
-    a field does not tell it either, readable or not.
+    a field does not tell it either, readable or not. A withheld row is counted and not stored: it has digests and
+    nothing else.
     """
 
     key: str | None
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     key_digest: bytes
     content_digest: bytes
     tells_key: bool = True
+    is_withheld: bool = False
 
 
 class _Unreadable(Exception):

@@ -27,9 +27,10 @@ from typing import NamedTuple
 import numpy as np
 
 from extract.changes import Tally, Words, missing, tally
+from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import IncompleteScan, SourceFailed
 from extract.pages import Client, Page
-from extract.rows import read_row
+from extract.rows import Row, read_row
 from extract.source_tables import SourceTable
 from extract.spool import Spool
 
@@ -89,14 +90,16 @@ def scan(
     window: int,
     folder: Path,
     known: Mapping[str, Words] = MappingProxyType({}),
+    erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
 ) -> dict[str, CompletePass]:
     """Reads all pages of all tables, with `window` requests in flight over all of them together.
 
     The first pages come first, then the tables one after the other, so that each is looked at for as short
     a time as possible. Rows are spooled to `folder`. `known` has the live keys of each table that was delivered
-    before. Raises `SourceFailed` for a page that cannot be had, and `IncompleteScan` when no look at a table
-    added up and `client.limits.passes` are used up. When they are used up before it is proven which keys are
+    before. Of the rows that `erasures` withhold only the digests are kept, so that a look at them adds up. Raises
+    `SourceFailed` for a page that cannot be had, and `IncompleteScan` when no look at a table added up and
+    `client.limits.passes` are used up. When they are used up before it is proven which keys are
     gone, the rows land all the same: an unproven removal can wait a night, the rows need not.
     """
     done: dict[str, CompletePass] = {}
@@ -115,7 +118,7 @@ def scan(
             while finished:
                 future = finished.pop()
                 look = pending.pop(future)
-                _take(look, future.result(), client)
+                _take(look, future.result(), client, erasures)
                 if progress:
                     progress(look.table.name, len(look.spool), max(look.totals))
                 if not look.under_way and look.next_page > look.last_page:
@@ -138,7 +141,7 @@ def _next(looks: list[_Pass]) -> _Pass | None:
     return min(waiting, key=lambda look: look.next_page > 1, default=None)
 
 
-def _take(look: _Pass, page: Page, client: Client) -> None:
+def _take(look: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
     look.under_way -= 1
     if not look.totals:
         look.last_page = max(1, -(-page.total // client.batch_size))
@@ -152,7 +155,8 @@ def _take(look: _Pass, page: Page, client: Client) -> None:
     # In this one thread, because a decoded row can be twenty times its text.
     rows = []
     for item in page.items:
-        rows.append(read_row(item, look.table.key, client.limits))
+        row = read_row(item, look.table.key, client.limits)
+        rows.append(_nameless(row) if erasures.withhold(look.table, row.key, row.text) else row)
         # A page of a few megabytes can be made to cost seconds.
         client.check_deadline(look.table)
     # One row that comes again is a double at the source.
@@ -161,6 +165,10 @@ def _take(look: _Pass, page: Page, client: Client) -> None:
         look.has_repeated_page |= digest in look.page_digests
         look.page_digests.add(digest)
     look.spool.append(rows)
+
+
+def _nameless(row: Row) -> Row:
+    return row._replace(key=None, text="", reason=None, is_withheld=True, tells_key=True)
 
 
 def _end(look: _Pass, known: Words, most_passes: int, folder: Path) -> CompletePass | _Pass:

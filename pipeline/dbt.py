@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
+from pipeline.terminal import inert
 from pipeline.warehouse import Warehouse
 
 PROJECT_FOLDER = PROJECT / "dbt_project"
@@ -69,7 +70,8 @@ class Dbt:
             if progress and event.info.name == "NodeStart":
                 progress(event.data.node_info.node_name)
 
-        quiet = ("--log-level", "none", "--log-level-file", "info")
+        # JSON: what a row says stays within the line of its event
+        quiet = ("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json")
         place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(_profiles_folder()))
         return _invoke([*quiet, *arguments, *place], self._manifest, [tell])
 
@@ -146,4 +148,4 @@ def _line(message: object) -> str:
     text = str(message)
     if database_error := DATABASE_ERROR.match(text):
         text = database_error[0]
-    return " ".join(WRAPPING.sub("", text).split())[:LONGEST_LINE]
+    return inert(" ".join(WRAPPING.sub("", text).split()), LONGEST_LINE)

@@ -12,7 +12,7 @@ from expectations.decisions import Standing, Undecidable
 from expectations.judgement import GateBroken
 from pipeline import night, summary, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.gate_report import inert
+from pipeline.terminal import inert
 from pipeline.warehouse import Warehouse
 
 DRY_RUN = "dry run: nothing was changed; without --dry-run, this is what happens"
@@ -45,7 +45,9 @@ def about_held_rows(verb: Verb, place: Warehouse, output: Console, table: str | 
     from expectations.replay import replay
 
     def carry_out(connection: psycopg.Connection) -> str:
-        outcomes = replay(place.conninfo, verb.reason, table=table, rule=rule, is_dry_run=verb.is_dry_run)
+        outcomes = replay(
+            place.at_work("gate").conninfo, verb.reason, table=table, rule=rule, is_dry_run=verb.is_dry_run
+        )
         for outcome in outcomes:
             output.print(
                 f"{outcome.table}: {outcome.looked_at:,} held rows looked at, {outcome.freed:,} pass all rules now,"

@@ -2,6 +2,7 @@
 
     folder/lock           held (flock) by whoever starts or stops the server
     folder/password       of the superuser `moovitamix`; mode 0600, the caller's
+    folder/erasure_key    not of this module: see erasure_key.py
     folder/data/          the cluster, owned by the server's user; `data.new/` until initdb has finished
     folder/postgres.log   since the last start; `postgres.log.1` is the start before
 
@@ -311,9 +312,9 @@ def _create_cluster(folder: Path, account: pwd.struct_passwd | None, lock: int, 
         shutil.rmtree(new)
     new.mkdir(mode=0o700)
     password = secrets.token_hex(24)
-    _write_secret(folder / "password", password)
+    write_secret(folder / "password", password)
     try:
-        _write_secret(pwfile, password)
+        write_secret(pwfile, password)
         if account is not None:
             for path in (new, pwfile):
                 _give(path, account)
@@ -349,7 +350,8 @@ def _give(path: Path, account: pwd.struct_passwd) -> None:
         ) from None
 
 
-def _write_secret(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only the caller can read, and that is on disk when this returns."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from pipeline.terminal import inert
+
 
 class Exit(IntEnum):
     """Exit codes of `python -m pipeline`. Python itself uses 1 and 2, click uses 2.
@@ -26,5 +28,6 @@ class Stop(Exception):
     """The command cannot go on. `str()` is the one line for the operator."""
 
     def __init__(self, code: Exit, message: str) -> None:
-        super().__init__(message)
+        # it may quote what a source or a database said
+        super().__init__(inert(" ".join(message.split())))
         self.code = code

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.exits import Exit, Stop
+from pipeline.terminal import inert
 
 ROWS_PER_RULE = 3
 LONGEST_KEY = 100
@@ -38,7 +39,7 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
     for table, state, reason, rows_read, rows_landed, rows_removed, rows_quarantined, verdict in loads:
         output.print(
             Text.assemble(
-                (table, "bold"), f" load {load_id}: ", (state, "bold"), f", {reason or 'waits for the gate'}"
+                (table, "bold"), f" load {load_id}: ", (state, "bold"), f", {inert(reason or 'waits for the gate')}"
             ),
             soft_wrap=True,
         )
@@ -50,15 +51,6 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
     output.print(
         f"next: {_next_step(connection, load_id, [(table, state) for table, state, *_ in loads])}", soft_wrap=True
     )
-
-
-def inert(text: str, longest: int | None = None) -> str:
-    """The text on one line, cut to `longest` characters, with nothing in it that a terminal would obey or hide.
-
-    What an API sends may hold escape codes, line ends, and marks that turn the direction of writing.
-    """
-    seen = text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in seen)
 
 
 def _most_interesting(connection: psycopg.Connection) -> str | None:

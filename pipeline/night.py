@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,10 +14,10 @@ from rich.console import Console
 
 import extract
 from expectations import gate, ledger
-from pipeline import runs, sample_source, warehouse
+from pipeline import erasure_key, runs, sample_source, warehouse
 from pipeline.dbt import Dbt, DbtOutcome, explained
 from pipeline.exits import Exit, Stop
-from pipeline.settings import PROJECT, Settings
+from pipeline.settings import Settings
 from pipeline.terminal import StepDisplay
 from pipeline.warehouse import Warehouse
 
@@ -71,7 +70,7 @@ def run(settings: Settings, place: Warehouse, output: Console, steps: tuple[str,
     and whatever nobody foresaw; that too is recorded as the run's end.
     """
     with alone(place) as connection, recorded_run(place, connection, " ".join(steps)) as night:
-        dbt = Dbt()
+        dbt = _dbt(place)
         work: dict[str, Work] = {
             "extract": partial(_extract, settings, connection, night),
             "gate": partial(_gate, connection, night, dbt),
@@ -87,10 +86,7 @@ def run(settings: Settings, place: Warehouse, output: Console, steps: tuple[str,
 def build_after(verb: str, place: Warehouse, connection: psycopg.Connection, output: Console) -> Night:
     """Bring to the readers what a decision `verb` changed in the ledger, on the connection that holds the run lock."""
     with recorded_run(place, connection, f"{verb} build") as night:
-        dbt = Dbt()
-        _do_step(
-            connection, night, output, "build", lambda show, figures: _build(connection, night, dbt, show, figures)
-        )
+        _do_step(connection, night, output, "build", partial(_build, connection, night, _dbt(place)))
     return night
 
 
@@ -113,9 +109,14 @@ def recorded_run(place: Warehouse, connection: psycopg.Connection, command: str)
     try:
         yield night
     except BaseException as error:
-        _record_end(night, Exit.UNFORESEEN, _name(error))
+        _record_end(night, Exit.UNFORESEEN, runs.ended_by(error))
         raise
     _record_end(night, night.exit_code, night.message)
+
+
+def _dbt(place: Warehouse) -> Dbt:
+    warehouse.export(place.at_work("build"))
+    return Dbt()
 
 
 def _do_step(connection: psycopg.Connection, night: Night, output: Console, step: str, work: Work) -> None:
@@ -142,7 +143,7 @@ def _recorded(connection: psycopg.Connection, night: Night, step: str) -> Iterat
                 # their own, or as none at all, is the warehouse's.
                 connection.execute("select 1")
     except BaseException as error:
-        message = str(error) if isinstance(error, Stop) else _name(error)
+        message = str(error) if isinstance(error, Stop) else runs.ended_by(error)
         raise
     finally:
         night.seconds[step] = time.monotonic() - started
@@ -158,6 +159,7 @@ def _extract(
     show: StepDisplay,
     figures: dict[str, Any],
 ) -> None:
+    erasures = erasure_key.erasures(settings, connection)
     with contextlib.ExitStack() as stack:
         api_base_url = settings.api_base_url
         if api_base_url is None:
@@ -169,29 +171,18 @@ def _extract(
                 )
             day, first_run_on = runs.next_sample_day(connection, night.run_id)
             api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
-        try:
-            night.extraction = extract.run(
-                night.warehouse.conninfo,
-                api_base_url,
-                working_folder=settings.home / ".dlt",
-                batch_size=settings.batch_size,
-                window=settings.window,
-                limits=extract.limits_from_environment(os.environ),
-                disregarded_loads=ledger.disregarded_loads(connection),
-                progress=show,
-            )
-        except extract.WrongSetting as error:
-            raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
-        except extract.SourceFailed as error:
-            raise Stop(Exit.SOURCE_FAILED, str(error)) from None
-        except OSError as error:
-            raise Stop(
-                Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
-                f"the working folder {settings.home / '.dlt'} cannot be used: {error.strerror};"
-                " free space there, or set MOOVITAMIX_HOME to another folder",
-            ) from None
-        except extract.LandingFailed as error:
-            raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, night.warehouse.conninfo)) from None
+        stack.enter_context(extraction_explained(settings, night.warehouse))
+        night.extraction = extract.run(
+            night.warehouse.at_work("extract").conninfo,
+            api_base_url,
+            working_folder=settings.dlt_folder,
+            batch_size=settings.batch_size,
+            window=settings.window,
+            limits=extract.limits_from_environment(os.environ),
+            disregarded_loads=ledger.disregarded_loads(connection),
+            erasures=erasures,
+            progress=show,
+        )
     figures["load_id"] = night.extraction.load_id
     for table, scan in night.extraction.scans.items():
         figures[table] = {
@@ -203,14 +194,36 @@ def _extract(
         }
 
 
+@contextlib.contextmanager
+def extraction_explained(settings: Settings, place: Warehouse) -> Iterator[None]:
+    """Turn what `extract` raises into Stops."""
+    try:
+        yield
+    except extract.WrongSetting as error:
+        raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
+    except extract.SourceFailed as error:
+        raise Stop(Exit.SOURCE_FAILED, str(error)) from None
+    except OSError as error:
+        raise Stop(
+            Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
+            f"the working folder {settings.dlt_folder} cannot be used: {error.strerror};"
+            " free space there, or set MOOVITAMIX_HOME to another folder",
+        ) from None
+    except extract.LandingFailed as error:
+        raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, place.conninfo)) from None
+
+
 def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
     if _has_nothing_landed(connection):
         return
-    staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
-    if not staged.succeeded:
-        raise explained(staged, night.warehouse, Exit.GATE_BROKEN, "the staging views could not be built")
-    night.are_staging_views_built = True
-    night.judgements = gate.judge_pending(night.warehouse.conninfo, progress=lambda load_id, table: show(table))
+    if _may_replace_staging_views(connection):
+        staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
+        if not staged.succeeded:
+            raise explained(staged, night.warehouse, Exit.GATE_BROKEN, "the staging views could not be built")
+        night.are_staging_views_built = True
+    night.judgements = gate.judge_pending(
+        night.warehouse.at_work("gate").conninfo, progress=lambda load_id, table: show(table)
+    )
     figures |= {f"{judgement.batch.table} {judgement.batch.load_id}": judgement.state for judgement in night.judgements}
     broken = [judgement for judgement in night.judgements if judgement.broken]
     blocked = [judgement for judgement in night.judgements if judgement.state == "blocked"]
@@ -240,16 +253,22 @@ def _has_nothing_landed(connection: psycopg.Connection) -> bool:
     return connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]
 
 
+def _may_replace_staging_views(connection: psycopg.Connection) -> bool:
+    """A login that only judges uses the views as the last build left them."""
+    return connection.execute(r"""
+        select
+            has_schema_privilege('prep', 'create')
+            and not exists (
+                select 1
+                from pg_class
+                where
+                    relnamespace = 'prep'::regnamespace and relname like 'stg\_%'
+                    and not pg_has_role(relowner, 'usage')
+            )
+    """).fetchone()[0]
+
+
 def _record_end(night: Night, code: Exit, message: str) -> None:
     """Record the end over a new connection: the run's own may be gone."""
     with contextlib.suppress(Stop, psycopg.Error), night.warehouse.connect() as connection:
         runs.finish_run(connection, night.run_id, code, message)
-
-
-def _name(error: BaseException) -> str:
-    """For the ledger; the text of an error that nobody foresaw may hold anything, so only its kind and place."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.name} line {frame.lineno}" for frame in frames if frame.filename.startswith(str(PROJECT))]
-    return f"unforeseen {type(error).__name__} in {places[-1]}" if places else f"unforeseen {type(error).__name__}"

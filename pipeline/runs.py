@@ -1,11 +1,19 @@
 """The run ledger in Postgres schema `ops`: the row is written first, then the work is done."""
 
+import contextlib
 import datetime as dt
+import traceback
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
+
+from pipeline import warehouse
+from pipeline.exits import Exit, Stop
+from pipeline.settings import PROJECT
+from pipeline.warehouse import Warehouse
 
 TABLES = """
 create schema if not exists ops;
@@ -90,6 +98,39 @@ def finish_step(
         """,
         ["failed" if failed else "succeeded", message or None, Jsonb(figures), run_id, step],
     )
+
+
+@contextlib.contextmanager
+def recorded(place: Warehouse, connection: psycopg.Connection, command: str) -> Iterator[dict[str, Any]]:
+    """Enter a command that is one step, and how it ended; database errors become Stops.
+
+    Yields the step's figures, which are also the message of a run that went well.
+    """
+    figures: dict[str, Any] = {}
+    code, message = Exit.PUBLISHED, ""
+    run_id = start_run(connection, command)
+    try:
+        with warehouse.failures_explained(place):
+            start_step(connection, run_id, command)
+            yield figures
+    except BaseException as error:
+        code, message = (error.code, str(error)) if isinstance(error, Stop) else (Exit.UNFORESEEN, ended_by(error))
+        raise
+    finally:
+        told = message or ", ".join(f"{name} {figure}" for name, figure in figures.items())
+        # over a new connection: the run's own may be gone
+        with contextlib.suppress(Stop, psycopg.Error), place.connect() as fresh:
+            finish_step(fresh, run_id, command, failed=bool(message), message=message, figures=figures)
+            finish_run(fresh, run_id, code, told)
+
+
+def ended_by(error: BaseException) -> str:
+    """For the ledger; the text of an error that nobody foresaw may hold anything, so only its kind and place."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.name} line {frame.lineno}" for frame in frames if frame.filename.startswith(str(PROJECT))]
+    return f"unforeseen {type(error).__name__} in {places[-1]}" if places else f"unforeseen {type(error).__name__}"
 
 
 def has_read_the_real_api(connection: psycopg.Connection) -> bool:

@@ -45,8 +45,18 @@ class Settings:
         return Path(os.environ.get("MOOVITAMIX_HOME") or PROJECT)
 
     @property
+    def dlt_folder(self) -> Path:
+        return self.home / ".dlt"
+
+    @property
     def postgres_folder(self) -> Path:
         return self.home / ".postgres"
+
+    @property
+    def erasure_key(self) -> str | None:
+        """ERASURE_KEY, a secret: what the tombstones of erased users are made with. No option: a command line is there
+        for everybody to read."""
+        return os.environ.get("ERASURE_KEY", "").strip() or None
 
     @property
     def postgres_port(self) -> int | None:

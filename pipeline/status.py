@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline import warehouse
+from pipeline.terminal import inert
 
 RUNS_SHOWN = 7
 LONGEST_MESSAGE = 120
@@ -162,7 +163,7 @@ def _runs_table(runs: list[Run]) -> Table:
             f"{(run.finished_at - run.started_at).total_seconds():.0f}" if run.finished_at else "",
             f"[{STATUS_STYLE.get(run.status, 'red')}]{run.status}[/]",
             "" if run.exit_code is None else str(run.exit_code),
-            escape(_cut(run.message or "")),
+            escape(inert(run.message or "", LONGEST_MESSAGE)),
         )
     return table
 
@@ -172,7 +173,9 @@ def _open_loads_table(loads: list[OpenLoad]) -> Table:
     for name in ("load", "table", "state", "why"):
         table.add_column(name, overflow="fold")
     for load in loads:
-        table.add_row(load.load_id, load.table, load.state, escape(_cut(load.reason or "waits for the gate")))
+        table.add_row(
+            load.load_id, load.table, load.state, escape(inert(load.reason or "waits for the gate", LONGEST_MESSAGE))
+        )
     return table
 
 
@@ -187,10 +190,6 @@ def _quarantine_table(quarantine: list[tuple[str, str, int, dt.datetime]]) -> Ta
 
 def _minute(time: dt.datetime) -> str:
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
 
 
 def _exists(connection: psycopg.Connection, relation: str) -> bool:

@@ -5,14 +5,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from expectations.gate import RuleResult
-from pipeline.gate_report import LONGEST_KEY, inert
+from pipeline.gate_report import LONGEST_KEY
 from pipeline.night import Night
+from pipeline.terminal import inert
 
 STATE_STYLE = {
     "accepted": "green",
     "accepted_with_quarantine": "yellow",
     "blocked": "red",
     "pending": "red",
+    # not verdicts of the gate: somebody decided while it judged
+    "released": "green",
+    "rejected": "yellow",
+    "superseded": "yellow",
 }
 SEVERITY_STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
 EXAMPLES_SHOWN = 3
@@ -33,7 +38,7 @@ def show(night: Night, output: Console) -> None:
             style = SEVERITY_STYLE[failed.severity]
             line(f"[{style}]{failed.severity:>8}[/] {judgement.batch.table}: {failed.rule}, {escape(_found(failed))}")
         if judgement.broken:
-            line(f"[red]could not run[/] {judgement.batch.table}: {escape(judgement.broken)}")
+            line(f"[red]could not run[/] {judgement.batch.table}: {escape(inert(judgement.broken))}")
     if night.build:
         line("dbt: " + ", ".join(f"{count} {status}" for status, count in sorted(night.build.counts.items())))
         for failure in night.build.lines:

@@ -17,6 +17,15 @@ def console() -> Console:
     return Console(highlight=False, force_terminal=is_terminal, width=None if is_terminal else PLAIN_WIDTH)
 
 
+def inert(text: str, longest: int | None = None) -> str:
+    """The text on one line, cut to `longest` characters, with nothing in it that a terminal would obey or hide.
+
+    What an API sends may hold escape codes, line ends, and marks that turn the direction of writing.
+    """
+    seen = text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in seen)
+
+
 class StepDisplay:
     """Shows one step of the night: `with StepDisplay(console, "extract") as show: show("users", 300, 1000)`."""
 

@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import pq
@@ -14,6 +14,12 @@ from pipeline.exits import Exit, Stop
 
 OLDEST_VERSION = 150000
 SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
+# Per step, the role that `grant` makes for it (see roles.py), and the schema in which that role makes things.
+STEP_ROLES = {
+    "extract": ("moovitamix_loader", "staging"),
+    "gate": ("moovitamix_gate", "gate"),
+    "build": ("moovitamix_transformer", "prep"),
+}
 RUN_LOCK = "moovitamix run"
 # Backends of a run carry this name, so that the next run finds what a killed one left behind. The same for every run:
 # dbt parses the whole project anew when anything of its connection has changed.
@@ -27,8 +33,9 @@ RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_host
 ADVICE = {
     "No space left on device|Disk quota exceeded": "free space on its disk and run again: nothing was lost",
     "permission denied|must be owner": (
-        "a right is missing: the user needs create and temporary on the database, and to own the schemas"
-        f" {', '.join(SCHEMAS)} and what is in them; then run again"
+        "a right is missing: where `make grant` was run, the user needs the step's role"
+        f" ({', '.join(role for role, _ in STEP_ROLES.values())}); elsewhere create and temporary on the database,"
+        f" and to own the schemas {', '.join(SCHEMAS)} and what is in them; then run again"
     ),
     "terminating connection|closed the connection|connection .* failed|the database system is|too many clients": (
         "run again when the server is back: nothing was lost"
@@ -38,9 +45,13 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Warehouse:
-    """Where the warehouse is: libpq's parameters by name, the password among them; never print them."""
+    """Where the warehouse is: libpq's parameters by name, the password among them; never print them.
+
+    `roles`: by step, the role that `grant` made for it here, where the user may take it.
+    """
 
     parameters: dict[str, str] = field(repr=False)
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def conninfo(self) -> str:
@@ -52,6 +63,14 @@ class Warehouse:
         """For messages: user, host, port and database, without the password."""
         known = self.parameters
         return f"{known['user']}@{known['host']}:{known['port']}/{known['dbname']}"
+
+    def at_work(self, step: str) -> "Warehouse":
+        """The same place, entered in the step's role, if the user has one: what a step makes belongs to that role then,
+        whoever runs it, and the next login can go on with it."""
+        if step not in self.roles:
+            return self
+        options = f"{self.parameters['options']} -c role={self.roles[step]}".strip()
+        return replace(self, parameters={**self.parameters, "options": options})
 
     def connect(self) -> psycopg.Connection:
         """An autocommit connection. Raises Stop(WAREHOUSE_UNAVAILABLE)."""
@@ -90,9 +109,40 @@ def find(database_url: str, application_name: str) -> Warehouse:
             # dlt wants a password, also where the server asks for none
             "password": info.password or "none-needed",
             "dbname": info.dbname,
+            # also when there are none, or libpq would look into PGOPTIONS, where `export` leaves those of another step
+            "options": info.options,
             "application_name": application_name,
         }
-    return Warehouse(parameters)
+        roles = _roles(connection)
+    return Warehouse(parameters, roles)
+
+
+def _roles(connection: psycopg.Connection) -> dict[str, str]:
+    """By step, the role that `grant` made for it in this database, if the user may take it.
+
+    Roles belong to the whole server: one that may make nothing in this database was made for another.
+    """
+    rows = connection.execute(
+        """
+        select wanted.step, roles.rolname
+        from unnest(%s::text[], %s::text[], %s::text[]) as wanted (step, role_name, schema_name)
+        inner join pg_roles as roles on wanted.role_name = roles.rolname
+        inner join pg_namespace as schemas on wanted.schema_name = schemas.nspname
+        where has_schema_privilege(roles.oid, schemas.oid, 'create') and pg_has_role(roles.oid, %s)
+        """,
+        [
+            list(STEP_ROLES),
+            [role for role, _ in STEP_ROLES.values()],
+            [schema for _, schema in STEP_ROLES.values()],
+            may_take_role(connection),
+        ],
+    )
+    return dict(rows.fetchall())
+
+
+def may_take_role(connection: psycopg.Connection) -> str:
+    """What `pg_has_role` calls the right to `set role`."""
+    return "set" if connection.info.server_version >= 160000 else "member"
 
 
 def export(warehouse: Warehouse) -> None:

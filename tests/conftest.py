@@ -26,6 +26,7 @@ USER_SETTINGS = (
     "POSTGRES_PORT",
     "DBT_TARGET",
     "SAMPLE",
+    "ERASURE_KEY",
     "MOOVITAMIX_TRACEBACK",
 )
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -115,3 +116,16 @@ def built_database_url(built_template, postgres_url) -> Iterator[str]:
         server.execute(f"create database {name} template {built_template}")
         yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
         server.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Path]:
+    """Folder of a running server that a test may crash."""
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-crash-"))
+    root.chmod(0o711)  # under root the server runs as another user, who has to pass through
+    try:
+        embedded_postgres.start(root / "postgres")
+        yield root / "postgres"
+    finally:
+        embedded_postgres.stop(root / "postgres")
+        shutil.rmtree(root)

@@ -56,6 +56,7 @@ class HistoryModel:
         self.states: dict[tuple[int, str], str] = {}
         self.scans: dict[tuple[int, str], Scan] = {}
         self.wants_addresses = True
+        self.erased: set[int] = set()
 
     def packed(self, source: dict[str, list[Row]]) -> Package:
         """What a complete scan of the source brings: what differs from what was delivered before."""
@@ -63,7 +64,7 @@ class HistoryModel:
         for table, rows in source.items():
             delivered = self.delivered(table)
             alive = {key for key, version in delivered.items() if version.row is not None}
-            here = {key_of(table, row): row for row in rows}
+            here = {key_of(table, row): row for row in rows if not self._is_of_an_erased(table, key_of(table, row))}
             changed = {key: row for key, row in here.items() if key not in alive or delivered[key].row != row}
             package[table] = Scan(len(rows), len(alive)), changed | dict.fromkeys(sorted(alive - here.keys()))
         return package
@@ -117,6 +118,26 @@ class HistoryModel:
                     version.freed = (version.broken | version.freed) - now
                     version.broken |= now
         return looked_at
+
+    def erase(self, user_id: int) -> bool:
+        """Whether anything was known of the user, or had been; the caller sees to it that no load is pending."""
+        is_known = user_id in self.erased or any(
+            key[0] == user_id for table in ("users", "listen_history") for key in (v.key for v in self.versions[table])
+        )
+        if is_known:
+            self.erased.add(user_id)
+            for table in ("users", "listen_history"):
+                kept = [version for version in self.versions[table] if version.key[0] != user_id]
+                self.versions[table] = kept
+        return is_known
+
+    def prune(self) -> None:
+        """Versions of users and tracks with a newer row that is published go; none that a rule ever held counts."""
+        for table in ("users", "tracks"):
+            never_held = [version for version in self.published(table) if not version.broken | version.freed]
+            newest_row = {version.key: version.load for version in never_held if version.row is not None}
+            gone = [version for version in never_held if version.load < newest_row.get(version.key, -1)]
+            self.versions[table] = [version for version in self.versions[table] if version not in gone]
 
     def delivered(self, table: str) -> dict[Key, Version]:
         """The newest version of each key that no later night may take for undelivered."""
@@ -185,6 +206,9 @@ class HistoryModel:
                 documents[version.key].append(version.row)
         world.documents = documents
         return world
+
+    def _is_of_an_erased(self, table: str, key: Key) -> bool:
+        return table != "tracks" and key[0] in self.erased
 
     def _of(self, load: int, table: str) -> list[Version]:
         return [version for version in self.versions[table] if version.load == load]

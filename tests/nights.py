@@ -23,10 +23,12 @@ def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = nig
         return night.run(settings, place, Console(quiet=True), steps)
 
 
-def run_night_on(database_url: str, rows: Any, faults: tuple[str, ...] = ()) -> Night:
+def run_night_on(
+    database_url: str, rows: Any, faults: tuple[str, ...] = (), steps: tuple[str, ...] = night.STEPS
+) -> Night:
     """One night on an API that serves these rows (a snapshot of the sample world, or rows by table)."""
     with serve(rows, faults) as server:
-        return run_night(database_url, server.url)
+        return run_night(database_url, server.url, steps)
 
 
 def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:

@@ -9,6 +9,8 @@ from psycopg.rows import dict_row
 
 from pipeline.exits import Exit
 from sample_api.world import World, snapshot
+from tests.databases import copied
+from tests.marts import contents
 from tests.nights import run_dbt, run_night_on, states
 from tests.world_model import Row, WorldModel, utc
 
@@ -233,3 +235,52 @@ def test_a_load_that_waited_for_a_broken_gate_and_is_then_blocked_stays_open_unt
     assert run_night_on(database_url, good).exit_code == Exit.PUBLISHED
     assert len(rows(connection, "select id from marts.users")) == 4
     assert rows(connection, "select 1 from gate.loads where state = 'blocked'") == []
+
+
+LATER = "2026-02-02T10:00:00"
+GROWN = {
+    "users": [user(number, last_name="Grey", updated_at=LATER) for number in range(1, 13)],
+    "tracks": [track(number, genres="Jazz", updated_at=LATER) for number in range(1, 6)],
+    "listen_history": [document(number, [1, 2, 2], LATER) for number in range(1, 13)],
+}
+SPOILED = {
+    # held: a known key, and one that will never be seen again
+    "users": [{**GROWN["users"][0], "email": "nobody"}, {**GROWN["users"][1], "id": "2"}, *GROWN["users"][2:]],
+    # blocked, the good one among them too
+    "tracks": [GROWN["tracks"][0], *({**row, "duration": "long"} for row in GROWN["tracks"][1:])],
+    "listen_history": [
+        {**GROWN["listen_history"][0], "items": "none"},
+        {**GROWN["listen_history"][1], "created_at": "yesterday"},
+        *GROWN["listen_history"][2:],
+    ],
+}
+
+
+def test_rows_that_were_bad_and_are_mended_at_their_source_come_out_as_if_they_had_been_good_at_first(
+    postgres_url,
+):
+    """Case 27."""
+    beginning = {
+        "users": [user(number) for number in range(1, 10)],
+        "tracks": [track(number) for number in range(1, 6)],
+        "listen_history": [document(number, [1]) for number in range(1, 10)],
+    }
+    spoiled_otherwise = {**SPOILED, "users": [{**row, "created_at": None} for row in GROWN["users"]]}
+    verdicts = []
+
+    def marts_after(*nights):
+        with copied(postgres_url, "template1", "mended") as url:
+            for rows_of_the_night in nights:
+                verdicts.append(states(run_night_on(url, rows_of_the_night, steps=("extract", "gate"))))
+            assert run_night_on(url, {}, steps=("build",)).exit_code == Exit.PUBLISHED
+            return contents(url)
+
+    assert marts_after(beginning, SPOILED, spoiled_otherwise, GROWN) == marts_after(beginning, GROWN)
+
+    assert verdicts[1] == {
+        "users": "accepted_with_quarantine",
+        "tracks": "blocked",
+        "listen_history": "accepted_with_quarantine",
+    }
+    # the documents are bad in the same way as before: nothing new
+    assert verdicts[2] == {"users": "blocked", "tracks": "blocked", "listen_history": "accepted"}

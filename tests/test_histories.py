@@ -7,7 +7,7 @@ blob that plays it again.
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from rich.console import Console
 
 import expectations.listen_history
 import expectations.tracks
@@ -27,6 +28,9 @@ from expectations import decisions, ledger
 from expectations.decisions import Undecidable
 from expectations.gate import judge_pending
 from expectations.replay import replay
+from pipeline import erasure, erasure_key, pruning, warehouse
+from pipeline.exits import Stop
+from pipeline.settings import Settings
 from sample_api.server import serve
 from tests.history_model import TABLES, HistoryModel, Package
 from tests.nights import run_dbt
@@ -85,26 +89,25 @@ def histories(postgres_url, tmp_path_factory) -> Iterator[type[RuleBasedStateMac
         ledger.ensure(connection)
         connection.execute("truncate staging.scans, staging._dlt_loads")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ERASURE_KEY", "k" * 32)
+        patch.setenv("MOOVITAMIX_HOME", str(tmp_path_factory.mktemp("home_of_histories")))
         patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("dbt_target_of_histories")))
         for _ in range(2):  # the second time incrementally
             assert run_dbt(url, "run").succeeded
-        models = RenderedModels()
 
-    class Histories(HistoryMachine):
-        server_url = postgres_url
-        working_folders = tmp_path_factory
-        rendered = models
+        class Histories(HistoryMachine):
+            server_url = postgres_url
+            rendered = RenderedModels()
 
-    with serve({}) as api:
-        Histories.api = api
-        yield Histories
+        with serve({}) as api:
+            Histories.api = api
+            yield Histories
 
 
 class HistoryMachine(RuleBasedStateMachine):
     """One history, from an empty warehouse on."""
 
     server_url: str
-    working_folders: Any
     rendered: RenderedModels
     api: Any
 
@@ -115,7 +118,8 @@ class HistoryMachine(RuleBasedStateMachine):
             server.execute(f"create database {DATABASE} template {TEMPLATE}")
         self.url = self.server_url.rsplit("/", 1)[0] + f"/{DATABASE}"
         self.connection = psycopg.connect(self.url, autocommit=True)
-        self.working_folder = self.working_folders.mktemp("dlt")
+        self.settings = Settings(database_url=self.url)
+        self.working_folder = self.settings.dlt_folder
         self.model = HistoryModel()
         self.source = Source()
         self.load_ids: list[str] = []
@@ -155,6 +159,23 @@ class HistoryMachine(RuleBasedStateMachine):
             replay(self.url, "the rule was wrong", is_dry_run=False)
         self.rendered.build(self.connection)
 
+    @rule(user_id=st.integers(1, 6))
+    def erase(self, user_id) -> None:
+        is_waiting = "pending" in self.model.states.values()
+        is_possible = not is_waiting and self.model.erase(user_id)
+        place = warehouse.find(self.url, warehouse.RUN_APPLICATION)
+        with contextlib.nullcontext() if is_possible else pytest.raises(Stop):
+            erasure.erase(self.settings, place, str(user_id), "as requested", Console(quiet=True), is_dry_run=False)
+        if is_possible:
+            self.pending_package = None
+
+    @rule()
+    def prune(self) -> None:
+        place = warehouse.find(self.url, warehouse.RUN_APPLICATION)
+        pruning.prune(place, timedelta(0), "disk space", Console(quiet=True), is_dry_run=False)
+        self.model.prune()
+        self.rendered.build(self.connection)
+
     @rule()
     def rebuild(self) -> None:
         self.connection.execute("truncate marts.users, marts.tracks, marts.listen_history, marts.track_genres")
@@ -189,6 +210,7 @@ class HistoryMachine(RuleBasedStateMachine):
                 self.api.url,
                 working_folder=self.working_folder,
                 disregarded_loads=ledger.disregarded_loads(self.connection),
+                erasures=erasure_key.erasures(self.settings, self.connection),
             )
         self.api.faults.clear()
         if failure is Killed:
@@ -261,12 +283,20 @@ class HistoryMachine(RuleBasedStateMachine):
                     from staging.scans
                     inner join staging._dlt_loads on load_id = _dlt_load_id
                     left join staging.{table} as version using (_dlt_load_id)
+                    left join lateral (
+                        select
+                            sum((details #>> array['rows', '{table}', scans._dlt_load_id, 'landed'])::int) as landed,
+                            sum((details #>> array['rows', '{table}', scans._dlt_load_id, 'removed'])::int) as removed
+                        from gate.decisions
+                    ) as gone on true
                     where scans.table_name = %s
-                    group by scans._dlt_load_id, rows_read, rows_unchanged, rows_landed, rows_unreadable, rows_removed
+                    group by
+                        scans._dlt_load_id, rows_read, rows_unchanged, rows_landed, rows_unreadable, rows_removed,
+                        gone.landed, gone.removed
                     having
                         rows_read <> rows_unchanged + rows_landed + rows_unreadable
-                        or count(version.payload) <> rows_landed
-                        or count(version.key) <> rows_landed + rows_removed
+                        or count(version.payload) + coalesce(gone.landed, 0) <> rows_landed
+                        or count(version.key) - count(version.payload) + coalesce(gone.removed, 0) <> rows_removed
                     """,
                     table,
                 )

@@ -76,8 +76,10 @@ def test_a_build_passes_all_tests_and_keeps_keys_rows_views_and_grants(built_dat
         assert built.execute("select has_table_privilege('pg_monitor', %s, 'select')", [relation]).fetchone()[0]
 
 
-def test_a_full_refresh_keeps_keys_and_rows_and_leaves_no_temporary_names(built_database_url, built):
+def test_a_full_refresh_keeps_keys_rows_views_and_grants_and_leaves_no_temporary_names(built_database_url, built):
     before = rows_as_stored(built)
+    built.execute("create view public.on_a_feature as select user_id, genre from features.user_genre_affinity")
+    built.execute("grant select on features.user_genre_affinity, prep.stg_moovitamix__users to pg_monitor")
 
     outcome = run_dbt(built_database_url, "run", "--full-refresh")
 
@@ -85,6 +87,9 @@ def test_a_full_refresh_keeps_keys_and_rows_and_leaves_no_temporary_names(built_
     assert keys(built) == KEYS
     assert rows_as_stored(built) == before
     assert built.execute("select relname from pg_class where relname ~ '__dbt_'").fetchall() == []
+    assert built.execute("select count(*) > 0 from public.on_a_feature").fetchone()[0]
+    for relation in ("features.user_genre_affinity", "prep.stg_moovitamix__users"):
+        assert built.execute("select has_table_privilege('pg_monitor', %s, 'select')", [relation]).fetchone()[0]
 
 
 def test_a_build_puts_right_what_was_damaged(built_database_url, built):
@@ -123,14 +128,18 @@ def test_as_of_that_is_no_time_is_refused(built_database_url):
     assert "must be an ISO time" in (outcome.broken or outcome.failures[0])
 
 
-def test_views_of_prep_follow_a_change_of_their_columns(built_database_url, built):
+def test_views_of_prep_follow_a_change_of_their_columns_and_keep_their_grants(built_database_url, built):
     built.execute("drop view prep.stg_moovitamix__users cascade")
     built.execute("create view prep.stg_moovitamix__users as select 'a column of the version before'::text as key")
+    built.execute("grant select on prep.stg_moovitamix__users to pg_monitor")
 
     outcome = run_dbt(built_database_url, "run")
 
     assert outcome.succeeded, outcome.failures
     assert built.execute("select count(*) from prep.int_published_users where email is not null").fetchone()[0] > 0
+    assert built.execute("select has_table_privilege('pg_monitor', 'prep.stg_moovitamix__users', 'select')").fetchone()[
+        0
+    ]
 
 
 def test_a_feature_view_whose_columns_change_is_not_dropped_behind_an_analysts_back(built_database_url, built):

@@ -57,7 +57,11 @@ def test_a_released_load_is_published_but_for_the_rows_that_a_rule_holds(warehou
     assert (decision.after.versions, decision.after.published, decision.after.held) == (3, 1, 2)
     assert warehouse.published() == ["[1]"] and held(warehouse) == [("[2]", None), ("[3]", None)]
     assert publications(warehouse) == [(load_id, "users", "release")]
-    assert decided(warehouse) == [("release", load_id, "users", "it is right", {"from": "blocked", "to": "released"})]
+    [(*decision, details)] = decided(warehouse)
+    assert decision == ["release", load_id, "users", "it is right"]
+    assert details == {
+        "before": {"state": "blocked", "reason": "2 bad rows are 67% of the 3 rows read (more than 20%)"}
+    }
 
 
 def test_a_released_load_counts_as_delivered_and_a_rejected_one_does_not(warehouse):

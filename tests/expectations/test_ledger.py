@@ -11,7 +11,7 @@ import great_expectations.expectations as gxe
 import psycopg
 import pytest
 
-from expectations import ledger, users
+from expectations import findings, ledger, users
 from expectations.gate import judge_pending
 from tests.expectations.warehouse import document, track, user
 
@@ -63,6 +63,68 @@ def test_a_load_is_judged_and_published_once(warehouse):
         warehouse.execute(
             "insert into gate.publications (load_id, table_name, kind) values (%s, 'users', 'load')", load_id
         )
+
+
+@pytest.fixture
+def while_users_are_judged(warehouse, monkeypatch):
+    """Executes a statement over another connection when the rules have been run and nothing is decided yet."""
+
+    def set_up(statement):
+        def rows_then_statement(connection, validator, table):
+            found = about_the_rows(connection, validator, table)
+            if table == "users":
+                warehouse.execute(statement)
+            return found
+
+        about_the_rows = findings.about_the_rows
+        monkeypatch.setattr(findings, "about_the_rows", rows_then_statement)
+
+    return set_up
+
+
+@pytest.mark.parametrize("state", ["rejected", "blocked"])
+def test_a_load_that_was_decided_while_it_was_judged_is_not_decided_again(state, warehouse, while_users_are_judged):
+    """Case 25: a stale publication is refused."""
+    warehouse.land({"users": [user(1), bad(2)], "tracks": [track(1)]})
+    while_users_are_judged(
+        f"update gate.loads set state = '{state}', reason = 'others did', decided_by = 'others'"
+        " where table_name = 'users'"
+    )
+
+    judgements = warehouse.judge()
+
+    assert (judgements["users"].state, judgements["users"].reason) == (state, "others did")
+    assert warehouse.rows("select state, reason, verdict, decided_by from gate.loads where table_name = 'users'") == [
+        (state, "others did", None, "others")
+    ]
+    assert warehouse.quarantined() == []
+    assert warehouse.rows("select table_name from gate.publications") == [("tracks",)]
+    assert judgements["tracks"].state == "accepted"
+
+
+def test_a_load_that_two_judged_is_published_once_and_keeps_the_first_verdict(warehouse, while_users_are_judged):
+    load_id = warehouse.land({"users": [user(1), bad(2)]})
+    while_users_are_judged(
+        f"""
+        update gate.loads set state = 'accepted_with_quarantine', reason = 'the other gate', rows_quarantined = 1;
+        insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule)
+        select _dlt_load_id, 'users', key, _dlt_id, 'email_is_an_address' from staging.users where key = '[2]';
+        insert into gate.publications (load_id, table_name, kind) values ('{load_id}', 'users', 'load')
+        """
+    )
+
+    judgement = warehouse.judge()["users"]
+
+    assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 1)
+    assert warehouse.rows(EVERYTHING) == [(1,), (1,)]
+    assert warehouse.published() == ["[1]"]
+
+
+def test_a_load_that_was_withdrawn_while_it_was_judged_is_not_published(warehouse, while_users_are_judged):
+    warehouse.land({"users": [user(1)]})
+    while_users_are_judged("delete from gate.loads")
+    assert warehouse.judge()["users"].broken == "the load was withdrawn while it was judged"
+    assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
 
 
 def test_loads_are_judged_and_published_in_the_order_in_which_they_landed(warehouse):
@@ -136,6 +198,46 @@ def test_two_gates_at_once_judge_each_load_once_and_mix_none(warehouse):
     held = warehouse.rows("select load_id, array_agg(key) from gate.quarantined_rows group by 1")
     assert dict(held) == loads
     assert warehouse.rows("select count(*) from gate.publications") == [(4,)]
+
+
+LEDGER_OF_THE_VERSION_BEFORE = """
+    drop table gate.decisions, gate.erasures;
+    drop function gate.sign_decision, gate.refuse_to_change_decisions;
+    drop index gate.quarantined_rows_key;
+    create index quarantined_rows_open on gate.quarantined_rows (table_name, key) where closed_at is null;
+"""
+
+
+def objects(warehouse):
+    return warehouse.rows("""
+        select relname::text, pg_get_indexdef(oid) from pg_class where relnamespace = 'gate'::regnamespace
+        union all
+        select proname::text, prosrc from pg_proc where pronamespace = 'gate'::regnamespace
+        union all
+        select tgname::text, pg_get_triggerdef(oid) from pg_trigger where tgrelid::regclass::text ~ '^gate'
+        order by 1
+    """)
+
+
+def test_a_ledger_of_the_version_before_is_brought_up_to_date_and_what_it_left_pending_judged(warehouse):
+    """Case 14."""
+    made = objects(warehouse)
+    judged = warehouse.land({"users": [user(1), bad(2)]})
+    warehouse.judge()
+    pending = warehouse.land({"users": [user(2), bad(3)], "tracks": [track(1)]})
+    ledger.register_pending(warehouse.connection)
+    warehouse.execute(LEDGER_OF_THE_VERSION_BEFORE)
+    known = warehouse.rows("select * from gate.loads where load_id = %s", judged)
+
+    judgements = warehouse.judge()
+
+    assert {judgement.state for judgement in judgements.values()} == {"accepted", "accepted_with_quarantine"}
+    assert {judgement.batch.load_id for judgement in judgements.values()} == {pending}
+    assert warehouse.published() == ["[1]", "[2]"]
+    assert open_rows(warehouse) == ["[3]"]
+    assert warehouse.rows("select * from gate.loads where load_id = %s", judged) == known
+    assert objects(warehouse) == made
+    assert ledger.disregarded_loads(warehouse.connection) == {}
 
 
 # Quarantined rows that are overtaken

@@ -1,12 +1,5 @@
-"""A night in a process of its own that kills itself, as -9 does, at the point named on the command line.
+"""A night that kills itself, as -9 does, at a named point."""
 
-At the point "nowhere" it says that it begins, and waits to be killed by others.
-"""
-
-import itertools
-import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,32 +11,13 @@ from dlt.normalize.normalize import Normalize
 
 import extract
 from extract import night, pages, spool
+from tests.points import die, nth, then_die
 
-
-def die(*args: object, **named: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def then_die(function: Callable, is_last: Callable[..., bool] = lambda *args: True) -> Callable:
-    """`function`, and death after the call for which `is_last` holds."""
-
-    def dying(*args, **named):
-        result = function(*args, **named)
-        if is_last(*args):
-            die()
-        return result
-
-    return dying
+NOWHERE = "nowhere"
 
 
 def is_users_job(job: PostgresCsvCopyJob) -> bool:
     return job.load_table_name == "users"
-
-
-def then_die_at(function: Callable, call: int) -> Callable:
-    """`function`, and death after it was called for the `call`-th time."""
-    calls = itertools.count(1)
-    return then_die(function, lambda *args: next(calls) == call)
 
 
 POINTS: dict[str, tuple[object, str, Callable]] = {
@@ -58,7 +32,7 @@ POINTS: dict[str, tuple[object, str, Callable]] = {
     "after the second commit": (
         Psycopg2SqlClient,
         "commit_transaction",
-        then_die_at(Psycopg2SqlClient.commit_transaction, 2),
+        then_die(Psycopg2SqlClient.commit_transaction, nth(2)),
     ),
     "all copied": (Load, "complete_package", die),
     "completed": (Load, "complete_package", then_die(Load.complete_package)),
@@ -66,11 +40,9 @@ POINTS: dict[str, tuple[object, str, Callable]] = {
 }
 
 
-if __name__ == "__main__":
-    point, database_url, api_base_url, working_folder = sys.argv[1:]
-    if point == "nowhere":
-        print("begins", flush=True)
-    else:
+def run(point: str, database_url: str, api_base_url: str, working_folder: Path) -> None:
+    """A night, and death at the point; at NOWHERE it goes to its end."""
+    if point != NOWHERE:
         owner, name, replacement = POINTS[point]
         setattr(owner, name, replacement)
-    extract.run(database_url, api_base_url, working_folder=Path(working_folder), batch_size=3)
+    extract.run(database_url, api_base_url, working_folder=working_folder, batch_size=3)

@@ -2,28 +2,21 @@
 
 import contextlib
 import os
-import re
-import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from dlt.destinations.impl.postgres.postgres import PostgresCsvCopyJob
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 import extract
 from pipeline import embedded_postgres
 from tests.extract.conftest import QUICK, live_rows, staged, version_log
 from tests.extract.test_night import assert_accounts_hold, payloads, user
-
-# What a landing waits for the server to have made durable: each table's rows, and the record of the load.
-COMMITS = (rb"Q....COMMIT\0", rb"INSERT INTO [^ ]+_dlt_loads")
+from tests.failing_postgres import CuttingProxy, crash
 
 
 def rows(night: int) -> list[dict]:
@@ -37,27 +30,6 @@ def landing_failure(night: Callable[..., extract.Extraction], **arguments) -> st
     message = str(failed.value)
     assert "\n" not in message and message.isprintable()
     return message
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Path]:
-    """Folder of a running server that a test may crash."""
-    root = Path(tempfile.mkdtemp(prefix="moovitamix-crash-"))
-    root.chmod(0o711)  # under root the server runs as another user, who has to pass through
-    try:
-        embedded_postgres.start(root / "postgres")
-        yield root / "postgres"
-    finally:
-        embedded_postgres.stop(root / "postgres")
-        shutil.rmtree(root)
-
-
-def crash(folder: Path) -> None:
-    """The end of a server as `pg_ctl stop -m immediate` brings it: no checkpoint, recovery at the next start."""
-    pid = int((folder / "data" / "postmaster.pid").read_text().split("\n")[0])
-    os.kill(pid, signal.SIGQUIT)
-    while embedded_postgres.is_running(folder):
-        os.sched_yield()
 
 
 def test_a_server_that_crashes_in_the_middle_of_the_copy_costs_one_night(
@@ -124,54 +96,6 @@ def test_the_session_that_holds_the_lock_is_killed_during_the_pull_and_nothing_l
     assert staged(connection) == before
     night()
     assert live_rows(connection, "users") == payloads(connection, rows(1))
-
-
-class CuttingProxy:
-    """A way to the database that is cut once: when the server has answered the `at`-th commit, which nobody hears.
-
-    `url` leads through it; `commits` is how many were asked for, of COMMITS. `at` 0 cuts nothing.
-    """
-
-    def __init__(self, database_url: str, at: int) -> None:
-        target = conninfo_to_dict(database_url)
-        self.commits = 0
-        self._server = (target["host"], int(target["port"]))
-        self._at = at
-        self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        port = self._listener.getsockname()[1]
-        self.url = make_conninfo(database_url, host="127.0.0.1", port=port, sslmode="disable")
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
-                is_cut = threading.Event()
-                for carry in (self._carry_there, self._carry_back):
-                    threading.Thread(target=carry, args=(client, server, is_cut), daemon=True).start()
-
-    def _carry_there(self, client: socket.socket, server: socket.socket, is_cut: threading.Event) -> None:
-        with contextlib.suppress(OSError):
-            while sent := client.recv(65536):
-                commits = sum(len(re.findall(pattern, sent, re.DOTALL)) for pattern in COMMITS)
-                with self._lock:
-                    if self.commits < self._at <= self.commits + commits:
-                        is_cut.set()
-                    self.commits += commits
-                server.sendall(sent)
-        server.close()
-
-    def _carry_back(self, client: socket.socket, server: socket.socket, is_cut: threading.Event) -> None:
-        with contextlib.suppress(OSError):
-            while (answered := server.recv(65536)) and not is_cut.is_set():
-                client.sendall(answered)
-            client.shutdown(socket.SHUT_RDWR)
 
 
 # The first three end the reading of what is known.

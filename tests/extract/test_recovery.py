@@ -1,10 +1,7 @@
 """Crashed nights: the next one loses nothing, doubles nothing, and says what it found."""
 
-import contextlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from random import Random
@@ -16,12 +13,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import extract
 from extract import database
 from extract.landing import folder_of, pipeline_in
+from tests.extract import crashing_night
 from tests.extract.conftest import live_rows, staged, version_log
 from tests.extract.crashing_night import POINTS
 from tests.extract.test_database_failures import rows
 from tests.extract.test_night import assert_accounts_hold, payloads
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.forks import fork
 
 FINISHED = "Finished the load that an earlier run had left half done."
 SENTENCES = {
@@ -35,10 +32,10 @@ SENTENCES = {
 
 
 def crash(point: str, database_url: str, api_base_url: str, working_folder: Path) -> None:
-    command = [sys.executable, "-m", "tests.extract.crashing_night", point]
-    arguments = [database_url, api_base_url, str(working_folder)]
-    ended = subprocess.run([*command, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    log = working_folder.with_suffix(".log")
+    process = fork(crashing_night.run, point, database_url, api_base_url, working_folder, log=log)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL, log.read_text()
 
 
 def orphans(connection: psycopg.Connection) -> list:
@@ -92,19 +89,16 @@ def test_nights_killed_at_random_add_up_to_the_one_that_was_not(
     night()
     night_seconds = time.monotonic() - began
     api.set_rows({"users": rows(1)})
-    command = [sys.executable, "-m", "tests.extract.crashing_night", "nowhere"]
     seed = 11
     print(f"seed {seed}")
     random = Random(seed)
     for delay in sorted(random.uniform(0, 2 * night_seconds) for _ in range(10)):
-        process = subprocess.Popen(
-            [*command, database_url, api.url, str(working_folder)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        process = fork(
+            crashing_night.run, crashing_night.NOWHERE, database_url, api.url, working_folder, log=tmp_path / "log"
         )
-        with process:
-            assert process.stdout.readline() == "begins\n"
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(delay)
-            process.kill()
+        process.join(delay)
+        process.kill()
+        process.join()
     night()
 
     twin_url = postgres_url.rsplit("/", 1)[0] + "/twin"

@@ -1,8 +1,5 @@
 """Over nights of every kind, each row is somewhere exactly once, and a reader sees whole publications only."""
 
-import contextlib
-import threading
-
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -11,11 +8,11 @@ from pipeline.dbt import Dbt
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
+from tests.marts import fingerprint, reader, rows_on_disk, whole
 from tests.nights import run_night, run_night_on, states
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
 TABLES = ("users", "tracks", "listen_history")
-MARTS = (*TABLES, "track_genres")
 UNREADABLE = b'{"id": 990099, "email": "nul\\u0000@example.org"}'
 
 
@@ -23,44 +20,6 @@ UNREADABLE = b'{"id": 990099, "email": "nul\\u0000@example.org"}'
 def connection(built_database_url):
     with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
         yield opened
-
-
-def fingerprint(connection, table):
-    return connection.execute(
-        f"select count(*), md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from marts.{table} as t"
-    ).fetchone()
-
-
-def whole(connection):
-    return {(table, fingerprint(connection, table)) for table in MARTS}
-
-
-@contextlib.contextmanager
-def reader(database_url):
-    """Reads the marts over and over meanwhile; yields the set of all (table, contents) it has come across."""
-    seen = set()
-    rounds = 0
-    ended = threading.Event()
-    failures = []
-
-    def read():
-        nonlocal rounds
-        try:
-            with psycopg.connect(database_url, autocommit=True, application_name="reader") as connection:
-                while not ended.is_set():
-                    seen.update(whole(connection))
-                    rounds += 1
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
-    assert not failures and rounds > 50, (failures, rounds)
 
 
 def test_over_nights_of_every_kind_rows_add_up_and_readers_see_whole_states_only(
@@ -93,7 +52,7 @@ def test_over_nights_of_every_kind_rows_add_up_and_readers_see_whole_states_only
     assert verdicts == {"accepted", "accepted_with_quarantine", "superseded"}
     check_accounts(connection)
     assert seen <= whole_states
-    assert len([table for table, _ in seen if table == "users"]) > 2, "several nights should have been seen"
+    assert len([table for table, _ in seen if table == "marts.users"]) > 2, "several nights should have been seen"
 
 
 def crashing_after_users(invoke):
@@ -106,8 +65,9 @@ def crashing_after_users(invoke):
     return crashing
 
 
-def check_accounts(connection):
-    """Each row read was known, has landed or is set aside; each that landed is published, quarantined or blocked."""
+def assert_rows_add_up(connection):
+    """Each row read was known, has landed or is set aside; each that landed is published, quarantined, blocked, or went
+    with a decision. Returns the accounts, per load and table."""
     landing = " union all ".join(
         f"select '{table}' as table_name, _dlt_load_id as load_id, _dlt_id as dlt_id, payload is null as is_removal"
         f" from staging.{table}"
@@ -134,10 +94,23 @@ def check_accounts(connection):
             from landed
             left join published on landed.table_name = published.table_name and landed.dlt_id = published.dlt_id
             left join gate.loads on landed.load_id = loads.load_id and landed.table_name = loads.table_name
+        ),
+        gone as (
+            select
+                tables.key as table_name,
+                of_load.key as load_id,
+                sum((of_load.value ->> 'landed')::int) as landed,
+                sum((of_load.value ->> 'removed')::int) as removed
+            from gate.decisions
+            cross join jsonb_each(details -> 'rows') as tables
+            cross join jsonb_each(tables.value) as of_load
+            where verb in ('erase', 'prune')
+            group by 1, 2
         )
         select
             scans.table_name, scans._dlt_load_id,
             scans.rows_read, scans.rows_unchanged, scans.rows_landed, scans.rows_unreadable, scans.rows_removed,
+            coalesce(max(gone.landed), 0) as landed_gone, coalesce(max(gone.removed), 0) as removals_gone,
             count(fates.dlt_id) filter (where not fates.is_removal) as found,
             count(fates.dlt_id) filter (where fates.is_removal) as removals_found,
             count(*) filter (where fates.is_published) as published,
@@ -146,6 +119,7 @@ def check_accounts(connection):
             count(*) filter (where fates.is_published and (fates.is_quarantined or fates.is_blocked)) as twice
         from staging.scans
         left join fates on scans._dlt_load_id = fates.load_id and scans.table_name = fates.table_name
+        left join gone on scans._dlt_load_id = gone.load_id and scans.table_name = gone.table_name
         group by 1, 2, 3, 4, 5, 6, 7
     """)
         .fetchall()
@@ -153,10 +127,18 @@ def check_accounts(connection):
     assert len(accounts) == 3 * connection.execute("select count(*) from staging._dlt_loads").fetchone()[0]
     for account in accounts:
         assert account["rows_read"] == sum(account[f"rows_{fate}"] for fate in ("unchanged", "landed", "unreadable"))
-        assert (account["found"], account["removals_found"]) == (account["rows_landed"], account["rows_removed"])
+        assert account["found"] + account["landed_gone"] == account["rows_landed"], account
+        assert account["removals_found"] + account["removals_gone"] == account["rows_removed"], account
         landed = account["rows_landed"] + account["rows_removed"]
-        assert landed == account["published"] + account["quarantined"] + account["blocked"], account
+        fates = ("published", "quarantined", "blocked", "landed_gone", "removals_gone")
+        assert landed == sum(account[fate] for fate in fates), account
         assert not account["twice"]
+    return accounts
+
+
+def check_accounts(connection):
+    """They add up, and the nights had rows of every kind."""
+    accounts = assert_rows_add_up(connection)
     for fate in ("rows_unreadable", "quarantined", "blocked"):
         assert sum(account[fate] for account in accounts), f"the nights should have had rows that are {fate}"
     assert connection.execute("select count(*) from staging.unreadable_rows").fetchone() == (1,)
@@ -189,7 +171,7 @@ def test_a_night_whose_tables_disagree_with_its_counters_is_red(when, built_data
             )
             finished = run_night(built_database_url, api.url, ("gate", "build"))
             assert finished.exit_code == Exit.BLOCKED and "landed_rows_are_all_there" in finished.message
-            assert ("users", fingerprint(connection, "users")) in before
+            assert ("marts.users", fingerprint(connection, "marts.users")) in before
         assert run_night(built_database_url, api.url).exit_code == Exit.PUBLISHED
     check_scans_against_tables(connection)
 
@@ -208,17 +190,8 @@ def check_scans_against_tables(connection):
 
 def test_an_unchanged_world_writes_no_row_to_the_marts(built_database_url, connection):
     """Case 18, and a day run twice."""
-
-    def rows_on_disk():
-        return {
-            table: sorted(
-                connection.execute(f"select ctid::text, xmin::text, t::text from marts.{table} as t").fetchall()
-            )
-            for table in MARTS
-        }
-
-    before = rows_on_disk()
+    before = rows_on_disk(connection)
     finished = run_night_on(built_database_url, snapshot(WORLD, 1))
     assert finished.exit_code == Exit.PUBLISHED and set(states(finished).values()) == {"accepted"}
     assert [(scan.rows_landed, scan.rows_removed) for scan in finished.extraction.scans.values()] == [(0, 0)] * 3
-    assert rows_on_disk() == before
+    assert rows_on_disk(connection) == before

@@ -133,6 +133,18 @@ def test_an_unforeseen_error_is_one_line_and_shows_its_origin_on_request(databas
         command("status", DATABASE_URL=database_url, MOOVITAMIX_TRACEBACK="1")
 
 
+def test_a_dump_is_restored_into_another_warehouse(built_database_url, database_url, tmp_path):
+    file = str(tmp_path / "warehouse.dump")
+    assert finish(launch("pg_dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
+    restored = finish(launch("pg_restore", "--exit-on-error", file, DATABASE_URL=database_url))
+    assert (restored.code, restored.err) == (0, "")
+    counts = []
+    for url in (built_database_url, database_url):
+        with psycopg.connect(url) as connection:
+            counts.append(connection.execute("select count(*), sum(id) from marts.listen_history").fetchone())
+    assert counts[0] == counts[1]
+
+
 def test_psql_reaches_the_warehouse_and_ends_with_its_own_code(database_url):
     ended = finish(launch("psql", "-Atc", "select current_database()", DATABASE_URL=database_url))
     assert (ended.code, ended.out.strip()) == (0, database_url.rsplit("/", 1)[1])

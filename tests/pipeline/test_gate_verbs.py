@@ -64,7 +64,7 @@ def test_a_release_shows_before_and_after_and_reaches_the_readers(built_database
 
     assert ended.code == Exit.PUBLISHED
     assert f"before: users of load {load_id} is blocked" in ended.out
-    assert f"after: users of load {load_id} is released, released: it was looked at (was blocked: " in ended.out
+    assert f"after: users of load {load_id} is released, it was looked at\n" in ended.out
     see = f'see it with: make gate ARGS="show {load_id}"'
     assert ended.out.splitlines()[-1] == f"users of load {load_id} is released; {see}"
     assert renamed(connection) == ODD
@@ -127,7 +127,7 @@ def test_nothing_is_decided_without_a_reason(arguments, built_database_url):
     ended = command("gate", *arguments, DATABASE_URL=built_database_url)
     assert "--reason" in ended.only_line(Exit.WRONG_SETTINGS)
     blank = command("gate", *arguments, "--reason", " \n", DATABASE_URL=built_database_url)
-    assert "say why" in blank.only_line(Exit.WRONG_SETTINGS)
+    assert "it is empty; say why" in blank.only_line(Exit.WRONG_SETTINGS)
 
 
 def test_on_an_empty_database_there_is_nothing_to_decide(database_url):

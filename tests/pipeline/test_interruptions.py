@@ -10,38 +10,12 @@ from pipeline import warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.nights import run_night, run_night_on
+from tests.marts import contents
+from tests.nights import run_night
 from tests.pipeline.command import command, finish, last_run, launch, launched, step_is_running, until
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
-NEXT_DAY = 2
 OURS = [warehouse.RUN_APPLICATION, warehouse.LOCK_APPLICATION]
-MARTS = {
-    "users": "id, first_name, last_name, email, gender, favorite_genres, created_at, updated_at, deleted_at is null",
-    "tracks": "id, name, artist, songwriters, duration, genres, album, created_at, updated_at, deleted_at is null",
-    "track_genres": "track_id, genre",
-    "listen_history": "id, user_id, track_id, listened_at, created_at",
-}
-
-
-def marts(database_url):
-    """What a reader finds; not by which load it came, since that differs between twins."""
-    with psycopg.connect(database_url) as connection:
-        return {
-            table: sorted(connection.execute(f"select {columns} from marts.{table}").fetchall(), key=str)
-            for table, columns in MARTS.items()
-        }
-
-
-@pytest.fixture(scope="module")
-def uninterrupted_twin(postgres_url, built_template):
-    """The marts after a third night that nobody disturbed."""
-    url = postgres_url.rsplit("/", 1)[0] + "/twin"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database twin template {built_template}")
-        assert run_night_on(url, snapshot(WORLD, NEXT_DAY)).exit_code == Exit.PUBLISHED
-        yield marts(url)
-        server.execute("drop database twin with (force)")
 
 
 @pytest.fixture
@@ -51,8 +25,9 @@ def connection(built_database_url):
 
 
 @pytest.fixture
-def api():
-    with serve(snapshot(WORLD, NEXT_DAY)) as server:
+def api(third_night):
+    """The third night once more, with faults of its own."""
+    with serve(third_night.rows) as server:
         yield server
 
 
@@ -100,7 +75,7 @@ def run_stuck_in(step, settings, api, connection):
 def test_a_killed_run_is_seen_at_once_and_the_next_night_ends_as_if_nothing_had_been(
     step, settings, api, connection, uninterrupted_twin
 ):
-    before = marts(settings["DATABASE_URL"])
+    before = contents(settings["DATABASE_URL"])
     with run_stuck_in(step, settings, api, connection) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -108,7 +83,7 @@ def test_a_killed_run_is_seen_at_once_and_the_next_night_ends_as_if_nothing_had_
         status = command("status", DATABASE_URL=settings["DATABASE_URL"])
         assert "crashed" in status.out and "the last run was killed" in status.out
         if step == "extract":
-            assert marts(settings["DATABASE_URL"]) == before
+            assert contents(settings["DATABASE_URL"]) == before
         else:
             assert waits_for_a_lock(connection), "its statement should have outlived it"
             with warehouse.only_run(warehouse.find(settings["DATABASE_URL"], warehouse.RUN_APPLICATION)):
@@ -116,7 +91,7 @@ def test_a_killed_run_is_seen_at_once_and_the_next_night_ends_as_if_nothing_had_
 
     assert command("run", **settings).code == Exit.PUBLISHED
 
-    assert marts(settings["DATABASE_URL"]) == uninterrupted_twin
+    assert contents(settings["DATABASE_URL"]) == uninterrupted_twin
     ended = connection.execute("select status, exit_code from ops.runs order by started_at desc limit 2").fetchall()
     assert ended == [("succeeded", 0), ("crashed", None)]
     steps = connection.execute("select step, status from ops.steps where status <> 'succeeded'").fetchall()
@@ -197,7 +172,7 @@ def test_a_run_that_loses_its_warehouse_says_so_and_the_next_one_is_good(
     assert (status, exit_code) == ("failed", Exit.WAREHOUSE_UNAVAILABLE) and message in line
     assert connection.execute("select step from ops.steps where status = 'failed'").fetchall() == [(step,)]
     assert run_night(settings["DATABASE_URL"], settings["API_BASE_URL"]).exit_code == Exit.PUBLISHED
-    assert marts(settings["DATABASE_URL"]) == uninterrupted_twin
+    assert contents(settings["DATABASE_URL"]) == uninterrupted_twin
 
 
 def at_moment(step, act, patch):

@@ -1,19 +1,22 @@
 {#
     dbt's own view materialization renames and drops, and takes an analyst's view on the view, and the grants on it, along.
     `create or replace` keeps both, but can only add columns at the end. After any other change of columns a view of `prep`
-    is dropped and made anew, because only this project builds on it; elsewhere that takes a --full-refresh.
+    is dropped and made anew, because only this project builds on it; elsewhere that takes a --full-refresh. The grants on
+    it are then granted again.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set grant_config = config.get('grants') -%}
+    {%- set lost_grants = [] -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% if existing_relation is not none %}
         {% set is_replaceable = existing_relation.is_view and columns_are_kept(existing_relation, sql) %}
-        {% if should_full_refresh() or (not is_replaceable and this.schema == 'prep') %}
+        {% if not is_replaceable and (should_full_refresh() or this.schema == 'prep') %}
+            {% do lost_grants.extend(grants_on(existing_relation)) %}
             {% do adapter.drop_relation(existing_relation) %}
         {% elif not is_replaceable %}
             {{ exceptions.raise_compiler_error(
@@ -27,6 +30,7 @@
         {{ get_replace_view_sql(target_relation, sql) }}
     {%- endcall %}
 
+    {% for grant in lost_grants %}{% do run_query(grant) %}{% endfor %}
     {% do apply_grants(target_relation, grant_config, should_revoke=should_revoke(existing_relation, full_refresh_mode=False)) %}
     {% do persist_docs(target_relation, model) %}
 
@@ -56,4 +60,22 @@
     {%- set is_kept = run_query(lost_columns).columns[0].values()[0] == 0 -%}
     {% do run_query('drop view pg_temp.' ~ adapter.quote(probe)) %}
     {{ return(is_kept) }}
+{% endmacro %}
+
+{# What others than its owner may do with a relation, as statements that grant it. #}
+{% macro grants_on(relation) %}
+    {%- set statements %}
+        select
+            format(
+                'grant %s on %s to %s%s',
+                granted.privilege_type,
+                '{{ relation }}',
+                case when granted.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(granted.grantee)) end,
+                case when granted.is_grantable then ' with grant option' end
+            )
+        from pg_class
+        cross join aclexplode(pg_class.relacl) as granted
+        where pg_class.oid = '{{ relation }}'::regclass and granted.grantee <> pg_class.relowner
+    {%- endset -%}
+    {{ return(run_query(statements).columns[0].values()) }}
 {% endmacro %}

@@ -1,0 +1,81 @@
+"""What the commands that delete have in common."""
+
+from collections.abc import Iterable, Mapping
+
+import psycopg
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+from expectations import ledger
+from pipeline import runs, warehouse
+
+# From this version on, statistics can be taken away without being a superuser.
+STATISTICS_CAN_BE_CLEARED = 180000
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Make sure of the ledgers in which a deletion is recorded."""
+    warehouse.create_schemas(connection)
+    runs.ensure(connection)
+    ledger.ensure(connection)
+
+
+def identifier(relation: str) -> sql.Identifier:
+    return sql.Identifier(*relation.split("."))
+
+
+def is_there(connection: psycopg.Connection, relation: str) -> bool:
+    return connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()[0]
+
+
+def per_load(rows: Iterable[tuple[str, int, int]]) -> dict[str, dict[str, int]]:
+    """(load id, rows with a payload, removals) as a decision's details hold them, so that every row that landed stays
+    accounted for."""
+    return {load_id: {"landed": landed, "removed": removed} for load_id, landed, removed in rows}
+
+
+def show_counts(title: str, columns: Mapping[str, Mapping[str, int]], output: Console) -> None:
+    """Print a table of relations with these columns of figures, the title above it."""
+    output.print(title, soft_wrap=True)
+    table = Table()
+    table.add_column("table")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for relation in next(iter(columns.values())):
+        table.add_row(relation, *(f"{figures[relation]:,}" for figures in columns.values()))
+    output.print(table)
+
+
+def vacuum(connection: psycopg.Connection, relations: Iterable[str], output: Console) -> None:
+    """Take away what a deletion leaves behind: dead rows, and the values in the planner's statistics."""
+    there = [relation for relation in relations if is_there(connection, relation)]
+    if not there:
+        return
+    connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.SQL(", ").join(map(identifier, there))))
+    for relation in there:
+        # `analyze` finds nothing in an empty table, and leaves the statistics of before
+        is_outdated = sql.SQL(
+            "select not exists (select from {})"
+            " and exists (select from pg_stats where schemaname = %s and tablename = %s)"
+        ).format(identifier(relation))
+        if connection.execute(is_outdated, relation.split(".")).fetchone()[0]:
+            _clear_statistics(connection, relation, output)
+
+
+def _clear_statistics(connection: psycopg.Connection, relation: str, output: Console) -> None:
+    if connection.info.server_version < STATISTICS_CAN_BE_CLEARED:
+        output.print(
+            f"{relation} is empty now, and this Postgres keeps what its planner knew of it; as a superuser run:"
+            f" delete from pg_statistic where starelid = '{relation}'::regclass",
+            soft_wrap=True,
+        )
+        return
+    connection.execute(
+        """
+        select pg_clear_attribute_stats(%s, %s, attname, false)
+        from pg_attribute
+        where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
+        """,
+        [*relation.split("."), relation],
+    )

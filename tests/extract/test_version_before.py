@@ -1,0 +1,78 @@
+"""Case 14: a load that the version before left half done is finished by this one."""
+
+import contextlib
+
+import dlt
+import pyarrow as pa
+import pytest
+
+import extract
+from extract import landing
+from extract import night as extraction_night
+from tests.extract.conftest import live_rows
+from tests.extract.test_database_failures import rows
+from tests.extract.test_night import assert_accounts_hold, payloads
+from tests.extract.test_recovery import FINISHED, orphans
+
+SCANS_OF_THE_VERSION_BEFORE = pa.schema([field for field in landing.SCANS_SCHEMA if field.name != "keys_unsettled"])
+
+
+class Killed(BaseException):
+    pass
+
+
+def die(*_, **__):
+    raise Killed
+
+
+@contextlib.contextmanager
+def version_before(*, is_killed=False):
+    """Extraction as it was before `keys_unsettled`; when `is_killed`, it packs its load and lands nothing."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed) if is_killed else contextlib.nullcontext():
+        for module in (landing, extraction_night):
+            patch.setattr(module, "SCANS_SCHEMA", SCANS_OF_THE_VERSION_BEFORE)
+        if is_killed:
+            patch.setattr(dlt.Pipeline, "load", die)
+        yield
+
+
+def has_column(connection):
+    return connection.execute(
+        "select exists (select from information_schema.columns where table_schema = 'staging'"
+        " and table_name = 'scans' and column_name = 'keys_unsettled')"
+    ).fetchone()[0]
+
+
+@pytest.mark.parametrize("landed_before", ["nothing", "a load of the version before", "a load of this version"])
+def test_a_load_packed_by_the_version_before_is_finished(landed_before, api, night, connection):
+    api.set_rows({"users": rows(0)})
+    if landed_before == "a load of the version before":
+        with version_before():
+            night()
+        assert not has_column(connection)
+    elif landed_before == "a load of this version":
+        night()
+    api.set_rows({"users": rows(1)})
+    with version_before(is_killed=True):
+        night()
+
+    api.set_rows({"users": rows(2)})
+    extraction = night()
+
+    assert extraction.recovery.sentence == FINISHED
+    assert live_rows(connection, "users") == payloads(connection, rows(2))
+    unsettled = dict(connection.execute("select _dlt_load_id, keys_unsettled from staging.scans").fetchall())
+    assert unsettled[extraction.recovery.resumed_load_id] is None
+    assert unsettled[extraction.load_id] == 0
+    assert_accounts_hold(connection)
+    assert orphans(connection) == []
+
+
+def test_a_load_packed_by_the_version_before_is_finished_even_when_the_source_fails_tonight(api, night, connection):
+    api.set_rows({"users": rows(1)})
+    with version_before(is_killed=True):
+        night()
+    api.faults.add("redirect=http://127.0.0.1:1/")
+    with pytest.raises(extract.SourceFailed):
+        night()
+    assert live_rows(connection, "users") == payloads(connection, rows(1))

@@ -1,0 +1,33 @@
+"""Processes of a test's own, to be killed.
+
+They are forked from a server that has loaded dlt, Great Expectations and dbt: one costs what it does, and not what it
+imports.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.extract.crashing_night", "tests.pipeline.crashing_run"])
+
+
+def fork(run: Callable[..., None], *arguments: object, log: Path) -> BaseProcess:
+    """Start `run(*arguments)` in a process of its own, in this one's environment; what it says is appended to `log`.
+
+    `run` is a function of a module, and the arguments can be pickled.
+    """
+    process = FORKS.Process(target=_run, args=(run, arguments, dict(os.environ), log))
+    process.start()
+    return process
+
+
+def _run(run: Callable[..., None], arguments: tuple, environment: dict[str, str], log: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("a") as said:
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
+    run(*arguments)

@@ -1,0 +1,145 @@
+"""Cases 36 and 37: whatever an API sends comes out of a night as it came, and nothing of it is obeyed."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pipeline.exits import Exit
+from sample_api.server import serve
+from tests.expectations.warehouse import document, track, user
+from tests.hostile import HOSTILE, obeyed
+from tests.pipeline.command import command, last_run
+
+LEGAL = dict(enumerate(HOSTILE.values(), start=101))
+FORMULAS = {
+    201: "=cmd|' /C calc'!A0",
+    202: "+1+1",
+    203: '@SUM(1,2)"; --',
+    204: "-2+3\t'",
+}
+EVERYTHING = "\n".join(HOSTILE[what] for what in HOSTILE if what != "very long")
+LINES = re.compile(
+    r"(extract|gate|build) (\.\.\.|done)|  (extract|gate|build): | *(warning|info) "
+    r"|run |[┏┃┡│└]|dbt: |seconds: |all published"
+)
+
+
+@pytest.fixture
+def connection(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
+        yield opened
+
+
+def relations(connection):
+    return set(
+        connection.execute("""
+            select relnamespace::regnamespace::text, relname
+            from pg_class
+            where relnamespace::regnamespace::text in ('staging', 'gate', 'prep', 'marts', 'features', 'ops')
+        """)
+    )
+
+
+def test_hostile_values_and_names_come_out_of_a_night_as_they_came(built_database_url, connection):
+    texts = LEGAL | FORMULAS
+    rows = {
+        "users": [
+            *(
+                user(number, first_name=text, last_name=text, gender=text, favorite_genres=text, **{text[:50]: text})
+                for number, text in texts.items()
+            ),
+            *(user(number) for number in range(1, 60)),
+            user(900, email=EVERYTHING),
+            user(EVERYTHING[:200]),
+        ],
+        "tracks": [
+            *(
+                track(number, name=text, artist=text, songwriters=text, album=text, genres=f"Rock,{text}")
+                for number, text in texts.items()
+            ),
+            track(900, duration=EVERYTHING),
+        ],
+        "listen_history": [
+            *(document(number, items=[number], **{text[:50]: text}) for number, text in texts.items()),
+            document(900, created_at=EVERYTHING[:200]),
+        ],
+    }
+    known = relations(connection)
+    with serve(rows) as api:
+        ended = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url)
+
+    assert (ended.code, ended.err) == (Exit.PUBLISHED, "")
+    assert relations(connection) == known
+    found = connection.execute("select id, first_name, last_name, gender, favorite_genres from marts.users")
+    assert {number: set(seen) for number, *seen in found if number in texts} == {n: {texts[n]} for n in texts}
+    found = connection.execute("select id, name, artist, songwriters, album, genres from marts.tracks")
+    assert {number: set(seen) for number, *seen in found if number in texts} == {
+        number: {text, f"Rock,{text}"} for number, text in texts.items()
+    }
+    found = connection.execute("select track_id, genre from marts.track_genres where track_id = any(%s)", [[*texts]])
+    assert set(found) == {
+        (number, genre)
+        for number, text in texts.items()
+        for genre in ("rock", *(part.strip(" ").lower() for part in text.split(",")))
+        if len(genre) < 1000
+    }
+    found = connection.execute("select user_id, track_id from marts.listen_history where user_id = any(%s)", [[*texts]])
+    assert set(found) == {(number, number) for number in texts}
+    for shown in (
+        ended.out,
+        command("status", DATABASE_URL=built_database_url).out,
+        command("gate", "show", DATABASE_URL=built_database_url).out,
+    ):
+        assert obeyed(shown) == set()
+    for line in ended.out.splitlines():
+        assert LINES.match(line), line
+
+
+def test_hostile_values_in_a_failure_are_told_on_one_line_and_obeyed_by_nobody(
+    built_database_url, connection, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path))
+    connection.execute("""
+        create function marts.complain() returns trigger language plpgsql as $$
+        begin
+            if new.id = 900 then raise exception 'refused: %', new.name; end if;
+            return new;
+        end $$;
+        create trigger complains before insert or update on marts.tracks for each row execute function marts.complain()
+    """)
+    with serve({"tracks": [track(900, name=EVERYTHING)]}) as api:
+        address = {"DATABASE_URL": built_database_url, "API_BASE_URL": api.url}
+        assert command("extract", **address).code == Exit.PUBLISHED
+    with monkeypatch.context() as patch:
+        patch.setattr("expectations.tracks.suite", broken_suite)
+        broken = command("gate", DATABASE_URL=built_database_url)
+    check_failure(broken, Exit.GATE_BROKEN, "RuntimeError", connection)
+    command("gate", DATABASE_URL=built_database_url)
+
+    failed = command("build", DATABASE_URL=built_database_url)
+
+    check_failure(failed, Exit.BUILD_FAILED, "dbt failed: tracks: refused", connection)
+    assert obeyed(command("status", DATABASE_URL=built_database_url).out) == set()
+    logged = Path(os.environ["DBT_LOG_PATH"], "dbt.log").read_text()
+    assert "refused" in logged
+    assert obeyed(logged) == set()
+    for line in logged.splitlines():
+        json.loads(line)
+
+
+def broken_suite():
+    raise RuntimeError(EVERYTHING)
+
+
+def check_failure(ended, code, words, connection):
+    line = ended.only_line(code)
+    assert words in line
+    _, _, message = last_run(connection)
+    for said in (line, ended.out, message):
+        assert obeyed(said) == set()
+    assert len(line.splitlines()) == len(message.splitlines()) == 1
+    assert "o'brien" in line, "what nobody obeys may be seen"
