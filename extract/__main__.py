@@ -9,6 +9,7 @@ import click
 from extract.errors import LandingFailed, SourceFailed, WrongSetting
 from extract.limits import limits_from_environment
 from extract.night import LARGEST_BATCH, LARGEST_WINDOW, run
+from extract.recovery import Recovery
 
 WORKING_FOLDER = Path(__file__).resolve().parent.parent / ".dlt"
 
@@ -47,6 +48,7 @@ def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> 
             working_folder=WORKING_FOLDER,
             batch_size=batch_size,
             window=window,
+            on_recovery=_tell,
             limits=limits_from_environment(os.environ),
         )
     except WrongSetting as error:
@@ -55,14 +57,17 @@ def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> 
         _end(3, error)
     except LandingFailed as error:
         _end(7, error)
-    if extraction.recovery.sentence:
-        click.echo(extraction.recovery.sentence)
     for scan in extraction.scans.values():
         click.echo(
             f"{scan.table_name}: {scan.rows_read} rows read, {scan.rows_landed} landed,"
-            f" {scan.rows_removed} removed, {scan.rows_unreadable} unreadable"
+            f" {scan.rows_removed} removed, {scan.rows_unreadable} unreadable, {scan.keys_unsettled} unsettled"
         )
     click.echo(f"load {extraction.load_id}")
+
+
+def _tell(recovery: Recovery) -> None:
+    if recovery.sentence:
+        click.echo(recovery.sentence)
 
 
 def _end(exit_code: int, error: Exception) -> None:

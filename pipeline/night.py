@@ -32,12 +32,16 @@ class Night:
 
     warehouse: Warehouse
     run_id: str
+    recovery: extract.Recovery = field(default_factory=extract.Recovery)
     extraction: extract.Extraction | None = None
     are_staging_views_built: bool = False
     judgements: list[gate.Judgement] = field(default_factory=list)
     build: DbtOutcome | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     problems: list[Stop] = field(default_factory=list)
+
+    def note_recovery(self, recovery: extract.Recovery) -> None:
+        self.recovery = recovery
 
     @property
     def exit_code(self) -> Exit:
@@ -182,6 +186,7 @@ def _extract(
             disregarded_loads=ledger.disregarded_loads(connection),
             erasures=erasures,
             progress=show,
+            on_recovery=night.note_recovery,
         )
     figures["load_id"] = night.extraction.load_id
     for table, scan in night.extraction.scans.items():
@@ -191,6 +196,7 @@ def _extract(
             "rows_landed": scan.rows_landed,
             "rows_removed": scan.rows_removed,
             "rows_unreadable": scan.rows_unreadable,
+            "keys_unsettled": scan.keys_unsettled,
         }
 
 

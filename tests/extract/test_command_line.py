@@ -30,7 +30,7 @@ def test_a_night_alone_says_what_it_did(run, api, connection):
     api.set_rows({"users": [{"id": 1}], "tracks": [{"id": 1}, {"id": 2}]})
     result = run("--batch_size", "2", "--window=1")
     assert result.exit_code == 0
-    assert "tracks: 2 rows read, 2 landed, 0 removed, 0 unreadable" in result.output
+    assert "tracks: 2 rows read, 2 landed, 0 removed, 0 unreadable, 0 unsettled" in result.output
     assert "/users?page=1&size=2" in api.requests.targets
     assert staged(connection)["tracks"] == 2
 

@@ -73,6 +73,31 @@ def test_a_failed_source_lands_nothing_and_what_was_pending_is_published(setting
     assert len(alive(connection)) >= len(before) - 5
 
 
+def test_what_was_recovered_is_told_and_that_removals_wait_also_by_a_night_that_fails(settings, api, connection):
+    def leave_a_row_behind():
+        connection.execute(
+            "insert into staging.tracks (key, content_hash, _dlt_load_id, _dlt_id) values ('[0]', 'x', 'crashed', 'y')"
+        )
+
+    leave_a_row_behind()
+    api.faults.add(ELSEWHERE)
+    failed = command("extract", **settings)
+    failed.only_line(Exit.SOURCE_FAILED)
+    assert "recovered: Deleted 1 rows of loads that were never completed." in failed.out
+
+    leave_a_row_behind()
+    api.faults.clear()
+    world = snapshot(WORLD, NEXT_DAY)
+    api.set_rows({**world.tables(), "users": [*world.users[:-1], b'{"id":1,"id":1}']})
+    good = command("extract", **settings)
+    assert good.code == Exit.PUBLISHED
+    assert good.out.count("recovered: Deleted 1 rows of loads that were never completed.") == 1
+    (unsettled,) = connection.execute(
+        "select figures -> 'users' -> 'keys_unsettled' from ops.steps order by started_at desc limit 1"
+    ).fetchone()
+    assert unsettled > 0 and f"users: {unsettled} known keys were not seen" in good.out
+
+
 def alive(connection):
     return connection.execute("select id from marts.users where deleted_at is null").fetchall()
 
@@ -104,6 +129,7 @@ def test_a_blocked_table_stays_as_it_was_and_the_others_are_published(settings, 
     line = ended.only_line(Exit.BLOCKED)
     assert "users" in line and "tracks" not in line and f'make gate ARGS="show {tonight}"' in line
     assert "few_removals, removed_share 0." in ended.out
+    assert "tracks: 21 keys are gone from the source, 52% of all that were known" in ended.out
     assert loads_in(connection, "users") == before
     assert tonight in loads_in(connection, "tracks") and tonight in loads_in(connection, "listen_history")
     assert command("gate", "show", tonight, DATABASE_URL=settings["DATABASE_URL"]).code == Exit.PUBLISHED
