@@ -53,9 +53,16 @@ def recovered(
     sentences = []
     resumed = None
     if (folder / PIPELINE).exists():
-        pipeline = pipeline_in(folder, connection, database_url)
-        _delete_unfinished_packages(pipeline)
-        if pipeline.has_pending_data:
+        try:
+            pipeline = pipeline_in(folder, connection, database_url)
+            _delete_unfinished_packages(pipeline)
+            has_pending_load = pipeline.has_pending_data
+        except Exception as error:
+            _log.warning("the working files cannot be read: %s", type(error).__name__)
+            shutil.rmtree(folder / PIPELINE)
+            sentences.append("dropped the working files of an earlier run, which cannot be read")
+            has_pending_load = False
+        if has_pending_load:
             if lands_packed_load:
                 resumed = _resume(pipeline, connection)
             else:
