@@ -11,7 +11,7 @@ from extract.limits import limits_from_environment
 from extract.night import LARGEST_BATCH, LARGEST_WINDOW, run
 from extract.recovery import Recovery
 
-WORKING_FOLDER = Path(__file__).resolve().parent.parent / ".dlt"
+PROJECT = Path(__file__).resolve().parent.parent
 
 
 @click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
@@ -37,15 +37,16 @@ def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> 
     """Land what changed at the API since the last time in schema staging, as raw JSON.
 
     MAX_PAGE_BYTES, MAX_STRING_BYTES, MAX_PAGES (of a table) and MAX_SECONDS limit what the API may cost, MAX_ROW_BYTES
-    and MAX_DEPTH what a row may be.
+    and MAX_DEPTH what a row may be. MOOVITAMIX_HOME is the folder of its working files, by default the project's.
 
-    Exit codes: 0 landed, 2 wrong settings, 3 the source failed, 7 the database failed, 1 anything unforeseen.
+    Exit codes: 0 landed, 2 wrong settings, 3 the source failed, 7 the database or the disk failed, 1 anything
+    unforeseen.
     """
     try:
         extraction = run(
             database_url,
             api_base_url,
-            working_folder=WORKING_FOLDER,
+            working_folder=Path(os.environ.get("MOOVITAMIX_HOME") or PROJECT) / ".dlt",
             batch_size=batch_size,
             window=window,
             on_recovery=_tell,

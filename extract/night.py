@@ -15,7 +15,7 @@ from extract import delivered, recovery
 from extract.changes import Changes, Words, compare
 from extract.database import connected, lock
 from extract.erasures import NO_ERASURES, Erasures
-from extract.errors import LandingFailed, WrongSetting
+from extract.errors import LandingFailed, WrongSetting, working_folder_explained
 from extract.landing import (
     ROW_SCHEMA,
     SCANS_SCHEMA,
@@ -95,7 +95,7 @@ def run(
     """
     _check(batch_size, window)
     base_url = checked_base_url(api_base_url)
-    with connected(database_url) as connection:
+    with connected(database_url) as connection, working_folder_explained(working_folder):
         lock(connection)
         _check_tombstones(connection, erasures)
         # It may have been packed before an erasure, perhaps by a machine that knew nothing of it.

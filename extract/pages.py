@@ -6,6 +6,7 @@ import email.utils
 import functools
 import json
 import random
+import re
 import socket
 import threading
 import time
@@ -317,7 +318,12 @@ def checked_base_url(base_url: str) -> str:
     """`base_url` without its last slash. Raises `WrongSetting` unless it is a plain http(s) address."""
     try:
         parts = urlsplit(base_url.strip())
-        is_plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_plain = (
+            parts.scheme in ("http", "https")
+            and parts.port != 0
+            and re.fullmatch(r"[\w.:%-]+", parts.hostname or "")
+            and not re.search(r"\s", base_url.strip())
+        )
     except ValueError:
         is_plain = False
     if not is_plain:

@@ -1,7 +1,6 @@
 """The night: extract, gate, build, in order, under the run lock, each recorded in `ops` before it begins."""
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -175,7 +174,7 @@ def _extract(
                 )
             day, first_run_on = runs.next_sample_day(connection, night.run_id)
             api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
-        stack.enter_context(extraction_explained(settings, night.warehouse))
+        stack.enter_context(extraction_explained(night.warehouse))
         night.extraction = extract.run(
             night.warehouse.at_work("extract").conninfo,
             api_base_url,
@@ -201,7 +200,7 @@ def _extract(
 
 
 @contextlib.contextmanager
-def extraction_explained(settings: Settings, place: Warehouse) -> Iterator[None]:
+def extraction_explained(place: Warehouse) -> Iterator[None]:
     """Turn what `extract` raises into Stops."""
     try:
         yield
@@ -209,12 +208,6 @@ def extraction_explained(settings: Settings, place: Warehouse) -> Iterator[None]
         raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
     except extract.SourceFailed as error:
         raise Stop(Exit.SOURCE_FAILED, str(error)) from None
-    except OSError as error:
-        raise Stop(
-            Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
-            f"the working folder {settings.dlt_folder} cannot be used: {error.strerror};"
-            " free space there, or set MOOVITAMIX_HOME to another folder",
-        ) from None
     except extract.LandingFailed as error:
         raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, place.conninfo)) from None
 
