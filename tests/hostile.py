@@ -16,7 +16,7 @@ HOSTILE = {
     "one-byte escape codes": "\x9b31mred\x9d0;title\x9c",
     "other controls": "\x01\x07\x08\x0b\x0c\x7f",
     "marks of direction": "\u202egnp.exe\u202c \u2066x\u2069 \u200b",
-    "very long": "long " * 200_000,
+    "very long": "long " * 30_000,
     "$ and :": "$HOME ${HOME} :name ::text",
 }
 
