@@ -1,5 +1,8 @@
 """Nights that end badly, each from a real cause: the exit code, the line, and what a reader finds all the same."""
 
+import sys
+import types
+
 import great_expectations as gx
 import psycopg
 import pytest
@@ -190,6 +193,50 @@ def test_a_gate_that_cannot_judge_one_table_keeps_it_pending_and_lets_the_others
 
     assert run_night(*settings.values()).exit_code == Exit.PUBLISHED
     assert tonight in loads_in(connection, "tracks")
+
+
+def test_a_field_that_no_row_has_any_more_blocks_the_table_alone(settings, api, connection):
+    before = loads_in(connection, "users")
+    world = snapshot(WORLD, NEXT_DAY).tables()
+    without = [{name: value for name, value in row.items() if name != "gender"} for row in world["users"]]
+    api.set_rows({**world, "users": without})
+
+    ended = command("run", **settings)
+
+    line = ended.only_line(Exit.BLOCKED)
+    assert "users" in line and "tracks" not in line
+    assert "users: required_fields_are_present" in ended.out and "gender" in ended.out
+    assert loads_in(connection, "users") == before
+    assert newest_load(connection) in loads_in(connection, "tracks")
+
+
+def test_a_new_source_table_waits_until_it_has_a_view_and_a_suite(settings, connection, monkeypatch):
+    """The recipe of extract/README.md, step by step."""
+    more = (*extract.SOURCE_TABLES, extract.SourceTable("songs", "/tracks", ("id",)))
+    for module in ("night", "recovery"):
+        monkeypatch.setattr(f"extract.{module}.SOURCE_TABLES", more)
+
+    line = command("run", **settings).only_line(Exit.GATE_BROKEN)
+
+    assert "could not judge songs" in line and "prep.stg_moovitamix__songs" in line
+    tonight = newest_load(connection)
+    assert tonight in loads_in(connection, "tracks"), "nothing else waits"
+    connection.execute("""
+        create view prep.stg_moovitamix__songs as
+        select
+            key, payload is null as is_removal, _dlt_load_id as _load_id, _dlt_id, null::text as unknown_fields,
+            payload ->> 'name' as name
+        from staging.songs
+    """)
+    assert "there is no suite for songs" in command("gate", **settings).only_line(Exit.GATE_BROKEN)
+    name_is_known = gx.expectations.ExpectColumnValuesToNotBeNull(
+        column="name", severity="warning", meta={"rule": "name_is_known", "shows": "key"}
+    )
+    module = types.ModuleType("expectations.songs")
+    module.suite = lambda: gx.ExpectationSuite(name="songs", expectations=[name_is_known])
+    monkeypatch.setitem(sys.modules, "expectations.songs", module)
+    assert command("gate", **settings).code == Exit.PUBLISHED
+    assert published_loads(connection, "songs") == [tonight]
 
 
 def test_of_several_failures_the_first_gives_the_code_and_all_are_told(settings, api, connection):
