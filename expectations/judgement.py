@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-
 FIELDS_ARE_KNOWN = "fields_are_known"
 
 

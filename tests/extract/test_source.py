@@ -333,7 +333,9 @@ def test_a_page_nested_deeper_than_anything_outside_its_items_is_refused(night, 
 
     message = failure(night, api_base_url=answering(serve_page), window=1)
     assert ("limit MAX_DEPTH" if closing else "not a page of JSON") in message
-    assert asked.count(asked[0]) == (1 if closing else QUICK.attempts), "what stays as it is need not be asked for again"
+    assert asked.count(asked[0]) == (1 if closing else QUICK.attempts), (
+        "what stays as it is need not be asked for again"
+    )
     assert staged(connection) == NOTHING
 
 
