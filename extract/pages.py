@@ -27,6 +27,7 @@ from extract.window import Window
 
 _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _READ_BYTES = 256 * 1024
+_OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,8 @@ class Client:
         for part in error.args:
             if isinstance(part, urllib3.exceptions.IncompleteRead):
                 return f"the answer ended after {part.partial} bytes, {part.expected} too early"
-        return one_line(getattr(error, "reason", None) or error, 160)
+        # urllib3 begins with the name of its class, or of ours
+        return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
     def _too_late(self, table: SourceTable) -> SourceFailed:
         return SourceFailed(

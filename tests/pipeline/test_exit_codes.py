@@ -109,7 +109,7 @@ def test_a_source_that_is_not_there_is_given_up_after_a_few_tries(settings, conn
     limits = extract.Limits(attempts=3, first_wait_seconds=0.01)
     monkeypatch.setattr(extract, "limits_from_environment", lambda environ: limits)
     line = command("extract", **settings | {"API_BASE_URL": "http://127.0.0.1:9"}).only_line(Exit.SOURCE_FAILED)
-    assert "127.0.0.1:9" in line and "3 times" in line
+    assert "127.0.0.1:9" in line and "3 times in a row: Failed to establish a new connection" in line
     assert connection.execute("select count(*) from staging._dlt_loads").fetchone() == (2,)
 
 
