@@ -7,6 +7,8 @@ Its severity is its consequence: a warning quarantines the row, critical blocks 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
+from expectations.judgement import FIELDS_ARE_KNOWN
+
 
 def key_is_present(column: str) -> list[Expectation]:
     return [
@@ -78,8 +80,8 @@ def worth_knowing(nullable_columns: list[str]) -> list[Expectation]:
             meta={"rule": "updated_at_is_not_before_created_at", "shows": "updated_at_raw"},
         ),
         gxe.ExpectColumnValuesToBeNull(
-            column="unknown_fields",
+            column="new_fields",
             severity="info",
-            meta={"rule": "fields_are_known", "shows": "unknown_fields"},
+            meta={"rule": FIELDS_ARE_KNOWN, "shows": "new_fields"},
         ),
     ]

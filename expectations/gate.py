@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from expectations import findings, judged, ledger
-from expectations.judgement import Batch, GateBroken, Judgement, RuleResult
+from expectations.judgement import FIELDS_ARE_KNOWN, Batch, GateBroken, Judgement, RuleResult
 from expectations.session import failing_closed, judging
 from expectations.validation import Validator
 
@@ -98,6 +98,8 @@ def _decide(
             return _decided_meanwhile(connection, batch)
         if has_bad_rows:
             _quarantine(connection, batch)
+        if any(result.rule == FIELDS_ARE_KNOWN for result in results):
+            judged.note_new_fields(connection, batch)
         _supersede_blocked(connection, batch, blocked_before)
         if state != "blocked" and rows_there:
             ledger.publish(connection, batch.load_id, batch.table, "load")

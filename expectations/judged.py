@@ -8,6 +8,9 @@ from expectations.judgement import Batch, GateBroken
 ROWS = "gate.judged_rows"
 SCAN = "gate.judged_scan"
 
+# What an index takes, with room to spare.
+LONGEST_FIELD_NAME = 200
+
 
 def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
     """Make `ROWS` and `SCAN` for the batch. Raises GateBroken when they do not hold all of it."""
@@ -64,11 +67,38 @@ def clear_away(connection: psycopg.Connection) -> None:
     connection.execute(f"drop table if exists {ROWS}, {SCAN}")
 
 
+def note_new_fields(connection: psycopg.Connection, batch: Batch) -> None:
+    """Remember the new fields in `ROWS`, so that a later load does not tell of them again."""
+    connection.execute(
+        f"""
+        insert into gate.told_fields (table_name, field, load_id)
+        select distinct %s, fields.name, %s
+        from {ROWS}, unnest(string_to_array(new_fields, ', ')) as fields (name)
+        on conflict do nothing
+        """,
+        [batch.table, batch.load_id],
+    )
+
+
 def _lay_out_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Composable) -> None:
     connection.execute(
         sql.SQL("""
             create unlogged table {judged_rows} as
-            select staged.*, scans.finished_at + interval '1 day' as latest_plausible_at
+            select
+                staged.*,
+                scans.finished_at + interval '1 day' as latest_plausible_at,
+                case
+                    when staged.unknown_fields is not null
+                        then (
+                            select string_agg(left(fields.name, {longest}), ', ' order by fields.place)
+                            from unnest(string_to_array(staged.unknown_fields, ', '))
+                                with ordinality as fields (name, place)
+                            where
+                                left(fields.name, {longest}) not in (
+                                    select told.field from gate.told_fields as told where told.table_name = {table}
+                                )
+                        )
+                end as new_fields
             from {staging_view} as staged
             inner join staging.scans on staged._load_id = scans._dlt_load_id and scans.table_name = {table}
             where {are_wanted} and not staged.is_removal
@@ -76,6 +106,7 @@ def _lay_out_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Co
             judged_rows=sql.SQL(ROWS),
             staging_view=sql.Identifier("prep", f"stg_moovitamix__{table}"),
             table=sql.Literal(table),
+            longest=sql.Literal(LONGEST_FIELD_NAME),
             are_wanted=are_wanted,
         )
     )

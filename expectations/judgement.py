@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+FIELDS_ARE_KNOWN = "fields_are_known"
+
 
 class GateBroken(Exception):
     """A load could not be judged; it stays pending. The message says why."""

@@ -108,6 +108,15 @@ create table if not exists gate.erasures (
     key_check text not null,
     erased_at timestamptz not null default now()
 );
+
+-- fields beyond the API's contract, from the load on that first had them: each is news once
+create table if not exists gate.told_fields (
+    table_name text not null,
+    field text not null,
+    load_id text not null,
+    told_at timestamptz not null default now(),
+    primary key (table_name, field)
+);
 """
 
 # Let through: what the warehouse is built from.
@@ -118,7 +127,7 @@ DISREGARDED = ["blocked", "superseded", "rejected"]
 
 def ensure(connection: psycopg.Connection) -> None:
     """Create the ledger's schema and tables where they are missing."""
-    missing = connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]
+    missing = connection.execute("select to_regclass('gate.told_fields') is null").fetchone()[0]
     if missing:
         connection.execute(TABLES)
 

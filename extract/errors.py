@@ -1,7 +1,13 @@
 """The ways an extraction ends badly. Each message is one line: what happened, and what to do next."""
 
+import errno
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+_DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _UNPRINTABLE = re.compile(r"[^ -~\u00a1-\ud7ff\ue000-\uffff]+")
 
 
@@ -19,6 +25,20 @@ class IncompleteScan(SourceFailed):
 
 class LandingFailed(Exception):
     """The database refused, is unreachable or full, or what landed is not what was sent."""
+
+
+@contextmanager
+def working_folder_explained(folder: Path) -> Iterator[None]:
+    """What goes wrong with files becomes `LandingFailed` when the disk is to blame, and else `WrongSetting`."""
+    try:
+        yield
+    except OSError as error:
+        kind = LandingFailed if error.errno in _DISK_FAILURES else WrongSetting
+        reason = os.strerror(error.errno) if error.errno else one_line(error)
+        raise kind(
+            f"The working folder {folder} cannot be used: {reason}. Nothing was landed tonight;"
+            " free space there, or set MOOVITAMIX_HOME to another folder."
+        ) from error
 
 
 def one_line(text: object, longest: int = 300) -> str:

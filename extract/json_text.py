@@ -1,49 +1,68 @@
 """Taking JSON text apart without decoding it: for bodies and rows that an ordinary decoder refuses.
 
 A page with one `NaN`, one lone surrogate or one value nested 100,000 deep is refused whole by a decoder,
-although the other 99 rows are fine. Nothing here recurses, so depth costs nothing.
+although the other 99 rows are fine. Nothing here recurses, and the text is looked at as one array of bytes: 8 MB of
+brackets cost some 100 MB and a quarter of a second. Only brackets are counted; what is between them is for others to
+decode.
 """
 
 import re
+import threading
 from collections.abc import Iterator
+from itertools import chain, islice, pairwise
 
-# Possessive, because an ordinary `*` keeps 100 bytes per escape to come back to: a gigabyte for 16 MB of escapes.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:"]', re.DOTALL)
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_STRING_OR_REST = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)', re.DOTALL)
-_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+import numpy as np
+
+MOST_MEMBERS = 10_000
+
+_STEPS = np.zeros(256, np.int8)
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
+_MEMBER = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:\s*+(.++)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+# It takes many times the size of the text: not for many texts at once.
+_one_at_a_time = threading.Lock()
 
 
-def elements(text: bytes) -> list[bytes] | None:
-    """The texts of the elements of a JSON array; None when the brackets of `text` do not balance."""
-    parts = _parts(text.strip(), b"[", b"]")
-    return None if parts is None else [value for _, value in parts]
+def elements(text: bytes, most: int) -> list[bytes] | None:
+    """The texts of the first `most` elements of a JSON array; None when the brackets of `text` do not balance."""
+    parts = _parts(text.strip(), b"[]")
+    if parts is None:
+        return None
+    values = list(islice(parts, most))
+    if values == [b""]:
+        return []
+    return values if all(values) else None
 
 
 def members(text: bytes) -> list[tuple[bytes, bytes]] | None:
-    """The (name, value) texts of a JSON object, doubles included; None when `text` is not one."""
-    parts = _parts(text.strip(), b"{", b"}")
-    if parts is None or any(name is None for name, _ in parts):
+    """The (name, value) texts of a JSON object, doubles included.
+
+    None when `text` is not one, or has more than `MOST_MEMBERS`.
+    """
+    parts = _parts(text.strip(), b"{}")
+    if parts is None:
         return None
-    return [(name or b"", value) for name, value in parts]
+    texts = list(islice(parts, MOST_MEMBERS + 1))
+    if texts == [b""]:
+        return []
+    found = [_MEMBER.fullmatch(text) for text in texts]
+    return [match.groups() for match in found] if all(found) and len(found) <= MOST_MEMBERS else None
 
 
 def depth(text: bytes) -> int:
     """How deep the arrays and objects of `text` are nested."""
-    deepest = level = 0
-    for char in _STRING.sub(b"", text).translate(None, _ALL_BUT_BRACKETS):
-        if char in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        else:
-            level -= 1
-    return deepest
+    with _one_at_a_time:
+        return int(_depths(_outside_strings(text)[0]).max(initial=0))
 
 
-def longest_string(text: bytes) -> int:
+def longest_string(text: bytes | bytearray) -> int:
     """Bytes of the longest string in `text`, quotes not counted; one that does not end counts too."""
-    return max((match.end(1) - match.start(1) for match in _STRING_OR_REST.finditer(text)), default=0)
+    with _one_at_a_time:
+        quotes = np.flatnonzero(_are_quotes(_without_escapes(text)))
+        lengths = quotes[1::2] - quotes[: len(quotes) // 2 * 2 : 2] - 1
+        without_end = len(text) - int(quotes[-1]) - 1 if len(quotes) % 2 else 0
+        return max(int(lengths.max(initial=0)), without_end)
 
 
 def has_lone_surrogate(text: str) -> bool:
@@ -63,39 +82,36 @@ def has_nul(text: str) -> bool:
     return any(escape[1] and int(escape[1], 16) == 0 for escape in _ESCAPE.finditer(text))
 
 
-def _parts(text: bytes, opening: bytes, closing: bytes) -> list[tuple[bytes | None, bytes]] | None:
-    if text[:1] != opening:
+def _parts(text: bytes, brackets: bytes) -> Iterator[bytes] | None:
+    """What stands between the commas of an array or object."""
+    if text[:1] != brackets[:1] or text[-1:] != brackets[1:]:
         return None
-    parts: list[tuple[bytes | None, bytes]] = []
-    open_brackets: list[bytes] = []
-    name, start = None, 1
-    for token, begin, end in _structure(text):
-        if token == b'"':
+    with _one_at_a_time:
+        outside, is_ended = _outside_strings(text)
+        depths = _depths(outside)
+        if not is_ended or depths[-1] != 0 or depths[:-1].min() < 1:
             return None
-        if token in b"[{":
-            open_brackets.append(token)
-            continue
-        if token in b"]}":
-            if not open_brackets or open_brackets.pop() != (b"[" if token == b"]" else b"{"):
-                return None
-            if open_brackets:
-                continue
-            last = text[start:begin].strip()
-            if last or name is not None or parts:
-                parts.append((name, last))
-            return parts if end == len(text) and all(value for _, value in parts) else None
-        if len(open_brackets) != 1:
-            continue
-        if token == b",":
-            parts.append((name, text[start:begin].strip()))
-            name, start = None, end
-        elif opening == b"{" and name is None:
-            name, start = text[start:begin].strip(), end
-    return None
+        commas = np.flatnonzero((depths == 1) & (outside == ord(",")))
+    edges = chain((0,), commas, (len(text) - 1,))
+    return (text[before + 1 : after].strip() for before, after in pairwise(edges))
 
 
-def _structure(text: bytes) -> Iterator[tuple[bytes, int, int]]:
-    for match in _TOKEN.finditer(text):
-        # A quote that stands alone opens a string that never ends.
-        if match[0][:1] != b'"' or len(match[0]) == 1:
-            yield match[0], match.start(), match.end()
+def _outside_strings(text: bytes) -> tuple[np.ndarray, bool]:
+    """The bytes of `text` (uint8) with blanks in place of its strings, and whether the last string ends."""
+    chars = _without_escapes(text)
+    is_inside = np.logical_xor.accumulate(_are_quotes(chars))
+    return np.where(is_inside, np.uint8(ord(" ")), chars), not (len(text) and is_inside[-1])
+
+
+def _without_escapes(text: bytes | bytearray) -> np.ndarray:
+    """The bytes of `text` (uint8) without the escapes that could hide the end of a string or look like one."""
+    return np.frombuffer(text.replace(b"\\\\", b"  ").replace(b'\\"', b"  "), np.uint8)
+
+
+def _are_quotes(chars: np.ndarray) -> np.ndarray:
+    return chars == ord('"')
+
+
+def _depths(outside: np.ndarray) -> np.ndarray:
+    """int32: how many brackets are open after each byte."""
+    return np.cumsum(_STEPS[outside], dtype=np.int32)

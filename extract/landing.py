@@ -80,7 +80,7 @@ _SETTINGS = {
     "pipelines": {"runtime": {"intercept_signals": False}},
     "providers": {"enable_airflow_secrets": False},
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True, "add_dlt_id": True}},
-    "data_writer": {"disable_compression": True},
+    "data_writer": {"disable_compression": True, "buffer_max_items": 1},
     "load": {"delete_completed_jobs": True, "raise_on_max_retries": 3},
 }
 

@@ -14,11 +14,11 @@ _LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500}
 class Limits:
     """What the source may cost. A limit that is reached ends in `SourceFailed`, with its name where it has one."""
 
-    page_bytes: int = 64 * 1024 * 1024
+    page_bytes: int = 8 * 1024 * 1024
     """Bytes of one page, after decompression."""
     row_bytes: int = 1024 * 1024
     """Bytes of one row, its numbers written out; larger ones are set aside."""
-    string_bytes: int = 16 * 1024 * 1024
+    string_bytes: int = 4 * 1024 * 1024
     """Bytes of one string, as the JSON text spells it."""
     depth: int = 100
     """Deepest nesting; deeper rows are set aside."""

@@ -3,7 +3,7 @@
 import datetime as dt
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from extract import delivered, recovery
 from extract.changes import Changes, Words, compare
 from extract.database import connected, lock
 from extract.erasures import NO_ERASURES, Erasures
-from extract.errors import LandingFailed, WrongSetting
+from extract.errors import LandingFailed, WrongSetting, working_folder_explained
 from extract.landing import (
     ROW_SCHEMA,
     SCANS_SCHEMA,
@@ -83,22 +83,26 @@ def run(
     disregarded_loads: Mapping[str, Collection[str]] = {},
     erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
+    on_recovery: Callable[[Recovery], None] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Extraction:
     """Pulls all source tables and lands what changed as one dlt load in schema `staging`.
 
     `disregarded_loads` names, per table, the loads whose rows were never accepted: tonight's rows are
     compared with what was delivered before them. `erasures` tells whose rows never land. Raises `SourceFailed`,
-    `LandingFailed` or `WrongSetting`; nothing of tonight is landed then, but what an earlier run had packed may be.
+    `LandingFailed` or `WrongSetting`; nothing of tonight is landed then, but what an earlier run had packed may be:
+    `on_recovery` is told so before the pull begins.
     """
     _check(batch_size, window)
     base_url = checked_base_url(api_base_url)
-    with connected(database_url) as connection:
+    with connected(database_url) as connection, working_folder_explained(working_folder):
         lock(connection)
         _check_tombstones(connection, erasures)
         # It may have been packed before an erasure, perhaps by a machine that knew nothing of it.
         lands_packed_load = not erasures.tombstones
         recovered = recovery.recovered(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
+        if on_recovery:
+            on_recovery(recovered)
         folder = folder_of(connection, working_folder)
         spool = folder / recovery.SPOOL
         # Rows of people pass through it.

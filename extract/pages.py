@@ -3,8 +3,10 @@
 import contextlib
 import datetime as dt
 import email.utils
+import functools
 import json
 import random
+import re
 import socket
 import threading
 import time
@@ -25,6 +27,7 @@ from extract.window import Window
 
 _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _READ_BYTES = 256 * 1024
+_OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,28 @@ class Page:
     """One page as the API sent it: `total` rows in the table, and the JSON text of each item."""
 
     total: int
-    items: list[msgspec.Raw] | list[bytes]
+    items: list[bytes]
 
 
 class _Envelope(msgspec.Struct):
-    items: list[msgspec.Raw]
     total: int
     page: int | None = None
     size: int | None = None
+
+
+@functools.cache
+def _decoder(size: int) -> msgspec.json.Decoder:
+    """Decodes a page of which no more than the first `size` items and one are taken: a page may hold millions."""
+    items = msgspec.defstruct("Items", [(f"item_{n}", msgspec.Raw, None) for n in range(size + 1)], array_like=True)
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", [("items", items)], bases=(_Envelope,), kw_only=True))
+
+
+class _TooMuch(Exception):
+    """A limit that the page exceeds, however often it is asked for."""
+
+    def __init__(self, what: str, variable: str) -> None:
+        super().__init__(what)
+        self.variable = variable
 
 
 class _TryAgain(Exception):
@@ -94,18 +111,28 @@ class Client:
         )
         try:
             return attempts(self._attempt, table, page)
+        except _TooMuch as error:
+            raise SourceFailed(
+                f"{self._at(table, page)} {error} (limit {error.variable})."
+                " Nothing was landed tonight; look at what the API sends."
+            ) from error
         except _TryAgain as error:
-            if self.seconds_left() <= 0:
-                raise self._too_late(table, page) from error
+            self.check_deadline(table)
             tries = attempts.statistics["attempt_number"]
+            out_of_time = "" if tries >= self.limits.attempts else f" {self._no_time_after(error)}"
             raise SourceFailed(
                 f"{self._at(table, page)} failed {tries} time{'s' if tries > 1 else ''} in a row: {error}."
-                " Nothing was landed tonight; look at the API, then run again."
+                f"{out_of_time} Nothing was landed tonight; look at the API, then run again."
             ) from error
 
     def seconds_left(self) -> float:
         """Seconds until the deadline of the whole extraction; negative after it."""
         return self._deadline - time.monotonic()
+
+    def check_deadline(self, table: SourceTable) -> None:
+        """Raises `SourceFailed` after the deadline."""
+        if self.seconds_left() <= 0:
+            raise self._too_late(table)
 
     def cut_overdue(self) -> None:
         """Cuts each connection whose attempt has used up its time: no read time-out sees a slow trickle."""
@@ -163,7 +190,7 @@ class Client:
                         self._window.narrow(place)
                     raise
         except TimeoutError:
-            raise self._too_late(table, page) from None
+            raise self._too_late(table) from None
         self._window.widen()
         return answer
 
@@ -171,7 +198,7 @@ class Client:
         self._sleep(self._quiet_until - time.monotonic())
         seconds = min(self.limits.attempt_seconds, self.seconds_left())
         if self._closed.is_set() or seconds <= 0:
-            raise self._too_late(table, page)
+            raise self._too_late(table)
         me = threading.get_ident()
         ends_at = time.monotonic() + seconds
         with self._lock:
@@ -183,13 +210,9 @@ class Client:
         finally:
             with self._lock:
                 del self._busy[me]
-        if len(body) > self.limits.string_bytes and json_text.longest_string(body) > self.limits.string_bytes:
-            raise self._beyond(
-                table, page, f"holds a string of more than {self.limits.string_bytes} bytes", "MAX_STRING_BYTES"
-            )
-        return read_page(body, page=page, size=self.batch_size)
+        return read_page(body, page=page, size=self.batch_size, limits=self.limits)
 
-    def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float) -> bytes:
+    def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float) -> bytearray:
         response = self._pool.request(
             "GET",
             f"{self.base_url}{table.path}",
@@ -205,7 +228,7 @@ class Client:
             while chunk := response.read1(_READ_BYTES):
                 body += chunk
                 if len(body) > self.limits.page_bytes:
-                    raise self._beyond(table, page, f"is larger than {self.limits.page_bytes} bytes", "MAX_PAGE_BYTES")
+                    raise _TooMuch(f"is larger than {self.limits.page_bytes} bytes", "MAX_PAGE_BYTES")
                 if time.monotonic() > ends_at:
                     break
             # Also where the answer seems to have ended: a cut connection looks like one that closed.
@@ -217,14 +240,14 @@ class Client:
                 response.close()
             # Closed or not: without it, the place in the pool would be lost.
             response.release_conn()
-        self._check_status(table, page, response, bytes(body))
-        return bytes(body)
+        self._check_status(table, page, response, body)
+        return body
 
-    def _check_status(self, table: SourceTable, page: int, response: urllib3.BaseHTTPResponse, body: bytes) -> None:
+    def _check_status(self, table: SourceTable, page: int, response: urllib3.BaseHTTPResponse, body: bytearray) -> None:
         status = response.status
         if status == 200:
             return
-        said = f"status {status} ({one_line(body.decode(errors='replace'), 120) or 'without a word'})"
+        said = f"status {status} ({one_line(body[:1000].decode(errors='replace'), 120) or 'without a word'})"
         if status in _RETRIED_STATUSES:
             wait_seconds = _asked_wait(response.headers.get("Retry-After")) if status in (429, 503) else 0
             if wait_seconds:
@@ -270,17 +293,20 @@ class Client:
         for part in error.args:
             if isinstance(part, urllib3.exceptions.IncompleteRead):
                 return f"the answer ended after {part.partial} bytes, {part.expected} too early"
-        return one_line(getattr(error, "reason", None) or error, 160)
+        # urllib3 begins with the name of its class, or of ours
+        return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
-    def _beyond(self, table: SourceTable, page: int, what: str, limit: str) -> SourceFailed:
+    def _too_late(self, table: SourceTable) -> SourceFailed:
         return SourceFailed(
-            f"{self._at(table, page)} {what} (limit {limit}). Nothing was landed tonight; look at what the API sends."
+            f"{self.base_url}{table.path}: the {self.deadline_seconds:g} seconds for the whole pull are over"
+            " (limit MAX_SECONDS). Nothing was landed tonight; raise it or look at the API."
         )
 
-    def _too_late(self, table: SourceTable, page: int) -> SourceFailed:
-        return SourceFailed(
-            f"{self._at(table, page)}: the {self.deadline_seconds:g} seconds for the whole pull are over"
-            " (limit MAX_SECONDS). Nothing was landed tonight; raise it or look at the API."
+    def _no_time_after(self, error: _TryAgain) -> str:
+        wanted = f"The server asks to wait {error.wait_seconds:g} seconds, and there" if error.wait_seconds else "There"
+        return (
+            f"{wanted} is no time for another try: {self.seconds_left():.0f} of the {self.deadline_seconds:g} seconds"
+            " for the whole pull are left (limit MAX_SECONDS)."
         )
 
     def _too_slow(self) -> str:
@@ -294,7 +320,12 @@ def checked_base_url(base_url: str) -> str:
     """`base_url` without its last slash. Raises `WrongSetting` unless it is a plain http(s) address."""
     try:
         parts = urlsplit(base_url.strip())
-        is_plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_plain = (
+            parts.scheme in ("http", "https")
+            and parts.port != 0
+            and re.fullmatch(r"[\w.:%-]+", parts.hostname or "")
+            and not re.search(r"\s", base_url.strip())
+        )
     except ValueError:
         is_plain = False
     if not is_plain:
@@ -304,19 +335,22 @@ def checked_base_url(base_url: str) -> str:
     return base_url.strip().rstrip("/")
 
 
-def read_page(body: bytes, *, page: int, size: int) -> Page:
-    """The checked content of a page's body. Raises a retriable error unless it is the page asked for."""
-    try:
-        envelope = msgspec.json.decode(body, type=_Envelope)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        envelope = _tolerant_envelope(body, str(error))
+def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits = DEFAULT_LIMITS) -> Page:
+    """The checked content of a page's body.
+
+    Raises an error that makes the client try again unless it is the page asked for, and one that ends the pull when it
+    is beyond a limit.
+    """
+    if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
+        raise _TooMuch(f"holds a string of more than {limits.string_bytes} bytes", "MAX_STRING_BYTES")
+    envelope, items = _content(body, size, limits)
     if envelope.total < 0:
         raise _TryAgain(f"a total of {envelope.total}")
     if envelope.page not in (None, page) or envelope.size not in (None, size):
         raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
-    if len(envelope.items) > size:
-        raise _TryAgain(f"{len(envelope.items)} rows on a page of {size}")
-    return Page(envelope.total, envelope.items)
+    if len(items) > size:
+        raise _TryAgain(f"more than {size} rows on a page of {size}")
+    return Page(envelope.total, items)
 
 
 def version() -> str:
@@ -325,25 +359,39 @@ def version() -> str:
     return tomllib.loads(project.read_text())["project"]["version"]
 
 
-def _tolerant_envelope(body: bytes, complaint: str) -> _Envelope:
-    """The envelope of a page that holds a row no decoder takes; such a row is set aside later, alone."""
-    fields = json_text.members(body)
+def _content(body: bytes | bytearray, size: int, limits: Limits) -> tuple[_Envelope, list[bytes]]:
+    """Envelope and items; when there are more than `size`, one more of them at most."""
+    try:
+        envelope = _decoder(size).decode(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        return _taken_apart(body, size, limits, str(error))
+    items = [bytes(item) for item in msgspec.structs.astuple(envelope.items) if item is not None]
+    if _brackets(body) - sum(map(_brackets, items)) > limits.depth:
+        return _taken_apart(body, size, limits, "nested deep")
+    return envelope, items
+
+
+def _brackets(text: bytes | bytearray) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
+def _taken_apart(body: bytes | bytearray, size: int, limits: Limits, complaint: str) -> tuple[_Envelope, list[bytes]]:
+    """The same of a page that holds a row no decoder takes; such a row is set aside later, alone."""
+    fields = json_text.members(bytes(body))
     names = [name for name, _ in fields or []]
-    items = json_text.elements(dict(fields or []).get(b'"items"', b""))
+    items = json_text.elements(dict(fields or []).get(b'"items"', b""), size + 1)
     if items is None or len(set(names)) != len(names):
         raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_beginning(body)}")
     rest = b",".join(name + b":" + value for name, value in fields if name != b'"items"')
-    if json_text.depth(rest) > DEFAULT_LIMITS.depth:
-        raise _TryAgain(f"nested deeper than {DEFAULT_LIMITS.depth} outside its items (limit MAX_DEPTH)")
+    if json_text.depth(rest) > limits.depth:
+        raise _TooMuch(f"is nested deeper than {limits.depth} outside its items", "MAX_DEPTH")
     try:
-        envelope = msgspec.json.decode(b'{"items":[],' + rest + b"}", type=_Envelope)
+        return msgspec.json.decode(b"{" + rest + b"}", type=_Envelope), items
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _TryAgain(f"not a page of JSON ({one_line(error, 100)}): {_beginning(body)}") from error
-    envelope.items = items
-    return envelope
 
 
-def _beginning(body: bytes) -> str:
+def _beginning(body: bytes | bytearray) -> str:
     return json.dumps(one_line(body[:80].decode(errors="replace"), 60), ensure_ascii=False)
 
 

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from extract import delivered
 from extract.database import connected, lock
+from extract.errors import working_folder_explained
 from extract.landing import PIPELINE, SCHEMA, adopt, folder_of, load, pipeline_in
 from extract.source_tables import SOURCE_TABLES
 
@@ -52,10 +53,13 @@ def recovered(
     shutil.rmtree(folder / SPOOL, ignore_errors=True)
     sentences = []
     resumed = None
-    if (folder / PIPELINE).exists():
-        pipeline = pipeline_in(folder, connection, database_url)
-        _delete_unfinished_packages(pipeline)
-        if pipeline.has_pending_data:
+    with working_folder_explained(working_folder):
+        pipeline = None
+        if (folder / PIPELINE).exists():
+            pipeline = _opened(folder, connection, database_url)
+            if pipeline is None:
+                sentences.append("dropped the working files of an earlier run, which cannot be read")
+        if pipeline and pipeline.has_pending_data:
             if lands_packed_load:
                 resumed = _resume(pipeline, connection)
             else:
@@ -106,6 +110,21 @@ def withdraw(connection: psycopg.Connection, load_id: str) -> None:
             [load_id],
         )
         _delete_orphans(connection)
+
+
+def _opened(folder: Path, connection: psycopg.Connection, database_url: str) -> dlt.Pipeline | None:
+    """The pipeline as an earlier run left it; None when its working files are damaged, and then they are gone."""
+    try:
+        pipeline = pipeline_in(folder, connection, database_url)
+        _delete_unfinished_packages(pipeline)
+        # Opens all files that are opened later.
+        pipeline.list_extracted_load_packages()
+        pipeline.list_normalized_load_packages()
+        return pipeline
+    except Exception as error:
+        _log.warning("the working files cannot be read: %s", type(error).__name__)
+        shutil.rmtree(folder / PIPELINE)
+        return None
 
 
 def _resume(pipeline: dlt.Pipeline, connection: psycopg.Connection) -> str | None:

@@ -29,7 +29,7 @@ import numpy as np
 from extract.changes import Tally, Words, missing, tally
 from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import IncompleteScan, SourceFailed
-from extract.pages import Client
+from extract.pages import Client, Page
 from extract.rows import Row, read_row
 from extract.source_tables import SourceTable
 from extract.spool import Spool
@@ -56,12 +56,6 @@ class CompletePass:
     """Looks at the table, this one and all others of tonight."""
     started_at: dt.datetime
     finished_at: dt.datetime
-
-
-class _PageOfRows(NamedTuple):
-    total: int
-    rows: list[Row]
-    digest: bytes
 
 
 @dataclass(eq=False)
@@ -110,25 +104,27 @@ def scan(
     """
     done: dict[str, CompletePass] = {}
     looks = [_Pass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
-    pending: dict[Future[_PageOfRows], _Pass] = {}
+    pending: dict[Future[Page], _Pass] = {}
     pool = ThreadPoolExecutor(window, thread_name_prefix="page")
     try:
         while looks:
             # Twice the window: a free worker finds a page waiting, and no more bodies than that are held.
             while len(pending) < 2 * window and (look := _next(looks)):
-                pending[pool.submit(_fetch, client, look.table, look.next_page, erasures)] = look
+                pending[pool.submit(client.fetch, look.table, look.next_page)] = look
                 look.next_page += 1
                 look.under_way += 1
             finished, _ = wait(pending, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED)
             client.cut_overdue()
-            for future in finished:
+            while finished:
+                future = finished.pop()
                 look = pending.pop(future)
-                _take(look, future.result(), client)
+                _take(look, future.result(), client, erasures)
                 if progress:
                     progress(look.table.name, len(look.spool), max(look.totals))
                 if not look.under_way and look.next_page > look.last_page:
                     looks.remove(look)
                     outcome = _end(look, known.get(look.table.name, _NO_KEYS), client.limits.passes, folder)
+                    client.check_deadline(look.table)
                     if isinstance(outcome, _Pass):
                         looks.append(outcome)
                     else:
@@ -145,21 +141,7 @@ def _next(looks: list[_Pass]) -> _Pass | None:
     return min(waiting, key=lambda look: look.next_page > 1, default=None)
 
 
-def _fetch(client: Client, table: SourceTable, number: int, erasures: Erasures) -> _PageOfRows:
-    page = client.fetch(table, number)
-    texts = [bytes(item) for item in page.items]
-    digest = blake2b(b"\n".join(texts), digest_size=16).digest()
-    rows = [read_row(text, table.key, client.limits) for text in texts]
-    if erasures.tombstones:
-        rows = [_nameless(row) if erasures.withhold(table, row.key, row.text) else row for row in rows]
-    return _PageOfRows(page.total, rows, digest)
-
-
-def _nameless(row: Row) -> Row:
-    return row._replace(key=None, text="", reason=None, is_withheld=True, tells_key=True)
-
-
-def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
+def _take(look: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
     look.under_way -= 1
     if not look.totals:
         look.last_page = max(1, -(-page.total // client.batch_size))
@@ -170,11 +152,23 @@ def _take(look: _Pass, page: _PageOfRows, client: Client) -> None:
                 " Nothing was landed tonight; look at what the API sends."
             )
     look.totals.add(page.total)
+    # In this one thread, because a decoded row can be twenty times its text.
+    rows = []
+    for item in page.items:
+        row = read_row(item, look.table.key, client.limits)
+        rows.append(_nameless(row) if erasures.withhold(look.table, row.key, row.text) else row)
+        # A page of a few megabytes can be made to cost seconds.
+        client.check_deadline(look.table)
     # One row that comes again is a double at the source.
-    if len(page.rows) > 1:
-        look.has_repeated_page |= page.digest in look.page_digests
-        look.page_digests.add(page.digest)
-    look.spool.append(page.rows)
+    if len(rows) > 1:
+        digest = blake2b(b"".join(row.key_digest + row.content_digest for row in rows), digest_size=16).digest()
+        look.has_repeated_page |= digest in look.page_digests
+        look.page_digests.add(digest)
+    look.spool.append(rows)
+
+
+def _nameless(row: Row) -> Row:
+    return row._replace(key=None, text="", reason=None, is_withheld=True, tells_key=True)
 
 
 def _end(look: _Pass, known: Words, most_passes: int, folder: Path) -> CompletePass | _Pass:

@@ -63,7 +63,7 @@ def erase(settings: Settings, place: Warehouse, user_id: str, reason: str, outpu
         # a connection of the run's name: the next run ends what a killed one leaves of it
         place.connect() as work,
     ):
-        with extraction_explained(settings, place):
+        with extraction_explained(place):
             lock(work)  # a pull that runs alone could land what it has read before
         with work.transaction(force_rollback=True) if is_dry_run else contextlib.nullcontext():
             prepare(work)
@@ -76,7 +76,7 @@ def erase(settings: Settings, place: Warehouse, user_id: str, reason: str, outpu
                 _delete(work, traces)
                 return "nothing was changed; the same command without --dry-run makes these rows go for good"
         with runs.recorded(place, connection, "erase") as figures:
-            with extraction_explained(settings, place):
+            with extraction_explained(place):
                 recovery = recovered(work, place.conninfo, settings.dlt_folder, lands_packed_load=False)
             if recovery.sentence:
                 output.print(f"recovered: {recovery.sentence}", soft_wrap=True)

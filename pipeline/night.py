@@ -1,7 +1,6 @@
 """The night: extract, gate, build, in order, under the run lock, each recorded in `ops` before it begins."""
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -32,12 +31,16 @@ class Night:
 
     warehouse: Warehouse
     run_id: str
+    recovery: extract.Recovery = field(default_factory=extract.Recovery)
     extraction: extract.Extraction | None = None
     are_staging_views_built: bool = False
     judgements: list[gate.Judgement] = field(default_factory=list)
     build: DbtOutcome | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     problems: list[Stop] = field(default_factory=list)
+
+    def note_recovery(self, recovery: extract.Recovery) -> None:
+        self.recovery = recovery
 
     @property
     def exit_code(self) -> Exit:
@@ -171,7 +174,7 @@ def _extract(
                 )
             day, first_run_on = runs.next_sample_day(connection, night.run_id)
             api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
-        stack.enter_context(extraction_explained(settings, night.warehouse))
+        stack.enter_context(extraction_explained(night.warehouse))
         night.extraction = extract.run(
             night.warehouse.at_work("extract").conninfo,
             api_base_url,
@@ -182,6 +185,7 @@ def _extract(
             disregarded_loads=ledger.disregarded_loads(connection),
             erasures=erasures,
             progress=show,
+            on_recovery=night.note_recovery,
         )
     figures["load_id"] = night.extraction.load_id
     for table, scan in night.extraction.scans.items():
@@ -191,11 +195,12 @@ def _extract(
             "rows_landed": scan.rows_landed,
             "rows_removed": scan.rows_removed,
             "rows_unreadable": scan.rows_unreadable,
+            "keys_unsettled": scan.keys_unsettled,
         }
 
 
 @contextlib.contextmanager
-def extraction_explained(settings: Settings, place: Warehouse) -> Iterator[None]:
+def extraction_explained(place: Warehouse) -> Iterator[None]:
     """Turn what `extract` raises into Stops."""
     try:
         yield
@@ -203,12 +208,6 @@ def extraction_explained(settings: Settings, place: Warehouse) -> Iterator[None]
         raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
     except extract.SourceFailed as error:
         raise Stop(Exit.SOURCE_FAILED, str(error)) from None
-    except OSError as error:
-        raise Stop(
-            Exit.WAREHOUSE_UNAVAILABLE if error.errno == errno.ENOSPC else Exit.WRONG_SETTINGS,
-            f"the working folder {settings.dlt_folder} cannot be used: {error.strerror};"
-            " free space there, or set MOOVITAMIX_HOME to another folder",
-        ) from None
     except extract.LandingFailed as error:
         raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, place.conninfo)) from None
 

@@ -59,7 +59,7 @@ grant select on {staging_views} to moovitamix_gate;
 grant usage, create on schema gate to moovitamix_gate;
 grant select, insert, update, delete on gate.loads to moovitamix_gate;
 grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
-grant select, insert on gate.publications, gate.decisions to moovitamix_gate;
+grant select, insert on gate.publications, gate.decisions, gate.told_fields to moovitamix_gate;
 
 -- the build owns its models: dbt replaces views, adds columns, and writes comments
 grant usage, create on schema prep, marts, features to moovitamix_transformer;

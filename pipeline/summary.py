@@ -29,8 +29,8 @@ def show(night: Night, output: Console) -> None:
     def line(text: str) -> None:
         output.print(text, soft_wrap=True)
 
-    if night.extraction and night.extraction.recovery.sentence:
-        line(f"[yellow]recovered:[/] {escape(night.extraction.recovery.sentence)}")
+    if night.recovery.sentence:
+        line(f"[yellow]recovered:[/] {escape(night.recovery.sentence)}")
     if night.extraction or night.judgements:
         output.print(_tables(night))
     for judgement in night.judgements:
@@ -39,6 +39,17 @@ def show(night: Night, output: Console) -> None:
             line(f"[{style}]{failed.severity:>8}[/] {judgement.batch.table}: {failed.rule}, {escape(_found(failed))}")
         if judgement.broken:
             line(f"[red]could not run[/] {judgement.batch.table}: {escape(inert(judgement.broken))}")
+    for table, keys, share in _many_removals(night):
+        line(
+            f"[yellow]{table}: {keys:,} keys are gone from the source, {share:.0%} of all that were known."
+            " If it was not set up anew, tell its owner; what comes back is alive again.[/]"
+        )
+    for scan in night.extraction.scans.values() if night.extraction else ():
+        if scan.keys_unsettled:
+            line(
+                f"[yellow]{scan.table_name}: {scan.keys_unsettled:,} known keys were not seen, and not proven to be"
+                " gone: they stay alive until the source stands still, tells all keys and has none twice.[/]"
+            )
     if night.build:
         line("dbt: " + ", ".join(f"{count} {status}" for status, count in sorted(night.build.counts.items())))
         for failure in night.build.lines:
@@ -52,6 +63,16 @@ def _found(failed: RuleResult) -> str:
     if keys:
         return f"{failed.rows:,} rows, such as {', '.join(keys)}"
     return ", ".join(f"{name} {value}" for example in failed.examples for name, value in example.items())
+
+
+def _many_removals(night: Night) -> list[tuple[str, int, float]]:
+    """(table, keys that are gone, their share of those known) where the gate found many."""
+    return [
+        (judgement.batch.table, judgement.batch.rows_removed, float(failed.examples[0]["removed_share"]))
+        for judgement in night.judgements
+        for failed in judgement.failed_rules
+        if failed.rule == "few_removals"
+    ]
 
 
 def _tables(night: Night) -> Table:
@@ -91,8 +112,13 @@ def _tables(night: Night) -> Table:
 def closing_line(night: Night) -> str:
     """One line for a night without problems: what happened and what to do next."""
     quarantined = sum(judgement.rows_quarantined for judgement in night.judgements)
-    if quarantined:
-        return f'{night.message}, but {quarantined:,} rows quarantined; look at them with: make gate ARGS="show"'
+    worth_a_look = [f"{quarantined:,} rows quarantined"] if quarantined else []
+    worth_a_look += [
+        f"{keys:,} keys of {table} are gone from the source ({share:.0%} of those known)"
+        for table, keys, share in _many_removals(night)
+    ]
+    if worth_a_look:
+        return f'{night.message}, but {" and ".join(worth_a_look)}; look at them with: make gate ARGS="show"'
     if night.build:
         return f"{night.message}; ask the warehouse with: make psql"
     if night.judgements:

@@ -201,7 +201,7 @@ def test_two_gates_at_once_judge_each_load_once_and_mix_none(warehouse):
 
 
 LEDGER_OF_THE_VERSION_BEFORE = """
-    drop table gate.decisions, gate.erasures;
+    drop table gate.decisions, gate.erasures, gate.told_fields;
     drop function gate.sign_decision, gate.refuse_to_change_decisions;
     drop index gate.quarantined_rows_key;
     create index quarantined_rows_open on gate.quarantined_rows (table_name, key) where closed_at is null;

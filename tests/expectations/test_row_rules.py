@@ -450,9 +450,29 @@ def test_what_is_worth_knowing_is_counted_in_the_verdict_and_holds_nothing_back(
     assert len(informed.published(table)) == len(rows)
 
 
+def test_a_field_that_the_contract_does_not_have_is_told_once(warehouse):
+    def told(*rows: object) -> list[str]:
+        warehouse.land({"users": list(rows)})
+        (judgement,) = warehouse.judge().values()
+        return [
+            example["detail"]
+            for failed in judgement.failed_rules
+            if failed.rule == "fields_are_known"
+            for example in failed.examples
+        ]
+
+    long = "x" * 3000
+    assert told(user(1, age=36), user(2, age=40, pet=None)) == ["age", "age, pet"]
+    assert told(user(1, age=37), user(2, age=41, pet="cat")) == []
+    assert told(user(3, age=1, pet="dog", **{long: 1})) == [long[:200]]
+    assert told(user(4, **{long: 2}), user(5)) == []
+    warehouse.land({"tracks": [track(1, age=2)]})
+    assert [failed.rule for failed in warehouse.judge()["tracks"].failed_rules] == ["fields_are_known"], "another table"
+
+
 def judge_again(warehouse: Warehouse, table: str) -> None:
     """Forget all that the gate has done about the table, and let it judge that anew."""
-    for relation in ("publications", "quarantined_rows", "loads"):
+    for relation in ("publications", "quarantined_rows", "told_fields", "loads"):
         warehouse.execute(f"delete from gate.{relation} where table_name = %s", table)
     assert table in warehouse.judge()
 

@@ -16,7 +16,7 @@ def run(api, database_url, working_folder, monkeypatch):
         quick = dataclasses.replace(QUICK, page_bytes=limits.page_bytes)
         return extract.run(*args, **named, limits=quick)
 
-    monkeypatch.setattr(command_line, "WORKING_FOLDER", working_folder)
+    monkeypatch.setenv("MOOVITAMIX_HOME", str(working_folder.parent))
     monkeypatch.setattr(command_line, "run", quick_run)
 
     def invoke(*options: str, **variables: str):
@@ -30,7 +30,7 @@ def test_a_night_alone_says_what_it_did(run, api, connection):
     api.set_rows({"users": [{"id": 1}], "tracks": [{"id": 1}, {"id": 2}]})
     result = run("--batch_size", "2", "--window=1")
     assert result.exit_code == 0
-    assert "tracks: 2 rows read, 2 landed, 0 removed, 0 unreadable" in result.output
+    assert "tracks: 2 rows read, 2 landed, 0 removed, 0 unreadable, 0 unsettled" in result.output
     assert "/users?page=1&size=2" in api.requests.targets
     assert staged(connection)["tracks"] == 2
 
@@ -42,6 +42,8 @@ def test_a_night_alone_says_what_it_did(run, api, connection):
         (["--batch-size", "101"], {}, 2),
         ([], {"BATCH_SIZE": "many"}, 2),
         (["--api_base_url", "nowhere"], {}, 2),
+        (["--api_base_url", "http://ho st"], {}, 2),
+        ([], {"MOOVITAMIX_HOME": "/dev/null"}, 2),
         ([], {"API_BASE_URL": ""}, 2),
         ([], {"DATABASE_URL": "mysql://u:hush@h/d"}, 2),
         (["--no-such-option"], {}, 2),
@@ -57,7 +59,7 @@ def test_what_is_wrong_is_one_line_and_its_exit_code(run, options, variables, ex
     result = run(*options, **variables)
     assert result.exit_code == exit_code
     assert "Traceback" not in result.output and "hush" not in result.output
-    if exit_code != 2:
+    if exit_code != 2 or "MOOVITAMIX_HOME" in variables:
         assert result.output.count("\n") == 1
 
 

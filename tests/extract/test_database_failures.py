@@ -1,6 +1,7 @@
 """A database that restarts, cuts, keeps an answer to itself or is full: one line, and the next night is good."""
 
 import contextlib
+import errno
 import os
 import subprocess
 import tempfile
@@ -153,6 +154,37 @@ def tiny_disk() -> Iterator[Path]:
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
         folder.rmdir()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_fails_is_no_wrong_setting(night, working_folder, monkeypatch, code):
+    def fail(*arguments, **named) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("extract.night.Client", fail)
+    message = landing_failure(night)
+    assert str(working_folder) in message and os.strerror(code) in message
+
+
+def test_a_working_folder_that_cannot_be_used_is_a_wrong_setting(night, working_folder):
+    working_folder.touch()
+    with pytest.raises(extract.WrongSetting, match="cannot be used: Not a directory"):
+        night()
+
+
+def test_a_full_working_folder_is_told_and_when_there_is_room_the_next_night_is_good(api, night, connection, tiny_disk):
+    api.set_rows({"users": rows(0)})
+    night(working_folder=tiny_disk)
+    before = live_rows(connection, "users")
+    changed = [*rows(0), *(user(number, text=os.urandom(1000).hex()) for number in range(100, 3100))]
+    api.set_rows({"users": changed})
+    message = landing_failure(night, working_folder=tiny_disk, batch_size=100)
+    assert "No space left on device" in message
+    assert live_rows(connection, "users") == before
+    subprocess.run(["mount", "-o", "remount,size=60m", str(tiny_disk)], check=True)
+    night(working_folder=tiny_disk, batch_size=100)
+    assert len(live_rows(connection, "users")) == 3010
+    assert_accounts_hold(connection)
 
 
 def test_a_full_disk_is_told_and_when_there_is_room_the_next_night_is_good(

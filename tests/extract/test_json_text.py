@@ -2,6 +2,7 @@
 
 import json
 import resource
+import time
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ VALUES = st.recursive(
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 2]), st.booleans())
 def test_elements_are_the_texts_of_an_arrays_values(values, indent, ascii_only):
     text = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    assert [json.loads(part) for part in json_text.elements(text)] == json.loads(text)
+    assert [json.loads(part) for part in json_text.elements(text, 5)] == json.loads(text)
+    assert len(json_text.elements(text, 2)) == min(2, len(values))
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=5), st.sampled_from([None, 2]))
@@ -34,7 +36,7 @@ def test_a_name_that_comes_twice_is_told_twice():
 
 @pytest.mark.parametrize("text", [b"", b"[1", b"[1,]", b"[,1]", b"[1]x", b"[1}", b'["a]', b"{}", b"5", b"[]]"])
 def test_what_is_no_balanced_array_has_no_elements(text):
-    assert json_text.elements(text) is None
+    assert json_text.elements(text, 5) is None
 
 
 @pytest.mark.parametrize("text", [b"", b"{1}", b'{"a":}', b'{"a":1', b'{"a":[}]}', b"[]", b'{"a":1}}'])
@@ -54,7 +56,7 @@ def test_brackets_in_strings_are_no_depth():
         (b'{"name":"longer text"}', 11),
         (b'["a\\"b", "abc"]', 4),
         (b'["never ends', 10),
-        (b'["ends in an escape\\', 17),
+        (b'["ends in an escape\\', 18),
         (b'"' + b'\\"' * 3_000_000, 6_000_000),
     ],
 )
@@ -66,5 +68,29 @@ def test_escapes_without_end_cost_no_memory():
     """An ordinary `*` in the pattern takes 900 MB for this."""
     text = b'["' + b'\\"' * 8_000_000 + b'"]'
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert len(json_text.elements(text)) == 1
+    assert len(json_text.elements(text, 5)) == 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+MEGABYTES = 8
+LARGE = {
+    "brackets": (b"[" * 500_000 + b"]" * 500_000) * MEGABYTES,
+    "numbers": b",".join([b"0"] * 500_000 * MEGABYTES),
+    "strings": b",".join([b'""'] * 333_333 * MEGABYTES),
+    "lists": b",".join([b"[]"] * 333_333 * MEGABYTES),
+    "members": b",".join([b'"":0'] * 200_000 * MEGABYTES),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_the_dearest_texts_cost_little_time(kind):
+    """A walk from bracket to bracket takes four to seven seconds of the processor for each."""
+    text = (b"{%b}" if kind == "members" else b"[%b]") % LARGE[kind]
+    before = time.process_time()
+    if kind == "members":
+        assert json_text.members(text) is None
+    else:
+        assert len(json_text.elements(text, 100)) in (1, 100)
+    json_text.depth(text)
+    json_text.longest_string(text)
+    assert time.process_time() - before < 2

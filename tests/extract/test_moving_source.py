@@ -215,6 +215,9 @@ class MovingClient:
             self.source.step()
         return Page(len(rows), rows[(page - 1) * self.batch_size : page * self.batch_size])
 
+    def check_deadline(self, table: extract.SourceTable) -> None:
+        pass
+
     def cut_overdue(self) -> None:
         pass
 

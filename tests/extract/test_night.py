@@ -428,7 +428,18 @@ def test_a_password_with_every_odd_character_works(api, database_url, connection
     [{"batch_size": 0}, {"batch_size": 101}, {"window": 0}, {"window": 65}]
     + [
         {"api_base_url": url}
-        for url in ("", "localhost:8000", "ftp://host", "http://", "http://u:p@host", "http://host?x=1")
+        for url in (
+            "",
+            "localhost:8000",
+            "ftp://host",
+            "http://",
+            "http://u:p@host",
+            "http://host?x=1",
+            "http://ho st",
+            "http://ho<st",
+            "http://h\tost",
+            "http://host/a b",
+        )
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_asked(api, night, arguments):

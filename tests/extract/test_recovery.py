@@ -162,6 +162,45 @@ def test_a_pending_load_that_cannot_be_landed_is_dropped_and_the_night_goes_on(
     assert night().recovery.sentence == ""
 
 
+UNREAD = "Dropped the working files of an earlier run, which cannot be read"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", None], ids=["emptied", "cut", "garbled", "gone"])
+def test_working_files_that_are_damaged_are_dropped_and_the_night_goes_on(
+    api, night, connection, working_folder, content
+):
+    """A disk that was full or a machine that lost its power leaves such files."""
+    night()
+    names = {file.relative_to(working_folder) for file in working_folder.rglob("*") if file.is_file()}
+    assert {"state.json", "moovitamix.schema.json", ".version"} <= {name.name for name in names}
+    for number, name in enumerate(sorted(names)):
+        file = working_folder / name
+        if not file.exists():
+            night()
+        if content is None:
+            file.unlink()
+        else:
+            file.write_bytes(content)
+        api.set_rows({"users": rows(number)})
+        sentence = night().recovery.sentence
+        assert sentence in ("", f"{UNREAD}."), name
+        if content is not None and name.name in ("state.json", "moovitamix.schema.json", ".version"):
+            assert sentence, name
+        assert live_rows(connection, "users") == payloads(connection, rows(number))
+
+
+def test_damaged_working_files_take_a_pending_load_along(api, night, connection, database_url, working_folder):
+    api.set_rows({"users": rows(0)})
+    night()
+    packed_load(connection, database_url, api, working_folder)
+    (state,) = working_folder.glob("*/moovitamix/state.json")
+    state.write_bytes(b"")
+    api.set_rows({"users": rows(2)})
+    assert night().recovery.sentence == f"{UNREAD}."
+    assert live_rows(connection, "users") == payloads(connection, rows(2))
+    assert night().recovery.sentence == ""
+
+
 def test_a_pending_load_that_lost_rows_is_withdrawn(api, night, connection, database_url, working_folder):
     api.set_rows({"users": rows(0)})
     night()

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import extract
 from extract.pages import _asked_wait
 from tests.extract.conftest import QUICK, live_rows, staged
 
+PROJECT = Path(__file__).resolve().parents[2]
 NOTHING = dict.fromkeys(("users", "tracks", "listen_history", "scans", "unreadable_rows", "_dlt_loads"), 0)
 
 
@@ -68,7 +70,7 @@ def test_a_fault_that_passes_is_retried_and_everything_lands(api, night, connect
         ("server_error@tracks", "status 500"),
         ("rate_limit@tracks=1/0", "status 429"),
         ("truncated@tracks", "ended after"),
-        ("error_body@tracks", "missing required field `items`"),
+        ("error_body@tracks", "missing required field `total`"),
         ("html@tracks", "It works|not a page of JSON"),
         ("no_items@tracks", "missing required field `items`"),
         ("redirect@tracks=http://127.0.0.1:9/elsewhere", "redirects to http://127.0.0.1:9/elsewhere"),
@@ -201,7 +203,8 @@ def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
         (b'{"items":[],"total":true}', "not a page of JSON"),
         (page(users(1), number=2), "page 2 of size 3 came where page 1"),
         (page(users(1), size=50), "page 1 of size 50 came"),
-        (page(users(1, 2, 3, 4)), "4 rows on a page of 3"),
+        (page(users(1, 2, 3, 4)), "more than 3 rows on a page of 3"),
+        (page(users(*range(500))), "more than 3 rows on a page of 3"),
         (page(users(1), total=10**30), "limit MAX_PAGES"),
         (b"\x1b[2J\x00\n\n<h1>", "not a page of JSON"),
     ],
@@ -322,9 +325,29 @@ def test_a_string_longer_than_the_limit_is_refused_and_a_shorter_one_is_not(nigh
 @pytest.mark.parametrize("closing", [b"]" * 100_000, b""])
 def test_a_page_nested_deeper_than_anything_outside_its_items_is_refused(night, connection, answering, closing):
     body = b'{"items":[],"total":0,"page":1,"size":3,"links":' + b"[" * 100_000 + closing + b"}"
-    message = failure(night, api_base_url=answering(lambda handler: answer(handler, body)))
+    asked = []
+
+    def serve_page(handler):
+        asked.append(handler.path)
+        answer(handler, body)
+
+    message = failure(night, api_base_url=answering(serve_page), window=1)
     assert ("limit MAX_DEPTH" if closing else "not a page of JSON") in message
+    assert asked.count(asked[0]) == (1 if closing else QUICK.attempts), (
+        "what stays as it is need not be asked for again"
+    )
     assert staged(connection) == NOTHING
+
+
+def test_the_depth_of_a_page_is_a_setting(night, connection, answering):
+    def serve_page(handler):
+        answer(handler, b'{"items":[{"id":1,"a":[[[]]]}],"total":1,"links":{"next":[[[[[]]]]]}}')
+
+    url = answering(serve_page)
+    message = failure(night, api_base_url=url, limits=dataclasses.replace(QUICK, depth=5))
+    assert "page 1 is nested deeper than 5 outside its items (limit MAX_DEPTH)" in message
+    night(api_base_url=url, limits=dataclasses.replace(QUICK, depth=6))
+    assert staged(connection)["users"] == 1
 
 
 def test_a_page_of_nothing_but_brackets_is_refused(night, answering):
@@ -372,6 +395,90 @@ def test_a_gzip_bomb_ends_at_the_limit(night, answering):
     assert "limit MAX_PAGE_BYTES" in failure(night, api_base_url=url, limits=limits)
 
 
+PAGE_BYTES = extract.Limits().page_bytes
+MEGABYTE = 1024 * 1024
+
+
+def large_page(items: bytes, more: bytes = b"", pages: int = 16) -> bytes:
+    """A page of rows, one of many."""
+    return b'{"total":%d,"size":100%b,"items":[%b]}' % (100 * pages, more, items)
+
+
+def repeated(text: bytes, size: int) -> bytes:
+    return b",".join([text] * (size // (len(text) + 1)))
+
+
+def rows_of(text: bytes, count: int) -> bytes:
+    """So many rows, together as large as a page may be."""
+    size = (PAGE_BYTES - 1000) // count - 30
+    return b",".join(b'{"id":%d,"a":[%b]}' % (number, repeated(text, size)) for number in range(count))
+
+
+DEAR_PAGES = {
+    "more rows than were asked for": large_page(repeated(b"0", PAGE_BYTES - 1000)),
+    "and one that no decoder takes": large_page(b"NaN," + repeated(b"0", PAGE_BYTES - 1000)),
+    "one row": large_page(rows_of(b"[]", 1)),
+    "rows of lists": large_page(rows_of(b"[]", 9), pages=1),
+    "rows of text": large_page(rows_of('"a string 😀"'.encode() * 7, 100)),
+    "members": large_page(b"", b"," + repeated(b'"":0', PAGE_BYTES - 1000)),
+}
+
+
+def memory_of_pull(*arguments: object) -> tuple[int, list[str]]:
+    """Bytes that a pull in a process of its own takes, and what it says."""
+    command = [sys.executable, "-m", "tests.extract.measured_pull", *map(str, arguments)]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=True)
+    *told, kilobytes = ended.stdout.splitlines()
+    return int(kilobytes) * 1024, told
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read a process's own peak from")
+@pytest.mark.parametrize("kind", DEAR_PAGES)
+def test_the_dearest_pages_take_little_memory(answering, tmp_path, kind):
+    """8 pages of 8 MiB are in flight, and as many wait: all that is made of them is no more than 8 times the former."""
+    compressed = gzip.compress(DEAR_PAGES[kind], 1)
+    assert PAGE_BYTES - 10_000 < len(DEAR_PAGES[kind]) < PAGE_BYTES
+    url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
+    memory, told = memory_of_pull(url, tmp_path)
+    assert told and "MAX_" not in told[0]
+    assert memory < 8 * 8 * PAGE_BYTES
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read a process's own peak from")
+def test_large_rows_pass_from_page_to_table_without_being_gathered_in_memory(
+    answering, tmp_path, database_url, connection
+):
+    def serve_page(handler):
+        path, query = handler.path.split("?")
+        number = int(query.split("&")[0].split("=")[1])
+        rows = range(4 * number, 4 * number + 4) if path == "/users" else ()
+        items = b",".join(b'{"id":%d,"text":"%b"}' % (row, b"x" * 1_000_000) for row in rows)
+        answer(handler, b'{"total":%d,"items":[%b]}' % (200 if rows else 0, items))
+
+    memory, told = memory_of_pull(answering(serve_page), tmp_path, database_url)
+    assert told == []
+    assert connection.execute("select count(*) from staging.users").fetchone() == (200,)
+    assert memory < 250 * MEGABYTE
+
+
+@pytest.mark.parametrize("kind", ["rows of lists", "rows of text"])
+def test_the_deadline_ends_the_night_while_pages_are_decoded(night, answering, kind):
+    compressed = gzip.compress(large_page(DEAR_PAGES[kind].partition(b"[")[2][:-2], pages=1000), 1)
+    url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
+    limits = extract.Limits(seconds=1.5, attempts=1)
+    began = time.monotonic()
+    message = failure(night, api_base_url=url, batch_size=100, limits=limits)
+    assert "1.5 seconds for the whole pull are over (limit MAX_SECONDS)" in message
+    assert time.monotonic() - began < 8
+
+
+def test_the_deadline_is_kept_by_the_last_page_too(night, api, monkeypatch):
+    """All pages came in time; what was made of them did not."""
+    api.set_rows({"users": users(1, 2)})
+    monkeypatch.setattr("extract.scan._end", lambda *arguments: time.sleep(1))
+    assert "limit MAX_SECONDS" in failure(night, limits=dataclasses.replace(QUICK, seconds=0.9))
+
+
 @pytest.mark.parametrize("where", ["body", "headers", "nothing"])
 def test_one_byte_at_a_time_or_none_ends_with_the_attempt(night, answering, where):
     over = threading.Event()
@@ -407,10 +514,19 @@ def test_the_deadline_ends_the_night_whatever_the_source_does(night, api):
 
 
 def test_a_wait_asked_for_that_is_longer_than_the_deadline_ends_the_night_at_once(night, api):
-    api.faults.add("rate_limit@users=1/3600")
+    api.faults.add("rate_limit@users=1/4000")
     began = time.monotonic()
-    assert "status 429" in failure(night, limits=dataclasses.replace(QUICK, seconds=60))
+    message = failure(night, limits=dataclasses.replace(QUICK, seconds=60))
+    assert "status 429" in message and "asks to wait 4000 seconds" in message
+    assert "of the 60 seconds for the whole pull are left (limit MAX_SECONDS)" in message
     assert time.monotonic() - began < 5
+
+
+def test_tries_that_end_because_the_time_is_over_say_so(night, api):
+    api.faults.add("down@users")
+    limits = extract.Limits(attempts=50, seconds=2, first_wait_seconds=1.2)
+    message = failure(night, limits=limits)
+    assert "status 503" in message and "limit MAX_SECONDS" in message
 
 
 def test_a_failure_does_not_wait_for_requests_that_hang(night, api):

@@ -1,5 +1,8 @@
 """Nights that end badly, each from a real cause: the exit code, the line, and what a reader finds all the same."""
 
+import sys
+import types
+
 import great_expectations as gx
 import psycopg
 import pytest
@@ -73,6 +76,31 @@ def test_a_failed_source_lands_nothing_and_what_was_pending_is_published(setting
     assert len(alive(connection)) >= len(before) - 5
 
 
+def test_what_was_recovered_is_told_and_that_removals_wait_also_by_a_night_that_fails(settings, api, connection):
+    def leave_a_row_behind():
+        connection.execute(
+            "insert into staging.tracks (key, content_hash, _dlt_load_id, _dlt_id) values ('[0]', 'x', 'crashed', 'y')"
+        )
+
+    leave_a_row_behind()
+    api.faults.add(ELSEWHERE)
+    failed = command("extract", **settings)
+    failed.only_line(Exit.SOURCE_FAILED)
+    assert "recovered: Deleted 1 rows of loads that were never completed." in failed.out
+
+    leave_a_row_behind()
+    api.faults.clear()
+    world = snapshot(WORLD, NEXT_DAY)
+    api.set_rows({**world.tables(), "users": [*world.users[:-1], b'{"id":1,"id":1}']})
+    good = command("extract", **settings)
+    assert good.code == Exit.PUBLISHED
+    assert good.out.count("recovered: Deleted 1 rows of loads that were never completed.") == 1
+    (unsettled,) = connection.execute(
+        "select figures -> 'users' -> 'keys_unsettled' from ops.steps order by started_at desc limit 1"
+    ).fetchone()
+    assert unsettled > 0 and f"users: {unsettled} known keys were not seen" in good.out
+
+
 def alive(connection):
     return connection.execute("select id from marts.users where deleted_at is null").fetchall()
 
@@ -81,7 +109,7 @@ def test_a_source_that_is_not_there_is_given_up_after_a_few_tries(settings, conn
     limits = extract.Limits(attempts=3, first_wait_seconds=0.01)
     monkeypatch.setattr(extract, "limits_from_environment", lambda environ: limits)
     line = command("extract", **settings | {"API_BASE_URL": "http://127.0.0.1:9"}).only_line(Exit.SOURCE_FAILED)
-    assert "127.0.0.1:9" in line and "3 times" in line
+    assert "127.0.0.1:9" in line and "3 times in a row: Failed to establish a new connection" in line
     assert connection.execute("select count(*) from staging._dlt_loads").fetchone() == (2,)
 
 
@@ -104,6 +132,7 @@ def test_a_blocked_table_stays_as_it_was_and_the_others_are_published(settings, 
     line = ended.only_line(Exit.BLOCKED)
     assert "users" in line and "tracks" not in line and f'make gate ARGS="show {tonight}"' in line
     assert "few_removals, removed_share 0." in ended.out
+    assert "tracks: 21 keys are gone from the source, 52% of all that were known" in ended.out
     assert loads_in(connection, "users") == before
     assert tonight in loads_in(connection, "tracks") and tonight in loads_in(connection, "listen_history")
     assert command("gate", "show", tonight, DATABASE_URL=settings["DATABASE_URL"]).code == Exit.PUBLISHED
@@ -164,6 +193,50 @@ def test_a_gate_that_cannot_judge_one_table_keeps_it_pending_and_lets_the_others
 
     assert run_night(*settings.values()).exit_code == Exit.PUBLISHED
     assert tonight in loads_in(connection, "tracks")
+
+
+def test_a_field_that_no_row_has_any_more_blocks_the_table_alone(settings, api, connection):
+    before = loads_in(connection, "users")
+    world = snapshot(WORLD, NEXT_DAY).tables()
+    without = [{name: value for name, value in row.items() if name != "gender"} for row in world["users"]]
+    api.set_rows({**world, "users": without})
+
+    ended = command("run", **settings)
+
+    line = ended.only_line(Exit.BLOCKED)
+    assert "users" in line and "tracks" not in line
+    assert "users: required_fields_are_present" in ended.out and "gender" in ended.out
+    assert loads_in(connection, "users") == before
+    assert newest_load(connection) in loads_in(connection, "tracks")
+
+
+def test_a_new_source_table_waits_until_it_has_a_view_and_a_suite(settings, connection, monkeypatch):
+    """The recipe of extract/README.md, step by step."""
+    more = (*extract.SOURCE_TABLES, extract.SourceTable("songs", "/tracks", ("id",)))
+    for module in ("night", "recovery"):
+        monkeypatch.setattr(f"extract.{module}.SOURCE_TABLES", more)
+
+    line = command("run", **settings).only_line(Exit.GATE_BROKEN)
+
+    assert "could not judge songs" in line and "prep.stg_moovitamix__songs" in line
+    tonight = newest_load(connection)
+    assert tonight in loads_in(connection, "tracks"), "nothing else waits"
+    connection.execute("""
+        create view prep.stg_moovitamix__songs as
+        select
+            key, payload is null as is_removal, _dlt_load_id as _load_id, _dlt_id, null::text as unknown_fields,
+            payload ->> 'name' as name
+        from staging.songs
+    """)
+    assert "there is no suite for songs" in command("gate", **settings).only_line(Exit.GATE_BROKEN)
+    name_is_known = gx.expectations.ExpectColumnValuesToNotBeNull(
+        column="name", severity="warning", meta={"rule": "name_is_known", "shows": "key"}
+    )
+    module = types.ModuleType("expectations.songs")
+    module.suite = lambda: gx.ExpectationSuite(name="songs", expectations=[name_is_known])
+    monkeypatch.setitem(sys.modules, "expectations.songs", module)
+    assert command("gate", **settings).code == Exit.PUBLISHED
+    assert published_loads(connection, "songs") == [tonight]
 
 
 def test_of_several_failures_the_first_gives_the_code_and_all_are_told(settings, api, connection):

@@ -41,6 +41,7 @@ gate.quarantined_rows           siudtax  -        siu      s            -       
 gate.publications               siudtax  -        si       s            -        -            -
 gate.decisions                  siax     -        si       s            -        -            -
 gate.erasures                   siudtax  s        -        s            -        -            -
+gate.told_fields                siudtax  -        si       s            -        -            -
 marts                           c        -        -        c            -        -            -
 marts.users                     siudtax  -        -        siudtax      -        -            -
 marts.users.email               s        -        -        s            -        -            -

@@ -1,12 +1,15 @@
 """The end of a night on one screen."""
 
+import datetime as dt
 import io
 
 import pytest
 from rich.console import Console
 
-from expectations.judgement import Batch, Judgement
+import extract
+from expectations.judgement import Batch, Judgement, RuleResult
 from pipeline import summary
+from pipeline.dbt import DbtOutcome
 from pipeline.night import Night
 from pipeline.warehouse import Warehouse
 
@@ -17,6 +20,49 @@ from pipeline.warehouse import Warehouse
 def test_each_state_of_a_load_can_be_shown(state):
     """What somebody decided while the gate was judging is shown too."""
     batch = Batch("load 1", "users", rows_read=3, rows_landed=2, rows_removed=1)
-    output = Console(file=io.StringIO(), width=200)
-    summary.show(Night(Warehouse({}), "run 1", judgements=[Judgement(batch, state)]), output)
-    assert state in output.file.getvalue()
+    assert state in shown(Night(Warehouse({}), "run 1", judgements=[Judgement(batch, state)]))
+
+
+def shown(night: Night) -> str:
+    """As on a terminal, with the codes of its colours."""
+    output = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="standard", highlight=False)
+    summary.show(night, output)
+    return output.file.getvalue()
+
+
+YELLOW = "\x1b[33m"
+MANY_REMOVALS = Judgement(
+    Batch("load 1", "users", rows_read=383, rows_landed=0, rows_removed=1617),
+    "accepted",
+    failed_rules=(RuleResult("few_removals", "info", 1, [{"removed_share": "0.8085"}]),),
+)
+
+
+def test_many_removals_are_shouted_with_their_number_and_share_and_are_in_the_last_line_too():
+    night = Night(Warehouse({}), "run 1", judgements=[MANY_REMOVALS], build=DbtOutcome({}, ()))
+    assert f"{YELLOW}users: 1,617 keys are gone from the source, 81% of all that were known." in shown(night)
+    assert summary.closing_line(night) == (
+        "all published, but 1,617 keys of users are gone from the source (81% of those known);"
+        ' look at them with: make gate ARGS="show"'
+    )
+
+
+def test_the_last_line_names_all_that_is_worth_a_look():
+    held = Judgement(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
+    night = Night(Warehouse({}), "run 1", judgements=[MANY_REMOVALS, held], build=DbtOutcome({}, ()))
+    assert "all published, but 2 rows quarantined and 1,617 keys of users are gone" in summary.closing_line(night)
+
+
+def test_keys_that_are_not_seen_and_not_proven_gone_are_told():
+    now = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    figures = {"total": 5, "rows_read": 5, "rows_unchanged": 5, "rows_landed": 0, "rows_removed": 0}
+    scans = {
+        name: extract.Scan(
+            name, **figures, rows_unreadable=0, keys_known=8, keys_unsettled=unsettled, passes=4,
+            started_at=now, finished_at=now,
+        )
+        for name, unsettled in {"users": 3, "tracks": 0}.items()
+    }  # fmt: skip
+    text = shown(Night(Warehouse({}), "run 1", extraction=extract.Extraction("load 1", scans)))
+    assert f"{YELLOW}users: 3 known keys were not seen, and not proven to be gone" in text
+    assert "tracks: 0" not in text
