@@ -44,7 +44,7 @@ def keys(connection):
         connection.execute("""
             select conrelid::regclass::text, contype::text, conname, pg_get_constraintdef(oid)
             from pg_constraint
-            where connamespace = 'marts'::regnamespace and contype in ('p', 'f')
+            where connamespace = 'marts'::regnamespace and contype in ('p', 'f') and conparentid = 0
         """)
     )
 
@@ -53,7 +53,7 @@ def rows_as_stored(connection):
     """Every row with its place and the transaction that wrote it."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return {
-            table: sorted(map(repr, cursor.execute(f"select xmin, ctid, * from {table}").fetchall()))
+            table: sorted(map(repr, cursor.execute(f"select xmin, tableoid, ctid, * from {table}").fetchall()))
             for table in TABLES
         }
 
@@ -102,7 +102,10 @@ def test_a_build_puts_right_what_was_damaged(built_database_url, built):
     built.execute("insert into marts.track_genres select id, 'polka' from marts.tracks limit 3")
     # a user whom nobody published, with a listen: the listen goes first, or the keys would hold the user for ever
     built.execute("insert into marts.users select -1, 'X', 'Y', 'x@y.z', 'Z', '', now(), now(), null, '0'")
-    built.execute("insert into marts.listen_history select -1, -1, id, now(), now(), '0' from marts.tracks limit 1")
+    built.execute("""
+        insert into marts.listen_history
+        select -1, -1, track_id, listened_at, now(), '0' from marts.listen_history limit 1
+    """)
 
     outcome = run_dbt(built_database_url, "run")
 

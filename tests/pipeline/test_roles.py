@@ -115,7 +115,7 @@ class Deployment:
                     union all
                     select oid::regclass::text, '', relowner::regrole::text, relacl::text
                     from pg_class
-                    where relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'v', 'S')
+                    where relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v', 'S')
                     union all
                     select attrelid::regclass::text, attname, '', attacl::text
                     from pg_attribute
@@ -163,7 +163,7 @@ def hand_over(connection, owner):
         from pg_namespace where nspname = any(%(schemas)s)
         union all
         select format('alter table %%s owner to %%I', pg_class.oid::regclass, %(owner)s::text)
-        from pg_class where relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'v')
+        from pg_class where relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v')
         union all
         select format('alter routine %%s owner to %%I', oid::regprocedure, %(owner)s::text)
         from pg_proc where pronamespace::regnamespace::text = any(%(schemas)s)

@@ -14,6 +14,11 @@
     {%- set quoted_columns = get_quoted_csv(columns) -%}
     {%- set other_columns = columns | reject("in", key) | list -%}
 
+    {% if config.get('partition_by') -%}
+        {%- do check_is_partitioned(target) -%}
+        {{ add_missing_partitions(target, desired) }}
+    {%- endif %}
+
     delete from {{ target }} as present
     where not exists (
         select 1 from {{ desired }} as desired

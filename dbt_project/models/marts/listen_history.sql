@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['user_id', 'listened_at', 'id'],
+        partition_by='listened_at',
         indexes=[{'columns': ['track_id']}],
     )
 }}

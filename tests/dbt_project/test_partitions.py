@@ -1,0 +1,86 @@
+"""The months of marts.listen_history: made as they come, each listen in its own, and in no reader's way."""
+
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from tests.debians_postgres import debians_postgres
+from tests.expectations.warehouse import document, track, user
+from tests.nights import run_dbt, run_night_on
+
+FIRST = ["2026-01-31T23:59:59.999999", "2026-02-01T00:00:00"]
+LATER = ["1969-07-20T20:17:40", "1999-12-31T23:59:59.999999", "2000-01-01T00:00:00", "2026-03-01T00:00:00"]
+MONTHS = {"2026_01": FIRST[:1], "2026_02": FIRST[1:]}
+LATER_MONTHS = {"before_2000": LATER[:2], "2000_01": LATER[2:3], "2026_03": LATER[3:]}
+
+
+@pytest.fixture(params=["18", "15"])
+def address(request) -> str:
+    """URL of an empty database on either server; its sessions live in another time zone, and wait for nobody."""
+    if request.param == "18":
+        url = request.getfixturevalue("database_url")
+    else:
+        folder, port = request.getfixturevalue("old_server")
+        url = f"postgresql://moovitamix@/postgres?host={quote(str(folder), safe='')}&port={port}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"alter database {name} set timezone to 'America/Montreal'")
+        connection.execute(f"alter database {name} set lock_timeout to '5s'")
+    return url
+
+
+@pytest.fixture
+def old_server():
+    with debians_postgres() as server:
+        yield server
+
+
+def rows(times):
+    documents = [document(1, created_at=time, updated_at=time, items=[1, 1]) for time in times]
+    return {"users": [user(1)], "tracks": [track(1)], "listen_history": documents}
+
+
+def months(connection):
+    """Which times are in which partition."""
+    found = {}
+    for partition, time in connection.execute("""
+        select relname, to_char(listened_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
+        from marts.listen_history inner join pg_class on listen_history.tableoid = pg_class.oid
+        where relnamespace = 'prep'::regnamespace
+    """):
+        found.setdefault(partition.removeprefix("listen_history_"), set()).add(time.removesuffix(".000000"))
+    return found
+
+
+def test_months_are_added_as_they_come(address):
+    assert run_night_on(address, rows(FIRST)).message == "all published"
+    with psycopg.connect(address, application_name="test") as reader:
+        assert months(reader) == {month: set(times) for month, times in MONTHS.items()}
+
+        # it has not ended its transaction, and whoever needs the table for himself would wait for it
+        assert run_night_on(address, rows(FIRST + LATER)).message == "all published"
+
+        assert months(reader) == {month: set(times) for month, times in (MONTHS | LATER_MONTHS).items()}
+        partitions = "select relname, conname from pg_class inner join pg_constraint on pg_class.oid = conrelid"
+        keys = reader.execute(f"{partitions} where relname ~ '^listen_history_' and contype in ('p', 'f')").fetchall()
+    assert len(keys) == 3 * len(MONTHS | LATER_MONTHS), "each has the primary key and both foreign keys"
+
+
+def test_a_table_of_the_time_before_partitions_is_not_touched_and_the_way_out_is_told(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        connection.execute("""
+            create table public.copy as table marts.listen_history;
+            drop table marts.listen_history cascade;
+            create table marts.listen_history (like public.copy);
+            insert into marts.listen_history table public.copy
+        """)
+        outcome = run_dbt(built_database_url, "run", "--select", "listen_history")
+
+        assert "listen_history: " in outcome.failures[0] and "is not partitioned" in outcome.failures[0]
+        assert "drop table marts.listen_history cascade" in outcome.failures[0]
+        connection.execute("drop table marts.listen_history cascade")
+        assert run_dbt(built_database_url, "run").succeeded
+        count = "select count(*), sum(id) from {}"
+        made = connection.execute(count.format("marts.listen_history")).fetchone()
+        assert made == connection.execute(count.format("public.copy")).fetchone()
