@@ -24,6 +24,8 @@ CONTEXT = {
     "show_default": True,
 }
 
+TEXT_SETTINGS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY")
+
 database_url_option = click.option(
     "--database-url",
     envvar="DATABASE_URL",
@@ -347,6 +349,7 @@ def main() -> None:
         code, message = Exit.WAREHOUSE_UNAVAILABLE, str(error)
     except KeyboardInterrupt:
         code, message = Exit.UNFORESEEN, "interrupted; nothing is half-published, run it again when you like"
+        _check_text()
     except Exception as error:
         if os.environ.get("MOOVITAMIX_TRACEBACK"):
             raise
@@ -363,3 +366,15 @@ def main() -> None:
 def _interrupt(*_: object) -> None:
     """A service manager's SIGTERM ends a run as Ctrl-C does: recorded, and with the sample API stopped."""
     raise KeyboardInterrupt
+def _check_text() -> None:
+    """Raises Stop(WRONG_SETTINGS) for what is not UTF-8: no ledger, address or message can hold it."""
+    given = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
+    given |= {name: os.environ.get(name, "") for name in TEXT_SETTINGS}
+    for what, text in given.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            # which may be a secret, and is not told
+            raise Stop(Exit.WRONG_SETTINGS, f"{what} is not UTF-8; write it in UTF-8, and run again") from None
+
+

@@ -47,6 +47,28 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, database_url):
     assert "secret" not in line
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gate", "show", "\udcff"],
+        ["gate", "release", "1", "users\udcff", "--reason", "why"],
+        ["gate", "reject", "1", "users", "--reason", "caf\udce9"],
+        ["erase", "secret\udcff", "--reason", "why"],
+        ["status", "--database-url", "postgresql://odd:secret\udcff@host/db"],
+    ],
+    ids=ascii,
+)
+def test_what_is_not_utf_8_is_one_line_and_exit_code_2(arguments, database_url):
+    line = command(*arguments, DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
+    (place,) = (number for number, argument in enumerate(arguments, 1) if not argument.isascii())
+    assert f"argument {place} is not UTF-8" in line and "secret" not in line
+
+
+def test_a_setting_that_is_not_utf_8_is_named(database_url):
+    line = command("status", DATABASE_URL=database_url, ERASURE_KEY="secret\udcff").only_line(Exit.WRONG_SETTINGS)
+    assert "ERASURE_KEY is not UTF-8" in line and "secret" not in line
+
+
 def test_an_environment_variable_is_checked_as_its_option_is(database_url):
     assert "--batch-size" in command("run", BATCH_SIZE="0", DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
 
