@@ -216,11 +216,21 @@ def grant(database_url: str | None, dry_run: bool) -> None:
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
-    """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ..."""
-    from pipeline.dbt import run_aloud
+    """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ...
 
-    warehouse.export(_warehouse(Settings(database_url=database_url)).at_work("build"))
-    run_aloud(arguments)
+    What may write is refused while a run is at work, and keeps runs out while it works.
+    """
+    from pipeline.dbt import may_write, run_aloud
+
+    settings = Settings(database_url=database_url)
+    with contextlib.ExitStack() as stack:
+        if may_write(arguments):
+            place = _warehouse(settings, warehouse.RUN_APPLICATION)
+            stack.enter_context(warehouse.only_run(place))
+        else:
+            place = _warehouse(settings)
+        warehouse.export(place.at_work("build"))
+        run_aloud(arguments)
 
 
 @cli.command()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pipeline import cli
+from pipeline import cli, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
@@ -191,6 +191,21 @@ def test_dbt_works_alone_after_a_run(built_database_url):
     ended = command("dbt", "test", "--select", "test_type:singular", DATABASE_URL=built_database_url)
     assert "dbt test" in ended.only_line(Exit.BUILD_FAILED)
     assert "assert_marts_show_published_loads_only" in ended.out
+
+
+def test_what_dbt_may_write_is_a_run_and_no_other_is_at_work(built_database_url, monkeypatch):
+    place = warehouse.find(built_database_url, "test")
+    with warehouse.only_run(place):
+        for arguments in (["run"], ["build", "--select", "users"], ["run-operation", "drop"], ["test"]):
+            command("dbt", *arguments, DATABASE_URL=built_database_url).only_line(Exit.ALREADY_RUNNING)
+        assert command("dbt", "--version", DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+
+    with psycopg.connect(built_database_url) as connection:
+        locked = []
+        monkeypatch.setattr("pipeline.dbt.run_aloud", lambda _: locked.append(warehouse.is_running(connection)))
+        for arguments in (["--no-use-colors", "snapshot"], ["docs", "serve"]):
+            assert command("dbt", *arguments, DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+        assert locked == [True, False]
 
 
 def test_docs_are_one_page_and_the_answer_says_where(built_database_url, tmp_path):
