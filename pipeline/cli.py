@@ -269,9 +269,10 @@ def pg_dump(database_url: str | None, arguments: tuple[str, ...]) -> None:
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def pg_restore(database_url: str | None, arguments: tuple[str, ...]) -> None:
-    """Run pg_restore into the warehouse, in this command's place."""
-    # of Postgres' tools this one alone does not look for the database in the environment
-    _become("pg_restore", database_url, ("--dbname=", *arguments))
+    """Run pg_restore into the warehouse, in this command's place. What it makes belongs to the user who runs it."""
+    # Of Postgres' tools this one alone does not look for the database in the environment. Roles are the server's, and
+    # a dump that names them fits no other server.
+    _become("pg_restore", database_url, ("--dbname=", "--no-owner", "--no-privileges", *arguments))
 
 
 def _become(tool: str, database_url: str | None, arguments: tuple[str, ...]) -> None:
