@@ -223,7 +223,9 @@ def test_a_fixed_port_of_the_embedded_postgres_must_be_one(tmp_path):
     assert "POSTGRES_PORT" in line
 
 
-def test_make_reads_settings_from_a_file_and_the_environment_goes_first(tmp_path):
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder in which `make` works, with a python that only says what it was asked to do."""
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$API_BASE_URL|$BATCH_SIZE|$*"\n')
@@ -231,15 +233,36 @@ def test_make_reads_settings_from_a_file_and_the_environment_goes_first(tmp_path
     shutil.copy(PROJECT / "Makefile", tmp_path)
     for lock in (tmp_path / "requirements.lock", tmp_path / ".venv" / "requirements.lock"):
         lock.write_text("the same\n")
-    (tmp_path / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
+    return tmp_path
 
-    said = subprocess.run(
-        ["make", "run", "ARGS=--sample"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "BATCH_SIZE": "20"},
+
+def make(checkout, *arguments, **environment):
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
         check=True,
-    )
+    ).stdout
 
-    assert said.stdout == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"
+
+def test_make_reads_settings_from_a_file_and_the_environment_goes_first(checkout):
+    (checkout / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
+    said = make(checkout, "run", "ARGS=--sample", BATCH_SIZE="20")
+    assert said == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"
+
+
+@pytest.mark.parametrize("home", [".", "else where"])
+def test_make_clean_keeps_the_key_without_which_a_backup_could_not_be_used(home, checkout):
+    assert "stop" in make(checkout, "clean", MOOVITAMIX_HOME=home)
+    folder = checkout / home / ".postgres"
+    (folder / "data").mkdir(parents=True)
+    (checkout / home / ".dlt").mkdir()
+    for name in ("erasure_key", "password", "data/PG_VERSION"):
+        (folder / name).write_text("something")
+
+    make(checkout, "clean", MOOVITAMIX_HOME=home)
+
+    assert [path.name for path in folder.iterdir()] == ["erasure_key"]
+    assert not (checkout / home / ".dlt").exists()
