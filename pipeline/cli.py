@@ -191,8 +191,9 @@ def build(database_url: str | None) -> None:
 @database_url_option
 def show_status(database_url: str | None) -> None:
     """Last runs, open loads, quarantine, freshness, and the next thing to do."""
-    with _read(_warehouse(Settings(database_url=database_url))) as connection:
-        status.show(connection, console())
+    settings = Settings(database_url=database_url)
+    with _read(_warehouse(settings)) as connection:
+        status.show(settings, connection, console())
 
 
 @cli.command()
@@ -348,6 +349,7 @@ def main() -> None:
             signal.signal(number, _interrupt)
     code, message = Exit.PUBLISHED, ""
     try:
+        _check_text()
         with cli.make_context("python -m pipeline", sys.argv[1:]) as context:
             cli.invoke(context)
     except click.exceptions.Exit:
@@ -360,7 +362,6 @@ def main() -> None:
         code, message = Exit.WAREHOUSE_UNAVAILABLE, str(error)
     except KeyboardInterrupt:
         code, message = Exit.UNFORESEEN, "interrupted; nothing is half-published, run it again when you like"
-        _check_text()
     except Exception as error:
         if os.environ.get("MOOVITAMIX_TRACEBACK"):
             raise
@@ -374,9 +375,6 @@ def main() -> None:
     sys.exit(int(code))
 
 
-def _interrupt(*_: object) -> None:
-    """A service manager's SIGTERM ends a run as Ctrl-C does: recorded, and with the sample API stopped."""
-    raise KeyboardInterrupt
 def _check_text() -> None:
     """Raises Stop(WRONG_SETTINGS) for what is not UTF-8: no ledger, address or message can hold it."""
     given = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
@@ -389,3 +387,6 @@ def _check_text() -> None:
             raise Stop(Exit.WRONG_SETTINGS, f"{what} is not UTF-8; write it in UTF-8, and run again") from None
 
 
+def _interrupt(*_: object) -> None:
+    """A service manager's SIGTERM ends a run as Ctrl-C does: recorded, and with the sample API stopped."""
+    raise KeyboardInterrupt

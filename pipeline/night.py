@@ -98,9 +98,7 @@ def alone(place: Warehouse) -> Iterator[psycopg.Connection]:
     """The connection that holds the run lock, with the ledgers made. Raises Stop when it cannot be had."""
     with warehouse.only_run(place) as connection:
         with warehouse.failures_explained(place):
-            warehouse.create_schemas(connection)
-            runs.ensure(connection)
-            ledger.ensure(connection)
+            runs.prepare(connection)
         yield connection
 
 
@@ -247,6 +245,7 @@ def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDis
     if not night.build.succeeded:
         raise explained(night.build, night.warehouse, Exit.BUILD_FAILED, "dbt failed")
 
+    (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
 
 def _has_nothing_landed(connection: psycopg.Connection) -> bool:
     return connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]
