@@ -367,6 +367,31 @@ def test_granting_again_changes_nothing_and_takes_back_what_was_granted_besides(
         assert [cell.strip() for cell in line.split("│")[2:-1]] == rights
 
 
+def test_a_login_that_only_judges_decides_and_leaves_the_build_to_others(granted):
+    with granted.connect() as server:
+        (load_id,) = server.execute("select max(load_id) from gate.loads").fetchone()
+        users = "select count(*) from marts.users where _load_id = %s"
+        assert server.execute(users, [load_id]).fetchone() != (0,)
+
+        decided = granted.command("gate", "gate", "reject", load_id, "users", "--reason", "why")
+
+        assert (decided.code, decided.err) == (Exit.PUBLISHED, "")
+        closing_line = decided.out.splitlines()[-1]
+        assert closing_line.startswith(f"users of load {load_id} is rejected, and not built")
+        assert closing_line.endswith("next, by somebody who may: make build")
+        assert "next: build what is published: make build" in granted.command("gate", "status").out
+        assert server.execute(users, [load_id]).fetchone() != (0,)
+        assert granted.command("transformer", "build").code == Exit.PUBLISHED
+        assert server.execute(users, [load_id]).fetchone() == (0,)
+
+
+def test_the_key_of_the_erased_is_asked_of_those_who_pull(granted):
+    with granted.connect() as server:
+        ledger.record_erasure(server, "a tombstone", [], "of a key that is elsewhere")
+    for login, is_asked in {"owner": True, "gate": False, "transformer": False}.items():
+        assert ("ERASURE_KEY" in granted.command(login, "status").out) is is_asked, login
+
+
 def test_a_dump_of_a_warehouse_with_roles_is_restored_where_there_are_none_and_granted_anew(
     postgres_url, built_template, tmp_path
 ):
