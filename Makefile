@@ -77,5 +77,7 @@ bench: setup  ## ratios against a bare client, the prototype and a raw COPY; SCA
 lock:  ## requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
-clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv
-	@$(SETTINGS) rm -rf "$${MOOVITAMIX_HOME:-.}/.postgres" "$${MOOVITAMIX_HOME:-.}/.dlt" .dbt dbt_project/target dbt_project/logs
+clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv and the erasure key
+	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
+		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
+		rm -rf "$$home/.dlt" .dbt dbt_project/target dbt_project/logs

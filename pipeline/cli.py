@@ -24,6 +24,8 @@ CONTEXT = {
     "show_default": True,
 }
 
+TEXT_SETTINGS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY")
+
 database_url_option = click.option(
     "--database-url",
     envvar="DATABASE_URL",
@@ -189,8 +191,9 @@ def build(database_url: str | None) -> None:
 @database_url_option
 def show_status(database_url: str | None) -> None:
     """Last runs, open loads, quarantine, freshness, and the next thing to do."""
-    with _read(_warehouse(Settings(database_url=database_url))) as connection:
-        status.show(connection, console())
+    settings = Settings(database_url=database_url)
+    with _read(_warehouse(settings)) as connection:
+        status.show(settings, connection, console())
 
 
 @cli.command()
@@ -214,11 +217,21 @@ def grant(database_url: str | None, dry_run: bool) -> None:
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
-    """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ..."""
-    from pipeline.dbt import run_aloud
+    """Run dbt with ARGUMENTS on the warehouse: `dbt test`, `dbt docs generate` ...
 
-    warehouse.export(_warehouse(Settings(database_url=database_url)).at_work("build"))
-    run_aloud(arguments)
+    What may write is refused while a run is at work, and keeps runs out while it works.
+    """
+    from pipeline.dbt import may_write, run_aloud
+
+    settings = Settings(database_url=database_url)
+    with contextlib.ExitStack() as stack:
+        if may_write(arguments):
+            place = _warehouse(settings, warehouse.RUN_APPLICATION)
+            stack.enter_context(warehouse.only_run(place))
+        else:
+            place = _warehouse(settings)
+        warehouse.export(place.at_work("build"))
+        run_aloud(arguments)
 
 
 @cli.command()
@@ -257,9 +270,10 @@ def pg_dump(database_url: str | None, arguments: tuple[str, ...]) -> None:
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def pg_restore(database_url: str | None, arguments: tuple[str, ...]) -> None:
-    """Run pg_restore into the warehouse, in this command's place."""
-    # of Postgres' tools this one alone does not look for the database in the environment
-    _become("pg_restore", database_url, ("--dbname=", *arguments))
+    """Run pg_restore into the warehouse, in this command's place. What it makes belongs to the user who runs it."""
+    # Of Postgres' tools this one alone does not look for the database in the environment. Roles are the server's, and
+    # a dump that names them fits no other server.
+    _become("pg_restore", database_url, ("--dbname=", "--no-owner", "--no-privileges", *arguments))
 
 
 def _become(tool: str, database_url: str | None, arguments: tuple[str, ...]) -> None:
@@ -335,6 +349,7 @@ def main() -> None:
             signal.signal(number, _interrupt)
     code, message = Exit.PUBLISHED, ""
     try:
+        _check_text()
         with cli.make_context("python -m pipeline", sys.argv[1:]) as context:
             cli.invoke(context)
     except click.exceptions.Exit:
@@ -358,6 +373,18 @@ def main() -> None:
     if message:
         click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
     sys.exit(int(code))
+
+
+def _check_text() -> None:
+    """Raises Stop(WRONG_SETTINGS) for what is not UTF-8: no ledger, address or message can hold it."""
+    given = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
+    given |= {name: os.environ.get(name, "") for name in TEXT_SETTINGS}
+    for what, text in given.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            # which may be a secret, and is not told
+            raise Stop(Exit.WRONG_SETTINGS, f"{what} is not UTF-8; write it in UTF-8, and run again") from None
 
 
 def _interrupt(*_: object) -> None:

@@ -24,6 +24,8 @@ WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|compiled code at .*", 
 # Of what Postgres says, only the first line: the others quote rows.
 DATABASE_ERROR = re.compile(r"\s*Database Error.*\n.*")
 LONGEST_LINE = 300
+# Not among them what may go on for hours, such as `docs serve`: no night should wait for it.
+WRITING_COMMANDS = {"build", "clone", "retry", "run", "run-operation", "seed", "snapshot", "test"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ def explained(outcome: DbtOutcome, place: Warehouse, code: Exit, what: str) -> S
     return Stop(
         code, f"{what}: {failures[0]}{more}; the log is dbt_project/logs/dbt.log, and after mending it: make run"
     )
+
+
+def may_write(arguments: tuple[str, ...]) -> bool:
+    """Whether this dbt command may change the warehouse."""
+    return not WRITING_COMMANDS.isdisjoint(arguments)
 
 
 def run_aloud(arguments: tuple[str, ...]) -> None:

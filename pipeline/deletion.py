@@ -7,18 +7,8 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
-from expectations import ledger
-from pipeline import runs, warehouse
-
 # From this version on, statistics can be taken away without being a superuser.
 STATISTICS_CAN_BE_CLEARED = 180000
-
-
-def prepare(connection: psycopg.Connection) -> None:
-    """Make sure of the ledgers in which a deletion is recorded."""
-    warehouse.create_schemas(connection)
-    runs.ensure(connection)
-    ledger.ensure(connection)
 
 
 def identifier(relation: str) -> sql.Identifier:

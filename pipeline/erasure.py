@@ -15,7 +15,7 @@ from expectations import judged, ledger
 from extract.database import lock
 from extract.recovery import recovered
 from pipeline import erasure_key, runs, warehouse
-from pipeline.deletion import identifier, is_there, per_load, prepare, show_counts, vacuum
+from pipeline.deletion import identifier, is_there, per_load, show_counts, vacuum
 from pipeline.exits import Exit, Stop
 from pipeline.night import extraction_explained
 from pipeline.settings import Settings
@@ -66,7 +66,7 @@ def erase(settings: Settings, place: Warehouse, user_id: str, reason: str, outpu
         with extraction_explained(place):
             lock(work)  # a pull that runs alone could land what it has read before
         with work.transaction(force_rollback=True) if is_dry_run else contextlib.nullcontext():
-            prepare(work)
+            runs.prepare(work)
             traces = _traces(work, erasure_key.key_to_erase_with(settings, work), person)
             was_erased = traces.tombstone in ledger.erasures(work)
             _check(work, traces, was_erased, reason)

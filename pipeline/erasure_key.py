@@ -6,6 +6,7 @@ ends before anything is pulled.
 
 import hmac
 import secrets
+from pathlib import Path
 
 import psycopg
 
@@ -26,9 +27,9 @@ def erasures(settings: Settings, connection: psycopg.Connection) -> Erasures:
         return NO_ERASURES
     key = _key(settings)
     if key is None:
-        raise _Refusal("ERASURE_KEY is not set, but users were erased from this warehouse")
+        raise _refusal(settings, "ERASURE_KEY is not set, but users were erased from this warehouse")
     if not all(hmac.compare_digest(key_check(key, made), check) for made, (_, check) in known.items()):
-        raise _Refusal("ERASURE_KEY is not the key with which users were erased from this warehouse")
+        raise _refusal(settings, "ERASURE_KEY is not the key with which users were erased from this warehouse")
     return Erasures(key, frozenset(made for tombstone, (aliases, _) in known.items() for made in (tombstone, *aliases)))
 
 
@@ -50,7 +51,7 @@ def key_to_erase_with(settings: Settings, connection: psycopg.Connection) -> str
 
 def keep(settings: Settings, key: str) -> None:
     """Store the key of the embedded Postgres beside its data, unless it is kept elsewhere or there already."""
-    file = settings.postgres_folder / "erasure_key"
+    file = _file(settings)
     if settings.database_url or settings.erasure_key or file.exists():
         return
     # Renamed when it is whole: half a key would be another one.
@@ -59,13 +60,13 @@ def keep(settings: Settings, key: str) -> None:
     written.rename(file)
 
 
-class _Refusal(Stop):
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            Exit.WRONG_SETTINGS,
-            f"{message}, and without it they would come back; nothing was pulled, nothing erased; set it to the key of"
-            " then, which the embedded Postgres keeps in .postgres/erasure_key",
-        )
+def _refusal(settings: Settings, message: str) -> Stop:
+    place = "" if settings.database_url else f", or put that back as {_file(settings)}"
+    return Stop(
+        Exit.WRONG_SETTINGS,
+        f"{message}, and without it they would come back: nothing is pulled and nobody erased"
+        f" until you set it to the key of then{place}",
+    )
 
 
 def _key(settings: Settings) -> str | None:
@@ -81,7 +82,7 @@ def _key(settings: Settings) -> str | None:
 
 
 def _kept(settings: Settings) -> str | None:
-    file = settings.postgres_folder / "erasure_key"
+    file = _file(settings)
     try:
         return file.read_text().strip()
     except FileNotFoundError:
@@ -91,3 +92,7 @@ def _kept(settings: Settings) -> str | None:
             Exit.WRONG_SETTINGS,
             f"the key in {file} cannot be read ({error.strerror}): make it readable, or set ERASURE_KEY",
         ) from None
+
+
+def _file(settings: Settings) -> Path:
+    return settings.postgres_folder / "erasure_key"

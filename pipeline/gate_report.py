@@ -7,6 +7,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.text import Text
 
+from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.terminal import inert
 
@@ -20,11 +21,9 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
 
     Raises Stop(WRONG_SETTINGS) for a load the gate does not know.
     """
-    if connection.execute("select to_regclass('gate.loads') is null").fetchone()[0]:
+    if not _has_loads(connection):
         raise Stop(Exit.WRONG_SETTINGS, "the gate has not judged anything yet; start a night with: make run")
     load_id = load_id or _most_interesting(connection)
-    if load_id is None:
-        raise Stop(Exit.WRONG_SETTINGS, "the gate has not judged anything yet; start a night with: make run")
     loads = connection.execute(
         """
         select table_name, state, reason, rows_read, rows_landed, rows_removed, rows_quarantined, verdict
@@ -53,10 +52,18 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
     )
 
 
-def _most_interesting(connection: psycopg.Connection) -> str | None:
-    row = connection.execute("""
-        select load_id
+def _has_loads(connection: psycopg.Connection) -> bool:
+    for relation in ("gate.loads", "staging.scans"):
+        if connection.execute("select to_regclass(%s) is null", [relation]).fetchone()[0]:
+            return False
+    return connection.execute("select exists (select from gate.loads)").fetchone()[0]
+
+
+def _most_interesting(connection: psycopg.Connection) -> str:
+    return connection.execute("""
+        select loads.load_id
         from gate.loads
+        left join staging.scans on loads.load_id = scans._dlt_load_id and loads.table_name = scans.table_name
         order by
             state = 'blocked' desc,
             exists (
@@ -65,10 +72,9 @@ def _most_interesting(connection: psycopg.Connection) -> str | None:
                 where
                     held.load_id = loads.load_id and held.table_name = loads.table_name and held.closed_at is null
             ) desc,
-            judged_at desc nulls last, load_id desc
+            scans.version_seq desc nulls last
         limit 1
-    """).fetchone()
-    return row and row[0]
+    """).fetchone()[0]
 
 
 def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, Any], output: Console) -> None:
@@ -106,6 +112,9 @@ def _next_step(connection: psycopg.Connection, load_id: str, loads: list[tuple[s
         )
     if "pending" in tables:
         return f"{', '.join(tables['pending'])} of this load waits for a verdict: make run"
+    missing = [table for missing_load, table in runs.waiting_to_land_again(connection) if missing_load == load_id]
+    if missing:
+        return f"what {', '.join(sorted(missing))} of this load brought is missing until it lands again: make run"
     if _has_open_rows(connection, load_id):
         return (
             "a quarantined row is replaced when its source sends a better one; if a rule was wrong and is mended now:"

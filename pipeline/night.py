@@ -86,10 +86,16 @@ def run(settings: Settings, place: Warehouse, output: Console, steps: tuple[str,
     return night
 
 
-def build_after(verb: str, place: Warehouse, connection: psycopg.Connection, output: Console) -> Night:
-    """Bring to the readers what a decision `verb` changed in the ledger, on the connection that holds the run lock."""
-    with recorded_run(place, connection, f"{verb} build") as night:
-        _do_step(connection, night, output, "build", partial(_build, connection, night, _dbt(place)))
+def decide(verb: str, work: Work, place: Warehouse, connection: psycopg.Connection, output: Console) -> Night:
+    """Carry out a decision, and bring to the readers what it changed, on the connection that holds the run lock.
+
+    A login that may not build leaves that to others.
+    """
+    steps = (verb, "build") if _may_build(place, connection) else (verb,)
+    with recorded_run(place, connection, " ".join(("gate", *steps))) as night:
+        _do_step(connection, night, output, verb, work)
+        if "build" in steps and not night.problems:
+            _do_step(connection, night, output, "build", partial(_build, connection, night, _dbt(place)))
     return night
 
 
@@ -98,9 +104,7 @@ def alone(place: Warehouse) -> Iterator[psycopg.Connection]:
     """The connection that holds the run lock, with the ledgers made. Raises Stop when it cannot be had."""
     with warehouse.only_run(place) as connection:
         with warehouse.failures_explained(place):
-            warehouse.create_schemas(connection)
-            runs.ensure(connection)
-            ledger.ensure(connection)
+            runs.prepare(connection)
         yield connection
 
 
@@ -241,6 +245,7 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisp
 def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
     if _has_nothing_landed(connection):
         return
+    (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
     already_built = ("--exclude", "path:models/staging") if night.are_staging_views_built else ()
     night.build = dbt.invoke("build", "--exclude-resource-type", "unit_test", *already_built, progress=show)
     figures |= night.build.counts
@@ -250,6 +255,10 @@ def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDis
 
 def _has_nothing_landed(connection: psycopg.Connection) -> bool:
     return connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]
+
+
+def _may_build(place: Warehouse, connection: psycopg.Connection) -> bool:
+    return "build" in place.roles or connection.execute("select has_schema_privilege('prep', 'create')").fetchone()[0]
 
 
 def _may_replace_staging_views(connection: psycopg.Connection) -> bool:

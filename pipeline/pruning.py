@@ -9,7 +9,7 @@ from rich.console import Console
 
 from expectations import ledger
 from pipeline import runs, warehouse
-from pipeline.deletion import identifier, is_there, per_load, prepare, show_counts, vacuum
+from pipeline.deletion import identifier, is_there, per_load, show_counts, vacuum
 from pipeline.warehouse import Warehouse
 
 # Not listen_history: every version of a document counts for its listens.
@@ -86,14 +86,14 @@ def prune(place: Warehouse, keep: dt.timedelta, reason: str, output: Console, *,
         place.connect() as work,
     ):
         with work.transaction(force_rollback=True):
-            prepare(work)
+            runs.prepare(work)
             tables = [name for name in TABLES if is_there(work, f"staging.{name}")]
             versions = {f"staging.{name}": _count(work, f"staging.{name}") for name in tables}
             gone = {f"staging.{name}": _delete(work, name, keep)[0] for name in tables}
         show_counts(f"superseded more than {keep.days} days ago", {"versions": versions, "to prune": gone}, output)
         if is_dry_run:
             return "nothing was changed; the same command without --dry-run makes these versions go for good"
-        prepare(work)
+        runs.prepare(work)
         with runs.recorded(place, connection, "prune") as figures:
             with work.transaction():
                 per_table = {}

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations import judged
+from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
 from pipeline.warehouse import SCHEMAS, STEP_ROLES, may_take_role
@@ -158,6 +159,7 @@ def grant(connection: psycopg.Connection) -> None:
     roles, or a table is in use.
     """
     _check_is_built(connection)
+    runs.prepare(connection)  # a new version's tables are the owner's to make
     with connection.transaction():
         connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
         missing = _missing_roles(connection)

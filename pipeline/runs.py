@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from expectations import ledger
 from pipeline import warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
@@ -20,6 +21,8 @@ create schema if not exists ops;
 
 create table if not exists ops.runs (
     run_id text primary key,
+    -- the order in which they began: a clock can be set back
+    run_seq bigint generated always as identity unique,
     started_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
     status text not null default 'running' check (status in ('running', 'succeeded', 'failed', 'crashed')),
@@ -28,7 +31,6 @@ create table if not exists ops.runs (
     command text not null,
     sample_day integer
 );
-create index if not exists runs_started_at on ops.runs (started_at);
 
 create table if not exists ops.steps (
     run_id text not null references ops.runs,
@@ -42,11 +44,52 @@ create table if not exists ops.steps (
 );
 """
 
+# The version before went by the clock.
+FROM_THE_VERSION_BEFORE = """
+alter table ops.runs add column run_seq bigint;
+update ops.runs
+set run_seq = numbered.run_seq
+from (select run_id, row_number() over (order by started_at, run_id) as run_seq from ops.runs) as numbered
+where runs.run_id = numbered.run_id;
+alter table ops.runs
+    alter column run_seq set not null,
+    alter column run_seq add generated always as identity,
+    add unique (run_seq);
+select setval(pg_get_serial_sequence('ops.runs', 'run_seq'), max(run_seq)) from ops.runs;
+drop index if exists ops.runs_started_at;
+
+update ops.steps
+set figures = figures || jsonb_build_object(
+    'published_seq', (select max(seq) from gate.publications where published_at <= steps.started_at)
+)
+where step = 'build' and status = 'succeeded';
+"""
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Make sure of the schemas and of the ledgers. The caller holds the run lock.
+
+    Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
+    """
+    warehouse.create_schemas(connection)
+    ledger.ensure(connection)
+    ensure(connection)
+
 
 def ensure(connection: psycopg.Connection) -> None:
-    """Create the ledger's tables where they are missing."""
+    """Create the run ledger where it is missing, and bring one of the version before up to date; the gate's ledger is
+    there."""
     if connection.execute("select to_regclass('ops.steps') is null").fetchone()[0]:
         connection.execute(TABLES)
+    elif not is_current(connection):
+        connection.execute(FROM_THE_VERSION_BEFORE)
+
+
+def is_current(connection: psycopg.Connection) -> bool:
+    """Whether the run ledger is there, and of this version."""
+    return connection.execute(
+        "select exists (select from pg_attribute where attrelid = to_regclass('ops.runs') and attname = 'run_seq')"
+    ).fetchone()[0]
 
 
 def start_run(connection: psycopg.Connection, command: str) -> str:
@@ -139,10 +182,32 @@ def has_read_the_real_api(connection: psycopg.Connection) -> bool:
         select runs.sample_day is null
         from ops.runs
         inner join ops.steps on runs.run_id = steps.run_id and steps.step = 'extract' and steps.status = 'succeeded'
-        order by runs.started_at desc
+        order by runs.run_seq desc
         limit 1
     """).fetchone()
     return newest is not None and newest[0]
+
+
+def waiting_to_land_again(connection: psycopg.Connection) -> set[tuple[str, str]]:
+    """(load, table) of what was rejected since the newest extraction that succeeded: the next one lands its keys."""
+    if not is_current(connection):
+        return set()
+    rows = connection.execute("""
+        select loads.load_id, loads.table_name
+        from ops.steps
+        inner join ops.runs on steps.run_id = runs.run_id
+        inner join gate.loads
+            on steps.figures ->> 'load_id' = loads.load_id and steps.figures ->> 'table' = loads.table_name
+        where
+            steps.step = 'reject' and steps.status = 'succeeded' and loads.state = 'rejected'
+            and not exists (
+                select 1
+                from ops.steps as pull
+                inner join ops.runs as later on pull.run_id = later.run_id
+                where pull.step = 'extract' and pull.status = 'succeeded' and later.run_seq > runs.run_seq
+            )
+    """)
+    return set(rows)
 
 
 def next_sample_day(connection: psycopg.Connection, run_id: str) -> tuple[int, dt.date]:

@@ -8,13 +8,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline import warehouse
+from expectations import ledger
+from pipeline import runs, warehouse
+from pipeline.exits import Stop
+from pipeline.settings import Settings
 from pipeline.terminal import inert
 
 RUNS_SHOWN = 7
 LONGEST_MESSAGE = 120
 STALE_AFTER = dt.timedelta(hours=26)
 STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
+# What a person asks for, and no night makes up for: the step in which it is done -> how to repeat it.
+REPEAT = {
+    **{verb: f'make gate ARGS="{verb} ..."' for verb in ("release", "reject", "replay")},
+    **{verb: f'make {verb} ARGS="..."' for verb in ("erase", "prune")},
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,18 @@ class Run:
     status: str
     exit_code: int | None
     message: str | None
+    done: list[str]
+    """The steps that went well."""
+
+    @property
+    def verb(self) -> str | None:
+        """What a person asked for; None for a night and its steps."""
+        return next((word for word in self.command.split() if word in REPEAT), None)
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether what a person asked for did not come to its end."""
+        return self.verb is not None and self.status in ("crashed", "failed") and self.verb not in self.done
 
 
 @dataclass(frozen=True)
@@ -38,16 +58,22 @@ class OpenLoad:
     reason: str | None
 
 
-def show(connection: psycopg.Connection, output: Console) -> None:
+def show(settings: Settings, connection: psycopg.Connection, output: Console) -> None:
     """Print the status. Works on an empty database too."""
-    runs = _last_runs(connection)
-    if not runs:
+    if not _exists(connection, "ops.runs"):
+        output.print("no run yet; start one with: make run")
+        return
+    if not runs.is_current(connection):
+        output.print("next: bring the ledgers of the version before up to date: make build", soft_wrap=True)
+        return
+    last_runs = _last_runs(connection)
+    if not last_runs:
         output.print("no run yet; start one with: make run")
         return
     open_loads = _open_loads(connection)
     quarantine = _quarantine(connection)
     loaded_at, now = _last_load(connection)
-    output.print(_runs_table(runs))
+    output.print(_runs_table(last_runs))
     if open_loads:
         output.print(_open_loads_table(open_loads))
     if quarantine:
@@ -58,24 +84,52 @@ def show(connection: psycopg.Connection, output: Console) -> None:
         hours = (now - loaded_at).total_seconds() / 3600
         output.print(f"freshness: last load {_minute(loaded_at)} UTC, {hours:.1f} h ago")
     is_stale = loaded_at is None or now - loaded_at > STALE_AFTER
-    next_step = _next_step(runs[0], open_loads, bool(quarantine), is_stale, _is_built(connection))
+    next_step = _next_step(
+        connection,
+        last_runs,
+        open_loads,
+        key_problem=_key_problem(settings, connection),
+        has_quarantine=bool(quarantine),
+        is_stale=is_stale,
+    )
     output.print(f"next: {next_step}", soft_wrap=True)
 
 
-def _next_step(last_run: Run, open_loads: list[OpenLoad], has_quarantine: bool, is_stale: bool, is_built: bool) -> str:
+def _next_step(
+    connection: psycopg.Connection,
+    last_runs: list[Run],
+    open_loads: list[OpenLoad],
+    *,
+    key_problem: str | None,
+    has_quarantine: bool,
+    is_stale: bool,
+) -> str:
+    last_run = last_runs[0]
     if last_run.status == "running":
         return "a run is at work; wait for it"
+    if key_problem:
+        return key_problem
+    newest = {run.verb: run for run in reversed(last_runs) if run.verb}
+    undone = [run for run in newest.values() if run.is_undone]
+    if last_run in undone:
+        return _repeat(last_run)
+    # a decision that was made needs no night
+    again = "make build" if last_run.verb else "make run"
     if last_run.status == "crashed":
-        return "the last run was killed; the next one clears up after it: make run"
+        return f"the last run was killed; the next one clears up after it: {again}"
     blocked = [load.load_id for load in open_loads if load.state == "blocked"]
     if blocked:
         return f'see why the load was blocked: make gate ARGS="show {blocked[-1]}"'
     if last_run.status == "failed":
-        return "mend what the last run's message says, then: make run"
+        return f"mend what the last run's message says, then: {again}"
     if open_loads:
         return "judge and build what is pending: make run"
-    if not is_built:
+    if not _is_built(connection):
         return "build what is published: make build"
+    if undone:
+        return _repeat(undone[0])
+    if runs.waiting_to_land_again(connection):
+        return "what a rejected load brought is missing until it lands again: make run"
     if is_stale:
         return "the warehouse is older than a day: make run"
     if has_quarantine:
@@ -83,18 +137,44 @@ def _next_step(last_run: Run, open_loads: list[OpenLoad], has_quarantine: bool, 
     return "nothing; all is well"
 
 
+def _repeat(run: Run) -> str:
+    how = f"{run.verb} of run {run.run_id} did not come to its end, and no night does it"
+    return f"{how}; repeat it: {REPEAT[run.verb]}"
+
+
+def _key_problem(settings: Settings, connection: psycopg.Connection) -> str | None:
+    """Why this user's next pull would be refused; None for those who pull nothing."""
+    may_pull = connection.execute("""
+        select
+            exists (select from pg_namespace where nspname = 'staging' and has_schema_privilege(oid, 'create'))
+            and has_table_privilege(to_regclass('gate.erasures'), 'select')
+    """).fetchone()[0]
+    if not may_pull or not ledger.erasures(connection):
+        return None
+    # brings dlt along, which costs seconds
+    from pipeline import erasure_key
+
+    try:
+        erasure_key.erasures(settings, connection)
+    except Stop as refusal:
+        return str(refusal)
+    return None
+
+
 def _last_runs(connection: psycopg.Connection) -> list[Run]:
-    if not _exists(connection, "ops.runs"):
-        return []
     rows = connection.execute(
         """
         select
             run_id, command, started_at, finished_at,
             -- the next run writes 'crashed' into the ledger; until then the free lock says so
             case when status = 'running' and not %s then 'crashed' else status end,
-            exit_code, message
+            exit_code, message,
+            array(
+                select step from ops.steps
+                where steps.run_id = runs.run_id and steps.status = 'succeeded'
+            )
         from ops.runs
-        order by started_at desc
+        order by run_seq desc
         limit %s
         """,
         [warehouse.is_running(connection), RUNS_SHOWN],
@@ -140,13 +220,18 @@ def _last_load(connection: psycopg.Connection) -> tuple[dt.datetime | None, dt.d
 
 
 def _is_built(connection: psycopg.Connection) -> bool:
-    """Whether a build that began after the last publication went well."""
+    """Whether a build that went well has seen the last publication."""
     return connection.execute("""
-        select coalesce(
-            (select max(started_at) from ops.steps where step = 'build' and status = 'succeeded')
-            >= (select max(published_at) from gate.publications),
-            not exists (select 1 from gate.publications)
-        )
+        select
+            coalesce((select max(seq) from gate.publications), 0)
+            <= coalesce(
+                (
+                    select max((figures ->> 'published_seq')::bigint)
+                    from ops.steps
+                    where step = 'build' and status = 'succeeded'
+                ),
+                0
+            )
     """).fetchone()[0]
 
 

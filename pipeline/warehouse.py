@@ -34,7 +34,8 @@ ADVICE = {
     "No space left on device|Disk quota exceeded": "free space on its disk and run again: nothing was lost",
     "permission denied|must be owner": (
         "a right is missing: where `make grant` was run, the user needs the step's role"
-        f" ({', '.join(role for role, _ in STEP_ROLES.values())}); elsewhere create and temporary on the database,"
+        f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and after a new release its owner runs it once more;"
+        f" elsewhere create and temporary on the database,"
         f" and to own the schemas {', '.join(SCHEMAS)} and what is in them; then run again"
     ),
     "terminating connection|closed the connection|connection .* failed|the database system is|too many clients": (

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pipeline import cli
+from pipeline import cli, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
@@ -45,6 +45,28 @@ WORLD = World(seed=15, users=40, tracks=40, documents=40)
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments, database_url):
     line = command(*arguments, DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
     assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gate", "show", "\udcff"],
+        ["gate", "release", "1", "users\udcff", "--reason", "why"],
+        ["gate", "reject", "1", "users", "--reason", "caf\udce9"],
+        ["erase", "secret\udcff", "--reason", "why"],
+        ["status", "--database-url", "postgresql://odd:secret\udcff@host/db"],
+    ],
+    ids=ascii,
+)
+def test_what_is_not_utf_8_is_one_line_and_exit_code_2(arguments, database_url):
+    line = command(*arguments, DATABASE_URL=database_url).only_line(Exit.WRONG_SETTINGS)
+    (place,) = (number for number, argument in enumerate(arguments, 1) if not argument.isascii())
+    assert f"argument {place} is not UTF-8" in line and "secret" not in line
+
+
+def test_a_setting_that_is_not_utf_8_is_named(database_url):
+    line = command("status", DATABASE_URL=database_url, ERASURE_KEY="secret\udcff").only_line(Exit.WRONG_SETTINGS)
+    assert "ERASURE_KEY is not UTF-8" in line and "secret" not in line
 
 
 def test_an_environment_variable_is_checked_as_its_option_is(database_url):
@@ -171,6 +193,21 @@ def test_dbt_works_alone_after_a_run(built_database_url):
     assert "assert_marts_show_published_loads_only" in ended.out
 
 
+def test_what_dbt_may_write_is_a_run_and_no_other_is_at_work(built_database_url, monkeypatch):
+    place = warehouse.find(built_database_url, "test")
+    with warehouse.only_run(place):
+        for arguments in (["run"], ["build", "--select", "users"], ["run-operation", "drop"], ["test"]):
+            command("dbt", *arguments, DATABASE_URL=built_database_url).only_line(Exit.ALREADY_RUNNING)
+        assert command("dbt", "--version", DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+
+    with psycopg.connect(built_database_url) as connection:
+        locked = []
+        monkeypatch.setattr("pipeline.dbt.run_aloud", lambda _: locked.append(warehouse.is_running(connection)))
+        for arguments in (["--no-use-colors", "snapshot"], ["docs", "serve"]):
+            assert command("dbt", *arguments, DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+        assert locked == [True, False]
+
+
 def test_docs_are_one_page_and_the_answer_says_where(built_database_url, tmp_path):
     ended = command("docs", DATABASE_URL=built_database_url, DBT_TARGET_PATH=str(tmp_path))
     page = Path(ended.out.split(": ")[1].strip())
@@ -186,7 +223,9 @@ def test_a_fixed_port_of_the_embedded_postgres_must_be_one(tmp_path):
     assert "POSTGRES_PORT" in line
 
 
-def test_make_reads_settings_from_a_file_and_the_environment_goes_first(tmp_path):
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder in which `make` works, with a python that only says what it was asked to do."""
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$API_BASE_URL|$BATCH_SIZE|$*"\n')
@@ -194,15 +233,36 @@ def test_make_reads_settings_from_a_file_and_the_environment_goes_first(tmp_path
     shutil.copy(PROJECT / "Makefile", tmp_path)
     for lock in (tmp_path / "requirements.lock", tmp_path / ".venv" / "requirements.lock"):
         lock.write_text("the same\n")
-    (tmp_path / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
+    return tmp_path
 
-    said = subprocess.run(
-        ["make", "run", "ARGS=--sample"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "BATCH_SIZE": "20"},
+
+def make(checkout, *arguments, **environment):
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
         check=True,
-    )
+    ).stdout
 
-    assert said.stdout == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"
+
+def test_make_reads_settings_from_a_file_and_the_environment_goes_first(checkout):
+    (checkout / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
+    said = make(checkout, "run", "ARGS=--sample", BATCH_SIZE="20")
+    assert said == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"
+
+
+@pytest.mark.parametrize("home", [".", "else where"])
+def test_make_clean_keeps_the_key_without_which_a_backup_could_not_be_used(home, checkout):
+    assert "stop" in make(checkout, "clean", MOOVITAMIX_HOME=home)
+    folder = checkout / home / ".postgres"
+    (folder / "data").mkdir(parents=True)
+    (checkout / home / ".dlt").mkdir()
+    for name in ("erasure_key", "password", "data/PG_VERSION"):
+        (folder / name).write_text("something")
+
+    make(checkout, "clean", MOOVITAMIX_HOME=home)
+
+    assert [path.name for path in folder.iterdir()] == ["erasure_key"]
+    assert not (checkout / home / ".dlt").exists()

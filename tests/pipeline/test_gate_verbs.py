@@ -4,7 +4,7 @@ import great_expectations as gx
 import psycopg
 import pytest
 
-from expectations import users
+from expectations import decisions, users
 from pipeline import warehouse
 from pipeline.exits import Exit
 from sample_api.world import World, snapshot
@@ -25,6 +25,16 @@ def connection(built_database_url):
 def decide(built_database_url):
     def call(*arguments, reason="it was looked at"):
         return command("gate", *arguments, "--reason", reason, DATABASE_URL=built_database_url)
+
+    return call
+
+
+@pytest.fixture
+def next_step(built_database_url):
+    """What a command says is to be done next."""
+
+    def call(*arguments):
+        return command(*arguments, DATABASE_URL=built_database_url).out.splitlines()[-1].removeprefix("next: ")
 
     return call
 
@@ -73,13 +83,21 @@ def test_a_release_shows_before_and_after_and_reaches_the_readers(built_database
     assert status.splitlines()[-1] == 'next: look at the quarantined rows: make gate ARGS="show"'
 
 
-def test_a_rejected_load_is_gone_for_readers_and_lands_again_the_next_night(built_database_url, connection, decide):
+def test_a_rejected_load_is_gone_for_readers_and_lands_again_the_next_night(
+    built_database_url, connection, decide, next_step
+):
     first = night(built_database_url)
     assert renamed(connection) == ALL
     assert decide("reject", first, "users").code == Exit.PUBLISHED
     assert renamed(connection) == set()
+    assert next_step("status") == "what a rejected load brought is missing until it lands again: make run"
+    assert next_step("gate", "show", first) == (
+        "what users of this load brought is missing until it lands again: make run"
+    )
     second = night(built_database_url)
     assert renamed(connection) == ALL
+    assert next_step("status") == "nothing; all is well"
+    assert next_step("gate", "show", first) == "nothing: later nights landed what this load had brought"
     landed = connection.execute(
         "select _dlt_load_id, count(*) from staging.users where payload ->> 'first_name' = 'New' group by 1 order by 1"
     ).fetchall()
@@ -114,6 +132,36 @@ def test_a_dry_run_writes_nothing_not_even_that_it_ran(verb, built_database_url,
     assert ledger(connection) == before
 
 
+@pytest.mark.parametrize("arguments", [("release", "17", "users"), ("reject", "17", "users"), ("replay",)])
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()], ids=["dry run", "in earnest"])
+def test_on_an_empty_database_there_is_nothing_to_decide_and_nothing_is_made(arguments, dry_run, database_url):
+    ended = command("gate", *arguments, "--reason", "why", *dry_run, DATABASE_URL=database_url)
+    assert "make run" in ended.only_line(Exit.WRONG_SETTINGS)
+    with psycopg.connect(database_url) as empty:
+        assert empty.execute(
+            "select nspname from pg_namespace where nspname = any(%s)", [list(warehouse.SCHEMAS)]
+        ).fetchall() == []  # fmt: skip
+
+
+def test_a_decision_that_was_interrupted_is_to_be_repeated(
+    built_database_url, connection, decide, next_step, monkeypatch
+):
+    def interrupted(*arguments, is_dry_run, **named):
+        if not is_dry_run:
+            raise KeyboardInterrupt
+        return reject(*arguments, is_dry_run=is_dry_run, **named)
+
+    (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
+    reject = decisions.reject
+    with monkeypatch.context() as patch:
+        patch.setattr("expectations.decisions.reject", interrupted)
+        assert decide("reject", load_id, "users").code == Exit.UNFORESEEN
+    assert next_step("status").endswith('repeat it: make gate ARGS="reject ..."')
+
+    assert decide("reject", load_id, "users").code == Exit.PUBLISHED
+    assert next_step("status") == "what a rejected load brought is missing until it lands again: make run"
+
+
 @pytest.mark.parametrize("arguments", [("release", "17", "users"), ("reject", "\x1b[31m", "users"), ("replay",)])
 def test_what_cannot_be_decided_is_one_line_and_no_run(arguments, connection, decide):
     before = ledger(connection)
@@ -128,11 +176,6 @@ def test_nothing_is_decided_without_a_reason(arguments, built_database_url):
     assert "--reason" in ended.only_line(Exit.WRONG_SETTINGS)
     blank = command("gate", *arguments, "--reason", " \n", DATABASE_URL=built_database_url)
     assert "it is empty; say why" in blank.only_line(Exit.WRONG_SETTINGS)
-
-
-def test_on_an_empty_database_there_is_nothing_to_decide(database_url):
-    ended = command("gate", "release", "1", "users", "--reason", "why", DATABASE_URL=database_url)
-    assert "make run" in ended.only_line(Exit.WRONG_SETTINGS)
 
 
 def test_nothing_is_decided_while_a_run_is_at_work(built_database_url, connection, decide):

@@ -15,7 +15,7 @@ from pipeline import roles, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.pipeline.command import command
+from tests.pipeline.command import command, finish, launch
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
 NEXT_DAY = 2
@@ -365,6 +365,48 @@ def test_granting_again_changes_nothing_and_takes_back_what_was_granted_besides(
     ):
         (line,) = (line for line in ended.out.splitlines() if line.startswith(f"│ moovitamix_{role} "))
         assert [cell.strip() for cell in line.split("│")[2:-1]] == rights
+
+
+def test_a_login_that_only_judges_decides_and_leaves_the_build_to_others(granted):
+    with granted.connect() as server:
+        (load_id,) = server.execute("select max(load_id) from gate.loads").fetchone()
+        users = "select count(*) from marts.users where _load_id = %s"
+        assert server.execute(users, [load_id]).fetchone() != (0,)
+
+        decided = granted.command("gate", "gate", "reject", load_id, "users", "--reason", "why")
+
+        assert (decided.code, decided.err) == (Exit.PUBLISHED, "")
+        closing_line = decided.out.splitlines()[-1]
+        assert closing_line.startswith(f"users of load {load_id} is rejected, and not built")
+        assert closing_line.endswith("next, by somebody who may: make build")
+        assert "next: build what is published: make build" in granted.command("gate", "status").out
+        assert server.execute(users, [load_id]).fetchone() != (0,)
+        assert granted.command("transformer", "build").code == Exit.PUBLISHED
+        assert server.execute(users, [load_id]).fetchone() == (0,)
+
+
+def test_the_key_of_the_erased_is_asked_of_those_who_pull(granted):
+    with granted.connect() as server:
+        ledger.record_erasure(server, "a tombstone", [], "of a key that is elsewhere")
+    for login, is_asked in {"owner": True, "gate": False, "transformer": False}.items():
+        assert ("ERASURE_KEY" in granted.command(login, "status").out) is is_asked, login
+
+
+def test_a_dump_of_a_warehouse_with_roles_is_restored_where_there_are_none_and_granted_anew(
+    postgres_url, built_template, tmp_path
+):
+    file = str(tmp_path / "warehouse.dump")
+    with deployment(postgres_url, built_template) as old, old.granted().connect("owner") as owner:
+        before = marts(owner)
+        assert finish(launch("pg_dump", "-Fc", "-f", file, DATABASE_URL=old.url_of("owner"))).code == 0
+    with deployment(postgres_url, "template1") as new:
+        restored = finish(launch("pg_restore", "--exit-on-error", file, DATABASE_URL=new.url_of("owner")))
+
+        assert (restored.code, restored.err) == (0, "")
+        with new.granted().connect("owner") as owner, new.connect("analyst") as analyst:
+            assert marts(owner) == before
+            assert analyst.execute("select count(*) from features.user_profile").fetchone() > (0,)
+        assert new.command("transformer", "build").code == Exit.PUBLISHED
 
 
 def test_nobody_changes_a_decision_or_signs_it_for_another(granted):

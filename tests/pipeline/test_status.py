@@ -3,10 +3,14 @@
 import psycopg
 import pytest
 
-from pipeline import status
+import extract
+from expectations import ledger
+from pipeline import runs, status
+from pipeline.exits import Exit
 from pipeline.warehouse import RUN_LOCK
 from tests.pipeline.command import command
 
+KEY = "a key of the tests, long enough to be one"
 SITUATIONS = {
     "nothing; all is well": "select 1",
     "the warehouse is older than a day: make run": (
@@ -26,6 +30,19 @@ SITUATIONS = {
     "the last run was killed; the next one clears up after it: make run": (
         "insert into ops.runs (run_id, command) values ('r', 'run')"
     ),
+    'erase of run r did not come to its end, and no night does it; repeat it: make erase ARGS="..."': (
+        "insert into ops.runs (run_id, command) values ('r', 'erase')"
+    ),
+    'prune of run r did not come to its end, and no night does it; repeat it: make prune ARGS="..."': """
+        insert into ops.runs (run_id, command, status) values ('r', 'prune', 'failed'), ('s', 'run', 'succeeded')
+    """,
+    'release of run r did not come to its end, and no night does it; repeat it: make gate ARGS="release ..."': """
+        insert into ops.runs (run_id, command, status) values ('r', 'gate release build', 'failed')
+    """,
+    "mend what the last run's message says, then: make build": """
+        insert into ops.runs (run_id, command, status) values ('r', 'gate release build', 'failed');
+        insert into ops.steps (run_id, step, status) values ('r', 'release', 'succeeded'), ('r', 'build', 'failed')
+    """,
 }
 
 
@@ -41,6 +58,58 @@ def test_the_next_thing_to_do_fits_the_situation(next_step, built_database_url, 
     ended = command("status", DATABASE_URL=built_database_url)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines()[-1] == f"next: {next_step}"
+
+
+def test_a_command_that_was_repeated_is_done(built_database_url, connection):
+    connection.execute("""
+        insert into ops.runs (run_id, command, status) values ('r', 'erase', 'failed'), ('s', 'erase', 'succeeded');
+        insert into ops.steps (run_id, step, status) values ('s', 'erase', 'succeeded')
+    """)
+    assert command("status", DATABASE_URL=built_database_url).out.endswith("next: nothing; all is well\n")
+
+
+def test_what_came_last_is_not_asked_of_the_clock(built_database_url, connection):
+    """Case 33: it was set back by a day since the nights before."""
+    for table in ("ops.runs", "ops.steps"):
+        connection.execute(f"update {table} set started_at = started_at + interval '1 day'")
+    connection.execute(SITUATIONS["build what is published: make build"])
+    assert "next: build what is published: make build\n" in command("status", DATABASE_URL=built_database_url).out
+
+    connection.execute("insert into ops.runs (run_id, command, status, sample_day) values ('r', 'run', 'failed', 7)")
+    connection.execute("insert into ops.steps (run_id, step, status) values ('r', 'extract', 'succeeded')")
+    assert "next: mend" in command("status", DATABASE_URL=built_database_url).out
+    assert not runs.has_read_the_real_api(connection)
+
+
+def test_the_run_ledger_of_the_version_before_is_brought_up_to_date(built_database_url, connection):
+    nights = connection.execute("select run_id from ops.runs order by run_seq").fetchall()
+    connection.execute("""
+        alter table ops.runs drop column run_seq;
+        create index runs_started_at on ops.runs (started_at);
+        update ops.steps set figures = figures - 'published_seq';
+        update ops.runs set message = message where started_at = (select min(started_at) from ops.runs)
+    """)
+    assert command("status", DATABASE_URL=built_database_url).out == (
+        "next: bring the ledgers of the version before up to date: make build\n"
+    )
+    assert command("gate", "show", DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+
+    for _ in range(2):
+        runs.prepare(connection)
+
+    assert command("status", DATABASE_URL=built_database_url).out.endswith("next: nothing; all is well\n")
+    made = runs.start_run(connection, "run")
+    assert connection.execute("select run_id from ops.runs order by run_seq").fetchall() == [*nights, (made,)]
+
+
+@pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
+def test_a_key_that_every_night_would_miss_is_the_next_thing_to_do(key, built_database_url, connection):
+    made = extract.tombstone(KEY, "1")
+    ledger.record_erasure(connection, made, [], extract.key_check(KEY, made))
+    last = command("status", DATABASE_URL=built_database_url, ERASURE_KEY=key).out.splitlines()[-1]
+    assert last.startswith("next: ERASURE_KEY is not ") and "set it to the key of then" in last
+    good = command("status", DATABASE_URL=built_database_url, ERASURE_KEY=KEY)
+    assert good.out.endswith("next: nothing; all is well\n")
 
 
 def test_what_landed_and_was_never_judged_is_an_open_load(built_database_url, connection):
