@@ -21,29 +21,50 @@ _COPY_RECORD = np.dtype(
     [("fields", ">i2"), ("size_1", ">i4"), ("key", "<u8", 2), ("size_2", ">i4"), ("content", "<u8", 2)]
 )
 
-# All contents of a key in the load that delivered its newest version: usually one, more for a key that came
-# twice with different content. The index (key, version_seq) gives the order.
+HELD_BACK = "0" * 32
+"""Content hash that no row has: of a key of which a disregarded load has said something else since it was delivered."""
+
+# All contents of a key in the load that delivered its newest version: usually one, more for a key that came twice
+# with different content. And what disregarded loads have said since: a later decision may let them through, and they
+# must not have the last word on a key of which tonight says something else. The index (key, version_seq) gives the
+# order.
 _NEWEST = """
-    select key, content_hash from (
+    select
+        key,
+        case when is_disregarded then {held_back} else content_hash end as content_hash
+    from (
         select
             key,
             content_hash,
-            _dlt_load_id = first_value(_dlt_load_id) over (partition by key order by version_seq desc)
-                as is_newest
-        from {table}
-        where
-            _dlt_load_id in (select load_id from {loads} where status = 0)
-            and _dlt_load_id <> all ({disregarded})
+            version_seq,
+            is_disregarded,
+            _dlt_load_id = first_value(_dlt_load_id) over delivered as is_newest,
+            first_value(version_seq) over delivered as newest_seq,
+            first_value(is_disregarded) over delivered as is_never_delivered,
+            case
+                when first_value(is_disregarded) over delivered then {removed}
+                else first_value(content_hash) over delivered
+            end as newest_content
+        from (
+            select *, _dlt_load_id = any ({disregarded}) as is_disregarded from {table}
+            where _dlt_load_id in (select load_id from {loads} where status = 0)
+        ) as complete
+        window delivered as (partition by key order by is_disregarded, version_seq desc)
     ) as versions
-    where is_newest and content_hash <> {removed}
+    where
+        case
+            when is_disregarded
+                then (is_never_delivered or version_seq > newest_seq) and content_hash <> newest_content
+            else is_newest and content_hash <> {removed}
+        end
 """
 
 
 def live_contents(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> Words:
     """uint64 (rows, 4): digests of key and content of what is live in `table`.
 
-    Only complete loads count, and none of the `disregarded` load ids. Costs 32 bytes per row, and time linear
-    in the rows: about 3 seconds for a million.
+    Only complete loads count. A key of which `disregarded` load ids have said something else since it was delivered
+    has the content `HELD_BACK` too. Costs 32 bytes per row, and time linear in the rows: about 3 seconds for a million.
     """
     query = sql.SQL(
         f"copy (select {KEY_DIGEST}, decode(content_hash, 'hex') from ({{newest}}) as newest) to stdout (format binary)"
@@ -117,6 +138,7 @@ def _newest(table: str, disregarded: Collection[str]) -> sql.Composed:
         loads=sql.Identifier(SCHEMA, "_dlt_loads"),
         disregarded=sql.SQL("{}::text[]").format(sql.Literal(sorted(disregarded))),
         removed=sql.Literal(REMOVED),
+        held_back=sql.Literal(HELD_BACK),
     )
 
 

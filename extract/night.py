@@ -89,9 +89,9 @@ def run(
     """Pulls all source tables and lands what changed as one dlt load in schema `staging`.
 
     `disregarded_loads` names, per table, the loads whose rows were never accepted: tonight's rows are
-    compared with what was delivered before them. `erasures` tells whose rows never land. Raises `SourceFailed`,
-    `LandingFailed` or `WrongSetting`; nothing of tonight is landed then, but what an earlier run had packed may be:
-    `on_recovery` is told so before the pull begins.
+    compared with what was delivered before them, and what contradicts them lands too. `erasures` tells whose
+    rows never land. Raises `SourceFailed`, `LandingFailed` or `WrongSetting`; nothing of tonight is landed then,
+    but what an earlier run had packed may be: `on_recovery` is told so before the pull begins.
     """
     _check(batch_size, window)
     base_url = checked_base_url(api_base_url)

@@ -34,11 +34,19 @@ class Version:
 
 @dataclass
 class Scan:
-    """A landed load of a table, as its scan counts it."""
+    """What a table's scan saw: the rows of people who were erased count, and are otherwise not there.
+
+    What was as known before (`agrees_with`) does not land again: of a key, the scan tells no more than those versions.
+    """
 
     rows_read: int
     keys_known: int
+    rows: dict[Key, Row]
+    agrees_with: dict[Key, list[Version]]
 
+
+NEVER = Version(-1, (), None)
+"""What is known of a key that was never delivered."""
 
 Package = dict[str, tuple[Scan, dict[Key, Row | None]]]
 """A load before it has landed: per table its scan, and the row that each changed key has now (None: it is gone)."""
@@ -62,11 +70,15 @@ class HistoryModel:
         """What a complete scan of the source brings: what differs from what was delivered before."""
         package: Package = {}
         for table, rows in source.items():
-            delivered = self.delivered(table)
-            alive = {key for key, version in delivered.items() if version.row is not None}
+            told = self._told(table)
+            alive = {key for key, versions in told.items() if any(version.row is not None for version in versions)}
             here = {key_of(table, row): row for row in rows if not self._is_of_an_erased(table, key_of(table, row))}
-            changed = {key: row for key, row in here.items() if key not in alive or delivered[key].row != row}
-            package[table] = Scan(len(rows), len(alive)), changed | dict.fromkeys(sorted(alive - here.keys()))
+            changed = {
+                key: row for key, row in here.items() if any(version.row != row for version in told.get(key, [NEVER]))
+            }
+            changed |= dict.fromkeys(sorted(alive - here.keys()))
+            agrees_with = {key: versions for key, versions in told.items() if key not in changed}
+            package[table] = Scan(len(rows), len(alive), here, agrees_with), changed
         return package
 
     def land(self, load: int, package: Package) -> None:
@@ -147,6 +159,14 @@ class HistoryModel:
             if self.states[version.load, table] not in DISREGARDED
         }
 
+    def _told(self, table: str) -> dict[Key, list[Version]]:
+        """Of each key the newest version that was delivered, and those of disregarded loads since."""
+        told: dict[Key, list[Version]] = {}
+        for version in self.versions[table]:
+            is_delivered = self.states[version.load, table] not in DISREGARDED
+            told[version.key] = [*([] if is_delivered else told.get(version.key, [NEVER])), version]
+        return told
+
     def rules_broken_by(self, table: str, row: Row | None) -> set[str]:
         broken = set()
         if row is None:
@@ -188,24 +208,43 @@ class HistoryModel:
     def world(self) -> WorldModel:
         """What readers see."""
         world = WorldModel()
-        for table, known, gone in (
-            ("users", world.users, world.gone_users),
-            ("tracks", world.tracks, world.gone_tracks),
-        ):
-            for version in self.published(table):
-                (number,) = version.key
-                if version.row is None:
-                    gone.add(number)
-                else:
-                    known[number] = version.row
-                    gone.discard(number)
-            gone &= known.keys()
+        world.users, gone_users = self.told_last("users")
+        world.tracks, gone_tracks = self.told_last("tracks")
+        world.gone_users, world.gone_tracks = set(gone_users), set(gone_tracks)
         documents = defaultdict(list)
         for version in self.published("listen_history"):
             if version.row is not None:
                 documents[version.key].append(version.row)
         world.documents = documents
         return world
+
+    def told_last(self, table: str) -> tuple[dict[int, Row], dict[int, int]]:
+        """id -> row, and id -> the load since which it is gone: scan by scan, whatever of it landed. What counts is the
+        word of every scan that is published, on every key, as if the decisions of today had been known at the time."""
+        rows: dict[int, Row] = {}
+        gone: dict[int, int] = {}
+        published = {id(version) for version in self.published(table)}
+        landed = {(version.load, version.key) for version in self.published(table)}
+        for load in sorted(load for load, name in self.states if name == table):
+            if self.states[load, table] not in PUBLISHED:
+                continue
+            scan = self.scans[load, table]
+            for key in scan.rows.keys() | {version.key for version in self.versions[table]}:
+                (number,) = key
+                if self._is_of_an_erased(table, key):
+                    continue
+                if key in scan.agrees_with:
+                    counts = any(id(version) in published for version in scan.agrees_with[key])
+                else:
+                    counts = (load, key) in landed
+                if not counts:
+                    continue
+                if key in scan.rows:
+                    rows[number] = scan.rows[key]
+                    gone.pop(number, None)
+                elif number in rows:
+                    gone.setdefault(number, load)
+        return rows, gone
 
     def _is_of_an_erased(self, table: str, key: Key) -> bool:
         return table != "tracks" and key[0] in self.erased

@@ -21,6 +21,7 @@ class Source:
         self.tracks: dict[int, Row] = {}
         self.documents: dict[int, Row] = {}
         self._gone: list[tuple[dict[int, Row], int, Row]] = []
+        self._before: tuple[list[dict[int, Row]], list] | None = None
         self._minute = 0
         for _ in range(3):
             self._add_user(0)
@@ -33,9 +34,14 @@ class Source:
 
     def edit(self, edits: list[tuple[str, int]]) -> None:
         """Each edit is a name of `KINDS` and a number that picks what it is done to."""
+        before = copy.deepcopy(self._tables()), list(self._gone)
         for kind, number in edits:
             self._minute += 1
             KINDS[kind](self, number)
+        self._before = before
+
+    def _tables(self) -> list[dict[int, Row]]:
+        return [self.users, self.tracks, self.documents]
 
     def _now(self) -> str:
         return (BEGINNING + timedelta(minutes=self._minute)).isoformat()
@@ -97,6 +103,14 @@ class Source:
             table, place, row = self._gone.pop(number % len(self._gone))
             table[place] = row
 
+    def _take_back(self, number: int) -> None:
+        """As if the edits of the time before had never been."""
+        if self._before:
+            tables, self._gone = copy.deepcopy(self._before[0]), list(self._before[1])
+            for table, before in zip(self._tables(), tables, strict=True):
+                table.clear()
+                table.update(before)
+
     def _date_back(self, number: int) -> None:
         """The content is new and its time is old, as when the real server is set up anew."""
         for table in (self.users, self.documents):
@@ -126,6 +140,7 @@ KINDS: dict[str, Callable[[Source, int], None]] = {
     "drop a track": lambda source, number: source._drop(source.tracks, number),
     "drop a document": lambda source, number: source._drop(source.documents, number),
     "revive": Source._revive,
+    "take back": Source._take_back,
     "date back": Source._date_back,
 }
 

@@ -177,6 +177,46 @@ def test_rows_of_disregarded_loads_count_as_never_delivered(api, night, connecti
     assert figures(extraction, "tracks") == (1, 1, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {
+            1: ("A", "A", "B", "A", "A"),
+            2: ("A", "A", "B", "B", "B"),
+            3: ("A", "A", "", "A", "A"),
+            4: ("A", "A", "", "", "gone"),
+            5: ("", "", "B", "", "gone"),
+            6: ("", "", "B", "B", "B"),
+            7: ("", "B", "", "", "gone"),
+            8: ("A", "B", "A", "A", "A"),
+            9: ("A", "A", "A", "A", ""),
+            10: ("", "", "", "", ""),
+            11: ("A", "A", "A", "", "gone"),
+        },
+        {
+            1: ("AB", "AB", "C", "AB", "AB"),
+            2: ("AB", "AB", "ABC", "AB", "AB"),
+            3: ("AB", "AB", "AB", "AB", ""),
+        },
+    ],
+)
+def test_what_disregarded_loads_have_said_is_answered_once(keys, api, night, connection):
+    """So that they have not the last word on a key when they are let through later. Of each key: its contents when it
+    was delivered, in two loads that are disregarded, and tonight; and what lands then."""
+    disregarded: set[str] = set()
+    for when in range(4):
+        api.set_rows({"users": [user(key, name=content) for key in keys for content in keys[key][when]]})
+        load_id = night(disregarded_loads={"users": disregarded}).load_id
+        disregarded |= {load_id} if when in (1, 2) else set()
+    landed = connection.execute(
+        "select key, string_agg(coalesce(payload ->> 'name', 'gone'), '' order by version_seq) from staging.users"
+        " where _dlt_load_id = %s group by 1",
+        [load_id],
+    )
+    assert dict(landed) == {f"[{key}]": contents for key, (*_, contents) in keys.items() if contents}
+    assert figures(night(disregarded_loads={"users": disregarded}))[2:4] == (0, 0)
+
+
 def test_an_empty_endpoint_has_its_table_after_the_first_night(api, night, connection):
     night()
     for table in DATA_TABLES:

@@ -15,17 +15,6 @@ scans as (
 
 ),
 
-newest_version as (
-
-    select distinct on (id)
-        id,
-        is_removal,
-        _load_id
-    from versions
-    order by id asc, version_seq desc
-
-),
-
 -- what the API said last of it, also when it is gone since
 newest_profile as (
 
@@ -38,10 +27,29 @@ newest_profile as (
         genres,
         album,
         created_at,
-        updated_at
+        updated_at,
+        version_seq,
+        _load_id
     from versions
-    where not is_removal
+    where not is_removal and id is not null
     order by id asc, version_seq desc
+
+),
+
+-- a later removal of what is gone already says nothing new
+gone as (
+
+    select distinct on (versions.id)
+        versions.id,
+        versions._load_id,
+        scans.finished_at
+    from versions
+    inner join newest_profile
+        on
+            versions.id = newest_profile.id
+            and versions.version_seq > newest_profile.version_seq
+    inner join scans on versions._load_id = scans._dlt_load_id
+    order by versions.id asc, versions.version_seq asc
 
 ),
 
@@ -57,11 +65,10 @@ tracks as (
         newest_profile.album,
         newest_profile.created_at,
         newest_profile.updated_at,
-        case when newest_version.is_removal then scans.finished_at end as deleted_at,
-        newest_version._load_id
+        gone.finished_at as deleted_at,
+        coalesce(gone._load_id, newest_profile._load_id) as _load_id
     from newest_profile
-    inner join newest_version on newest_profile.id = newest_version.id
-    left join scans on newest_version._load_id = scans._dlt_load_id
+    left join gone on newest_profile.id = gone.id
 
 )
 
