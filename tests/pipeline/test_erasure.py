@@ -397,6 +397,7 @@ def test_a_killed_erasure_leaves_all_or_nothing(held_up_by, url, connection):
             process.wait()
     with warehouse.only_run(warehouse.find(url, warehouse.RUN_APPLICATION)):
         assert held(connection) == before and decisions(connection) == []
+    assert 'repeat it: make erase ARGS="..."' in command("status", DATABASE_URL=url).out
 
     assert erase(url).code == Exit.PUBLISHED
 
