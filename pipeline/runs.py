@@ -67,18 +67,12 @@ where step = 'build' and status = 'succeeded';
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make sure of the schemas and of the ledgers. The caller holds the run lock.
+    """Make the schemas and ledgers that are missing, and bring those of the version before up to date.
 
-    Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
+    The caller holds the run lock. Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
     """
     warehouse.create_schemas(connection)
     ledger.ensure(connection)
-    ensure(connection)
-
-
-def ensure(connection: psycopg.Connection) -> None:
-    """Create the run ledger where it is missing, and bring one of the version before up to date; the gate's ledger is
-    there."""
     if connection.execute("select to_regclass('ops.steps') is null").fetchone()[0]:
         connection.execute(TABLES)
     elif not is_current(connection):

@@ -113,6 +113,14 @@ def test_without_an_id_it_shows_what_most_needs_a_look(warehouse):
     assert f"load {accepted}: accepted" in shown(warehouse, accepted)
 
 
+def test_the_newest_load_is_the_one_that_landed_last_whatever_the_clock_said(warehouse):
+    for number in (1, 2):
+        newest = warehouse.land({"users": [user(number)]})
+        warehouse.judge()
+    warehouse.execute("update gate.loads set judged_at = '2020-01-01' where load_id = %s", newest)
+    assert f"load {newest}: accepted" in shown(warehouse)
+
+
 @pytest.mark.parametrize(
     ("state", "next_step"),
     [

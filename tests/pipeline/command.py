@@ -93,7 +93,7 @@ def until(condition: Callable[[], object]) -> None:
 def last_run(connection: psycopg.Connection) -> tuple[str, int | None, str | None]:
     """(status, exit_code, message) in the run ledger."""
     return connection.execute(
-        "select status, exit_code, message from ops.runs order by started_at desc limit 1"
+        "select status, exit_code, message from ops.runs order by run_seq desc limit 1"
     ).fetchone()
 
 

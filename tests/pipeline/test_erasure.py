@@ -33,6 +33,7 @@ KEY = "a key of the tests, long enough to be one"
 REASON = "request of 3 May"
 # What tells that a row is of this user, wherever it is written; and the key, which is written nowhere.
 TRACES = ("900719925474", "wendelin", "zwiebel", "erased@example.org", KEY)
+RUN_LEDGER = {"ops.runs", "ops.runs_run_seq_seq", "ops.steps"}
 SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
 HELD = {
     "staging.users",
@@ -249,7 +250,7 @@ def test_an_erased_user_is_nowhere_comes_not_back_and_all_else_is_as_if_there_ha
     before = everything(connection)
     again = erase(url)
     assert again.code == Exit.PUBLISHED and "erased before" in again.out and "gone: nothing" in again.out
-    assert changed(before, everything(connection)) <= {"ops.runs", "ops.steps"}
+    assert changed(before, everything(connection)) <= RUN_LEDGER
 
 
 def test_what_a_backup_brought_back_goes_when_the_erasure_is_repeated(url, connection):
@@ -396,11 +397,12 @@ def test_a_killed_erasure_leaves_all_or_nothing(held_up_by, url, connection):
             process.wait()
     with warehouse.only_run(warehouse.find(url, warehouse.RUN_APPLICATION)):
         assert held(connection) == before and decisions(connection) == []
+    assert 'repeat it: make erase ARGS="..."' in command("status", DATABASE_URL=url).out
 
     assert erase(url).code == Exit.PUBLISHED
 
     assert held(connection) == set() and len(decisions(connection)) == 1
-    ended = connection.execute("select status from ops.runs where command = 'erase' order by started_at").fetchall()
+    ended = connection.execute("select status from ops.runs where command = 'erase' order by run_seq").fetchall()
     assert ended == [("crashed",), ("succeeded",)]
 
 

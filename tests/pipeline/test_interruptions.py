@@ -92,7 +92,7 @@ def test_a_killed_run_is_seen_at_once_and_the_next_night_ends_as_if_nothing_had_
     assert command("run", **settings).code == Exit.PUBLISHED
 
     assert contents(settings["DATABASE_URL"]) == uninterrupted_twin
-    ended = connection.execute("select status, exit_code from ops.runs order by started_at desc limit 2").fetchall()
+    ended = connection.execute("select status, exit_code from ops.runs order by run_seq desc limit 2").fetchall()
     assert ended == [("succeeded", 0), ("crashed", None)]
     steps = connection.execute("select step, status from ops.steps where status <> 'succeeded'").fetchall()
     assert steps == [(step, "crashed")]
