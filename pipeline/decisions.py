@@ -35,6 +35,12 @@ def about_a_load(verb: Verb, place: Warehouse, output: Console, load_id: str, ta
         decision = decide(connection, load_id, table, verb.reason, is_dry_run=verb.is_dry_run)
         _print_standing("before", decision.before, output)
         _print_standing("after", decision.after, output)
+        if verb.name == "reject" and decision.before.only_here:
+            output.print(
+                f"  {decision.before.only_here:,} records have no other version: readers lose them until a night lands"
+                " them again; what the source no longer has stays gone",
+                soft_wrap=True,
+            )
         return f'{table} of load {load_id} is {decision.after.state}; see it with: make gate ARGS="show {load_id}"'
 
     return _decided_and_built(verb, place, output, carry_out)
