@@ -20,7 +20,8 @@ class Standing:
     """How a table's load stands.
 
     Of its `versions` (rows and removals), `held` are kept back by rules of their own; `published` are let through, and
-    `overtaken` of these are older than another published version of their key.
+    `overtaken` of these are older than another published version of their key. `only_here` are the keys that readers
+    know from this load alone.
     """
 
     load_id: str
@@ -31,6 +32,7 @@ class Standing:
     held: int
     published: int
     overtaken: int
+    only_here: int
 
 
 @dataclass(frozen=True)
@@ -65,35 +67,42 @@ def standing(connection: psycopg.Connection, load_id: str, table: str) -> Standi
     ).fetchone()
     if known is None:
         raise Undecidable(_unknown(connection, load_id, table))
-    versions, held, free, overtaken = connection.execute(
+    versions, held, free, overtaken, only_here = connection.execute(
         sql.SQL("""
             select
                 count(*),
                 count(*) filter (where is_held),
                 count(*) filter (where not is_held),
-                count(*) filter (where not is_held and is_overtaken)
+                count(*) filter (where not is_held and newest_other_seq > version_seq),
+                count(distinct key) filter (where not is_held and payload is not null and not is_told_elsewhere)
             from (
                 select
+                    version.key,
+                    version.payload,
+                    version.version_seq,
                     exists (
                         select 1
                         from gate.quarantined_rows as held
                         where held.dlt_id = version._dlt_id and held.outcome is distinct from 'freed'
                     ) as is_held,
-                    exists (
-                        select 1
-                        from {landing_table} as newer
-                        inner join gate.loads on newer._dlt_load_id = loads.load_id and loads.table_name = %(table)s
-                        where
-                            newer.key = version.key and newer.version_seq > version.version_seq
-                            and newer._dlt_load_id <> version._dlt_load_id
-                            and loads.state = any(%(published)s)
-                            and not exists (
-                                select 1
-                                from gate.quarantined_rows as held
-                                where held.dlt_id = newer._dlt_id and held.outcome is distinct from 'freed'
-                            )
-                    ) as is_overtaken
+                    others.newest_other_seq,
+                    coalesce(others.is_told_elsewhere, false) as is_told_elsewhere
                 from {landing_table} as version
+                cross join lateral (
+                    select
+                        max(other.version_seq) as newest_other_seq,
+                        bool_or(other.payload is not null) as is_told_elsewhere
+                    from {landing_table} as other
+                    inner join gate.loads on other._dlt_load_id = loads.load_id and loads.table_name = %(table)s
+                    where
+                        other.key = version.key and other._dlt_load_id <> version._dlt_load_id
+                        and loads.state = any(%(published)s)
+                        and not exists (
+                            select 1
+                            from gate.quarantined_rows as held
+                            where held.dlt_id = other._dlt_id and held.outcome is distinct from 'freed'
+                        )
+                ) as others
                 where version._dlt_load_id = %(load_id)s
             ) as versions
         """).format(landing_table=sql.Identifier("staging", table)),
@@ -101,8 +110,8 @@ def standing(connection: psycopg.Connection, load_id: str, table: str) -> Standi
     ).fetchone()
     state, reason = known
     if state not in ledger.PUBLISHED:
-        free = overtaken = 0
-    return Standing(load_id, table, state, reason, versions, held, free, overtaken)
+        free = overtaken = only_here = 0
+    return Standing(load_id, table, state, reason, versions, held, free, overtaken, only_here)
 
 
 def _decide(

@@ -1,6 +1,6 @@
 """The API, page by page, into Postgres schema `staging`, as raw JSON: `run` is one night of it."""
 
-from extract.erasures import NO_ERASURES, Erasures, canonical, key_check, tombstone
+from extract.erasures import NO_ERASURES, Erasures, alias, canonical, key_check, tombstone
 from extract.errors import IncompleteScan, LandingFailed, SourceFailed, WrongSetting
 from extract.limits import LIMIT_VARIABLES, Limits, limits_from_environment
 from extract.night import Extraction, Scan, run
@@ -21,6 +21,7 @@ __all__ = [
     "SourceFailed",
     "SourceTable",
     "WrongSetting",
+    "alias",
     "canonical",
     "key_check",
     "limits_from_environment",

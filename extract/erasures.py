@@ -44,6 +44,11 @@ def tombstone(key: str, person: object) -> str:
     return _keyed_hash(key, name)
 
 
+def alias(key: str, address: str) -> str:
+    """The keyed hash of an e-mail address, in which upper and lower case are the same."""
+    return tombstone(key, address.casefold())
+
+
 def key_check(key: str, made: str) -> str:
     """What is kept beside a tombstone, so that another key than the one that made it is noticed."""
     return _keyed_hash(key, made)
@@ -61,6 +66,14 @@ class Erasures:
         name = canonical(person)
         return name is not None and _keyed_hash(self.key, name) in self.tombstones
 
+    def cover_alias(self, address: object) -> bool:
+        """True when an erased person had this e-mail address, in upper or lower case.
+
+        Hashes of before were made of the address as it was spelled, and cover no other spelling.
+        """
+        name = canonical(address)
+        return self.cover(name) or (name is not None and self.cover(name.casefold()))
+
     def withhold(self, table: SourceTable, key: str | None, text: str) -> bool:
         """True when a row of `table` tells that it is of an erased person. `key` and `text` are those of a `rows.Row`.
 
@@ -73,8 +86,9 @@ class Erasures:
             person = dict(zip(table.key, _decode(key), strict=False)).get(table.person)
             if canonical(person) is not None or table.alias is None:
                 return self.cover(person)
-        names = (table.alias,) if key is not None else (table.person, table.alias)
-        return any(self.cover(person) for name in names if name for person in _told(name, text))
+        if key is None and any(self.cover(person) for person in _told(table.person, text)):
+            return True
+        return table.alias is not None and any(self.cover_alias(address) for address in _told(table.alias, text))
 
 
 NO_ERASURES = Erasures()

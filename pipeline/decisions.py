@@ -48,8 +48,16 @@ def about_a_load(verb: Verb, place: Warehouse, output: Console, load_id: str, ta
 
     def carry_out(connection: psycopg.Connection, is_dry_run: bool) -> Outcome:
         decision = decide(connection, load_id, table, verb.reason, is_dry_run=is_dry_run)
+        shown = [*_standing("before", decision.before), *_standing("after", decision.after)]
+        if verb.name == "reject" and decision.before.only_here:
+            shown.append(
+                Text(
+                    f"  {decision.before.only_here:,} records have no other version: readers lose them until a night"
+                    " lands them again; what the source no longer has stays gone"
+                )
+            )
         return Outcome(
-            [*_standing("before", decision.before), *_standing("after", decision.after)],
+            shown,
             f'{table} of load {load_id} is {decision.after.state}; see it with: make gate ARGS="show {load_id}"',
             {"load_id": load_id, "table": table},
         )

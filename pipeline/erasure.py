@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,13 @@ from pipeline.warehouse import Warehouse
 TABLES = {table.name: table for table in extract.SOURCE_TABLES if table.person}
 UNREADABLE = "staging.unreadable_rows"
 QUARANTINE = "gate.quarantined_rows"
+LOADS = "gate.loads"
 # In this order: with a user go the listens, uncounted.
 BUILT = {"prep.parked_listens": "user_id", "marts.listen_history": "user_id", "marts.users": "id"}
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000
+BLANK = "(blanked: it told of a user who was erased)"
+RUNBOOK = "docs/runbooks/erasure-request.md"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Traces:
     rows: dict[str, tuple[str, list[Any]]]
     """Per relation that is there: a column, and its values in the rows of the user."""
     counts: dict[str, int]
+    loads: tuple[tuple[str, str], ...]
+    """(load id, table) of those that are in their state for a reason that tells who the user is."""
+    decisions: tuple[int, ...]
+    """The numbers of the decisions whose reason or details do."""
 
     @property
     def tombstone(self) -> str:
@@ -72,6 +79,7 @@ def erase(settings: Settings, place: Warehouse, user_id: str, reason: str, outpu
             _check(work, traces, was_erased, reason)
             title = "rows of a user who was erased before" if was_erased else "rows of this user"
             show_counts(title, {"rows": traces.counts}, output)
+            _show_reasons(traces, output)
             if is_dry_run:
                 _delete(work, traces)
                 return "nothing was changed; the same command without --dry-run makes these rows go for good"
@@ -84,14 +92,19 @@ def erase(settings: Settings, place: Warehouse, user_id: str, reason: str, outpu
             with work.transaction():
                 per_table = {name: _per_load(work, traces, name) for name in TABLES}
                 gone = _delete(work, traces)
-                if gone or not was_erased:
+                _blank_reasons(work, traces)
+                if gone or traces.loads or not was_erased:
                     _record(work, traces, reason, {"deleted": gone, "rows": per_table})
             figures |= gone
-            vacuum(work, (*(f"staging.{name}" for name in TABLES), UNREADABLE, QUARANTINE, *BUILT), output)
+            vacuum(work, (*(f"staging.{name}" for name in TABLES), UNREADABLE, QUARANTINE, LOADS, *BUILT), output)
     told = ", ".join(f"{rows:,} of {relation}" for relation, rows in gone.items()) or "nothing"
     output.print(f"gone: {told}", soft_wrap=True)
     key_needed = "needs this ERASURE_KEY and " if settings.erasure_key else ""
-    return f"every run from now on {key_needed}withholds this user; backups and copies of before still hold the rows"
+    to_blank = f"blank the decisions above, see {RUNBOOK}; " if traces.decisions else ""
+    return (
+        f"{to_blank}every run from now on {key_needed}withholds this user;"
+        " backups and copies of before still hold the rows"
+    )
 
 
 def _check(connection: psycopg.Connection, traces: Traces, was_erased: bool, reason: str) -> None:
@@ -109,17 +122,44 @@ def _check(connection: psycopg.Connection, traces: Traces, was_erased: bool, rea
         )
 
 
+def _show_reasons(traces: Traces, output: Console) -> None:
+    if traces.loads:
+        output.print(f"gate.loads: {len(traces.loads):,} reasons tell who it is; they are blanked", soft_wrap=True)
+    if traces.decisions:
+        numbers = ", ".join(map(str, traces.decisions))
+        output.print(
+            f"gate.decisions: {numbers} tell who it is, and no command changes a decision;"
+            f" the database's owner blanks them as in {RUNBOOK}",
+            soft_wrap=True,
+        )
+
+
+def _blank_reasons(connection: psycopg.Connection, traces: Traces) -> None:
+    for load_id, table in traces.loads:
+        connection.execute(
+            "update gate.loads set reason = %s where load_id = %s and table_name = %s", [BLANK, load_id, table]
+        )
+
+
 def _tells(reason: str, traces: Traces) -> bool:
     """Whether the text holds the id as a word, an e-mail address, or first and last name."""
-    text = reason.casefold()
-    words = set(re.findall(r"\w+", text))
-    if re.search(rf"(?<!\w){re.escape(traces.person.casefold())}(?!\w)", text):
+    person = re.escape(traces.person.casefold())
+    tells_id = re.search(rf"(?<!\w){person}(?!\w)", reason.casefold())
+    return bool(tells_id) or _tells_name(reason, traces.names, traces.profiles)
+
+
+def _tells_name(text: str, names: extract.Erasures, profiles: Iterable[tuple[str | None, ...]]) -> bool:
+    """Whether the text holds an e-mail address of the user, or first and last name."""
+    text = text.casefold()
+    # of one who was erased before, only the hashes of the addresses are left
+    if any("@" in word and names.cover_alias(word.strip(".")) for word in re.split(r"[\s<>()\[\]{}\"',;:]+", text)):
         return True
-    for email, first_name, last_name in traces.profiles:
-        if email and email.strip() and email.strip().casefold() in text:
+    words = set(re.findall(r"\w+", text))
+    for email, first_name, last_name in profiles:
+        if email and "@" in email and email.strip().casefold() in text:
             return True
-        names = [set(re.findall(r"\w+", (name or "").casefold())) for name in (first_name, last_name)]
-        if all(names) and set.union(*names) <= words:
+        parts = [set(re.findall(r"\w+", (name or "").casefold())) for name in (first_name, last_name)]
+        if all(parts) and set.union(*parts) <= words:
             return True
     return False
 
@@ -130,7 +170,7 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     profiles = _profiles(connection, extract.Erasures(key, frozenset([tombstone])), person)
     # an address that is none, such as "unknown", would name many
     addresses = {email for email, _, _ in profiles if email and "@" in email}
-    aliases = {*aliases, *(extract.tombstone(key, address) for address in addresses)}
+    aliases = {*aliases, *(extract.alias(key, address) for address in addresses)}
     names = extract.Erasures(key, frozenset([tombstone, *aliases]))
 
     found = {f"staging.{name}": ("_dlt_id", list(_landed(connection, names, person, name))) for name in TABLES}
@@ -145,7 +185,22 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
         relation: _of(connection, "select count(*) from {} where {}", relation, rows).fetchone()[0]
         for relation, rows in found.items()
     }
-    return Traces(person, names, tuple(sorted(aliases)), tuple(profiles), found, counts)
+    loads = connection.execute(
+        "select reason, load_id, table_name from gate.loads where reason is not null order by 2, 3"
+    )
+    decisions = connection.execute(
+        "select concat_ws(' ', reason, details), decision_seq from gate.decisions order by 2"
+    )
+    return Traces(
+        person,
+        names,
+        tuple(sorted(aliases)),
+        tuple(profiles),
+        found,
+        counts,
+        loads=tuple((load_id, table) for reason, load_id, table in loads if _tells_name(reason, names, profiles)),
+        decisions=tuple(number for text, number in decisions if _tells_name(text, names, profiles)),
+    )
 
 
 def _profiles(connection: psycopg.Connection, names: extract.Erasures, person: str) -> list[tuple]:

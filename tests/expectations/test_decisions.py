@@ -100,6 +100,22 @@ def test_a_row_that_a_rejected_load_had_overtaken_waits_again(warehouse):
     assert held(warehouse) == [("[1]", "superseded")]
 
 
+def test_what_readers_know_from_the_rejected_load_alone_is_told(warehouse):
+    land(warehouse, user(1), user(2, email=BAD))
+    accepted = warehouse.land({"users": [user(3)]})
+    warehouse.judge()
+    blocked = land(warehouse, user(4), total=5)
+    newest = warehouse.land(
+        {"users": [user(1), user(2), user(3), user(4), user(5), user(6, email=BAD)]}, removed={"users": ["[7]"]}
+    )
+    warehouse.judge()
+    assert decisions.standing(warehouse.connection, newest, "users").only_here == 3, "users 2, 4 and 5"
+    assert decisions.standing(warehouse.connection, blocked, "users").only_here == 0, "nobody sees it"
+    reject(warehouse, accepted)
+    decision = reject(warehouse, newest, is_dry_run=True)
+    assert (decision.before.only_here, decision.after.only_here) == (4, 0)
+
+
 def test_a_pending_load_can_be_rejected_and_is_never_judged(warehouse, monkeypatch):
     load_id = warehouse.land({"users": [user(1)]})
     with monkeypatch.context() as patch:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import extract
-from extract.erasures import Erasures, canonical, tombstone
+from extract.erasures import Erasures, alias, canonical, tombstone
 from extract.landing import folder_of, pipeline_in
 from extract.rows import read_row
 from tests.extract.conftest import live_rows, staged
@@ -22,7 +22,10 @@ from tests.extract.test_recovery import crash
 KEY = "a key of the tests, long enough to be one"
 ERASED = 900719925474
 EMAIL = "erased@example.org"
-ERASURES = Erasures(KEY, frozenset(tombstone(KEY, name) for name in (ERASED, EMAIL, "Érased@example.org")))
+SPELLED = "Then.Exactly@Example.org"
+"""The address of somebody who was erased when the hashes were still made of the spelling."""
+ADDRESSES = {alias(KEY, EMAIL), alias(KEY, "Érased@Example.ORG"), tombstone(KEY, SPELLED)}
+ERASURES = Erasures(KEY, frozenset({tombstone(KEY, ERASED), *ADDRESSES}))
 USERS, TRACKS, LISTEN_HISTORY = extract.SOURCE_TABLES
 
 
@@ -81,6 +84,10 @@ def test_a_tombstone_is_the_keyed_hash_of_the_id_and_tells_neither():
         (USERS, b'{"id":null,"email":"erased\\u0040example.org"}'),
         (USERS, b'{"email":"\\u00c9rased@example.org"}'),
         (USERS, '{"email":"Érased@example.org"}'.encode()),
+        (USERS, '{"email":" ÉRASED@example.org"}'.encode()),
+        (USERS, b'{"id":null,"email":"Erased@Example.Org"}'),
+        (USERS, b'{"email":"Then.Exactly@Example.org"}'),
+        (USERS, b'{"id":NaN,"email":"ERASED@example.org"}'),
         # unreadable, and the key is told
         (USERS, b'{"id":900719925474,"a":"\\u0000"}'),
         (LISTEN_HISTORY, b'{"user_id":"900719925474","created_at":1,"items":[NaN]}'),
@@ -108,6 +115,7 @@ def test_a_row_that_tells_the_person_is_withheld(table, text):
         (USERS, b'{"id":7,"id":8}'),
         (USERS, b'{"id":7,"user_id":900719925474,"id":8}'),
         (USERS, b'{"email":"not.erased@example.org"}'),
+        (USERS, b'{"id":7,"email":"ERASED@example.org"}'),
         (USERS, b"[900719925474]"),
         (TRACKS, b'{"id":900719925474}'),
         (LISTEN_HISTORY, b'{"user_id":7,"items":[900719925474]}'),

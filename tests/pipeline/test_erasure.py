@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 from pathlib import Path
@@ -13,8 +14,9 @@ from psycopg.rows import dict_row
 
 import extract
 from expectations import ledger
+from expectations.decisions import reject, release
 from extract import database
-from pipeline import erasure_key, warehouse
+from pipeline import erasure, erasure_key, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.night import STEPS
 from pipeline.settings import Settings
@@ -23,7 +25,7 @@ from sample_api.world import World, snapshot
 from tests.extract.test_recovery import crash
 from tests.marts import contents
 from tests.nights import run_night_on, states
-from tests.pipeline.command import command, last_run, launched, until
+from tests.pipeline.command import PROJECT, command, finish, last_run, launch, launched, until
 from tests.pipeline.test_accounting import assert_rows_add_up
 from tests.pipeline.test_interruptions import waits_for_a_lock
 
@@ -331,6 +333,46 @@ def test_a_reason_that_tells_who_it_is_is_refused(url, connection):
     assert everything(connection) == before
     for reason in ("Wendelin's letter", f"case {PERSON}1"):
         assert erase(url, reason=reason).code == Exit.PUBLISHED
+
+
+def test_reasons_that_tell_of_the_user_are_blanked_or_listed_for_the_owner(url, connection, tmp_path):
+    load_id = newest_load(connection)
+    telling = {
+        "users": "erased@example.org says they were wrong",
+        "tracks": "<ERASED@Example.org>, again",
+        "listen_history": "Zwiebel called (Wendelin, that is)",
+    }
+    for table, reason in telling.items():
+        reject(connection, load_id, table, reason, is_dry_run=False)
+    release(connection, load_id, "tracks", "it was right", is_dry_run=False)
+    reasons = "select table_name, reason from gate.loads where load_id = %s order by table_name"
+    before = connection.execute(reasons, [load_id]).fetchall()
+    listed = "gate.decisions: 1, 2, 3, 4 tell who it is"
+
+    assert listed in erase(url, "--dry-run").out
+    assert connection.execute(reasons, [load_id]).fetchall() == before
+    ended = erase(url)
+
+    assert ended.code == Exit.PUBLISHED and listed in ended.out and "gate.loads: 2 reasons tell who it is" in ended.out
+    assert "next: blank the decisions above" in ended.out
+    assert dict(connection.execute(reasons, [load_id])) == {
+        "users": erasure.BLANK,
+        "tracks": "it was right",
+        "listen_history": erasure.BLANK,
+    }
+    assert held(connection) == {"gate.decisions"}
+    again = erase(url, "--dry-run").out
+    assert "gate.decisions: 1, 2, 4 tell who it is" in again, "nobody knows the name any more"
+
+    runbook = (PROJECT / erasure.RUNBOOK).read_text()
+    statements = tmp_path / "statements.sql"
+    statements.write_text(re.search("```sql\n(.*?)```", runbook, re.DOTALL)[1].replace("NUMBERS", "1, 2, 3, 4"))
+    blanked = finish(launch("psql", "-v", "ON_ERROR_STOP=1", "-f", str(statements), DATABASE_URL=url))
+    assert blanked.code == 0, blanked
+    assert held(connection) == set() and "gate.decisions:" not in erase(url, "--dry-run").out
+    assert [decision["reason"] for decision in decisions(connection)] == [erasure.BLANK] * 4 + [REASON]
+    with pytest.raises(psycopg.errors.RaiseException):
+        connection.execute("update gate.decisions set reason = 'another'")
 
 
 def test_without_a_key_nobody_is_erased(url, connection):

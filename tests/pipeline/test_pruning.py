@@ -74,6 +74,35 @@ def test_the_marts_and_the_next_night_do_not_notice(built_database_url, connecti
     assert len(decisions(connection)) == 1
 
 
+def test_a_reject_tells_of_what_no_older_version_stands_in_for_and_the_next_night_brings_it_back(
+    built_database_url, connection
+):
+    world = snapshot(WORLD, 2).tables()
+    renamed = [{**user, "first_name": "New"} for user in world["users"]]
+    load_id = run_night_on(built_database_url, {**world, "users": renamed}).extraction.load_id
+    published_days_ago(connection, 91)
+    prune(built_database_url)
+    shown = "select id from marts.users where first_name = 'New' and deleted_at is null"
+    known = {user_id for (user_id,) in connection.execute(shown)}
+    (gone,) = connection.execute("select min(user_id) from marts.listen_history").fetchone()
+    arguments = ("gate", "reject", load_id, "users", "--reason", "a test system answered")
+
+    dry_run = command(*arguments, "--dry-run", DATABASE_URL=built_database_url)
+    rejected = command(*arguments, DATABASE_URL=built_database_url)
+
+    for ended in (dry_run, rejected):
+        assert f"  {len(known)} records have no other version: readers lose them until a night lands them" in ended.out
+    assert connection.execute(shown).fetchall() == []
+    run_night_on(built_database_url, {**world, "users": [user for user in renamed if user["id"] != gone]})
+    assert {user_id for (user_id,) in connection.execute(shown)} == known - {gone}
+    parked = connection.execute("select count(*) from prep.parked_listens where user_id = %s", [gone])
+    assert parked.fetchone()[0] > 0
+    assert command("gate", "release", *arguments[2:], DATABASE_URL=built_database_url).code == Exit.PUBLISHED
+    assert connection.execute("select deleted_at is null from marts.users where id = %s", [gone]).fetchall() == [
+        (False,)
+    ]
+
+
 def test_a_version_is_kept_as_long_as_was_said_since_it_was_superseded(built_database_url, connection):
     published_days_ago(connection, 6)
     before = everything(connection)
