@@ -64,12 +64,13 @@ stop: setup  ## stop the embedded Postgres; its data stays
 test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors
+lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors, house rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint dbt_project
 	@mkdir -p .dbt && cp profiles.yml.example .dbt/profiles.yml
 	@$(BIN)/dbt parse --quiet --warn-error --show-all-deprecations --project-dir dbt_project --profiles-dir .dbt
+	@$(BIN)/dbt-bouncer run --config-file dbt_project/dbt-bouncer.yml
 
 bench: setup  ## ratios against a bare client, the prototype and a raw COPY; SCALE=small for a first look
 	@$(BIN)/python -m benchmarks $(SCALE)
