@@ -7,7 +7,8 @@ from extract.errors import WrongSetting
 
 _MOST_DIGITS = 15
 # A 32 MB row of 16 million elements is more than Postgres' parser may allocate; decoders give up at a depth of 1,000.
-_LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500}
+# No thread can wait for more than 9e9 seconds; a year is as good as for ever.
+_LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500, "MAX_SECONDS": 365 * 24 * 3600}
 
 
 @dataclass(frozen=True)

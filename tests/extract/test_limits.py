@@ -23,8 +23,11 @@ def test_a_value_that_is_no_number_above_0_is_refused_by_the_name_of_its_variabl
     assert str(refused.value).isprintable() and len(str(refused.value)) < 120
 
 
-@pytest.mark.parametrize(("variable", "largest"), [("MAX_ROW_BYTES", 16 * 1024 * 1024), ("MAX_DEPTH", 500)])
-def test_what_postgres_and_the_decoders_stand_is_not_exceeded(variable, largest):
+@pytest.mark.parametrize(
+    ("variable", "largest"),
+    [("MAX_ROW_BYTES", 16 * 1024 * 1024), ("MAX_DEPTH", 500), ("MAX_SECONDS", 31_536_000)],
+)
+def test_what_postgres_the_decoders_and_the_clocks_stand_is_not_exceeded(variable, largest):
     extract.limits_from_environment({variable: str(largest)})
     with pytest.raises(extract.WrongSetting, match=f"{variable} must be a whole number from 1 to {largest}, not"):
         extract.limits_from_environment({variable: str(largest + 1)})
