@@ -277,6 +277,7 @@ class Client:
         return max(asked, min(self.limits.longest_wait_seconds, grown) * random.uniform(0.5, 1))
 
     def _sleep(self, seconds: float) -> None:
+        seconds = min(seconds, self.seconds_left())
         if seconds > 0:
             self._closed.wait(seconds)
 
@@ -405,7 +406,7 @@ def _asked_wait(header: str | None) -> float:
         pass
     try:
         moment = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

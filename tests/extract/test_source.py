@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import extract
-from extract.pages import _asked_wait
+from extract.pages import Client, _asked_wait
 from tests.extract.conftest import QUICK, live_rows, staged
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -522,6 +522,26 @@ def test_a_wait_asked_for_that_is_longer_than_the_deadline_ends_the_night_at_onc
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("wait", ["1e30", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_wait_that_no_clock_can_measure_ends_the_pull_like_any_that_is_too_long(answering, status, wait):
+    url = answering(lambda handler: answer(handler, b"", status, Retry_After=wait))
+    client = Client(url, window=2, batch_size=3, deadline_seconds=0.3)
+    with pytest.raises(extract.SourceFailed, match="asks to wait .* seconds, and there .*limit MAX_SECONDS"):
+        client.fetch(extract.SOURCE_TABLES[0], 5)
+    # The pages that are asked for meanwhile wait too, but for the end.
+    with pytest.raises(extract.SourceFailed, match="for the whole pull are over .limit MAX_SECONDS"):
+        client.fetch(extract.SOURCE_TABLES[0], 6)
+
+
+def test_a_wait_asked_for_on_a_page_in_the_middle_is_told_by_the_night(api, night):
+    api.set_rows({"users": users(*range(90))})
+    api.faults.add("rate_limit@users=5/99999999999")
+    message = failure(night, window=2)
+    assert "failed 1 time in a row: status 429" in message
+    assert "asks to wait 1e+11 seconds" in message and "limit MAX_SECONDS" in message
+
+
 def test_tries_that_end_because_the_time_is_over_say_so(night, api):
     api.faults.add("down@users")
     limits = extract.Limits(attempts=50, seconds=2, first_wait_seconds=1.2)
@@ -541,7 +561,8 @@ def test_a_failure_does_not_wait_for_requests_that_hang(night, api):
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [(None, 0), ("", 0), ("3", 3), ("2.5", 2.5), ("-1", 0), ("soon", 0), ("inf", 0), ("nan", 0),
-     ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("Thu, 01 Jan 2015 00:00:00", 0)],
+     ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("Thu, 01 Jan 2015 00:00:00", 0), ("9" * 400, 0), ("nan GMT", 0),
+     ("Mon, 01 Jan 2026 00:00:00 +99999999999999999999", 0), ("Mon, 01 Jan 99999999999 00:00:00 GMT", 0)],
 )  # fmt: skip
 def test_retry_after_is_read_as_seconds_or_a_date(header, seconds):
     assert _asked_wait(header) == seconds
