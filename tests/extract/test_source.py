@@ -527,10 +527,10 @@ def test_a_wait_asked_for_that_is_longer_than_the_deadline_ends_the_night_at_onc
 def test_a_wait_that_no_clock_can_measure_ends_the_pull_like_any_that_is_too_long(answering, status, wait):
     url = answering(lambda handler: answer(handler, b"", status, Retry_After=wait))
     client = Client(url, window=2, batch_size=3, deadline_seconds=0.3)
-    with pytest.raises(extract.SourceFailed, match="asks to wait .* seconds, and there .*limit MAX_SECONDS"):
+    with pytest.raises(extract.SourceFailed, match=r"asks to wait .* seconds, and there .*limit MAX_SECONDS"):
         client.fetch(extract.SOURCE_TABLES[0], 5)
     # The pages that are asked for meanwhile wait too, but for the end.
-    with pytest.raises(extract.SourceFailed, match="for the whole pull are over .limit MAX_SECONDS"):
+    with pytest.raises(extract.SourceFailed, match=r"for the whole pull are over \(limit MAX_SECONDS"):
         client.fetch(extract.SOURCE_TABLES[0], 6)
 
 
