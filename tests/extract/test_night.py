@@ -435,6 +435,8 @@ def test_a_password_with_every_odd_character_works(api, database_url, connection
             "http://",
             "http://u:p@host",
             "http://host?x=1",
+            "http://host/?",
+            "http://host/#",
             "http://ho st",
             "http://ho<st",
             "http://h\tost",

@@ -197,7 +197,7 @@ def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
         (b"[]", "not a page of JSON"),
         (b'{"items":[{"id":1}', "not a page of JSON"),
         (b'{"items":[{"id":1}],"items":[],"total":1}', "1 rows expected, 0 seen"),
-        (page(users(1), total=-1), "a total of -1"),
+        (page(users(1), total=-1), "Expected `int` >= 0 - at `$.total`"),
         (b'{"items":[],"total":null}', "not a page of JSON"),
         (b'{"items":[],"total":0.5}', "not a page of JSON"),
         (b'{"items":[],"total":true}', "not a page of JSON"),
@@ -205,15 +205,26 @@ def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
         (page(users(1), size=50), "page 1 of size 50 came"),
         (page(users(1, 2, 3, 4)), "more than 3 rows on a page of 3"),
         (page(users(*range(500))), "more than 3 rows on a page of 3"),
-        (page(users(1), total=10**30), "limit MAX_PAGES"),
+        (page(users(1), total=2**63 - 1), "limit MAX_PAGES"),
+        (page(users(1), total=2**63), "Expected `int` <= 9223372036854775807 - at `$.total`"),
+        (page(users(1), total=10**4000), "at `$.total`"),
+        (page(users(1), number=10**4000), "at `$.page`"),
+        (page(users(1), size=-(10**4000)), "at `$.size`"),
+        (b'{"items":[{"id":1,"a":NaN}],"total":1,"page":1%b}' % (b"0" * 5000), "at `$.page`"),
         (b"\x1b[2J\x00\n\n<h1>", "not a page of JSON"),
     ],
 )
 def test_a_200_that_is_no_page_is_refused(night, connection, answering, body, told):
     url = answering(lambda handler: answer(handler, body))
     message = failure(night, api_base_url=url)
-    assert told in message and message.isprintable()
+    assert told in message and message.isprintable() and len(message) < 500
     assert staged(connection) == NOTHING
+
+
+def test_an_answer_that_claims_a_figure_of_thousands_of_digits_is_told_in_one_short_line(night, answering):
+    url = answering(lambda handler: answer(handler, page(), **{"Content-Length": "9" * 4000}))
+    message = failure(night, api_base_url=url)
+    assert "the answer ended after" in message and len(message) < 500
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -241,7 +252,7 @@ def test_a_redirect_to_the_same_origin_is_not_followed_either(night, connection,
     assert not any(path.startswith("/v2") for path in asked) and staged(connection) == NOTHING
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501, 505])
 def test_a_refusal_is_final_and_told_in_the_servers_words(night, answering, status):
     asked = []
 
@@ -252,6 +263,14 @@ def test_a_refusal_is_final_and_told_in_the_servers_words(night, answering, stat
     message = failure(night, api_base_url=answering(refuse), window=1)
     assert f'status {status} ({{"detail":"no such thing"}})' in message
     assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507, 520, 522, 524, 529, 599])
+def test_what_may_pass_is_asked_for_again(answering, status):
+    statuses = [status, 200]
+    url = answering(lambda handler: answer(handler, page(users(1)), statuses.pop(0)))
+    client = Client(url, window=1, batch_size=3, deadline_seconds=10, limits=QUICK)
+    assert client.fetch(extract.SOURCE_TABLES[0], 1).total == 1
 
 
 def test_nobody_there_is_told_after_a_few_attempts(night):
