@@ -34,10 +34,11 @@ _OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
 
 @dataclass(frozen=True)
 class Page:
-    """One page as the API sent it: `total` rows in the table, and the JSON text of each item."""
+    """One page as the API sent it, in `size_bytes`: `total` rows in the table, and the JSON text of each item."""
 
     total: int
     items: list[bytes]
+    size_bytes: int
 
 
 _Figure = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -355,7 +356,7 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
         raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
     if len(items) > size:
         raise _TryAgain(f"more than {size} rows on a page of {size}")
-    return Page(envelope.total, items)
+    return Page(envelope.total, items, len(body))
 
 
 def version() -> str:

@@ -12,7 +12,9 @@ def test_what_is_not_set_or_empty_has_its_default():
 def test_each_variable_sets_its_limit():
     numbers = {variable: str(number) for number, variable in enumerate(extract.LIMIT_VARIABLES, start=7)}
     limits = extract.limits_from_environment(numbers)
-    assert limits == extract.Limits(page_bytes=7, row_bytes=8, string_bytes=9, depth=10, pages_per_table=11, seconds=12)
+    assert limits == extract.Limits(
+        page_bytes=7, row_bytes=8, string_bytes=9, depth=10, pages_per_table=11, total_bytes=12, seconds=13
+    )
 
 
 @pytest.mark.parametrize("variable", extract.LIMIT_VARIABLES)

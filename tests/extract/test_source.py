@@ -414,6 +414,25 @@ def test_a_gzip_bomb_ends_at_the_limit(night, answering):
     assert "limit MAX_PAGE_BYTES" in failure(night, api_base_url=url, limits=limits)
 
 
+def test_all_pages_of_all_looks_together_are_limited(night, connection, answering):
+    taken = []
+
+    def serve_page(handler):
+        # A double at the source: two looks.
+        body = page(users(1, 1)) if handler.path.startswith("/users") else page()
+        taken.append(len(body))
+        answer(handler, gzip.compress(body), Content_Encoding="gzip")
+
+    url = answering(serve_page)
+    night(api_base_url=url)
+    assert len(taken) == 4
+    before = staged(connection)
+    message = failure(night, api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken) - 1))
+    assert f"more than {sum(taken[:4]) - 1} bytes (limit MAX_TOTAL_BYTES)" in message
+    assert staged(connection) == before
+    night(api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken[:4])))
+
+
 PAGE_BYTES = extract.Limits().page_bytes
 MEGABYTE = 1024 * 1024
 
