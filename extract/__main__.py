@@ -36,8 +36,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 def main(api_base_url: str, database_url: str, batch_size: int, window: int) -> None:
     """Land what changed at the API since the last time in schema staging, as raw JSON.
 
-    MAX_PAGE_BYTES, MAX_STRING_BYTES, MAX_PAGES (of a table) and MAX_SECONDS limit what the API may cost, MAX_ROW_BYTES
-    and MAX_DEPTH what a row may be. MOOVITAMIX_HOME is the folder of its working files, by default the project's.
+    MAX_PAGE_BYTES, MAX_STRING_BYTES, MAX_PAGES (of a table), MAX_TOTAL_BYTES and MAX_SECONDS (of the whole pull) limit
+    what the API may cost, MAX_ROW_BYTES and MAX_DEPTH what a row may be. MOOVITAMIX_HOME is the folder of its working
+    files, by default the project's.
 
     Exit codes: 0 landed, 2 wrong settings, 3 the source failed, 7 the database or the disk failed, 1 anything
     unforeseen.

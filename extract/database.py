@@ -18,11 +18,13 @@ LOCK_SECONDS = 10
 def connected(database_url: str) -> Iterator[psycopg.Connection]:
     """An autocommit connection; what the database refuses inside the block becomes `LandingFailed`.
 
-    Raises `WrongSetting` for an address that cannot be read. No message holds the password.
+    Raises `LandingFailed` for a database that is not encoded in UTF-8, and `WrongSetting` for an address that cannot be
+    read. No message holds the password.
     """
     parameters = url_parameters(database_url)
     try:
         with psycopg.connect(**parameters, autocommit=True) as connection:
+            _check_encoding(connection)
             yield connection
     except psycopg.Error as error:
         raise LandingFailed(refusal(error, database_url)) from error
@@ -43,7 +45,10 @@ def lock(connection: psycopg.Connection) -> None:
 
 
 def url_parameters(database_url: str) -> dict[str, str]:
-    """The connection parameters in `database_url` (any form libpq takes), with a name for its sessions."""
+    """The connection parameters in `database_url` (any form libpq takes), with a name for its sessions.
+
+    Its encoding is always UTF-8, whatever the address or the environment say: no other holds all that comes.
+    """
     try:
         parameters = conninfo_to_dict(database_url)
     except psycopg.Error:
@@ -52,7 +57,7 @@ def url_parameters(database_url: str) -> dict[str, str]:
             "DATABASE_URL is not an address such as postgresql://user:password@host:5432/database"
         ) from None
     usual = {"application_name": APPLICATION_NAME, "keepalives_idle": "60"}
-    return {**usual, **{name: str(value) for name, value in parameters.items()}}
+    return {**usual, **{name: str(value) for name, value in parameters.items()}, "client_encoding": "utf8"}
 
 
 def refusal(error: BaseException, database_url: str) -> str:
@@ -61,6 +66,16 @@ def refusal(error: BaseException, database_url: str) -> str:
         f"The landing failed: {without_password(one_line(_complaint(error)), database_url)}."
         " Check DATABASE_URL, disk and rights, then run again: that finishes or forgets what was begun."
     )
+
+
+def _check_encoding(connection: psycopg.Connection) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise LandingFailed(
+            f"The database {connection.info.dbname} is encoded in {encoding}, which cannot hold every text. Nothing was"
+            " landed tonight; set DATABASE_URL to a database made with:"
+            " create database ... template template0 encoding 'UTF8' locale 'C.UTF-8'"
+        )
 
 
 def _complaint(error: BaseException) -> str:

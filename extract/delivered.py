@@ -69,16 +69,8 @@ def live_contents(connection: psycopg.Connection, table: str, disregarded: Colle
     query = sql.SQL(
         f"copy (select {KEY_DIGEST}, decode(content_hash, 'hex') from ({{newest}}) as newest) to stdout (format binary)"
     ).format(newest=_newest(table, disregarded))
-    waiting, digests = bytearray(), bytearray()
-    header_bytes = _COPY_HEADER_BYTES
-    with _sorting(connection), connection.cursor().copy(query) as copy:
-        for chunk in copy:
-            waiting += memoryview(chunk)[header_bytes:]
-            header_bytes = 0
-            if len(waiting) >= _WAITING_BYTES:
-                _move_records(waiting, digests)
-    _move_records(waiting, digests)
-    return words(digests)
+    with _sorting(connection):
+        return _copied(connection, query)
 
 
 def removals(
@@ -98,16 +90,13 @@ def removals(
             )
 
 
-def unreadable_contents(connection: psycopg.Connection, table: str) -> set[str]:
-    """The content hashes of the rows of `table` that are set aside already."""
-    rows = connection.execute(
-        sql.SQL(
-            "select distinct content_hash from {} where table_name = %s"
-            " and _dlt_load_id in (select load_id from {} where status = 0)"
-        ).format(sql.Identifier(SCHEMA, "unreadable_rows"), sql.Identifier(SCHEMA, "_dlt_loads")),
-        [table],
-    )
-    return {content_hash for (content_hash,) in rows}
+def unreadable_contents(connection: psycopg.Connection, table: str) -> Words:
+    """uint64 (rows, 4): twice the digest of the content of each row of `table` that is set aside already."""
+    query = sql.SQL(
+        "copy (select decode(content_hash, 'hex'), decode(content_hash, 'hex') from {} where table_name = {}"
+        " and _dlt_load_id in (select load_id from {} where status = 0)) to stdout (format binary)"
+    ).format(sql.Identifier(SCHEMA, "unreadable_rows"), sql.Literal(table), sql.Identifier(SCHEMA, "_dlt_loads"))
+    return _copied(connection, query)
 
 
 def tombstones(connection: psycopg.Connection) -> set[str]:
@@ -122,6 +111,20 @@ def exists(connection: psycopg.Connection, table: str) -> bool:
     """True when the landing table has been made."""
     name = f'"{SCHEMA}"."{table}"'
     return connection.execute("select to_regclass(%s) is not null", [name]).fetchone()[0]
+
+
+def _copied(connection: psycopg.Connection, query: sql.Composed) -> Words:
+    """What a binary copy of two digests per row sends."""
+    waiting, digests = bytearray(), bytearray()
+    header_bytes = _COPY_HEADER_BYTES
+    with connection.cursor().copy(query) as copy:
+        for chunk in copy:
+            waiting += memoryview(chunk)[header_bytes:]
+            header_bytes = 0
+            if len(waiting) >= _WAITING_BYTES:
+                _move_records(waiting, digests)
+    _move_records(waiting, digests)
+    return words(digests)
 
 
 def _move_records(waiting: bytearray, digests: bytearray) -> None:

@@ -7,7 +7,8 @@ from extract.errors import WrongSetting
 
 _MOST_DIGITS = 15
 # A 32 MB row of 16 million elements is more than Postgres' parser may allocate; decoders give up at a depth of 1,000.
-_LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500}
+# No thread can wait for more than 9e9 seconds; a year is as good as for ever.
+_LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500, "MAX_SECONDS": 365 * 24 * 3600}
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Limits:
     depth: int = 100
     """Deepest nesting; deeper rows are set aside."""
     pages_per_table: int = 1_000_000
+    total_bytes: int = 64 * 1024 * 1024 * 1024
+    """Bytes of all pages of the whole pull, after decompression, all looks included."""
     seconds: float = 3600
     """Time for the whole pull, the landing not included."""
     passes: int = 4
@@ -44,6 +47,7 @@ LIMIT_VARIABLES = {
     "MAX_STRING_BYTES": "string_bytes",
     "MAX_DEPTH": "depth",
     "MAX_PAGES": "pages_per_table",
+    "MAX_TOTAL_BYTES": "total_bytes",
     "MAX_SECONDS": "seconds",
 }
 """The limits that are settings. An error that a limit ends in names its variable."""

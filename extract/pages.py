@@ -13,6 +13,7 @@ import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,23 +26,28 @@ from extract.limits import DEFAULT_LIMITS, Limits
 from extract.source_tables import SourceTable
 from extract.window import Window
 
-_RETRIED_STATUSES = {429, 500, 502, 503, 504}
+# 501 and 505: the server does not know how to do what is asked, and will not learn it tonight.
+_RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
 _READ_BYTES = 256 * 1024
 _OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page as the API sent it: `total` rows in the table, and the JSON text of each item."""
+    """One page as the API sent it, in `size_bytes`: `total` rows in the table, and the JSON text of each item."""
 
     total: int
     items: list[bytes]
+    size_bytes: int
+
+
+_Figure = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _Envelope(msgspec.Struct):
-    total: int
-    page: int | None = None
-    size: int | None = None
+    total: _Figure
+    page: _Figure | None = None
+    size: _Figure | None = None
 
 
 @functools.cache
@@ -277,6 +283,7 @@ class Client:
         return max(asked, min(self.limits.longest_wait_seconds, grown) * random.uniform(0.5, 1))
 
     def _sleep(self, seconds: float) -> None:
+        seconds = min(seconds, self.seconds_left())
         if seconds > 0:
             self._closed.wait(seconds)
 
@@ -292,7 +299,7 @@ class Client:
             return self._too_slow()
         for part in error.args:
             if isinstance(part, urllib3.exceptions.IncompleteRead):
-                return f"the answer ended after {part.partial} bytes, {part.expected} too early"
+                return one_line(f"the answer ended after {part.partial} bytes, {part.expected} too early", 160)
         # urllib3 begins with the name of its class, or of ours
         return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
@@ -330,7 +337,8 @@ def checked_base_url(base_url: str) -> str:
         is_plain = False
     if not is_plain:
         raise WrongSetting("API_BASE_URL is not an address such as http://host:8000")
-    if parts.username is not None or parts.query or parts.fragment:
+    # Also an empty one: it would swallow the path of a table.
+    if parts.username is not None or "?" in base_url or "#" in base_url:
         raise WrongSetting("API_BASE_URL must not hold a user, a password, a query or a fragment")
     return base_url.strip().rstrip("/")
 
@@ -344,13 +352,11 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
     if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
         raise _TooMuch(f"holds a string of more than {limits.string_bytes} bytes", "MAX_STRING_BYTES")
     envelope, items = _content(body, size, limits)
-    if envelope.total < 0:
-        raise _TryAgain(f"a total of {envelope.total}")
     if envelope.page not in (None, page) or envelope.size not in (None, size):
         raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
     if len(items) > size:
         raise _TryAgain(f"more than {size} rows on a page of {size}")
-    return Page(envelope.total, items)
+    return Page(envelope.total, items, len(body))
 
 
 def version() -> str:
@@ -405,7 +411,7 @@ def _asked_wait(header: str | None) -> float:
         pass
     try:
         moment = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)

@@ -59,7 +59,7 @@ def recovered(
             pipeline = _opened(folder, connection, database_url)
             if pipeline is None:
                 sentences.append("dropped the working files of an earlier run, which cannot be read")
-        if pipeline and pipeline.has_pending_data:
+        if pipeline and _is_pending(pipeline):
             if lands_packed_load:
                 resumed = _resume(pipeline, connection)
             else:
@@ -117,14 +117,18 @@ def _opened(folder: Path, connection: psycopg.Connection, database_url: str) -> 
     try:
         pipeline = pipeline_in(folder, connection, database_url)
         _delete_unfinished_packages(pipeline)
-        # Opens all files that are opened later.
-        pipeline.list_extracted_load_packages()
-        pipeline.list_normalized_load_packages()
+        # Opens all files that are opened later, but for those of a package.
+        _is_pending(pipeline)
         return pipeline
     except Exception as error:
         _log.warning("the working files cannot be read: %s", type(error).__name__)
         shutil.rmtree(folder / PIPELINE)
         return None
+
+
+def _is_pending(pipeline: dlt.Pipeline) -> bool:
+    """Whether a package is there, in whatever state: dlt's own answer leaves out one that it began to abort."""
+    return bool(pipeline.list_extracted_load_packages() or pipeline.list_normalized_load_packages())
 
 
 def _resume(pipeline: dlt.Pipeline, connection: psycopg.Connection) -> str | None:
@@ -182,12 +186,11 @@ def _is_overtaken(connection: psycopg.Connection, load_id: str) -> bool:
 def _drop_packages(pipeline: dlt.Pipeline) -> None:
     try:
         pipeline.abort_packages()
+        # What dlt aborts it keeps, rows and all.
+        shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"))
     except Exception as error:
         _log.warning("dlt cannot abort the pending load, its working files go: %s", type(error).__name__)
-    if pipeline.has_pending_data:
         shutil.rmtree(pipeline.working_dir)
-    # What dlt aborts it keeps, rows and all.
-    shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"), ignore_errors=True)
 
 
 def _delete_unfinished_packages(pipeline: dlt.Pipeline) -> None:

@@ -105,6 +105,7 @@ def scan(
     done: dict[str, CompletePass] = {}
     looks = [_Pass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
     pending: dict[Future[Page], _Pass] = {}
+    taken_bytes = 0
     pool = ThreadPoolExecutor(window, thread_name_prefix="page")
     try:
         while looks:
@@ -118,7 +119,15 @@ def scan(
             while finished:
                 future = finished.pop()
                 look = pending.pop(future)
-                _take(look, future.result(), client, erasures)
+                page = future.result()
+                taken_bytes += page.size_bytes
+                if taken_bytes > client.limits.total_bytes:
+                    raise SourceFailed(
+                        f"{client.base_url}{look.table.path}: the pages of the whole pull are more than"
+                        f" {client.limits.total_bytes} bytes (limit MAX_TOTAL_BYTES)."
+                        " Nothing was landed tonight; raise it or look at what the API sends."
+                    )
+                _take(look, page, client, erasures)
                 if progress:
                     progress(look.table.name, len(look.spool), max(look.totals))
                 if not look.under_way and look.next_page > look.last_page:

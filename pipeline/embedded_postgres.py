@@ -520,6 +520,7 @@ def _create_database(port: int, password: str) -> None:
         sslmode="disable",
         gssencmode="disable",
         require_auth="scram-sha-256",
+        client_encoding="utf8",
         application_name="moovitamix start",
         connect_timeout=10,
         autocommit=True,

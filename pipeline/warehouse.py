@@ -27,6 +27,8 @@ RUN_APPLICATION = "moovitamix run"
 # The connection that asks for the lock does not: a run that begins at the same moment must not take it for a leftover.
 LOCK_APPLICATION = "moovitamix lock"
 CONNECT_SECONDS = 15
+# Whatever the address or the environment say: no other holds all that comes.
+ENCODING = "utf8"
 # Ways to other parameters, which are known by then.
 RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_hosts")
 # What Postgres says -> what to do.
@@ -82,7 +84,7 @@ def find(database_url: str, application_name: str) -> Warehouse:
     """Resolve any form that libpq knows (URL or key=value, password file, PG* variables) into plain parameters.
 
     Raises Stop: WRONG_SETTINGS for text that is no address, WAREHOUSE_UNAVAILABLE when nothing answers, the login
-    fails, or the server is too old.
+    fails, the server is too old, or the database cannot hold every text.
     """
     try:
         given = conninfo_to_dict(database_url)
@@ -100,6 +102,13 @@ def find(database_url: str, application_name: str) -> Warehouse:
                 Exit.WAREHOUSE_UNAVAILABLE,
                 f"the warehouse is Postgres {info.server_version // 10000}; it must be 15 or newer",
             )
+        encoding = info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise Stop(
+                Exit.WAREHOUSE_UNAVAILABLE,
+                f"the database {info.dbname} is encoded in {encoding}, which cannot hold every text; set DATABASE_URL"
+                " to one made with: create database ... template template0 encoding 'UTF8' locale 'C.UTF-8'",
+            )
         parameters = {
             # the connection knows more than the address: a service, PG* variables, which of several hosts answered
             **{name: value for name, value in info.get_parameters().items() if name not in RESOLVED},
@@ -112,6 +121,8 @@ def find(database_url: str, application_name: str) -> Warehouse:
             "dbname": info.dbname,
             # also when there are none, or libpq would look into PGOPTIONS, where `export` leaves those of another step
             "options": info.options,
+            # nor into PGCLIENTENCODING
+            "client_encoding": ENCODING,
             "application_name": application_name,
         }
         roles = _roles(connection)
@@ -223,7 +234,9 @@ def _end_leftovers(connection: psycopg.Connection) -> None:
 
 def _connect(conninfo: str, **more: str) -> psycopg.Connection:
     try:
-        return psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, **more)
+        return psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, client_encoding=ENCODING, **more
+        )
     except psycopg.OperationalError as error:
         raise Stop(
             Exit.WAREHOUSE_UNAVAILABLE,

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import extract
 from pipeline import embedded_postgres
+from tests.databases import other_encoding
 from tests.extract.conftest import QUICK, live_rows, staged, version_log
 from tests.extract.test_night import assert_accounts_hold, payloads, user
 from tests.failing_postgres import CuttingProxy, crash
@@ -133,6 +134,30 @@ def test_what_the_database_refuses_is_told_without_the_row(api, night, connectio
     message = landing_failure(night)
     assert 'violates check constraint "no_more"' in message
     assert "planted" not in message and "CONTEXT" not in message and "DETAIL" not in message
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "no such encoding"])
+def test_the_encoding_in_the_environment_changes_nothing(api, night, connection, monkeypatch, encoding):
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    tracks = [{"id": name, "name": name} for name in ("é", "😀")]
+    api.set_rows({"tracks": tracks})
+    night()
+    assert set(live_rows(connection, "tracks")) == {'["é"]', '["😀"]'}
+    names = connection.execute("select payload ->> 'name' from staging.tracks").fetchall()
+    assert sorted(names) == [("é",), ("😀",)]
+    api.set_rows({"tracks": tracks[:1]})
+    assert night().scans["tracks"].rows_landed == 0
+    assert list(live_rows(connection, "tracks")) == ['["é"]']
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused_before_the_pull(api, night, postgres_url, encoding):
+    with other_encoding(postgres_url, encoding) as url:
+        message = landing_failure(night, through=url)
+        assert f"is encoded in {encoding}" in message and "encoding 'UTF8'" in message
+        assert api.requests.total == 0
+        with psycopg.connect(url) as connection:
+            assert sum(staged(connection).values()) == 0
 
 
 @pytest.fixture

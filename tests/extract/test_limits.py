@@ -12,7 +12,9 @@ def test_what_is_not_set_or_empty_has_its_default():
 def test_each_variable_sets_its_limit():
     numbers = {variable: str(number) for number, variable in enumerate(extract.LIMIT_VARIABLES, start=7)}
     limits = extract.limits_from_environment(numbers)
-    assert limits == extract.Limits(page_bytes=7, row_bytes=8, string_bytes=9, depth=10, pages_per_table=11, seconds=12)
+    assert limits == extract.Limits(
+        page_bytes=7, row_bytes=8, string_bytes=9, depth=10, pages_per_table=11, total_bytes=12, seconds=13
+    )
 
 
 @pytest.mark.parametrize("variable", extract.LIMIT_VARIABLES)
@@ -23,8 +25,11 @@ def test_a_value_that_is_no_number_above_0_is_refused_by_the_name_of_its_variabl
     assert str(refused.value).isprintable() and len(str(refused.value)) < 120
 
 
-@pytest.mark.parametrize(("variable", "largest"), [("MAX_ROW_BYTES", 16 * 1024 * 1024), ("MAX_DEPTH", 500)])
-def test_what_postgres_and_the_decoders_stand_is_not_exceeded(variable, largest):
+@pytest.mark.parametrize(
+    ("variable", "largest"),
+    [("MAX_ROW_BYTES", 16 * 1024 * 1024), ("MAX_DEPTH", 500), ("MAX_SECONDS", 31_536_000)],
+)
+def test_what_postgres_the_decoders_and_the_clocks_stand_is_not_exceeded(variable, largest):
     extract.limits_from_environment({variable: str(largest)})
     with pytest.raises(extract.WrongSetting, match=f"{variable} must be a whole number from 1 to {largest}, not"):
         extract.limits_from_environment({variable: str(largest + 1)})

@@ -213,7 +213,7 @@ class MovingClient:
         with self._lock:
             rows = self.source.served_bytes()
             self.source.step()
-        return Page(len(rows), rows[(page - 1) * self.batch_size : page * self.batch_size])
+        return Page(len(rows), rows[(page - 1) * self.batch_size : page * self.batch_size], 0)
 
     def check_deadline(self, table: extract.SourceTable) -> None:
         pass
@@ -277,7 +277,7 @@ def test_pages_cut_from_rows_in_any_order_remove_nothing(tmp_path, data, size):
 
     class TiedClient(MovingClient):
         def fetch(self, table: extract.SourceTable, page: int) -> Page:
-            return Page(size, [b'{"id":%d}' % number for number in pages[page - 1]])
+            return Page(size, [b'{"id":%d}' % number for number in pages[page - 1]], 0)
 
     digests = digests_of(range(size))
     try:

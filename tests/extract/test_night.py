@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 from pathlib import Path
 
 import psycopg
@@ -11,6 +12,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from psycopg.conninfo import conninfo_to_dict
 
 import extract
+from extract import delivered
 from extract.database import without_password
 from sample_api.server import serve
 from sample_api.world import World, snapshot
@@ -329,6 +331,31 @@ def filled(number: int, pattern: bytes, separator: bytes = b",", brackets: bytes
     return start + inner + end
 
 
+def test_texts_set_aside_in_earlier_nights_take_little_memory_and_none_is_stored_twice(api, night, connection):
+    bad = [b'{"id":%d,"a":NaN}' % number for number in range(4)]
+    api.set_rows({"users": [bad[0], bad[1], bad[1]]})
+    night()
+    connection.execute(
+        "insert into staging.unreadable_rows"
+        " (table_name, raw, reason, content_hash, _dlt_load_id, _dlt_id)"
+        " select 'users', '', '', md5(number::text), load_id, number"
+        " from staging._dlt_loads, generate_series(1, 100000) as number"
+    )
+    api.set_rows({"users": [bad[2], *bad, bad[2]], "tracks": [bad[0]]})
+    night()
+    assert connection.execute(
+        "select table_name, raw from staging.unreadable_rows where key is not null order by 1, 2"
+    ).fetchall() == [("tracks", bad[0].decode()), *(("users", row.decode()) for row in bad)]
+    tracemalloc.start()
+    try:
+        known = delivered.unreadable_contents(connection, "users")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(known) == 100_004
+    assert peak < 80 * len(known)
+
+
 def test_the_largest_rows_of_every_kind_land_and_can_be_read_and_larger_ones_are_set_aside(api, night, connection):
     kinds = [
         filled(1, b"0"),
@@ -475,6 +502,8 @@ def test_a_password_with_every_odd_character_works(api, database_url, connection
             "http://",
             "http://u:p@host",
             "http://host?x=1",
+            "http://host/?",
+            "http://host/#",
             "http://ho st",
             "http://ho<st",
             "http://h\tost",

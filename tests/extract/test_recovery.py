@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import extract
 from extract import database
 from extract.landing import folder_of, pipeline_in
+from extract.recovery import withdraw
 from tests.extract import crashing_night
 from tests.extract.conftest import live_rows, staged, version_log
 from tests.extract.crashing_night import POINTS
@@ -199,6 +200,37 @@ def test_damaged_working_files_take_a_pending_load_along(api, night, connection,
     assert night().recovery.sentence == f"{UNREAD}."
     assert live_rows(connection, "users") == payloads(connection, rows(2))
     assert night().recovery.sentence == ""
+
+
+def test_a_pending_load_with_any_file_damaged_is_landed_whole_or_not_at_all(
+    api, night, connection, database_url, working_folder, tmp_path
+):
+    api.set_rows({"users": rows(0)})
+    night()
+    load_id = packed_load(connection, database_url, api, working_folder)
+    before, after = payloads(connection, rows(0)), payloads(connection, rows(1))
+    packed = tmp_path / "packed"
+    shutil.copytree(working_folder, packed)
+    files = [file.relative_to(packed) for file in packed.rglob("*") if load_id in file.parts and file.is_file()]
+    assert {"load_package_state.json", "schema.json"} <= {file.name for file in files}
+    # After an erasure it never lands; what dlt cannot abort goes all the same.
+    cases = [(file, b"", True) for file in files]
+    of_json = [file for file in files if file.suffix == ".json"]
+    cases += [(file, b"{}", True) for file in of_json] + [(file, b"", False) for file in of_json]
+    for file, content, is_wanted in cases:
+        shutil.rmtree(working_folder)
+        shutil.copytree(packed, working_folder)
+        (working_folder / file).write_bytes(content)
+        recovery = extract.recover(database_url, working_folder, lands_packed_load=is_wanted)
+        assert recovery.sentence and is_wanted >= bool(recovery.resumed_load_id), file
+        assert live_rows(connection, "users") == (after if recovery.resumed_load_id else before), file
+        assert orphans(connection) == []
+        assert not list(working_folder.rglob("users.*")), file
+        if recovery.resumed_load_id:
+            withdraw(connection, load_id)
+    assert night().recovery.sentence == ""
+    assert live_rows(connection, "users") == after
+    assert_accounts_hold(connection)
 
 
 def test_a_pending_load_that_lost_rows_is_withdrawn(api, night, connection, database_url, working_folder):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import extract
-from extract.pages import _asked_wait
+from extract.pages import Client, _asked_wait
 from tests.extract.conftest import QUICK, live_rows, staged
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -197,7 +197,7 @@ def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
         (b"[]", "not a page of JSON"),
         (b'{"items":[{"id":1}', "not a page of JSON"),
         (b'{"items":[{"id":1}],"items":[],"total":1}', "1 rows expected, 0 seen"),
-        (page(users(1), total=-1), "a total of -1"),
+        (page(users(1), total=-1), "Expected `int` >= 0 - at `$.total`"),
         (b'{"items":[],"total":null}', "not a page of JSON"),
         (b'{"items":[],"total":0.5}', "not a page of JSON"),
         (b'{"items":[],"total":true}', "not a page of JSON"),
@@ -205,15 +205,26 @@ def test_each_page_is_asked_for_once_and_none_past_the_last(api, night):
         (page(users(1), size=50), "page 1 of size 50 came"),
         (page(users(1, 2, 3, 4)), "more than 3 rows on a page of 3"),
         (page(users(*range(500))), "more than 3 rows on a page of 3"),
-        (page(users(1), total=10**30), "limit MAX_PAGES"),
+        (page(users(1), total=2**63 - 1), "limit MAX_PAGES"),
+        (page(users(1), total=2**63), "Expected `int` <= 9223372036854775807 - at `$.total`"),
+        (page(users(1), total=10**4000), "at `$.total`"),
+        (page(users(1), number=10**4000), "at `$.page`"),
+        (page(users(1), size=-(10**4000)), "at `$.size`"),
+        (b'{"items":[{"id":1,"a":NaN}],"total":1,"page":1%b}' % (b"0" * 5000), "at `$.page`"),
         (b"\x1b[2J\x00\n\n<h1>", "not a page of JSON"),
     ],
 )
 def test_a_200_that_is_no_page_is_refused(night, connection, answering, body, told):
     url = answering(lambda handler: answer(handler, body))
     message = failure(night, api_base_url=url)
-    assert told in message and message.isprintable()
+    assert told in message and message.isprintable() and len(message) < 500
     assert staged(connection) == NOTHING
+
+
+def test_an_answer_that_claims_a_figure_of_thousands_of_digits_is_told_in_one_short_line(night, answering):
+    url = answering(lambda handler: answer(handler, page(), **{"Content-Length": "9" * 4000}))
+    message = failure(night, api_base_url=url)
+    assert "the answer ended after" in message and len(message) < 500
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -241,7 +252,7 @@ def test_a_redirect_to_the_same_origin_is_not_followed_either(night, connection,
     assert not any(path.startswith("/v2") for path in asked) and staged(connection) == NOTHING
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501, 505])
 def test_a_refusal_is_final_and_told_in_the_servers_words(night, answering, status):
     asked = []
 
@@ -252,6 +263,14 @@ def test_a_refusal_is_final_and_told_in_the_servers_words(night, answering, stat
     message = failure(night, api_base_url=answering(refuse), window=1)
     assert f'status {status} ({{"detail":"no such thing"}})' in message
     assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507, 520, 522, 524, 529, 599])
+def test_what_may_pass_is_asked_for_again(answering, status):
+    statuses = [status, 200]
+    url = answering(lambda handler: answer(handler, page(users(1)), statuses.pop(0)))
+    client = Client(url, window=1, batch_size=3, deadline_seconds=10, limits=QUICK)
+    assert client.fetch(extract.SOURCE_TABLES[0], 1).total == 1
 
 
 def test_nobody_there_is_told_after_a_few_attempts(night):
@@ -395,6 +414,25 @@ def test_a_gzip_bomb_ends_at_the_limit(night, answering):
     assert "limit MAX_PAGE_BYTES" in failure(night, api_base_url=url, limits=limits)
 
 
+def test_all_pages_of_all_looks_together_are_limited(night, connection, answering):
+    taken = []
+
+    def serve_page(handler):
+        # A double at the source: two looks.
+        body = page(users(1, 1)) if handler.path.startswith("/users") else page()
+        taken.append(len(body))
+        answer(handler, gzip.compress(body), Content_Encoding="gzip")
+
+    url = answering(serve_page)
+    night(api_base_url=url)
+    assert len(taken) == 4
+    before = staged(connection)
+    message = failure(night, api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken) - 1))
+    assert f"more than {sum(taken[:4]) - 1} bytes (limit MAX_TOTAL_BYTES)" in message
+    assert staged(connection) == before
+    night(api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken[:4])))
+
+
 PAGE_BYTES = extract.Limits().page_bytes
 MEGABYTE = 1024 * 1024
 
@@ -522,6 +560,26 @@ def test_a_wait_asked_for_that_is_longer_than_the_deadline_ends_the_night_at_onc
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("wait", ["1e30", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_wait_that_no_clock_can_measure_ends_the_pull_like_any_that_is_too_long(answering, status, wait):
+    url = answering(lambda handler: answer(handler, b"", status, Retry_After=wait))
+    client = Client(url, window=2, batch_size=3, deadline_seconds=0.3)
+    with pytest.raises(extract.SourceFailed, match=r"asks to wait .* seconds, and there .*limit MAX_SECONDS"):
+        client.fetch(extract.SOURCE_TABLES[0], 5)
+    # The pages that are asked for meanwhile wait too, but for the end.
+    with pytest.raises(extract.SourceFailed, match=r"for the whole pull are over \(limit MAX_SECONDS"):
+        client.fetch(extract.SOURCE_TABLES[0], 6)
+
+
+def test_a_wait_asked_for_on_a_page_in_the_middle_is_told_by_the_night(api, night):
+    api.set_rows({"users": users(*range(90))})
+    api.faults.add("rate_limit@users=5/99999999999")
+    message = failure(night, window=2)
+    assert "failed 1 time in a row: status 429" in message
+    assert "asks to wait 1e+11 seconds" in message and "limit MAX_SECONDS" in message
+
+
 def test_tries_that_end_because_the_time_is_over_say_so(night, api):
     api.faults.add("down@users")
     limits = extract.Limits(attempts=50, seconds=2, first_wait_seconds=1.2)
@@ -541,7 +599,8 @@ def test_a_failure_does_not_wait_for_requests_that_hang(night, api):
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [(None, 0), ("", 0), ("3", 3), ("2.5", 2.5), ("-1", 0), ("soon", 0), ("inf", 0), ("nan", 0),
-     ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("Thu, 01 Jan 2015 00:00:00", 0)],
+     ("Thu, 01 Jan 2015 00:00:00 GMT", 0), ("Thu, 01 Jan 2015 00:00:00", 0), ("9" * 400, 0), ("nan GMT", 0),
+     ("Mon, 01 Jan 2026 00:00:00 +99999999999999999999", 0), ("Mon, 01 Jan 99999999999 00:00:00 GMT", 0)],
 )  # fmt: skip
 def test_retry_after_is_read_as_seconds_or_a_date(header, seconds):
     assert _asked_wait(header) == seconds

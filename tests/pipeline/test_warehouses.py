@@ -17,6 +17,7 @@ from pipeline import warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
+from tests.databases import other_encoding
 from tests.pipeline.command import command, finish, launched, until
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
@@ -52,7 +53,7 @@ def test_every_form_of_an_address_leads_to_the_same_place(odd_login, tmp_path, m
     passfile.write_text(f"*:*:*:odd:{escaped}\n")
     passfile.chmod(0o600)
     services = tmp_path / "services"
-    in_service = {**odd_login, "options": "-c work_mem=8MB"}
+    in_service = {**odd_login, "options": "-c work_mem=8MB -c client_encoding=LATIN1"}
     services.write_text("[night]\n" + "".join(f"{name}={value}\n" for name, value in in_service.items()))
     plain = as_url(odd_login).replace(quote(PASSWORD, safe=""), "").replace("odd:", "odd")
     forms = [
@@ -61,6 +62,8 @@ def test_every_form_of_an_address_leads_to_the_same_place(odd_login, tmp_path, m
         (as_url(odd_login, options="-c search_path=nowhere -c work_mem=8MB"), {}),
         (as_url({**odd_login, "host": f"127.0.0.1:1,{odd_login['host']}"}), {}),
         (as_url(odd_login, connect_timeout="3"), {"PGHOSTADDR": "127.0.0.1"}),
+        (as_url(odd_login, client_encoding="LATIN1"), {}),
+        (as_url(odd_login), {"PGCLIENTENCODING": "SQL_ASCII"}),
         (as_pairs(odd_login, password=PASSWORD), {}),
         (as_pairs(odd_login, hostaddr="127.0.0.1", password=PASSWORD), {}),
         (plain, {"PGPASSWORD": PASSWORD}),
@@ -79,6 +82,7 @@ def test_every_form_of_an_address_leads_to_the_same_place(odd_login, tmp_path, m
             assert connection.execute(
                 "select current_user, current_database(), current_setting('application_name')"
             ).fetchone() == ("odd", odd_login["dbname"], "the test"), form
+            assert connection.info.encoding == "utf-8", form
             if "options" in form or "service" in form:
                 assert connection.execute("show work_mem").fetchone() == ("8MB",)
         assert place.parameters["password"] == PASSWORD
@@ -86,7 +90,7 @@ def test_every_form_of_an_address_leads_to_the_same_place(odd_login, tmp_path, m
 
 def test_nights_with_an_awkward_address_work_and_leave_no_password_anywhere(odd_login, connection, tmp_path):
     folders = {"MOOVITAMIX_HOME": tmp_path / "home", "DBT_TARGET_PATH": tmp_path / "t", "DBT_LOG_PATH": tmp_path / "l"}
-    environment = {name: str(folder) for name, folder in folders.items()}
+    environment = {name: str(folder) for name, folder in folders.items()} | {"PGCLIENTENCODING": "SQL_ASCII"}
     address = as_url(odd_login, "postgres", sslmode="disable", application_name="x", options="-c work_mem=8MB")
     said = []
     with serve(snapshot(WORLD, 0), ["latency=1"]) as api:
@@ -147,6 +151,16 @@ def test_postgres_15_behind_a_socket_serves_as_the_warehouse(debians_postgres):
         assert connection.execute(kept).fetchone()[0] > 0
         connection.execute(line[line.index("delete from") :])
         assert connection.execute(kept).fetchone() == (0,)
+
+
+def test_a_warehouse_that_cannot_hold_every_text_is_refused(postgres_url):
+    with other_encoding(postgres_url, "SQL_ASCII") as address:
+        line = command("run", DATABASE_URL=address, API_BASE_URL="http://127.0.0.1:9").only_line(
+            Exit.WAREHOUSE_UNAVAILABLE
+        )
+        assert "is encoded in SQL_ASCII" in line and "encoding 'UTF8'" in line
+        with psycopg.connect(address) as connection:
+            assert connection.execute("select from pg_namespace where nspname = 'ops'").rowcount == 0
 
 
 @pytest.fixture
