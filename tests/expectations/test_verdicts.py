@@ -227,6 +227,21 @@ def test_a_blocked_load_is_not_superseded_by_another_table(warehouse):
     assert (warehouse.states("users"), warehouse.states("tracks")) == (["blocked"], ["accepted"])
 
 
+def test_a_blocked_load_waits_until_its_own_table_is_judged(warehouse, monkeypatch):
+    warehouse.land({"users": [bad(1)], "tracks": [track(1, duration="long")]}, rows_read=1)
+    warehouse.judge()
+    warehouse.land({"users": [user(1)], "tracks": [track(1)]})
+    monkeypatch.setattr("expectations.tracks.suite", broken_suite)
+
+    warehouse.judge()
+
+    assert (warehouse.states("users"), warehouse.states("tracks")) == (
+        ["superseded", "accepted"],
+        ["blocked", "pending"],
+    )
+    assert warehouse.rows("select table_name from gate.quarantined_rows where closed_at is null") == [("tracks",)]
+
+
 def test_a_blocked_load_is_not_superseded_by_an_older_one_that_is_judged_late(warehouse):
     late = warehouse.land({"users": [user(1)]}, is_complete=False)
     warehouse.land({"users": [user(2)]}, rows_read=0)
