@@ -39,7 +39,9 @@ def relations(connection):
         connection.execute("""
             select relnamespace::regnamespace::text, relname
             from pg_class
-            where relnamespace::regnamespace::text in ('staging', 'gate', 'prep', 'marts', 'features', 'ops')
+            where
+                relnamespace::regnamespace::text in ('staging', 'gate', 'prep', 'marts', 'features', 'ops')
+                and not relispartition
         """)
     )
 
