@@ -24,7 +24,7 @@ FORMULAS = {
 EVERYTHING = "\n".join(HOSTILE[what] for what in HOSTILE if what != "very long")
 LINES = re.compile(
     r"(extract|gate|build) (\.\.\.|done)|  (extract|gate|build): | *(warning|info) "
-    r"|run |[┏┃┡│└]|dbt: |seconds: |all published"
+    r"|run |[┏┃┡│└]|dbt: |seconds: |all published|(users|tracks|listen_history): \d+ keys are gone from the source, "
 )
 
 
