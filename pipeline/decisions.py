@@ -96,7 +96,7 @@ def _decided_and_built(verb: Verb, place: Warehouse, output: Console, decide: De
 
     with warehouse.only_run(place) as connection:
         with warehouse.failures_explained(place):
-            if _has_nothing_judged(connection):
+            if not (warehouse.has(connection, "gate.loads") and warehouse.has(connection, "staging.scans")):
                 raise Stop(Exit.WRONG_SETTINGS, "nothing has landed here yet; start a night with: make run")
             with _refusals_explained(place):
                 tried = decide(connection, True)
@@ -125,12 +125,6 @@ def _refusals_explained(place: Warehouse) -> Iterator[None]:
         raise Stop(
             Exit.GATE_BROKEN, f"the rules could not be run again ({message}); nothing was changed in that table"
         ) from None
-
-
-def _has_nothing_judged(connection: psycopg.Connection) -> bool:
-    return connection.execute(
-        "select to_regclass('gate.loads') is null or to_regclass('staging.scans') is null"
-    ).fetchone()[0]
 
 
 def _print(outcome: Outcome, output: Console) -> None:

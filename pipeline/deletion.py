@@ -7,16 +7,14 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from pipeline import warehouse
+
 # From this version on, statistics can be taken away without being a superuser.
 STATISTICS_CAN_BE_CLEARED = 180000
 
 
 def identifier(relation: str) -> sql.Identifier:
     return sql.Identifier(*relation.split("."))
-
-
-def is_there(connection: psycopg.Connection, relation: str) -> bool:
-    return connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()[0]
 
 
 def per_load(rows: Iterable[tuple[str, int, int]]) -> dict[str, dict[str, int]]:
@@ -39,7 +37,7 @@ def show_counts(title: str, columns: Mapping[str, Mapping[str, int]], output: Co
 
 def vacuum(connection: psycopg.Connection, relations: Iterable[str], output: Console) -> None:
     """Take away what a deletion leaves behind: dead rows, and the values in the planner's statistics."""
-    there = [relation for relation in relations if is_there(connection, relation)]
+    there = [relation for relation in relations if warehouse.has(connection, relation)]
     if not there:
         return
     connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.SQL(", ").join(map(identifier, there))))

@@ -15,7 +15,7 @@ from expectations import judged, ledger
 from extract.database import lock
 from extract.recovery import recovered
 from pipeline import erasure_key, runs, warehouse
-from pipeline.deletion import identifier, is_there, per_load, show_counts, vacuum
+from pipeline.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.exits import Exit, Stop
 from pipeline.night import extraction_explained
 from pipeline.settings import Settings
@@ -180,7 +180,7 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     found[QUARANTINE] = ("dlt_id", landed + list(held))
     is_bigint = re.fullmatch("-?[0-9]{1,19}", person) and abs(int(person)) <= LARGEST_BIGINT
     found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in BUILT.items()}
-    found = {relation: rows for relation, rows in found.items() if is_there(connection, relation)}
+    found = {relation: rows for relation, rows in found.items() if warehouse.has(connection, relation)}
     counts = {
         relation: _of(connection, "select count(*) from {} where {}", relation, rows).fetchone()[0]
         for relation, rows in found.items()
@@ -205,7 +205,7 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
 
 def _profiles(connection: psycopg.Connection, names: extract.Erasures, person: str) -> list[tuple]:
     profiles = []
-    if is_there(connection, "staging.users"):
+    if warehouse.has(connection, "staging.users"):
         profiles += connection.execute(
             """
             select distinct payload ->> 'email', payload ->> 'first_name', payload ->> 'last_name'
@@ -214,7 +214,7 @@ def _profiles(connection: psycopg.Connection, names: extract.Erasures, person: s
             """,
             [list(_landed(connection, names, person, "users"))],
         )
-    if is_there(connection, "marts.users"):
+    if warehouse.has(connection, "marts.users"):
         profiles += connection.execute(
             "select email, first_name, last_name from marts.users where id::text = %s", [person]
         )
@@ -225,7 +225,7 @@ def _landed(connection: psycopg.Connection, names: extract.Erasures, person: str
     """The `_dlt_id` of each version, whatever became of it. Of millions of rows only those are looked at whose id is
     this one or no plain number, for it may be spelled otherwise."""
     table = TABLES[name]
-    if not is_there(connection, f"staging.{name}"):
+    if not warehouse.has(connection, f"staging.{name}"):
         return
     query = sql.SQL("""
         select _dlt_id, key, case when id = 'null' then payload::text end
@@ -239,7 +239,7 @@ def _landed(connection: psycopg.Connection, names: extract.Erasures, person: str
 
 def _told(connection: psycopg.Connection, names: extract.Erasures, relation: str, columns: str) -> Iterator[str]:
     """The ids of the rows that are withheld by the others of the columns: table, key, text."""
-    if not is_there(connection, relation):
+    if not warehouse.has(connection, relation):
         return
     query = sql.SQL("select {} from {} where table_name = any(%s)").format(sql.SQL(columns), identifier(relation))
     for dlt_id, name, key, text in _streamed(connection, query, list(TABLES)):

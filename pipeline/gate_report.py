@@ -7,7 +7,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.text import Text
 
-from pipeline import runs
+from pipeline import runs, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.terminal import inert
 
@@ -53,9 +53,8 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
 
 
 def _has_loads(connection: psycopg.Connection) -> bool:
-    for relation in ("gate.loads", "staging.scans"):
-        if connection.execute("select to_regclass(%s) is null", [relation]).fetchone()[0]:
-            return False
+    if not (warehouse.has(connection, "gate.loads") and warehouse.has(connection, "staging.scans")):
+        return False
     return connection.execute("select exists (select from gate.loads)").fetchone()[0]
 
 

@@ -217,7 +217,7 @@ def extraction_explained(place: Warehouse) -> Iterator[None]:
 
 
 def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
-    if _has_nothing_landed(connection):
+    if not warehouse.has(connection, "staging.scans"):
         return
     if _may_replace_staging_views(connection):
         staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
@@ -243,7 +243,7 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisp
 
 
 def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
-    if _has_nothing_landed(connection):
+    if not warehouse.has(connection, "staging.scans"):
         return
     (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
     already_built = ("--exclude", "path:models/staging") if night.are_staging_views_built else ()
@@ -251,10 +251,6 @@ def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDis
     figures |= night.build.counts
     if not night.build.succeeded:
         raise explained(night.build, night.warehouse, Exit.BUILD_FAILED, "dbt failed")
-
-
-def _has_nothing_landed(connection: psycopg.Connection) -> bool:
-    return connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]
 
 
 def _may_build(place: Warehouse, connection: psycopg.Connection) -> bool:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from expectations import ledger
 from pipeline import runs, warehouse
-from pipeline.deletion import identifier, is_there, per_load, show_counts, vacuum
+from pipeline.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.warehouse import Warehouse
 
 # Not listen_history: every version of a document counts for its listens.
@@ -87,7 +87,7 @@ def prune(place: Warehouse, keep: dt.timedelta, reason: str, output: Console, *,
     ):
         with work.transaction(force_rollback=True):
             runs.prepare(work)
-            tables = [name for name in TABLES if is_there(work, f"staging.{name}")]
+            tables = [name for name in TABLES if warehouse.has(work, f"staging.{name}")]
             versions = {f"staging.{name}": _count(work, f"staging.{name}") for name in tables}
             gone = {f"staging.{name}": _delete(work, name, keep)[0] for name in tables}
         show_counts(f"superseded more than {keep.days} days ago", {"versions": versions, "to prune": gone}, output)

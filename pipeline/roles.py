@@ -16,7 +16,7 @@ from expectations import judged
 from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
-from pipeline.warehouse import SCHEMAS, STEP_ROLES, may_take_role
+from pipeline.warehouse import SCHEMAS, STEP_ROLES, has, may_take_role
 
 MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
 LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
@@ -206,7 +206,7 @@ def _marts() -> dict[str, dict[str, bool]]:
 
 def _check_is_built(connection: psycopg.Connection) -> None:
     for relation in (*(f"marts.{mart}" for mart in _marts()), "features.user_profile", "gate.erasures"):
-        if connection.execute("select to_regclass(%s) is null", [relation]).fetchone()[0]:
+        if not has(connection, relation):
             raise Stop(
                 Exit.WRONG_SETTINGS,
                 f"the warehouse has no {relation} yet, and rights are granted on what is there; first: make run",

@@ -73,7 +73,7 @@ def prepare(connection: psycopg.Connection) -> None:
     """
     warehouse.create_schemas(connection)
     ledger.ensure(connection)
-    if connection.execute("select to_regclass('ops.steps') is null").fetchone()[0]:
+    if not warehouse.has(connection, "ops.steps"):
         connection.execute(TABLES)
     elif not is_current(connection):
         connection.execute(FROM_THE_VERSION_BEFORE)

@@ -60,7 +60,7 @@ class OpenLoad:
 
 def show(settings: Settings, connection: psycopg.Connection, output: Console) -> None:
     """Print the status. Works on an empty database too."""
-    if not _exists(connection, "ops.runs"):
+    if not warehouse.has(connection, "ops.runs"):
         output.print("no run yet; start one with: make run")
         return
     if not runs.is_current(connection):
@@ -183,10 +183,10 @@ def _last_runs(connection: psycopg.Connection) -> list[Run]:
 
 
 def _open_loads(connection: psycopg.Connection) -> list[OpenLoad]:
-    if not _exists(connection, "gate.loads"):
+    if not warehouse.has(connection, "gate.loads"):
         return []
     query = "select load_id, table_name, state, reason from gate.loads where state in ('pending', 'blocked')"
-    if _exists(connection, "staging.scans"):
+    if warehouse.has(connection, "staging.scans"):
         query += """
             union all
             select scans._dlt_load_id, scans.table_name, 'pending', null
@@ -199,7 +199,7 @@ def _open_loads(connection: psycopg.Connection) -> list[OpenLoad]:
 
 def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.datetime]]:
     """(table, rule, rows, the oldest one's time)"""
-    if not _exists(connection, "gate.quarantined_rows"):
+    if not warehouse.has(connection, "gate.quarantined_rows"):
         return []
     return connection.execute("""
         select table_name, rule, count(*), min(quarantined_at)
@@ -212,7 +212,7 @@ def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.
 
 def _last_load(connection: psycopg.Connection) -> tuple[dt.datetime | None, dt.datetime]:
     """(time of the last complete load, the warehouse's now)"""
-    if not _exists(connection, "staging._dlt_loads"):
+    if not warehouse.has(connection, "staging._dlt_loads"):
         return None, dt.datetime.now(dt.UTC)
     return connection.execute(
         "select max(inserted_at) filter (where status = 0), now() from staging._dlt_loads"
@@ -275,7 +275,3 @@ def _quarantine_table(quarantine: list[tuple[str, str, int, dt.datetime]]) -> Ta
 
 def _minute(time: dt.datetime) -> str:
     return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
-
-
-def _exists(connection: psycopg.Connection, relation: str) -> bool:
-    return connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()[0]

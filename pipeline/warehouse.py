@@ -201,6 +201,11 @@ def only_run(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def has(connection: psycopg.Connection, relation: str) -> bool:
+    """Whether the warehouse has the relation, named with its schema."""
+    return connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()[0]
+
+
 def is_running(connection: psycopg.Connection) -> bool:
     """Whether some run holds the lock now. Only looks: a run that begins meanwhile must not find the lock taken."""
     return connection.execute(

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from pipeline import embedded_postgres
+from tests.databases import copied, created
 
 USER_SETTINGS = (
     "DATABASE_URL",
@@ -87,11 +88,8 @@ def postgres_url(postgres_folder) -> str:
 @pytest.fixture
 def database_url(postgres_url) -> Iterator[str]:
     """URL of a database that only this test has."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database {name}")
-        yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
-        server.execute(f"drop database {name} with (force)")
+    with created(postgres_url, f"test_{next(_numbers)}") as url:
+        yield url
 
 
 @pytest.fixture
@@ -120,11 +118,8 @@ def built_template(postgres_url) -> Iterator[str]:
 @pytest.fixture
 def built_database_url(built_template, postgres_url) -> Iterator[str]:
     """URL of a database that only this test has, after two nights of a small sample world."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database {name} template {built_template}")
-        yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
-        server.execute(f"drop database {name} with (force)")
+    with copied(postgres_url, built_template, f"test_{next(_numbers)}") as url:
+        yield url
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import extract
 from expectations import ledger
 from sample_api.server import serve
+from tests.databases import copied
 from tests.expectations.warehouse import Warehouse
 from tests.nights import run_dbt
 
@@ -38,15 +39,11 @@ def new_warehouse(staged_template, postgres_url) -> Callable[[], AbstractContext
 
     @contextmanager
     def make() -> Iterator[Warehouse]:
-        name = f"gate_{next(_numbers)}"
-        url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
-        with psycopg.connect(postgres_url, autocommit=True) as server:
-            server.execute(f"create database {name} template {staged_template}")
-            try:
-                with psycopg.connect(url, autocommit=True) as connection:
-                    yield Warehouse(url, connection)
-            finally:
-                server.execute(f"drop database {name} with (force)")
+        with (
+            copied(postgres_url, staged_template, f"gate_{next(_numbers)}") as url,
+            psycopg.connect(url, autocommit=True) as connection,
+        ):
+            yield Warehouse(url, connection)
 
     return make
 

@@ -10,16 +10,15 @@
         {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
     {%- else -%}
         {%- set rows = make_temp_relation(relation) -%}
+        {%- set columns = adapter.dispatch('get_column_names', 'dbt')() -%}
         {{ get_assert_columns_equivalent(sql) }}
-        create temporary table {{ rows.include(database=false, schema=false) }} on commit drop as (
+        create temporary table {{ rows }} on commit drop as (
             {{ sql }}
         );
         create table {{ relation }}
         {{ get_table_columns_and_constraints() }} partition by range ({{ partition_by }});
         {{ add_missing_partitions(relation, rows) }}
-        insert into {{ relation }} ({{ adapter.dispatch('get_column_names', 'dbt')() }})
-        select {{ adapter.dispatch('get_column_names', 'dbt')() }}
-        from {{ rows.include(database=false, schema=false) }};
+        insert into {{ relation }} ({{ columns }}) select {{ columns }} from {{ rows }};
     {%- endif -%}
 {%- endmacro %}
 
@@ -37,7 +36,7 @@
     begin
         for month_start in
             select distinct greatest(date_trunc('month', {{ partition_by }} at time zone 'UTC'), '1999-12-01')
-            from {{ rows.include(database=false, schema=false) }}
+            from {{ rows }}
             order by 1
         loop
             name := '{{ relation.identifier }}_'

@@ -35,20 +35,9 @@ newest_profile as (
 
 ),
 
--- a later removal of what is gone already says nothing new
 gone as (
 
-    select distinct on (versions.id)
-        versions.id,
-        versions._load_id,
-        scans.finished_at
-    from versions
-    inner join newest_profile
-        on
-            versions.id = newest_profile.id
-            and versions.version_seq > newest_profile.version_seq
-    inner join scans on versions._load_id = scans._dlt_load_id
-    order by versions.id asc, versions.version_seq asc
+    {{ gone('versions', 'newest_profile', 'scans') }}
 
 ),
 
