@@ -19,8 +19,8 @@ PROJECT_FOLDER = PROJECT / "dbt_project"
 # dbt wants a folder with a file of exactly this name; the example in the project's root is the one profile there is.
 PROFILES_FOLDER = PROJECT / ".dbt"
 FAILED = ("error", "fail", "runtime error")
-# What dbt wraps around the message: the node once more, and the way to a file.
-WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|compiled code at .*", re.MULTILINE)
+# What dbt wraps around the message: the node once more, the macros it came through, and the way to a file.
+WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|^\s*> (in|called by) .*|compiled code at .*", re.MULTILINE)
 # Of what Postgres says, only the first line: the others quote rows.
 DATABASE_ERROR = re.compile(r"\s*Database Error.*\n.*")
 LONGEST_LINE = 300

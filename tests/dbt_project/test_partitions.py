@@ -79,6 +79,7 @@ def test_a_table_of_the_time_before_partitions_is_not_touched_and_the_way_out_is
 
         assert "listen_history: " in outcome.failures[0] and "is not partitioned" in outcome.failures[0]
         assert "drop table marts.listen_history cascade" in outcome.failures[0]
+        assert outcome.failures[0].endswith("make build"), "not with the macros it came through"
         connection.execute("drop table marts.listen_history cascade")
         assert run_dbt(built_database_url, "run").succeeded
         count = "select count(*), sum(id) from {}"
