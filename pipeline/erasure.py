@@ -26,7 +26,21 @@ UNREADABLE = "staging.unreadable_rows"
 QUARANTINE = "gate.quarantined_rows"
 LOADS = "gate.loads"
 # In this order: with a user go the listens, uncounted.
-BUILT = {"prep.parked_listens": "user_id", "marts.listen_history": "user_id", "marts.users": "id"}
+BUILT = {
+    "prep.int_touched_users": "id",
+    "prep.int_touched_documents": "user_id",
+    "prep.int_document_versions": "user_id",
+    "prep.int_listens": "user_id",
+    "prep.int_vanished_listens": "user_id",
+    "prep.int_late_listens": "user_id",
+    "prep.int_recounted_users": "user_id",
+    "prep.respelled_documents": "user_id",
+    "prep.parked_listens": "user_id",
+    "prep.user_genre_totals": "user_id",
+    "prep.user_totals": "user_id",
+    "marts.listen_history": "user_id",
+    "marts.users": "id",
+}
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000
 BLANK = "(blanked: it told of a user who was erased)"

@@ -1,36 +1,53 @@
-"""The statements that dbt renders for the marts, run by hand: a thousand builds by dbt itself would take an hour."""
+"""The statements that dbt runs for the models, run by hand: a thousand builds by dbt itself would take an hour."""
 
 import os
 import re
-from pathlib import Path
+from collections import defaultdict
+from typing import Any
+from unittest import mock
 
 import psycopg
+from dbt.cli.main import dbtRunner
 
-MODELS = (
-    "marts/users",
-    "marts/tracks",
-    "marts/track_genres",
-    "marts/listen_history",
-    "intermediate/parked_listens",
-)
-"""In the order of their dependencies."""
+from pipeline import warehouse
+from pipeline.dbt import PROJECT_FOLDER, _profiles_folder
+
+# Only looks at the catalog, or does not matter to the rows.
+LEFT_OUT = re.compile(r"(select|begin|commit|comment on)\b", re.IGNORECASE)
+COMMENTS = re.compile(r"/\*.*?\*/|^\s*--[^\n]*\n", re.DOTALL | re.MULTILINE)
+# A database's now() cannot be moved; how far back from it the totals end can.
+WINDOW = "interval '90 days'"
+SETTING = "coalesce(current_setting('test.totals_end_before', true), '90 days')::interval"
 
 
 class RenderedModels:
-    """What the last `dbt run` on a database that was built before left in dbt's target folder."""
+    """What `dbt run` does to the tables of a database that was built before."""
 
-    def __init__(self) -> None:
-        target = Path(os.environ["DBT_TARGET_PATH"])
-        self._statements = []
-        for model in MODELS:
-            compiled = (target / f"compiled/moovitamix/models/{model}.sql").read_text()
-            run = (target / f"run/moovitamix/models/{model}.sql").read_text()
-            (temporary,) = set(re.findall(r'"(\w+__dbt_tmp\w*)"', run))
-            query = f'create temporary table "{temporary}" on commit drop as ({compiled}\n); {run}'
-            self._statements.append(re.sub(r'"\w+"\.("(?:prep|marts|staging|gate)"\.)', r"\1", query))
+    def __init__(self, database_url: str, *arguments: str) -> None:
+        statements: dict[str, list[str]] = defaultdict(list)
 
-    def build(self, connection: psycopg.Connection) -> None:
-        """What `dbt run` does to the marts: one transaction per model."""
-        for statement in self._statements:
+        def note(event: Any) -> None:
+            if event.info.name != "SQLQuery":
+                return
+            node = event.data.node_info
+            statement = COMMENTS.sub("", event.data.sql).strip()
+            if node.materialized in ("table", "incremental") and not LEFT_OUT.match(statement):
+                statement = re.sub(r'"\w+"\.("(?:prep|marts|staging|gate)"\.)', r"\1", statement)
+                statements[node.node_name].append(statement.replace(WINDOW, SETTING))
+
+        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(_profiles_folder()))
+        with mock.patch.dict(os.environ):
+            warehouse.export(warehouse.find(database_url, "test"))
+            outcome = dbtRunner(callbacks=[note]).invoke(
+                ["--log-level", "none", "run", "--threads", "1", *arguments, *place]
+            )
+        assert outcome.success, outcome.exception
+        self._statements = dict(statements)
+
+    def build(self, connection: psycopg.Connection, models: int | None = None) -> None:
+        """As `dbt run` does it, one transaction per model; with `models`, as one does that is killed after so many."""
+        for statements in list(self._statements.values())[:models]:
             with connection.transaction():
-                connection.execute(statement)
+                for statement in statements:
+                    connection.execute(statement)
+            connection.execute("discard temporary")

@@ -2,19 +2,20 @@
 
 import copy
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
-BEGINNING = datetime(2026, 1, 1)
+# The features count what is less than 90 days old one by one: a history begins before that and ends after it.
+BEGINNING = datetime.combine(datetime.now(UTC).date(), datetime.min.time()) - timedelta(days=96)
 GENRES = ("Rock", "Pop, Rock", "jazz", " JAZZ ,pop,", "")
 NOBODYS_TRACK = 99
 
 
 class Source:
-    """What the API says now. Times move by a minute per edit."""
+    """What the API says now. Times move by 7 hours per edit."""
 
     def __init__(self) -> None:
         self.users: dict[int, Row] = {}
@@ -22,7 +23,7 @@ class Source:
         self.documents: dict[int, Row] = {}
         self._gone: list[tuple[dict[int, Row], int, Row]] = []
         self._before: tuple[list[dict[int, Row]], list] | None = None
-        self._minute = 0
+        self._edits = 0
         for _ in range(3):
             self._add_user(0)
             self._add_track(0)
@@ -36,7 +37,7 @@ class Source:
         """Each edit is a name of `KINDS` and a number that picks what it is done to."""
         before = copy.deepcopy(self._tables()), list(self._gone)
         for kind, number in edits:
-            self._minute += 1
+            self._edits += 1
             KINDS[kind](self, number)
         self._before = before
 
@@ -44,7 +45,7 @@ class Source:
         return [self.users, self.tracks, self.documents]
 
     def _now(self) -> str:
-        return (BEGINNING + timedelta(minutes=self._minute)).isoformat()
+        return (BEGINNING + timedelta(hours=7 * self._edits)).isoformat()
 
     def _add_user(self, number: int) -> None:
         new = len(self.users) + sum(table is self.users for table, *_ in self._gone) + 1

@@ -94,12 +94,12 @@ def histories(postgres_url, tmp_path_factory) -> Iterator[type[RuleBasedStateMac
         patch.setenv("ERASURE_KEY", "k" * 32)
         patch.setenv("MOOVITAMIX_HOME", str(tmp_path_factory.mktemp("home_of_histories")))
         patch.setenv("DBT_TARGET_PATH", str(tmp_path_factory.mktemp("dbt_target_of_histories")))
-        for _ in range(2):  # the second time incrementally
-            assert run_dbt(url, "run").succeeded
+        assert run_dbt(url, "run").succeeded
 
         class Histories(HistoryMachine):
             server_url = postgres_url
-            rendered = RenderedModels()
+            rendered = RenderedModels(url)
+            rendered_anew = RenderedModels(url, "--full-refresh")
 
         with serve({}) as api:
             Histories.api = api
@@ -111,6 +111,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
     server_url: str
     rendered: RenderedModels
+    rendered_anew: RenderedModels
     api: Any
 
     @initialize()
@@ -120,6 +121,7 @@ class HistoryMachine(RuleBasedStateMachine):
             server.execute(f"create database {DATABASE} template {TEMPLATE}")
         self.url = self.server_url.rsplit("/", 1)[0] + f"/{DATABASE}"
         self.connection = psycopg.connect(self.url, autocommit=True)
+        self._end_totals_before(94)
         self.settings = Settings(database_url=self.url)
         self.working_folder = self.settings.dlt_folder
         self.model = HistoryModel()
@@ -134,6 +136,11 @@ class HistoryMachine(RuleBasedStateMachine):
     @rule(edits=EDITS, kind=ONE_NIGHT)
     def night(self, edits, kind) -> None:
         self._night(edits, kind)
+
+    @rule(edits=EDITS, models=st.integers(1, 20))
+    def night_whose_build_is_killed(self, edits, models) -> None:
+        self._night(edits, "good", models)
+        self.rendered.build(self.connection)
 
     @rule(edits=EDITS, number=st.integers(0, 30))
     def mishap(self, edits, number) -> None:
@@ -174,11 +181,20 @@ class HistoryMachine(RuleBasedStateMachine):
         self.model.prune()
         self.rendered.build(self.connection)
 
+    @rule(days=st.integers(1, 2))
+    def days_pass(self, days) -> None:
+        self._end_totals_before(max(self.totals_end_before - days, 90))
+        self.rendered.build(self.connection)
+
+    def _end_totals_before(self, days: int) -> None:
+        self.totals_end_before = days
+        self.connection.execute(f"set test.totals_end_before = '{days} days'")
+
     @rule()
     def rebuild(self) -> None:
         self.connection.execute("truncate marts.users, marts.tracks, marts.listen_history, marts.track_genres")
-        self.connection.execute("truncate prep.parked_listens")
-        self.rendered.build(self.connection)
+        self.connection.execute("truncate prep.parked_listens, prep.user_totals, prep.user_genre_totals")
+        self.rendered_anew.build(self.connection)
 
     @invariant()
     def gate_and_marts_are_as_the_model_says(self) -> None:
@@ -188,7 +204,7 @@ class HistoryMachine(RuleBasedStateMachine):
         self._check_accounts()
         self._check_marts()
 
-    def _night(self, edits, kind) -> None:
+    def _night(self, edits, kind, models=None) -> None:
         self.source.edit(edits)
         rows = {table: [] for table in TABLES} if kind == "the source is empty" else self.source.rows()
         self.api.set_rows(rows)
@@ -199,7 +215,7 @@ class HistoryMachine(RuleBasedStateMachine):
         with self._rules(broken_table):
             judge_pending(self.url)
         self.model.judge({broken_table})
-        self.rendered.build(self.connection)
+        self.rendered.build(self.connection, models)
 
     def _extract(self, rows, kind) -> None:
         loads_before = len(self.load_ids)
@@ -343,13 +359,19 @@ class HistoryMachine(RuleBasedStateMachine):
 
     def _check_features(self, world) -> None:
         now = self._rows("select now()")[0][0]
-        assert {
-            (user_id, genre): (listens, pytest.approx(share), last)
-            for user_id, genre, listens, share, last in self._rows(
-                "select user_id, genre, listens, share, last_listened_at from features.user_genre_affinity"
-            )
-        } == {
-            place: (row["listens"], row["share"], row["last_listened_at"])
+        columns = (
+            "listens",
+            "share",
+            "listens_7d",
+            "listens_30d",
+            "listens_90d",
+            "affinity",
+            "genre_rank",
+            "last_listened_at",
+        )
+        rows = self._rows(f"select user_id, genre, {', '.join(columns)} from features.user_genre_affinity")
+        assert {(user_id, genre): dict(zip(columns, values, strict=True)) for user_id, genre, *values in rows} == {
+            place: row | {"share": pytest.approx(row["share"]), "affinity": pytest.approx(row["affinity"])}
             for place, row in world.affinities(now).items()
         }
         assert {

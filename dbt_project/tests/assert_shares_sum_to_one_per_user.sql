@@ -1,3 +1,5 @@
+{{ config(tags=['audit']) }}
+
 select
     user_id,
     sum(share) as sum_of_shares

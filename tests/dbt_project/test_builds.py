@@ -92,7 +92,7 @@ def test_a_full_refresh_keeps_keys_rows_views_and_grants_and_leaves_no_temporary
         assert built.execute("select has_table_privilege('pg_monitor', %s, 'select')", [relation]).fetchone()[0]
 
 
-def test_a_build_puts_right_what_was_damaged(built_database_url, built):
+def test_a_full_refresh_puts_right_what_was_damaged(built_database_url, built):
     def contents():
         return {table: sorted(map(repr, built.execute(f"select * from {table}").fetchall())) for table in TABLES}
 
@@ -107,7 +107,7 @@ def test_a_build_puts_right_what_was_damaged(built_database_url, built):
         select -1, -1, track_id, listened_at, now(), '0' from marts.listen_history limit 1
     """)
 
-    outcome = run_dbt(built_database_url, "run")
+    outcome = run_dbt(built_database_url, "run", "--full-refresh")
 
     assert outcome.succeeded, outcome.failures
     assert contents() == before

@@ -1,27 +1,63 @@
 with
 
-listens as (
-
-    select * from {{ ref('listen_history') }}
-    where listened_at <= {{ as_of() }}
-
-),
-
 track_genres as (
 
     select * from {{ ref('track_genres') }}
 
 ),
 
+totals as (
+
+    select * from {{ ref('user_genre_totals') }}
+    {% if var('as_of') %}
+        -- they know what came later
+        where false
+    {% endif %}
+
+),
+
+recent_listens as (
+
+    {{ listens_since_totals('user_genre_totals') }}
+
+),
+
 aged_listens as (
 
     select
-        listens.user_id,
+        recent_listens.user_id,
         track_genres.genre,
-        listens.listened_at,
-        extract(epoch from {{ as_of() }} - listens.listened_at)::float8 / 86400 as age_days
-    from listens
-    inner join track_genres on listens.track_id = track_genres.track_id
+        recent_listens.listened_at,
+        {{ days_between('recent_listens.listened_at', as_of()) }} as age_days
+    from recent_listens
+    inner join track_genres on recent_listens.track_id = track_genres.track_id
+
+),
+
+parts as (
+
+    select
+        user_id,
+        genre,
+        listens,
+        0 as listens_7d,
+        0 as listens_30d,
+        0 as listens_90d,
+        {{ decayed('affinity', days_between('affinity_at', as_of())) }} as affinity,
+        last_listened_at
+    from totals
+    union all
+    select
+        user_id,
+        genre,
+        count(*) as listens,
+        count(*) filter (where age_days < 7) as listens_7d,
+        count(*) filter (where age_days < 30) as listens_30d,
+        count(*) filter (where age_days < 90) as listens_90d,
+        sum({{ decayed('1::float8', 'age_days') }}) as affinity,
+        max(listened_at) as last_listened_at
+    from aged_listens
+    group by 1, 2
 
 ),
 
@@ -30,14 +66,13 @@ per_genre as (
     select
         user_id,
         genre,
-        count(*) as listens,
-        count(*) filter (where age_days < 7) as listens_7d,
-        count(*) filter (where age_days < 30) as listens_30d,
-        count(*) filter (where age_days < 90) as listens_90d,
-        -- below exp(-700) float8 underflows, and Postgres makes that an error
-        sum(exp(greatest(-ln(2::float8) * age_days / {{ var('affinity_half_life_days') }}, -700))) as affinity,
-        max(listened_at) as last_listened_at
-    from aged_listens
+        sum(listens)::bigint as listens,
+        sum(listens_7d)::bigint as listens_7d,
+        sum(listens_30d)::bigint as listens_30d,
+        sum(listens_90d)::bigint as listens_90d,
+        sum(affinity) as affinity,
+        max(last_listened_at) as last_listened_at
+    from parts
     group by 1, 2
 
 ),

@@ -20,10 +20,19 @@ users_by_then as (
 
 ),
 
-listens as (
+totals as (
 
-    select * from {{ ref('listen_history') }}
-    where listened_at <= {{ as_of() }}
+    select * from {{ ref('user_totals') }}
+    {% if var('as_of') %}
+        -- they know what came later
+        where false
+    {% endif %}
+
+),
+
+recent_listens as (
+
+    {{ listens_since_totals('user_totals') }}
 
 ),
 
@@ -33,15 +42,15 @@ affinities as (
 
 ),
 
-listening as (
+recent_listening as (
 
     select
         user_id,
         count(*) as listens,
-        count(distinct track_id) as distinct_tracks,
+        array_agg(distinct track_id) as track_ids,
         count(distinct date_trunc('day', listened_at, 'UTC')) as active_days,
         max(listened_at) as last_listened_at
-    from listens
+    from recent_listens
     group by 1
 
 ),
@@ -74,15 +83,21 @@ profiles as (
 
     select
         users.id as user_id,
-        coalesce(listening.listens, 0) as listens,
-        coalesce(listening.distinct_tracks, 0) as distinct_tracks,
-        coalesce(listening.active_days, 0) as active_days,
+        coalesce(totals.listens, 0) + coalesce(recent.listens, 0) as listens,
+        coalesce(cardinality(totals.track_ids), 0) + (
+            select count(*)
+            from unnest(recent.track_ids) as recent_tracks (track_id)
+            where totals.track_ids is null or recent_tracks.track_id <> all(totals.track_ids)
+        ) as distinct_tracks,
+        -- totals cover whole days
+        coalesce(cardinality(totals.days), 0) + coalesce(recent.active_days, 0) as active_days,
         taste.top_genre,
         taste.genre_entropy,
         taste.favorite_genre_share,
-        listening.last_listened_at
+        greatest(totals.last_listened_at, recent.last_listened_at) as last_listened_at
     from users_by_then as users
-    left join listening on users.id = listening.user_id
+    left join totals on users.id = totals.user_id
+    left join recent_listening as recent on users.id = recent.user_id
     left join taste on users.id = taste.user_id
 
 )

@@ -1,45 +1,24 @@
 {{
     config(
         unique_key=['user_id', 'listened_at', 'id'],
+        scope={
+            'model': 'int_vanished_listens',
+            'match': {'user_id': 'user_id', 'listened_at': 'listened_at', 'id': 'id'},
+        },
         partition_by='listened_at',
         indexes=[{'columns': ['track_id']}],
     )
 }}
 
-with
+-- depends_on: {{ ref('int_vanished_listens') }}
 
-listens as (
-
-    select * from {{ ref('int_listens') }}
-
-),
-
-users as (
-
-    select id from {{ ref('users') }}
-
-),
-
-tracks as (
-
-    select id from {{ ref('tracks') }}
-
-),
-
+select
+    id,
+    user_id,
+    track_id,
+    listened_at,
+    created_at,
+    _load_id
+from {{ ref('int_listens') }}
 -- the others wait in parked_listens
-listens_with_parents as (
-
-    select
-        listens.id,
-        listens.user_id,
-        listens.track_id,
-        listens.listened_at,
-        listens.created_at,
-        listens._load_id
-    from listens
-    inner join users on listens.user_id = users.id
-    inner join tracks on listens.track_id = tracks.id
-
-)
-
-select * from listens_with_parents
+where not is_user_unknown and not is_track_unknown

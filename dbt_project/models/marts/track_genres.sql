@@ -1,10 +1,17 @@
-{{ config(unique_key=['track_id', 'genre']) }}
+{{
+    config(
+        unique_key=['track_id', 'genre'],
+        scope={'model': 'int_touched_tracks', 'match': {'track_id': 'id'}},
+    )
+}}
 
 with
 
 tracks as (
 
-    select * from {{ ref('tracks') }}
+    select tracks.*
+    from {{ ref('tracks') }} as tracks
+    inner join {{ ref('int_touched_tracks') }} as touched on tracks.id = touched.id
 
 ),
 

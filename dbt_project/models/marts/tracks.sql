@@ -1,10 +1,17 @@
-{{ config(unique_key=['id']) }}
+{{
+    config(
+        unique_key=['id'],
+        scope={'model': 'int_touched_tracks', 'match': {'id': 'id'}},
+    )
+}}
 
 with
 
 versions as (
 
-    select * from {{ ref('int_published_tracks') }}
+    select published.*
+    from {{ ref('int_published_tracks') }} as published
+    inner join {{ ref('int_touched_tracks') }} as touched on published.key = '[' || touched.id || ']'
 
 ),
 
@@ -31,7 +38,7 @@ newest_profile as (
         version_seq,
         _load_id
     from versions
-    where not is_removal and id is not null
+    where not is_removal
     order by id asc, version_seq desc
 
 ),

@@ -10,8 +10,8 @@ versions as (
         items,
         version_seq,
         _load_id
-    from {{ ref('int_published_listen_history') }}
-    where not is_removal and items is not null
+    from {{ ref('int_document_versions') }}
+    where is_published and not is_removal and items is not null
 
 ),
 
@@ -107,6 +107,18 @@ listens as (
         numbered.last_listen_number - numbered.new_listens + 1, numbered.last_listen_number
     ) as listen_number
 
+),
+
+placed as (
+
+    select
+        listens.*,
+        users.id is null as is_user_unknown,
+        tracks.id is null as is_track_unknown
+    from listens
+    left join {{ ref('users') }} as users on listens.user_id = users.id
+    left join {{ ref('tracks') }} as tracks on listens.track_id = tracks.id
+
 )
 
-select * from listens
+select * from placed

@@ -1,0 +1,81 @@
+{# What the totals in a model cover: listens before `totals_until`, as far as they were published up to `seq`. #}
+{% macro built(model_name) -%}
+    select
+        seq,
+        totals_until
+    from {{ source('prep', 'builds') }}
+    where model = 'prep.{{ model_name }}'
+{%- endmacro %}
+
+{#
+    The CTE `listens_to_count`: of users who are counted anew, all listens before the new `totals_until`; of the others, those
+    by which the totals in the table grow. A listen grows them once: the days since the old `totals_until`, and what is late
+    for these only if the table has not seen this build's news yet.
+    The arguments are CTEs of the model: build, built, listens, recounted_users.
+#}
+{% macro listens_to_count() -%}
+more_listens as (
+
+    select
+        user_id,
+        track_id,
+        listened_at
+    from listens
+    where
+        listened_at >= (select built.totals_until from built)
+        and listened_at < (select build.totals_until from build)
+    union all
+    select
+        user_id,
+        track_id,
+        listened_at
+    from {{ ref('int_late_listens') }}
+    where
+        listened_at < (select built.totals_until from built)
+        and (select built.seq < build.until_seq from built cross join build)
+
+),
+
+listens_to_count as (
+
+    select
+        listens.user_id,
+        listens.track_id,
+        listens.listened_at,
+        true as is_recount
+    from listens
+    inner join recounted_users on listens.user_id = recounted_users.user_id
+    where listens.listened_at < (select build.totals_until from build)
+    union all
+    select
+        more_listens.user_id,
+        more_listens.track_id,
+        more_listens.listened_at,
+        false as is_recount
+    from more_listens
+    where not exists (select 1 from recounted_users where recounted_users.user_id = more_listens.user_id)
+
+)
+{%- endmacro %}
+
+{# The elements of a set, and those of another that it lacks. NULL is a set without elements. #}
+{% macro with_new_elements(elements, others) -%}
+    {{ elements }} || array(
+        select element
+        from unnest({{ others }}) as others (element)
+        where {{ elements }} is null or element <> all({{ elements }})
+        order by element
+    )
+{%- endmacro %}
+
+{# The listens that no totals cover, up to the moment the features look from; looking from another moment, all. #}
+{% macro listens_since_totals(model_name) -%}
+    select * from {{ ref('listen_history') }}
+    where
+        {% if not var('as_of') -%}
+            listened_at >= (
+                select totals_until from {{ source('prep', 'builds') }} where model = 'prep.{{ model_name }}'
+            )
+            and {% endif -%}
+        listened_at <= {{ as_of() }}
+{%- endmacro %}

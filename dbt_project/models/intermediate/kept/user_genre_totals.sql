@@ -1,0 +1,79 @@
+{{
+    config(
+        unique_key=['user_id', 'genre'],
+        scope={'model': 'int_recounted_users', 'match': {'user_id': 'user_id'}},
+    )
+}}
+
+{% set totals_until = '(select build.totals_until from build)' %}
+
+with
+
+build as (
+
+    select * from {{ ref('int_build') }}
+
+),
+
+built as (
+
+    {{ built('user_genre_totals') }}
+
+),
+
+listens as (
+
+    select * from {{ ref('listen_history') }}
+
+),
+
+track_genres as (
+
+    select * from {{ ref('track_genres') }}
+
+),
+
+recounted_users as (
+
+    select * from {{ ref('int_recounted_users') }}
+
+),
+
+{{ listens_to_count() }},
+
+counted as (
+
+    select
+        listens_to_count.user_id,
+        track_genres.genre,
+        listens_to_count.is_recount,
+        count(*) as listens,
+        sum({{ decayed('1::float8', days_between('listens_to_count.listened_at', totals_until)) }}) as affinity,
+        max(listens_to_count.listened_at) as last_listened_at
+    from listens_to_count
+    inner join track_genres on listens_to_count.track_id = track_genres.track_id
+    group by 1, 2, 3
+
+),
+
+totals as (
+
+    select
+        counted.user_id,
+        counted.genre,
+        coalesce(before.listens, 0) + counted.listens as listens,
+        coalesce(
+            {{ decayed('before.affinity', days_between('before.affinity_at', totals_until)) }}, 0
+        ) + counted.affinity as affinity,
+        {{ totals_until }} as affinity_at,
+        greatest(before.last_listened_at, counted.last_listened_at) as last_listened_at
+    from counted
+    left join {{ as_built_before('user_genre_totals') }} as before
+        on
+            counted.user_id = before.user_id
+            and counted.genre = before.genre
+            and not counted.is_recount
+
+)
+
+select * from totals

@@ -1,0 +1,33 @@
+with
+
+build as (
+
+    select * from {{ ref('int_build') }}
+
+),
+
+late as (
+
+    select
+        listens.user_id,
+        listens.track_id,
+        listens.listened_at
+    from {{ ref('int_listens') }} as listens
+    where
+        not listens.is_user_unknown
+        and not listens.is_track_unknown
+        and listens.listened_at < (select build.totals_until from build)
+        -- else all are counted anew
+        and (select build.after_seq > 0 and not build.are_totals_behind from build)
+        and not exists (
+            select 1
+            from {{ as_built_before('listen_history') }} as present
+            where
+                present.user_id = listens.user_id
+                and present.listened_at = listens.listened_at
+                and present.id = listens.id
+        )
+
+)
+
+select * from late

@@ -1,0 +1,35 @@
+with
+
+published as (
+
+    select
+        user_id,
+        created_at
+    from {{ ref('stg_moovitamix__listen_history') }}
+    where _load_id = any({{ loads_with_news('listen_history') }})
+
+),
+
+-- listens that wait for a user or track that may be there now
+parked as (
+
+    select
+        parked_listens.user_id,
+        parked_listens.created_at
+    from {{ as_built_before('parked_listens') }} as parked_listens
+    where
+        parked_listens.user_id in (select touched.id from {{ ref('int_touched_users') }} as touched)
+        or parked_listens.track_id in (select touched.id from {{ ref('int_touched_tracks') }} as touched)
+
+),
+
+touched as (
+
+    select * from published
+    union
+    select * from parked
+
+)
+
+select * from touched
+where user_id is not null and created_at is not null
