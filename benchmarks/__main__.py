@@ -1,26 +1,44 @@
 """`make bench`: each ratio with its target. SCALE=small for a first look in about two minutes."""
 
-import sys
+import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction
+from benchmarks import extraction, warehouse
 from benchmarks.targets import add_row
 from pipeline import embedded_postgres
 
-SCALES = {"small": (20_000, 100_000), "full": (100_000, 1_000_000)}
+
+@dataclass(frozen=True)
+class Scale:
+    """Rows of two pulls, one with few and one with many; users and tracks, listens of two histories and of a night."""
+
+    pulls: tuple[int, int]
+    profiles: int
+    histories: tuple[int, int]
+    night: int
+
+
+SCALES = {
+    "small": Scale((20_000, 100_000), 2_000, (100_000, 400_000), 10_000),
+    "full": Scale((100_000, 1_000_000), 100_000, (5_000_000, 20_000_000), 200_000),
+}
+PARTS = ("extraction", "warehouse")
 
 
 def main() -> None:
-    """`python -m benchmarks [small|full]`, on an embedded Postgres of its own."""
-    scale = sys.argv[1] if len(sys.argv) > 1 else "full"
-    if scale not in SCALES:
-        sys.exit(f"SCALE must be one of {', '.join(SCALES)}, not {scale}")
+    """`python -m benchmarks [small|full] [extraction|warehouse]`, on an embedded Postgres of its own."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("scale", choices=SCALES, nargs="?", default="full")
+    parser.add_argument("parts", choices=PARTS, nargs="*", default=PARTS)
+    arguments = parser.parse_args()
+    scale = SCALES[arguments.scale]
     output = Console(highlight=False)
-    table = Table(title=f"benchmarks, scale {scale}", title_justify="left")
+    table = Table(title=f"benchmarks, scale {arguments.scale}", title_justify="left")
     for name in ("what", "target", "measured"):
         table.add_column(name)
     with tempfile.TemporaryDirectory(prefix="moovitamix-bench-") as folder:
@@ -28,9 +46,16 @@ def main() -> None:
         postgres = Path(folder) / "postgres"
         server_url = embedded_postgres.start(postgres)
         try:
-            for figure in extraction.figures(server_url, *SCALES[scale]):
-                output.print(f"{figure.what}: {figure.measured:.3g}{figure.unit}")
-                add_row(table, figure)
+            parts = {
+                "extraction": lambda: extraction.figures(server_url, *scale.pulls),
+                "warehouse": lambda: warehouse.figures(
+                    server_url, scale.profiles, *scale.histories, scale.night, tell=output.print
+                ),
+            }
+            for part in arguments.parts:
+                for figure in parts[part]():
+                    output.print(f"{figure.what}: {figure.measured:.3g}{figure.unit}")
+                    add_row(table, figure)
         finally:
             embedded_postgres.stop(postgres)
     output.print(table)

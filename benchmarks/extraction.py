@@ -1,11 +1,9 @@
 """Extraction and landing: against a bare client, against the prototype, against a raw COPY."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import psycopg
 
 from benchmarks import bare_client, prototype
+from benchmarks.databases import database
 from benchmarks.measuring import Measurement, best_of, measured
 from benchmarks.page_server import serving
 from benchmarks.pulls import WINDOW, copy_of_what_landed, extract_night, landing_seconds, scan_only
@@ -25,13 +23,13 @@ def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
         yield from _against_prototype(server_url, slow_url, rows, "30 ms", target=1 / 4)
     with serving(rows, 0) as fast_url:
         yield from _against_prototype(server_url, fast_url, rows, "at once", target=1)
-        with _database(server_url) as database_url:
+        with database(server_url) as database_url:
             night = measured(extract_night, fast_url, database_url)
             landed = measured(landing_seconds, fast_url, database_url)
             copied = measured(copy_of_what_landed, database_url)
             seconds = float(str(landed.answer))
             yield Figure(f"land {rows:,} rows vs a raw COPY of them", 4, seconds / float(str(copied.answer)))
-    with serving(many_rows, 0) as fast_url, _database(server_url) as database_url:
+    with serving(many_rows, 0) as fast_url, database(server_url) as database_url:
         many = measured(extract_night, fast_url, database_url)
         again = measured(extract_night, fast_url, database_url)
         yield Figure("peak memory of a first night, MB", 300, many.peak_mb, unit="")
@@ -53,18 +51,6 @@ def _first_night(server_url: str, api_url: str, call: Callable[[str, str], None]
     """Seconds into an empty database, the better of two."""
     found = []
     for _ in range(2):
-        with _database(server_url) as database_url:
+        with database(server_url) as database_url:
             found.append(measured(call, api_url, database_url).seconds)
     return min(found)
-
-
-@contextmanager
-def _database(server_url: str) -> Iterator[str]:
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute("drop database if exists bench with (force)")
-        server.execute("create database bench")
-    try:
-        yield server_url.rsplit("/", 1)[0] + "/bench"
-    finally:
-        with psycopg.connect(server_url, autocommit=True) as server:
-            server.execute("drop database bench with (force)")

@@ -31,6 +31,7 @@ BUILT = {
     "prep.int_touched_documents": "user_id",
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
+    "prep.int_present_listens": "user_id",
     "prep.int_vanished_listens": "user_id",
     "prep.int_late_listens": "user_id",
     "prep.int_recounted_users": "user_id",

@@ -14,21 +14,9 @@ versions as (
 
 kept_or_parked as (
 
-    select present.id
-    from {{ ref('listen_history') }} as present
-    inner join versions
-        on
-            present.user_id = versions.user_id
-            and present.created_at = versions.created_at
-            and present.listened_at = versions.updated_at
+    {{ listens_of('versions', ref('listen_history')) }}
     union all
-    select present.id
-    from {{ ref('parked_listens') }} as present
-    inner join versions
-        on
-            present.user_id = versions.user_id
-            and present.created_at = versions.created_at
-            and present.listened_at = versions.updated_at
+    {{ listens_of('versions', ref('parked_listens')) }}
 
 ),
 
@@ -36,9 +24,10 @@ counted as (
 
     select
         id,
+        _load_id,
         count(*) as times
     from kept_or_parked
-    group by id
+    group by 1, 2
 
 )
 
@@ -47,5 +36,8 @@ select
     counted.id as kept_or_parked_id,
     counted.times
 from {{ ref('int_listens') }} as listens
-full outer join counted on listens.id = counted.id
+full outer join counted
+    on
+        listens.id = counted.id
+        and listens._load_id = counted._load_id
 where listens.id is null or counted.id is null or counted.times <> 1

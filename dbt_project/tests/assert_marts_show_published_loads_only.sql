@@ -14,14 +14,9 @@ mart_loads as (
     union all
     select distinct
         'listen_history' as table_name,
-        listen_history._load_id as load_id
-    from {{ ref('listen_history') }} as listen_history
-    -- those that this build looked at
-    inner join {{ ref('int_listens') }} as listens
-        on
-            listen_history.user_id = listens.user_id
-            and listen_history.listened_at = listens.listened_at
-            and listen_history.id = listens.id
+        _load_id as load_id
+    -- of the documents that this build looked at
+    from {{ ref('int_listens') }}
 
 )
 

@@ -20,7 +20,7 @@
         until_seq,
         fingerprint,
         totals_until
-    from {{ this_build() }}
+    from {{ api.Relation.create(database=target.database, schema=target.schema, identifier='int_build') }}
     on conflict (model) do update
     set
         seq = excluded.seq,
@@ -82,9 +82,4 @@
 
 {% macro is_full_refresh() -%}
     {{ 'true' if flags.FULL_REFRESH else 'false' }}
-{%- endmacro %}
-
-{# `int_build`, for hooks and strategies, in which a model that does not read it itself cannot `ref` it. #}
-{% macro this_build() -%}
-    {{ return(api.Relation.create(database=target.database, schema=target.schema, identifier='int_build')) }}
 {%- endmacro %}

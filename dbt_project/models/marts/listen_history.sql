@@ -22,3 +22,12 @@ select
 from {{ ref('int_listens') }}
 -- the others wait in parked_listens
 where not is_user_unknown and not is_track_unknown
+except
+select
+    id,
+    user_id,
+    track_id,
+    listened_at,
+    created_at,
+    _load_id
+from {{ ref('int_present_listens') }}

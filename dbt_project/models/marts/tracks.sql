@@ -10,8 +10,14 @@ with
 versions as (
 
     select published.*
-    from {{ ref('int_published_tracks') }} as published
-    inner join {{ ref('int_touched_tracks') }} as touched on published.key = '[' || touched.id || ']'
+    from {{ ref('int_touched_tracks') }} as touched
+    -- `offset 0` keeps this a look at the index per key: a join would cast all that ever landed
+    cross join lateral (
+        select versions.*
+        from {{ ref('int_published_tracks') }} as versions
+        where versions.key = '[' || touched.id || ']'
+        offset 0 -- noqa: AM09
+    ) as published
 
 ),
 

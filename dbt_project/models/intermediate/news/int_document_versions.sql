@@ -6,12 +6,25 @@ touched as (
 
 ),
 
-keys as (
+-- under each key that the document ever had
+documents as (
 
-    select {{ document_key('user_id', 'created_at') }} as key
+    select
+        key,
+        user_id,
+        created_at
     from touched
     union
-    select respelled.key
+    select
+        {{ document_key('user_id', 'created_at') }} as key,
+        user_id,
+        created_at
+    from touched
+    union
+    select
+        respelled.key,
+        touched.user_id,
+        touched.created_at
     from {{ ref('respelled_documents') }} as respelled
     inner join touched
         on
@@ -20,11 +33,25 @@ keys as (
 
 ),
 
+-- `offset 0` keeps this a look at the index per key: a join would cast all that ever landed
 versions as (
 
-    select staged.*
-    from {{ ref('stg_moovitamix__listen_history') }} as staged
-    inner join keys on staged.key = keys.key
+    select
+        documents.user_id,
+        documents.created_at,
+        staged.updated_at,
+        staged.items,
+        staged.is_removal,
+        staged.version_seq,
+        staged._load_id,
+        staged._dlt_id
+    from documents
+    cross join lateral (
+        select landed.*
+        from {{ ref('stg_moovitamix__listen_history') }} as landed
+        where landed.key = documents.key
+        offset 0 -- noqa: AM09
+    ) as staged
 
 )
 

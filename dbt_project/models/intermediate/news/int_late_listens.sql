@@ -21,7 +21,7 @@ late as (
         and (select build.after_seq > 0 and not build.are_totals_behind from build)
         and not exists (
             select 1
-            from {{ as_built_before('listen_history') }} as present
+            from {{ ref('int_present_listens') }} as present
             where
                 present.user_id = listens.user_id
                 and present.listened_at = listens.listened_at

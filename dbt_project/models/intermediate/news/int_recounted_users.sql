@@ -11,8 +11,13 @@ retagged_tracks as (
 
     select touched.id
     from {{ ref('int_touched_tracks') }} as touched
-    inner join {{ ref('stg_moovitamix__tracks') }} as versions on versions.key = '[' || touched.id || ']'
-    where not versions.is_removal
+    cross join
+        lateral (
+            select landed.genres
+            from {{ ref('stg_moovitamix__tracks') }} as landed
+            where landed.key = '[' || touched.id || ']' and not landed.is_removal
+            offset 0 -- noqa: AM09
+        ) as versions
     group by touched.id
     having count(distinct coalesce(versions.genres, '')) > 1
 
@@ -22,6 +27,14 @@ recounted as (
 
     select id as user_id
     from {{ ref('users') }}
+    where (select build.after_seq = 0 from build)
+    union
+    select user_id
+    from {{ as_built_before('user_totals') }}
+    where (select build.after_seq = 0 from build)
+    union
+    select user_id
+    from {{ as_built_before('user_genre_totals') }}
     where (select build.after_seq = 0 from build)
     union
     select user_id

@@ -3,6 +3,7 @@ with
 published as (
 
     select
+        key,
         user_id,
         created_at
     from {{ ref('stg_moovitamix__listen_history') }}
@@ -14,12 +15,14 @@ published as (
 parked as (
 
     select
+        {{ document_key('parked_listens.user_id', 'parked_listens.created_at') }} as key,
         parked_listens.user_id,
         parked_listens.created_at
     from {{ as_built_before('parked_listens') }} as parked_listens
     where
         parked_listens.user_id in (select touched.id from {{ ref('int_touched_users') }} as touched)
         or parked_listens.track_id in (select touched.id from {{ ref('int_touched_tracks') }} as touched)
+        or (select build.after_seq = 0 from {{ ref('int_build') }} as build)
 
 ),
 

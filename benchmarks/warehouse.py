@@ -1,0 +1,170 @@
+"""The build: a night on a long history against the same night on a shorter one, and against SQL by hand."""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.databases import database
+from benchmarks.history import add_history, add_night, create_inputs
+from benchmarks.measuring import Measurement, measured
+from benchmarks.targets import Figure
+from pipeline import warehouse
+from pipeline.dbt import Dbt
+from pipeline.night import NIGHTLY_BUILD
+
+READERS = 200
+# What makes listens of landed documents; the others keep users, tracks and the totals of the features.
+LISTENS_MODELS = (
+    "int_touched_documents",
+    "respelled_documents",
+    "int_document_versions",
+    "int_listens",
+    "int_vanished_listens",
+    "listen_history",
+    "parked_listens",
+)
+BY_HAND = """
+insert into marts.listen_history (id, user_id, track_id, listened_at, created_at, _load_id)
+select
+    (
+        'x'
+        || left(md5(concat_ws('|', user_id, (extract(epoch from created_at) * 1000000)::bigint, track_id, nth)), 16)
+    )::bit(64)::bigint,
+    user_id,
+    track_id,
+    updated_at,
+    created_at,
+    _dlt_load_id
+from (
+    select
+        (payload ->> 'user_id')::bigint as user_id,
+        (payload ->> 'created_at')::timestamp at time zone 'UTC' as created_at,
+        (payload ->> 'updated_at')::timestamp at time zone 'UTC' as updated_at,
+        item::bigint as track_id,
+        row_number() over (partition by key, item) as nth,
+        _dlt_load_id
+    from staging.listen_history
+    cross join lateral jsonb_array_elements(payload -> 'items') as items (item)
+    where _dlt_load_id = %s
+) as listens
+on conflict do nothing
+"""
+
+
+@dataclass(frozen=True)
+class Nights:
+    """What nights cost on one history. Seconds; `first` and `again` are builds of a night's listens each."""
+
+    first: Measurement
+    again: Measurement
+    quiet: Measurement
+    listens_models: float
+    by_hand: float
+    one_user_ms: float
+    heaviest_user_ms: float
+    all_users: float
+    gigabytes: float
+
+
+def figures(
+    server_url: str, profiles: int, few: int, many: int, night: int, tell: Callable[[str], None]
+) -> Iterator[Figure]:
+    """The build's rows of the targets; `server_url` is a Postgres server's database to make others beside."""
+    short, long = (_nights(server_url, profiles, listens, night, tell) for listens in (few, many))
+    sizes = f"{many:,} vs {few:,} listens"
+    yield Figure(f"a build of {night:,} listens, {sizes}", 1.25, long.first.seconds / short.first.seconds)
+    yield Figure("the same of another night", 1.25, long.again.seconds / short.again.seconds)
+    yield Figure(f"its models of listens vs INSERT by hand, {many:,}", 1.5, long.listens_models / long.by_hand)
+    yield Figure(f"its models of listens vs INSERT by hand, {few:,}", 1.5, short.listens_models / short.by_hand)
+    yield Figure("reading one user's features, ms", 5, long.one_user_ms, unit="")
+    yield Figure(f"reading one user's features, {sizes}", 1.25, long.one_user_ms / short.one_user_ms)
+    yield Figure(f"peak memory of the build, {sizes}", 1.1, long.first.peak_mb / short.first.peak_mb)
+
+
+def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Callable[[str], None]) -> Nights:
+    with database(server_url) as url:
+        create_inputs(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            started = time.perf_counter()
+            add_history(connection, profiles, listens)
+            tell(f"{listens:,} listens generated in {time.perf_counter() - started:.0f} s")
+            whole = measured(build, url)
+            tell(f"built from nothing in {whole.seconds:.0f} s, {whole.peak_mb:.0f} MB")
+            connection.execute("vacuum analyze")
+            load = add_night(connection, 1, profiles, night)
+            by_hand = _by_hand(connection, load)
+            first = measured(build, url)
+            add_night(connection, 2, profiles, night)
+            again = measured(build, url)
+            quiet = measured(build, url)
+            one_user = [_seconds_of_one_user(connection, user) for user in range(1, profiles, profiles // READERS)]
+            nights = Nights(
+                first,
+                again,
+                quiet,
+                listens_models=min(_seconds_of_listens_models(each) for each in (first, again)),
+                by_hand=by_hand,
+                one_user_ms=1000 * statistics.median(one_user),
+                heaviest_user_ms=1000 * one_user[0],
+                all_users=_seconds(connection, "select count(*), sum(affinity) from features.user_genre_affinity")
+                + _seconds(connection, "select count(*), sum(distinct_tracks) from features.user_profile"),
+                gigabytes=connection.execute("select pg_database_size(current_database()) / 1e9").fetchone()[0],
+            )
+        tell(
+            f"{listens:,} listens: a build of {night:,} more {first.seconds:.1f} s, then {again.seconds:.1f} s, of none"
+            f" {quiet.seconds:.1f} s; models of listens {nights.listens_models:.1f} s, by hand {by_hand:.1f} s;"
+            f" features of one user {nights.one_user_ms:.2f} ms, of the heaviest {nights.heaviest_user_ms:.1f} ms,"
+            f" of all {nights.all_users:.1f} s; {nights.gigabytes:.1f} GB; {first.peak_mb:.0f} MB"
+        )
+        return nights
+
+
+def build(database_url: str) -> dict[str, float]:
+    """What the night does after the gate; seconds per model."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
+        warehouse.export(warehouse.find(database_url, "bench"))
+        outcome = Dbt().invoke(*NIGHTLY_BUILD)
+        if not outcome.succeeded:
+            raise RuntimeError(outcome.lines)
+        results = json.loads((Path(folder) / "run_results.json").read_text())["results"]
+        return {result["unique_id"].split(".")[2]: result["execution_time"] for result in results}
+
+
+def _seconds_of_listens_models(night: Measurement) -> float:
+    return sum(night.answer[model] for model in LISTENS_MODELS)
+
+
+def _by_hand(connection: psycopg.Connection, load: str) -> float:
+    """Into the same table, taken back afterwards: the better of two."""
+    found = []
+    for _ in range(2):
+        with connection.transaction(force_rollback=True):
+            started = time.perf_counter()
+            connection.execute(BY_HAND, [load])
+            found.append(time.perf_counter() - started)
+        connection.execute("vacuum marts.listen_history")
+    return min(found)
+
+
+def _seconds_of_one_user(connection: psycopg.Connection, user_id: int) -> float:
+    return min(
+        sum(
+            _seconds(connection, f"select * from features.{view} where user_id = %s", user_id)
+            for view in ("user_genre_affinity", "user_profile")
+        )
+        for _ in range(3)
+    )
+
+
+def _seconds(connection: psycopg.Connection, query: str, *values: object) -> float:
+    started = time.perf_counter()
+    connection.execute(query, values or None).fetchall()
+    return time.perf_counter() - started
