@@ -6,10 +6,10 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run extract gate build grant status erase prune docs dbt psql dump restore stop test lint lock clean
+.PHONY: help setup run extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test lint lock clean
 
 help:  ## these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## .venv from requirements.lock, if it is missing or the lock changed
 	@cmp -s requirements.lock .venv/requirements.lock || { \
@@ -45,6 +45,9 @@ prune: setup  ## superseded versions of users and tracks go: ARGS="--keep 90d --
 
 docs: setup  ## dbt docs as one static page, and where it is
 	@$(PIPELINE) docs
+
+docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port 8081"
+	@$(PIPELINE) docs-serve $(ARGS)
 
 dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)

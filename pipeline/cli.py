@@ -6,13 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
 
-from pipeline import embedded_postgres, gate_report, status, warehouse
+from pipeline import docs, embedded_postgres, gate_report, status, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import Settings
 from pipeline.terminal import console
@@ -234,20 +233,30 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
         run_aloud(arguments)
 
 
-@cli.command()
+@cli.command("docs")
 @database_url_option
-def docs(database_url: str | None) -> None:
+def make_docs(database_url: str | None) -> None:
     """Make the dbt docs as one static page, and say where it is."""
-    from pipeline.dbt import PROJECT_FOLDER, Dbt, explained
-
-    place = _warehouse(Settings(database_url=database_url)).at_work("build")
-    warehouse.export(place)
-    outcome = Dbt().invoke("docs", "generate", "--static")
-    if not outcome.succeeded:
-        raise explained(outcome, place, Exit.BUILD_FAILED, "the docs could not be made")
-    target = Path(os.environ.get("DBT_TARGET_PATH") or PROJECT_FOLDER / "target")
-    page = target / "static_index.html"
+    page = docs.make(_warehouse(Settings(database_url=database_url)))
     click.echo(f"the docs are one page, open it in a browser: {page}")
+
+
+@cli.command("docs-serve")
+@database_url_option
+@click.option(
+    "--port",
+    envvar="DOCS_PORT",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    help="Of this machine alone; 0 takes any free one.",
+)
+def serve_docs(database_url: str | None, port: int) -> None:
+    """Make the dbt docs, and serve them to the browsers of this machine until Ctrl-C."""
+    with docs.server(port) as server:
+        docs.make(_warehouse(Settings(database_url=database_url)))
+        with contextlib.suppress(KeyboardInterrupt):
+            click.echo(f"the docs are at http://{docs.HOST}:{server.server_port}/ until Ctrl-C")
+            server.serve_forever()
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})

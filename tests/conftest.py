@@ -26,6 +26,7 @@ USER_SETTINGS = (
     "MAX_TOTAL_BYTES",
     "MAX_SECONDS",
     "POSTGRES_PORT",
+    "DOCS_PORT",
     "DBT_TARGET",
     "SAMPLE",
     "ERASURE_KEY",

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -17,7 +19,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.marts import contents
 from tests.nights import run_night_on
-from tests.pipeline.command import PROJECT, command, finish, launch
+from tests.pipeline.command import PROJECT, command, finish, launch, launched
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 
@@ -212,6 +214,29 @@ def test_docs_are_one_page_and_the_answer_says_where(built_database_url, tmp_pat
     ended = command("docs", DATABASE_URL=built_database_url, DBT_TARGET_PATH=str(tmp_path))
     page = Path(ended.out.split(": ")[1].strip())
     assert page.parent == tmp_path and "moovitamix" in page.read_text()
+
+
+def test_the_docs_are_served_to_this_machine_alone_until_a_signal_ends_it(built_database_url, tmp_path):
+    settings = {"DATABASE_URL": built_database_url, "DBT_TARGET_PATH": str(tmp_path)}
+    with launched("docs-serve", "--port", "0", **settings) as process:
+        address = process.stdout.readline().split("the docs are at ")[1].split()[0]
+        with urllib.request.urlopen(address) as answer:
+            assert answer.read() == (tmp_path / "static_index.html").read_bytes()
+        with urllib.request.urlopen(f"{address}manifest.json") as answer:
+            assert answer.read() == b"", "the page is all there is to see"
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.2", int(address.split(":")[2].strip("/"))))
+        process.send_signal(signal.SIGTERM)
+        ended = finish(process)
+    assert (ended.code, ended.out, ended.err) == (Exit.PUBLISHED, "", "")
+
+
+def test_a_taken_port_of_the_docs_is_told_before_the_warehouse_is_asked():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = command("docs-serve", DATABASE_URL="postgresql://127.0.0.1:1/nowhere", DOCS_PORT=port)
+    line = ended.only_line(Exit.WRONG_SETTINGS)
+    assert f"127.0.0.1:{port}" in line and "DOCS_PORT" in line
 
 
 def test_stop_says_whether_there_was_anything_to_stop(tmp_path):

@@ -1,0 +1,158 @@
+"""The dbt docs as an analyst sees them: in a real browser, from the server that `make docs-serve` starts."""
+
+import json
+import os
+import shutil
+import threading
+from unittest import mock
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from pipeline import docs, warehouse
+from tests.databases import copied
+
+OPTIONS = (
+    "--headless",
+    "--window-size=1400,1000",
+    "--no-sandbox",  # which root has not
+    "--disable-dev-shm-usage",  # small in containers
+    "--disable-gpu",
+    "--no-first-run",
+    # it would go looking for its maker's servers
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WAIT_SECONDS = 30
+ONE_OF = (
+    ("staging", "stg_moovitamix__users"),
+    ("intermediate", "int_listens"),
+    ("marts", "listen_history"),
+    ("features", "user_profile"),
+)
+PAGES = {
+    "": "The MooVitamix warehouse",
+    "#!/model/model.moovitamix.users": "users",
+    "#!/source/source.moovitamix.gate.loads": "gate.loads",
+    "#!/exposure/exposure.moovitamix.genre_recommender": "Genre recommender",
+}
+
+
+@pytest.fixture(scope="module")
+def address(postgres_url, built_template):
+    """Of the docs of a small warehouse, served."""
+    with copied(postgres_url, built_template, "documented") as url, docs.server(0) as server:
+        with mock.patch.dict(os.environ):
+            docs.make(warehouse.find(url, "test"))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://{docs.HOST}:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium and chromedriver here")
+    home = tmp_path_factory.mktemp("browser")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in (*OPTIONS, f"--user-data-dir={home / 'profile'}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options, Service(driver, env={**os.environ, "HOME": str(home)}))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def overview(browser, address):
+    """The browser, with the first page of the docs."""
+    browser.get("about:blank")  # or it would only scroll the page that is there
+    for log in ("browser", "performance"):
+        browser.get_log(log)  # what is read is gone
+    open_page(browser, address, PAGES[""])
+    return browser
+
+
+def until(browser, condition):
+    """What the condition gives, once that is something."""
+    return WebDriverWait(browser, WAIT_SECONDS, poll_frequency=0.1).until(lambda _: condition())
+
+
+def heading(browser):
+    return browser.execute_script("return document.querySelector('.app-body h1')?.innerText.trim() ?? ''")
+
+
+def open_page(browser, target, title):
+    browser.get(target)
+    until(browser, lambda: heading(browser).startswith(title))
+
+
+def colours_drawn(browser):
+    """What the lineage graph is painted with: each `#rrggbb` that fills 50 pixels or more."""
+    pixels = browser.execute_script("""
+        const pixels = {};
+        for (const canvas of document.querySelectorAll('canvas')) {
+            if (!canvas.width || !canvas.height) continue;
+            const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            for (let at = 0; at < data.length; at += 4) {
+                if (data[at + 3] < 255) continue;
+                const colour = '#' + [0, 1, 2].map(i => data[at + i].toString(16).padStart(2, '0')).join('');
+                pixels[colour] = (pixels[colour] || 0) + 1;
+            }
+        }
+        return pixels;
+    """)
+    return {colour for colour, count in pixels.items() if count >= 50}
+
+
+def test_the_overview_links_each_table_to_its_page(overview):
+    links = overview.find_elements(By.CSS_SELECTOR, ".app-body td a")
+    targets = {link.text: link.get_attribute("href") for link in links if link.text}
+    assert len(targets) == 5
+    for table, target in targets.items():
+        _, name = table.split(".")
+        open_page(overview, target, f"{name} ")
+
+
+def test_the_search_finds_a_column_and_a_click_tells_its_whole_meaning(overview):
+    overview.find_element(By.ID, "search").send_keys("listened_at")
+    found = ".search-result[href='#!/model/model.moovitamix.listen_history']"
+    until(overview, lambda: overview.find_elements(By.CSS_SELECTOR, found))[0].click()
+    until(overview, lambda: heading(overview).startswith("listen_history"))
+
+    rows = overview.find_elements(By.CSS_SELECTOR, "tr.column-row")
+    (row,) = [row for row in rows if row.text.startswith("listened_at")]
+    row.click()
+    unfolded = overview.find_element(By.CSS_SELECTOR, "tr.column-row-selected + tr")
+    until(overview, lambda: "latest moment it can have happened" in unfolded.text)
+
+
+def test_the_lineage_is_drawn_in_the_colours_of_the_layers(overview):
+    manifest = json.loads((docs.page().parent / "manifest.json").read_text())
+    colours = {layer: manifest["nodes"][f"model.moovitamix.{model}"]["docs"]["node_color"] for layer, model in ONE_OF}
+    assert len(set(colours.values())) == len(ONE_OF)
+
+    overview.find_element(By.CSS_SELECTOR, ".launcher-btn a").click()
+    drawn = until(overview, lambda: colours_drawn(overview))
+    assert set(colours.values()) <= drawn, colours
+
+
+def test_the_console_has_no_errors_and_nothing_comes_from_elsewhere(overview, address):
+    for page, title in PAGES.items():
+        open_page(overview, address + page, title)
+    overview.find_element(By.CSS_SELECTOR, ".launcher-btn a").click()
+    until(overview, lambda: overview.find_elements(By.TAG_NAME, "canvas"))
+
+    assert [entry for entry in overview.get_log("browser") if entry["level"] == "SEVERE"] == []
+    events = [json.loads(entry["message"])["message"] for entry in overview.get_log("performance")]
+    asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    assert address in asked
+    assert [url for url in asked if not url.startswith((address, "data:", "about:"))] == []
