@@ -1,28 +1,9 @@
 {#
     dbt-postgres knows no partitions. A model with the config `partition_by` (a timestamptz column that never is NULL, part of
-    the primary key) becomes a table that is partitioned by the months of that column, in UTC. A month is added when its
-    first rows come. What is older than the year 2000 shares one partition: times come from the source, and each absurd one
-    would else leave a table behind. The partitions are in `prep`, where analysts need not see them.
-#}
-{% macro postgres__create_table_as(temporary, relation, sql) -%}
-    {%- set partition_by = config.get('partition_by') -%}
-    {%- if temporary or not partition_by -%}
-        {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
-    {%- else -%}
-        {%- set rows = make_temp_relation(relation) -%}
-        {%- set columns = adapter.dispatch('get_column_names', 'dbt')() -%}
-        {{ get_assert_columns_equivalent(sql) }}
-        create temporary table {{ rows }} on commit drop as (
-            {{ sql }}
-        );
-        create table {{ relation }}
-        {{ get_table_columns_and_constraints() }} partition by range ({{ partition_by }});
-        {{ add_missing_partitions(relation, rows) }}
-        insert into {{ relation }} ({{ columns }}) select {{ columns }} from {{ rows }};
-    {%- endif -%}
-{%- endmacro %}
+    the primary key) is a table that is partitioned by the months of that column, in UTC. A month is added when its first rows
+    come. What is older than the year 2000 shares one partition: times come from the source, and each absurd one would else
+    leave a table behind. The partitions are in `prep`, where analysts need not see them.
 
-{#
     The months that `rows` need and `relation` lacks. Each is made beside the table and then attached, because
     `partition of` would keep readers of the table waiting until the rows are in.
 #}

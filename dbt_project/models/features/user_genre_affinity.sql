@@ -1,8 +1,18 @@
+-- depends_on: {{ ref('int_track_genres_told') }}
+
 with
 
 track_genres as (
 
-    select * from {{ ref('track_genres') }}
+    {% if var('as_of') -%}
+        select
+            track_id,
+            genre
+        from {{ ref('int_track_genres_told') }}
+        where {{ was_told_then() }}
+    {%- else -%}
+        select * from {{ ref('track_genres') }}
+    {%- endif %}
 
 ),
 

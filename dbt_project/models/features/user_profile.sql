@@ -1,3 +1,5 @@
+-- depends_on: {{ ref('int_favorite_genres_told') }}
+
 with
 
 users as (
@@ -5,9 +7,7 @@ users as (
     select * from {{ ref('users') }}
     where
         deleted_at is null
-        {% if var('as_of') %}
-            or deleted_at > {{ as_of() }}
-        {% endif %}
+        {{ 'or deleted_at > ' ~ as_of() if var('as_of') }}
 
 ),
 
@@ -55,13 +55,26 @@ recent_listening as (
 
 ),
 
+declared as (
+
+    {% if var('as_of') -%}
+        select
+            id,
+            favorite_genres as genres
+        from {{ ref('int_favorite_genres_told') }}
+        where {{ was_told_then() }}
+    {%- else -%}
+        select
+            id,
+            favorite_genres as genres
+        from users
+    {%- endif %}
+
+),
+
 favorite_genres as (
 
-    select distinct
-        users.id as user_id,
-        lower(trim(genres.genre)) as genre
-    from users_by_then as users
-    cross join lateral string_to_table(users.favorite_genres, ',') as genres (genre)
+    {{ split_genres('declared', 'user_id') }}
 
 ),
 

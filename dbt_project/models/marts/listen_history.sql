@@ -6,6 +6,7 @@
             'match': {'user_id': 'user_id', 'listened_at': 'listened_at', 'id': 'id'},
         },
         partition_by='listened_at',
+        distribution={'by': 'user_id', 'with': 'marts.users'},
         indexes=[{'columns': ['track_id']}],
     )
 }}

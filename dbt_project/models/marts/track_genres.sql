@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['track_id', 'genre'],
+        distribution='reference',
         scope={'model': 'int_touched_tracks', 'match': {'track_id': 'id'}},
     )
 }}
@@ -17,15 +18,7 @@ tracks as (
 
 track_genres as (
 
-    select distinct
-        tracks.id as track_id,
-        lower(trim(genres.genre)) as genre
-    from tracks
-    cross join lateral string_to_table(tracks.genres, ',') as genres (genre)
-    where
-        trim(genres.genre) <> ''
-        -- an index entry holds 2,700 bytes: one absurd name would fail the whole table, night after night
-        and octet_length(genres.genre) <= 1000
+    {{ split_genres('tracks', 'track_id') }}
 
 )
 

@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['id'],
+        distribution='reference',
         scope={'model': 'int_touched_tracks', 'match': {'id': 'id'}},
     )
 }}

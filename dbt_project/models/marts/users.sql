@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['id'],
+        distribution={'by': 'id'},
         scope={'model': 'int_touched_users', 'match': {'id': 'id'}},
     )
 }}

@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['id'],
+        distribution='reference',
         scope={
             'model': 'int_touched_documents',
             'match': {'user_id': 'user_id', 'created_at': 'created_at'},

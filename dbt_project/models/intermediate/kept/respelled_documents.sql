@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['key'],
+        distribution='reference',
         indexes=[{'columns': ['user_id', 'created_at']}],
     )
 }}

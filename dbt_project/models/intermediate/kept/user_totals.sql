@@ -1,6 +1,7 @@
 {{
     config(
         unique_key=['user_id'],
+        distribution={'by': 'user_id', 'with': 'marts.users'},
         scope={'model': 'int_recounted_users', 'match': {'user_id': 'user_id'}},
     )
 }}

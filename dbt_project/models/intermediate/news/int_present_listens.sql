@@ -23,13 +23,13 @@ present as (
     where (select build.after_seq > 0 from build)
     union all
     select
-        id,
-        user_id,
-        track_id,
-        listened_at,
-        created_at,
-        _load_id
-    from {{ as_built_before('listen_history') }}
+        built_before.id,
+        built_before.user_id,
+        built_before.track_id,
+        built_before.listened_at,
+        built_before.created_at,
+        built_before._load_id
+    from {{ as_built_before('listen_history') }} as built_before
     where (select build.after_seq = 0 from build)
 
 )

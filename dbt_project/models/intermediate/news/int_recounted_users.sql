@@ -29,12 +29,12 @@ recounted as (
     from {{ ref('users') }}
     where (select build.after_seq = 0 from build)
     union
-    select user_id
-    from {{ as_built_before('user_totals') }}
+    select built_before.user_id
+    from {{ as_built_before('user_totals') }} as built_before
     where (select build.after_seq = 0 from build)
     union
-    select user_id
-    from {{ as_built_before('user_genre_totals') }}
+    select built_before.user_id
+    from {{ as_built_before('user_genre_totals') }} as built_before
     where (select build.after_seq = 0 from build)
     union
     select user_id

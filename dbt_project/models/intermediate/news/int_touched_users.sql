@@ -4,6 +4,6 @@ where
     _load_id = any({{ loads_with_news('users') }})
     and id is not null
 union
-select id
-from {{ as_built_before('users') }}
+select built_before.id
+from {{ as_built_before('users') }} as built_before
 where (select build.after_seq = 0 from {{ ref('int_build') }} as build)

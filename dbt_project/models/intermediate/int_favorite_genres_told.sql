@@ -1,0 +1,1 @@
+{{ told('int_published_users', 'users', 'favorite_genres') }}

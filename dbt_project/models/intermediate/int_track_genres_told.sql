@@ -1,0 +1,9 @@
+with
+
+tracks as (
+
+    {{ told('int_published_tracks', 'tracks', 'genres') }}
+
+)
+
+{{ split_genres('tracks', 'track_id', ['told_from', 'told_until']) }}
