@@ -16,7 +16,24 @@ from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
 from pipeline.warehouse import Warehouse
 
-TABLES = """
+# Of a run and of each of its steps; NULL while at work, after a crash, and where the machine does not tell.
+MEASURES = {
+    "rows": "bigint",
+    "bytes": "bigint",
+    "cpu_seconds": "double precision",
+    "database_cpu_seconds": "double precision",
+    "peak_memory_bytes": "bigint",
+    "disk_read_bytes": "bigint",
+    "disk_written_bytes": "bigint",
+    "network_received_bytes": "bigint",
+    "network_sent_bytes": "bigint",
+    "disk_free_bytes": "bigint",
+    "disk_size_bytes": "bigint",
+}
+_MEASURE_COLUMNS = ", ".join(f"add column if not exists {name} {kind}" for name, kind in MEASURES.items())
+
+# All of it can be said again, to a ledger of any version that numbers its runs.
+TABLES = f"""
 create schema if not exists ops;
 
 create table if not exists ops.runs (
@@ -31,6 +48,7 @@ create table if not exists ops.runs (
     command text not null,
     sample_day integer
 );
+alter table ops.runs add column if not exists error_type text, {_MEASURE_COLUMNS};
 
 create table if not exists ops.steps (
     run_id text not null references ops.runs,
@@ -42,10 +60,110 @@ create table if not exists ops.steps (
     figures jsonb,
     primary key (run_id, step)
 );
+alter table ops.steps add column if not exists error_type text, {_MEASURE_COLUMNS};
+
+-- what a pull read of each table and what came of it
+create table if not exists ops.run_tables (
+    run_id text not null references ops.runs,
+    table_name text not null,
+    load_id text,
+    requests bigint not null,
+    requests_failed bigint not null,
+    bytes_received bigint not null,
+    rows_read bigint,
+    rows_unchanged bigint,
+    rows_landed bigint,
+    rows_removed bigint,
+    rows_unreadable bigint,
+    keys_unsettled bigint,
+    bytes_landed bigint,
+    primary key (run_id, table_name)
+);
+
+-- nulls and missing fields among the rows read; the fields are those of the API's contract
+create table if not exists ops.run_columns (
+    run_id text not null references ops.runs,
+    table_name text not null,
+    column_name text not null,
+    rows bigint not null,
+    nulls bigint not null,
+    absent bigint not null,
+    primary key (run_id, table_name, column_name)
+);
+
+-- what the gate judged in a run, of whichever night
+create table if not exists ops.run_loads (
+    run_id text not null references ops.runs,
+    load_id text not null,
+    table_name text not null,
+    state text not null,
+    rows_quarantined bigint not null,
+    primary key (run_id, load_id, table_name)
+);
+
+-- models and tests of dbt
+create table if not exists ops.run_nodes (
+    run_id text not null references ops.runs,
+    node text not null,
+    step text not null,
+    resource_type text not null,
+    status text not null,
+    seconds double precision not null,
+    rows_affected bigint,
+    failures bigint,
+    primary key (run_id, node)
+);
+
+-- how large the warehouse's tables were when a run ended
+create table if not exists ops.run_relations (
+    run_id text not null references ops.runs,
+    relation text not null,
+    rows bigint,
+    bytes bigint not null,
+    primary key (run_id, relation)
+);
+
+create or replace view ops.current_runs as
+select
+    run_id, run_seq, started_at, finished_at,
+    case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end as status,
+    exit_code, error_type, message, command, sample_day, {", ".join(MEASURES)}
+from ops.runs;
+
+create or replace view ops.current_steps as
+select
+    run_id, step, started_at, finished_at,
+    case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end as status,
+    error_type, message, figures, {", ".join(MEASURES)}
+from ops.steps;
+
+create or replace view ops.run_rules as
+select
+    judged.run_id, judged.load_id, judged.table_name,
+    broken.rule, broken.severity, broken.rows as rows_failed
+from ops.run_loads as judged
+inner join gate.loads using (load_id, table_name)
+cross join jsonb_to_recordset(loads.verdict -> 'failed_rules') as broken (rule text, severity text, rows bigint);
+
+create or replace view ops.run_growth as
+select
+    sized.run_id, sized.relation, sized.rows, sized.bytes,
+    good.run_id as run_id_before, earlier.rows as rows_before, earlier.bytes as bytes_before
+from (
+    select
+        run_relations.*,
+        max(runs.run_seq) filter (where runs.status = 'succeeded') over (
+            partition by relation order by runs.run_seq rows between unbounded preceding and 1 preceding
+        ) as good_seq
+    from ops.run_relations
+    inner join ops.runs using (run_id)
+) as sized
+left join ops.runs as good on sized.good_seq = good.run_seq
+left join ops.run_relations as earlier on good.run_id = earlier.run_id and sized.relation = earlier.relation;
 """
 
-# The version before went by the clock.
-FROM_THE_VERSION_BEFORE = """
+# Once, the order of runs went by the clock.
+NUMBERING = """
 alter table ops.runs add column run_seq bigint;
 update ops.runs
 set run_seq = numbered.run_seq
@@ -67,22 +185,29 @@ where step = 'build' and status = 'succeeded';
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make the schemas and ledgers that are missing, and bring those of the version before up to date.
+    """Make the schemas and ledgers that are missing, and bring those of a version before up to date.
 
     The caller holds the run lock. Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
     """
     warehouse.create_schemas(connection)
     ledger.ensure(connection)
-    if not warehouse.has(connection, "ops.steps"):
+    if is_current(connection):
+        return
+    with connection.transaction():
+        if warehouse.has(connection, "ops.runs") and not _are_numbered(connection):
+            connection.execute(NUMBERING)
         connection.execute(TABLES)
-    elif not is_current(connection):
-        connection.execute(FROM_THE_VERSION_BEFORE)
 
 
 def is_current(connection: psycopg.Connection) -> bool:
     """Whether the run ledger is there, and of this version."""
+    # what comes last is there when all is
+    return warehouse.has(connection, "ops.run_growth")
+
+
+def _are_numbered(connection: psycopg.Connection) -> bool:
     return connection.execute(
-        "select exists (select from pg_attribute where attrelid = to_regclass('ops.runs') and attname = 'run_seq')"
+        "select exists (select from pg_attribute where attrelid = 'ops.runs'::regclass and attname = 'run_seq')"
     ).fetchone()[0]
 
 
