@@ -4,16 +4,18 @@ import contextlib
 import datetime as dt
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from expectations import ledger
-from pipeline import warehouse
+from pipeline import sizes, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.settings import PROJECT
+from pipeline.settings import PROJECT, Settings
+from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
 
 # Of a run and of each of its steps; NULL while at work, after a crash, and where the machine does not tell.
@@ -30,7 +32,10 @@ MEASURES = {
     "disk_free_bytes": "bigint",
     "disk_size_bytes": "bigint",
 }
+SET_MEASURES = ", ".join(f"{name} = %({name})s" for name in MEASURES)
 _MEASURE_COLUMNS = ", ".join(f"add column if not exists {name} {kind}" for name, kind in MEASURES.items())
+
+LONGEST_COUNT = "10s"
 
 # All of it can be said again, to a ledger of any version that numbers its runs.
 TABLES = f"""
@@ -111,7 +116,7 @@ create table if not exists ops.run_nodes (
     seconds double precision not null,
     rows_affected bigint,
     failures bigint,
-    primary key (run_id, node)
+    primary key (run_id, step, node)
 );
 
 -- how large the warehouse's tables were when a run ended
@@ -222,21 +227,42 @@ def start_run(connection: psycopg.Connection, command: str) -> str:
     return run_id
 
 
-def finish_run(connection: psycopg.Connection, run_id: str, exit_code: int, message: str) -> None:
-    """Enter how the run ended; a step that could not tell its own end any more ended with it."""
+def finish_run(
+    connection: psycopg.Connection,
+    run_id: str,
+    exit_code: int,
+    message: str,
+    *,
+    error_type: str | None,
+    measures: Measures,
+) -> None:
+    """Enter how the run ended, and how large it left the warehouse; a step that could not tell its own end any more
+    ended with it."""
     connection.execute(
-        "update ops.steps set finished_at = clock_timestamp(), status = 'failed', message = %s"
+        "update ops.steps set finished_at = clock_timestamp(), status = 'failed', error_type = %s, message = %s"
         " where run_id = %s and status = 'running'",
-        [message, run_id],
+        [error_type, message, run_id],
     )
     connection.execute(
-        """
+        f"""
         update ops.runs
-        set finished_at = clock_timestamp(), status = %s, exit_code = %s, message = %s
-        where run_id = %s
+        set
+            finished_at = clock_timestamp(), status = %(status)s, exit_code = %(exit_code)s,
+            error_type = %(error_type)s, message = %(message)s, {SET_MEASURES}
+        where run_id = %(run_id)s
         """,
-        ["succeeded" if exit_code == 0 else "failed", exit_code, message, run_id],
+        {
+            "run_id": run_id,
+            "status": "succeeded" if exit_code == 0 else "failed",
+            "exit_code": exit_code,
+            "error_type": error_type,
+            "message": message,
+            **_all_measures(measures),
+        },
     )
+    # somebody may hold a table, and a run that has ended waits for nobody
+    connection.execute(f"set statement_timeout = '{LONGEST_COUNT}'")
+    enter(connection, "run_relations", run_id, sizes.of_tables(connection))
 
 
 def start_step(connection: psycopg.Connection, run_id: str, step: str) -> None:
@@ -248,18 +274,47 @@ def finish_step(
     run_id: str,
     step: str,
     *,
-    failed: bool,
+    error_type: str | None,
     message: str,
     figures: dict[str, Any],
+    measures: Measures,
 ) -> None:
+    """Enter how the step ended; one with an `error_type` has failed."""
     connection.execute(
-        """
+        f"""
         update ops.steps
-        set finished_at = clock_timestamp(), status = %s, message = %s, figures = %s
-        where run_id = %s and step = %s
+        set
+            finished_at = clock_timestamp(), status = %(status)s, error_type = %(error_type)s,
+            message = %(message)s, figures = %(figures)s, {SET_MEASURES}
+        where run_id = %(run_id)s and step = %(step)s
         """,
-        ["failed" if failed else "succeeded", message or None, Jsonb(figures), run_id, step],
+        {
+            "run_id": run_id,
+            "step": step,
+            "status": "failed" if error_type else "succeeded",
+            "error_type": error_type,
+            "message": message or None,
+            "figures": Jsonb(figures),
+            **_all_measures(measures),
+        },
     )
+
+
+def enter(connection: psycopg.Connection, table: str, run_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Enter rows of one kind about the run in the table of `ops`."""
+    rows = [{"run_id": run_id, **row} for row in rows]
+    if rows:
+        names = list(rows[0])
+        statement = sql.SQL("insert into {} ({}) values ({})").format(
+            sql.Identifier("ops", table),
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.SQL(", ").join(map(sql.Placeholder, names)),
+        )
+        connection.cursor().executemany(statement, rows)
+
+
+def _all_measures(known: Measures) -> dict[str, float | None]:
+    return {name: known.get(name) for name in MEASURES}
 
 
 @contextlib.contextmanager
@@ -269,21 +324,29 @@ def recorded(place: Warehouse, connection: psycopg.Connection, command: str) -> 
     Yields the step's figures, which are also the message of a run that went well.
     """
     figures: dict[str, Any] = {}
-    code, message = Exit.PUBLISHED, ""
+    code, message, error_type = Exit.PUBLISHED, "", None
     run_id = start_run(connection, command)
+    meter = Meter(Settings().home, place.server)
     try:
         with warehouse.failures_explained(place):
             start_step(connection, run_id, command)
             yield figures
     except BaseException as error:
-        code, message = (error.code, str(error)) if isinstance(error, Stop) else (Exit.UNFORESEEN, ended_by(error))
+        code = error.code if isinstance(error, Stop) else Exit.UNFORESEEN
+        message, error_type = told(error)
         raise
     finally:
-        told = message or ", ".join(f"{name} {figure}" for name, figure in figures.items())
+        ending = {"error_type": error_type, "measures": meter.measures()}
         # over a new connection: the run's own may be gone
         with contextlib.suppress(Stop, psycopg.Error), place.connect() as fresh:
-            finish_step(fresh, run_id, command, failed=bool(message), message=message, figures=figures)
-            finish_run(fresh, run_id, code, told)
+            finish_step(fresh, run_id, command, message=message, figures=figures, **ending)
+            came_to = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+            finish_run(fresh, run_id, code, message or came_to, **ending)
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """Message and type of an error, for the ledger."""
+    return (str(error), error.code.name) if isinstance(error, Stop) else (ended_by(error), type(error).__name__)
 
 
 def ended_by(error: BaseException) -> str:

@@ -60,11 +60,13 @@ ADVICE = {
 class Warehouse:
     """Where the warehouse is: libpq's parameters by name, the password among them; never print them.
 
-    `roles`: by step, the role that `grant` made for it here, where the user may take it.
+    `roles`: by step, the role that `grant` made for it here, where the user may take it. `server`: the process of the
+    embedded Postgres.
     """
 
     parameters: dict[str, str] = field(repr=False)
     roles: Mapping[str, str] = field(default_factory=dict)
+    server: int | None = None
 
     @property
     def conninfo(self) -> str:
