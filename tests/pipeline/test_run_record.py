@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 import extract
@@ -19,7 +20,7 @@ from tests.nights import run_night
 from tests.pipeline.conftest import NEXT_DAY, WORLD
 
 TABLES = [table.name for table in extract.SOURCE_TABLES]
-SECRET = "pass-w0rd-of-the-address"
+SECRET = "pass-w0rd-of-an-address"
 PLANTED = "planted-in-a-row"
 RECORD = ("runs", "steps", "run_tables", "run_columns", "run_loads", "run_nodes", "run_relations")
 
@@ -308,9 +309,24 @@ def test_a_table_too_large_to_be_counted_is_estimated(nights, monkeypatch):
     assert told["staging.users"] == estimate["rows"] > 0
 
 
+def in_record(connection, text: str) -> list[tuple]:
+    """The rows that hold it."""
+    told = (
+        connection.execute(f"select * from ops.{table} as told where told::text ilike %s", [f"%{text}%"])
+        for table in RECORD
+    )
+    return list(itertools.chain.from_iterable(told))
+
+
+def test_no_secret_of_an_address_is_in_the_record(nights, database_url, connection):
+    assert in_record(nights.connection, conninfo_to_dict(database_url)["password"]) == []
+    addressed = run_night(database_url, f"http://someone:{SECRET}@127.0.0.1:9/?key={SECRET}")
+    assert addressed.exit_code == Exit.WRONG_SETTINGS
+    assert in_record(connection, "API_BASE_URL must not hold") and in_record(connection, SECRET) == []
+
+
 def test_nothing_of_what_a_row_says_is_in_the_record(nights):
-    for table in RECORD:
-        assert not nights.rows(f"select * from ops.{table} as told where told::text ilike %s", f"%{PLANTED}%")
+    assert in_record(nights.connection, PLANTED) == []
     assert nights.rows("select * from gate.quarantined_rows as held where held::text ilike %s", f"%{PLANTED}%")
     known = {(table.name, field) for table in extract.SOURCE_TABLES for field in table.fields}
     assert {
