@@ -3,7 +3,8 @@
 from extract.erasures import NO_ERASURES, Erasures, alias, canonical, key_check, tombstone
 from extract.errors import IncompleteScan, LandingFailed, SourceFailed, WrongSetting
 from extract.limits import LIMIT_VARIABLES, Limits, limits_from_environment
-from extract.night import Extraction, Scan, run
+from extract.night import Extraction, FieldCount, Scan, run
+from extract.pages import Traffic
 from extract.recovery import Recovery, recover
 from extract.source_tables import SOURCE_TABLES, SourceTable
 
@@ -13,6 +14,7 @@ __all__ = [
     "SOURCE_TABLES",
     "Erasures",
     "Extraction",
+    "FieldCount",
     "IncompleteScan",
     "LandingFailed",
     "Limits",
@@ -20,6 +22,7 @@ __all__ = [
     "Scan",
     "SourceFailed",
     "SourceTable",
+    "Traffic",
     "WrongSetting",
     "alias",
     "canonical",

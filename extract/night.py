@@ -3,13 +3,16 @@
 import datetime as dt
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from extract import delivered, recovery
 from extract.changes import Changes, Words, compare
@@ -28,7 +31,7 @@ from extract.landing import (
     warm_up,
 )
 from extract.limits import DEFAULT_LIMITS, Limits
-from extract.pages import Client, checked_base_url
+from extract.pages import Client, Traffic, checked_base_url
 from extract.recovery import Recovery
 from extract.scan import CompletePass, Progress, scan
 from extract.source_tables import SOURCE_TABLES
@@ -64,13 +67,26 @@ class Scan:
     finished_at: dt.datetime
 
 
+class FieldCount(NamedTuple):
+    """In how many of the readable rows that were read a field is null, and in how many it is not there."""
+
+    rows: int
+    nulls: int
+    absent: int
+
+
 @dataclass(frozen=True)
 class Extraction:
-    """What one night brought: one load for all tables, one scan per table, and what was recovered before."""
+    """What one night brought: one load for all tables, one scan per table, and what was recovered before.
+
+    By table: the `fields` of the API's contract, counted in the rows read; `bytes_landed` of JSON text.
+    """
 
     load_id: str
     scans: Mapping[str, Scan]
     recovery: Recovery = field(default_factory=Recovery)
+    fields: Mapping[str, Mapping[str, FieldCount]] = field(default_factory=dict)
+    bytes_landed: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -84,6 +100,7 @@ def run(
     erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
     on_recovery: Callable[[Recovery], None] | None = None,
+    traffic: dict[str, Traffic] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Extraction:
     """Pulls all source tables and lands what changed as one dlt load in schema `staging`.
@@ -91,7 +108,8 @@ def run(
     `disregarded_loads` names, per table, the loads whose rows were never accepted: tonight's rows are
     compared with what was delivered before them, and what contradicts them lands too. `erasures` tells whose
     rows never land. Raises `SourceFailed`, `LandingFailed` or `WrongSetting`; nothing of tonight is landed then,
-    but what an earlier run had packed may be: `on_recovery` is told so before the pull begins.
+    but what an earlier run had packed may be: `on_recovery` is told so before the pull begins. `traffic` has what each
+    table was asked for, however the pull ends.
     """
     _check(batch_size, window)
     base_url = checked_base_url(api_base_url)
@@ -108,6 +126,8 @@ def run(
         # Rows of people pass through it.
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         spool.mkdir()
+        traffic = {} if traffic is None else traffic
+        traffic |= {table.name: Traffic() for table in SOURCE_TABLES}
         try:
             client = Client(
                 base_url,
@@ -115,6 +135,7 @@ def run(
                 deadline_seconds=limits.seconds,
                 limits=limits,
                 batch_size=batch_size,
+                traffic=traffic,
             )
             known = {
                 table.name: _known(connection, table.name, disregarded_loads.get(table.name, ()))
@@ -124,10 +145,11 @@ def run(
             complete = scan(
                 client, SOURCE_TABLES, window=window, folder=spool, known=known, erasures=erasures, progress=progress
             )
-            load_id, scans = _land(connection, database_url, folder, complete, known, disregarded_loads)
+            load_id, scans, bytes_landed = _land(connection, database_url, folder, complete, known, disregarded_loads)
         finally:
             shutil.rmtree(spool, ignore_errors=True)
-    return Extraction(load_id, scans, recovered)
+    fields = {name: _field_counts(look) for name, look in complete.items()}
+    return Extraction(load_id, scans, recovered, fields, bytes_landed)
 
 
 def _land(
@@ -137,17 +159,18 @@ def _land(
     complete: Mapping[str, CompletePass],
     known: dict[str, Words],
     disregarded_loads: Mapping[str, Collection[str]],
-) -> tuple[str, dict[str, Scan]]:
+) -> tuple[str, dict[str, Scan], Counter[str]]:
     scans: dict[str, Scan] = {}
     batches: dict[str, Batches] = {}
     set_aside: list[tuple[CompletePass, np.ndarray]] = []
+    bytes_landed: Counter[str] = Counter()
     for source_table in SOURCE_TABLES:
         name = source_table.name
         look = complete[name]
         disregarded = disregarded_loads.get(name, ())
         changes = compare(known.pop(name), look.spool.words(), look.spool.readable())
         scans[name] = _figures(look, changes)
-        batches[name] = _batches(connection, folder / recovery.SPOOL, look, changes, disregarded)
+        batches[name] = _batches(connection, folder / recovery.SPOOL, look, changes, disregarded, bytes_landed)
         set_aside.append((look, _newly_unreadable(connection, look)))
     load_id = land(
         connection,
@@ -161,7 +184,7 @@ def _land(
     if contradiction := recovery.reconciliation(connection, load_id):
         recovery.withdraw(connection, load_id)
         raise LandingFailed(f"Load {load_id} was withdrawn: {contradiction}. Nothing was landed tonight; run again.")
-    return load_id, scans
+    return load_id, scans, bytes_landed
 
 
 def _known(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> np.ndarray:
@@ -190,12 +213,18 @@ def _figures(look: CompletePass, changes: Changes) -> Scan:
     )
 
 
+def _field_counts(look: CompletePass) -> dict[str, FieldCount]:
+    rows = int(look.spool.readable().sum())
+    return {name: FieldCount(rows, look.spool.nulls[name], look.spool.absent[name]) for name in look.table.fields}
+
+
 def _batches(
     connection: psycopg.Connection,
     spool: Path,
     look: CompletePass,
     changes: Changes,
     disregarded: Collection[str],
+    bytes_landed: Counter[str],
 ) -> Batches:
     name = look.table.name
     removals: Batches = tuple
@@ -208,6 +237,7 @@ def _batches(
 
     def rows() -> Iterator[pa.RecordBatch]:
         for batch, hashes in look.spool.batches(changes.landed):
+            bytes_landed[name] += pc.sum(pc.binary_length(batch["text"])).as_py()
             yield pa.record_batch([batch["key"], batch["text"], pa.array(hashes)], schema=ROW_SCHEMA)
         yield from removals()
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,16 @@ class Page:
 
 
 _Figure = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+@dataclass
+class Traffic:
+    """What one endpoint was asked for: attempts at pages, those of them that failed, and the bytes of all answers'
+    bodies, as they are after decompression."""
+
+    requests: int = 0
+    requests_failed: int = 0
+    bytes_received: int = 0
 
 
 class _Envelope(msgspec.Struct):
@@ -90,7 +101,9 @@ class Client:
         deadline_seconds: float,
         batch_size: int,
         limits: Limits = DEFAULT_LIMITS,
+        traffic: dict[str, Traffic] | None = None,
     ) -> None:
+        """What each table is asked for is added to `traffic`, by its name."""
         self.base_url = checked_base_url(base_url)
         self.batch_size = batch_size
         self.limits = limits
@@ -98,6 +111,7 @@ class Client:
         self._deadline = time.monotonic() + deadline_seconds
         self._closed = threading.Event()
         self._lock = threading.Lock()
+        self._traffic = {} if traffic is None else traffic
         self._busy: dict[int, tuple[float, socket.socket | None]] = {}
         self._quiet_until = 0.0
         self._window = Window(window)
@@ -209,16 +223,31 @@ class Client:
         ends_at = time.monotonic() + seconds
         with self._lock:
             self._busy[me] = (ends_at, None)
-        try:
-            body = self._body(table, page, seconds, ends_at)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _TryAgain(self._plain(error, ends_at)) from error
-        finally:
-            with self._lock:
-                del self._busy[me]
-        return read_page(body, page=page, size=self.batch_size, limits=self.limits)
+        with self._counted(table) as traffic:
+            try:
+                body = self._body(table, page, seconds, ends_at, traffic)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise _TryAgain(self._plain(error, ends_at)) from error
+            finally:
+                with self._lock:
+                    del self._busy[me]
+            return read_page(body, page=page, size=self.batch_size, limits=self.limits)
 
-    def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float) -> bytearray:
+    @contextlib.contextmanager
+    def _counted(self, table: SourceTable) -> Iterator[Traffic]:
+        """Counts an attempt, and its failure; one that `close` cuts has not failed."""
+        with self._lock:
+            traffic = self._traffic.setdefault(table.name, Traffic())
+            traffic.requests += 1
+        try:
+            yield traffic
+        except BaseException:
+            if not self._closed.is_set():
+                with self._lock:
+                    traffic.requests_failed += 1
+            raise
+
+    def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float, traffic: Traffic) -> bytearray:
         response = self._pool.request(
             "GET",
             f"{self.base_url}{table.path}",
@@ -229,8 +258,8 @@ class Client:
             timeout=urllib3.Timeout(connect=min(10.0, seconds), read=seconds),
         )
         is_whole = False
+        body = bytearray()
         try:
-            body = bytearray()
             while chunk := response.read1(_READ_BYTES):
                 body += chunk
                 if len(body) > self.limits.page_bytes:
@@ -242,6 +271,8 @@ class Client:
                 raise _TryAgain(self._too_slow())
             is_whole = True
         finally:
+            with self._lock:
+                traffic.bytes_received += len(body)
             if not is_whole:
                 response.close()
             # Closed or not: without it, the place in the pool would be lost.

@@ -31,8 +31,8 @@ class Row(NamedTuple):
 
     `text` is the API's own JSON text (for an unreadable row: that text made fit for a text column);
     `reason` is None for a readable row; `key` is None when an unreadable row does not tell it. A row whose key lacks
-    a field does not tell it either, readable or not. A withheld row is counted and not stored: it has digests and
-    nothing else.
+    a field does not tell it either, readable or not. `nulls` and `absent` are those of the fields asked for that a
+    readable row has as null, or has not. A withheld row is counted and not stored: it has digests and nothing else.
     """
 
     key: str | None
@@ -42,6 +42,8 @@ class Row(NamedTuple):
     content_digest: bytes
     tells_key: bool = True
     is_withheld: bool = False
+    nulls: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 class _Unreadable(Exception):
@@ -68,8 +70,8 @@ _decode = msgspec.json.Decoder(float_hook=_float_text).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def read_row(raw: bytes, key_fields: Sequence[str], limits: Limits = DEFAULT_LIMITS) -> Row:
-    """The row in `raw` (the JSON text of one item), keyed by `key_fields`.
+def read_row(raw: bytes, key_fields: Sequence[str], limits: Limits = DEFAULT_LIMITS, fields: Sequence[str] = ()) -> Row:
+    """The row in `raw` (the JSON text of one item), keyed by `key_fields`; `fields` are those that it should have.
 
     A row beyond the `row_bytes` or the `depth` of `limits` is unreadable; of the text of one that is too large no more
     than `row_bytes` are kept.
@@ -93,12 +95,19 @@ def read_row(raw: bytes, key_fields: Sequence[str], limits: Limits = DEFAULT_LIM
             or _may_hold_large_numbers(raw, limits)
         ):
             _check_closely(raw, limits)
-        values = [value.get(name) for name in key_fields] if isinstance(value, dict) else [None]
+        # What is no object has no field.
+        told = value if isinstance(value, dict) else {}
+        values = [told.get(name) for name in key_fields] if told is value else [None]
         key = _encode(values)
         if len(key) > KEY_CAP:
             raise _Unreadable(f"a key longer than {KEY_CAP} bytes")
         tells_key = None not in values
-        return Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical), tells_key)
+        row = Row(key.decode(), raw.decode(), None, digest_of_key(key), _content_digest(canonical), tells_key)
+        unset = [name for name in fields if told.get(name) is None]
+        if not unset:
+            return row
+        nulls = tuple(name for name in unset if name in told)
+        return row._replace(nulls=nulls, absent=tuple(name for name in unset if name not in told))
     except _Unreadable as error:
         reason = str(error)
     except RecursionError:

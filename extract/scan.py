@@ -164,7 +164,7 @@ def _take(look: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
     # In this one thread, because a decoded row can be twenty times its text.
     rows = []
     for item in page.items:
-        row = read_row(item, look.table.key, client.limits)
+        row = read_row(item, look.table.key, client.limits, look.table.fields)
         rows.append(_nameless(row) if erasures.withhold(look.table, row.key, row.text) else row)
         # A page of a few megabytes can be made to cost seconds.
         client.check_deadline(look.table)
@@ -177,7 +177,7 @@ def _take(look: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
 
 
 def _nameless(row: Row) -> Row:
-    return row._replace(key=None, text="", reason=None, is_withheld=True, tells_key=True)
+    return Row(None, "", None, row.key_digest, row.content_digest, is_withheld=True)
 
 
 def _end(look: _Pass, known: Words, most_passes: int, folder: Path) -> CompletePass | _Pass:

@@ -6,19 +6,38 @@ from typing import NamedTuple
 class SourceTable(NamedTuple):
     """One endpoint: its landing table `name`, its `path` below the base URL, and the fields of its `key`.
 
-    Rows about people: `person` is the field of the key that has the user's id, `alias` the field that still tells who
-    it is when a row has no id.
+    `fields` are those of the API's contract, whose nulls are counted. Rows about people: `person` is the field of the
+    key that has the user's id, `alias` the field that still tells who it is when a row has no id.
     """
 
     name: str
     path: str
     key: tuple[str, ...]
+    fields: tuple[str, ...] = ()
     person: str | None = None
     alias: str | None = None
 
 
 SOURCE_TABLES = (
-    SourceTable("users", "/users", ("id",), person="id", alias="email"),
-    SourceTable("tracks", "/tracks", ("id",)),
-    SourceTable("listen_history", "/listen_history", ("user_id", "created_at"), person="user_id"),
+    SourceTable(
+        "users",
+        "/users",
+        key=("id",),
+        fields=("id", "first_name", "last_name", "email", "gender", "favorite_genres", "created_at", "updated_at"),
+        person="id",
+        alias="email",
+    ),
+    SourceTable(
+        "tracks",
+        "/tracks",
+        key=("id",),
+        fields=("id", "name", "artist", "songwriters", "duration", "genres", "album", "created_at", "updated_at"),
+    ),
+    SourceTable(
+        "listen_history",
+        "/listen_history",
+        key=("user_id", "created_at"),
+        fields=("user_id", "items", "created_at", "updated_at"),
+        person="user_id",
+    ),
 )

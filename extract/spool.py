@@ -1,5 +1,6 @@
 """Tonight's rows on disk until it is known which of them land: memory stays flat, however large the scan."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class Spool:
         self._kinds = bytearray()
         self.untold_rows = 0
         """How many rows do not tell their key: each may be a row of any key."""
+        self.nulls: Counter[str] = Counter()
+        self.absent: Counter[str] = Counter()
+        """By field, in how many readable rows it is null, or not there."""
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -56,6 +60,9 @@ class Spool:
             self._digests += row.key_digest + row.content_digest
             self._kinds.append(WITHHELD if row.is_withheld else READABLE if row.reason is None else UNREADABLE)
             self.untold_rows += not row.tells_key
+            if row.nulls or row.absent:
+                self.nulls.update(row.nulls)
+                self.absent.update(row.absent)
             if len(self._waiting) >= _BATCH_ROWS or self._waiting_chars >= _BATCH_CHARS:
                 self._flush()
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -342,7 +343,9 @@ def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Ware
     url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
     place = warehouse.find(url, application_name)
     warehouse.export(place)
-    return place
+    if settings.database_url:
+        return place
+    return replace(place, server=embedded_postgres.process_id(settings.postgres_folder))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +30,35 @@ WRITING_COMMANDS = {"build", "clone", "retry", "run", "run-operation", "seed", "
 
 
 @dataclass(frozen=True)
+class Node:
+    """A model or a test, and how it ended, in dbt's words: success, pass, warn, fail, error, skipped ...
+
+    `rows_affected`: rows that a model inserted or updated; a view has none. `failures`: rows that a test found.
+    """
+
+    node: str
+    resource_type: str
+    status: str
+    seconds: float
+    rows_affected: int | None
+    failures: int | None
+
+
+@dataclass(frozen=True)
 class DbtOutcome:
-    """How often each status came, and one line per failed node, the node's name first.
+    """What dbt came to, and one line per failed node, the node's name first.
 
     `broken`: why dbt did not get as far as running nodes.
     """
 
-    counts: dict[str, int]
+    nodes: tuple[Node, ...]
     failures: tuple[str, ...]
     broken: str | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each status came."""
+        return Counter(node.status for node in self.nodes)
 
     @property
     def succeeded(self) -> bool:
@@ -139,16 +160,24 @@ def _outcome(result: Any) -> DbtOutcome:
     nodes = getattr(result.result, "results", None)
     if nodes is None:
         if result.success:
-            return DbtOutcome({}, ())
-        return DbtOutcome({}, (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
-    counts: dict[str, int] = {}
-    failures = []
-    for node in nodes:
-        status = str(node.status)
-        counts[status] = counts.get(status, 0) + 1
-        if status in FAILED:
-            failures.append(f"{node.node.name}: {_line(node.message)}")
-    return DbtOutcome(counts, tuple(failures))
+            return DbtOutcome((), ())
+        return DbtOutcome((), (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
+    failures = tuple(f"{node.node.name}: {_line(node.message)}" for node in nodes if str(node.status) in FAILED)
+    return DbtOutcome(tuple(map(_node, nodes)), failures)
+
+
+def _node(result: Any) -> Node:
+    resource_type = str(result.node.resource_type)
+    # of a statement that moves no rows the driver says -1, and of a test how many rows its query has
+    rows_affected = result.adapter_response.get("rows_affected", -1) if resource_type == "model" else -1
+    return Node(
+        result.node.name,
+        resource_type,
+        str(result.status),
+        result.execution_time,
+        rows_affected if rows_affected >= 0 else None,
+        result.failures if resource_type == "test" else None,
+    )
 
 
 def _line(message: object) -> str:

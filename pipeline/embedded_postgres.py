@@ -158,6 +158,14 @@ def is_running(folder: Path) -> bool:
         return _running(folder) is not None
 
 
+def process_id(folder: Path) -> int | None:
+    """Of the running server of `folder`, None when it does not run."""
+    folder = Path(folder).resolve()
+    with _explained(folder):
+        running = _running(folder)
+        return None if running is None else running[0]
+
+
 def url(folder: Path) -> str | None:
     """The URL of the running server of `folder`, None when it does not run."""
     folder = Path(folder).resolve()

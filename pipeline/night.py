@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,11 +13,12 @@ from rich.console import Console
 
 import extract
 from expectations import gate, ledger
-from pipeline import erasure_key, runs, sample_source, warehouse
+from pipeline import erasure_key, run_figures, runs, sample_source, warehouse
 from pipeline.dbt import Dbt, DbtOutcome, explained
 from pipeline.exits import Exit, Stop
 from pipeline.settings import Settings
 from pipeline.terminal import StepDisplay
+from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
 
 STEPS = ("extract", "gate", "build")
@@ -34,12 +35,17 @@ class Night:
     warehouse: Warehouse
     run_id: str
     recovery: extract.Recovery = field(default_factory=extract.Recovery)
+    traffic: dict[str, extract.Traffic] = field(default_factory=dict)
     extraction: extract.Extraction | None = None
-    are_staging_views_built: bool = False
+    staged: DbtOutcome | None = None
     judgements: list[gate.Judgement] = field(default_factory=list)
     build: DbtOutcome | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     problems: list[Stop] = field(default_factory=list)
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(Settings().home, self.warehouse.server)
 
     def note_recovery(self, recovery: extract.Recovery) -> None:
         self.recovery = recovery
@@ -118,9 +124,9 @@ def recorded_run(place: Warehouse, connection: psycopg.Connection, command: str)
     try:
         yield night
     except BaseException as error:
-        _record_end(night, Exit.UNFORESEEN, runs.ended_by(error))
+        _record_end(night, Exit.UNFORESEEN, *runs.told(error))
         raise
-    _record_end(night, night.exit_code, night.message)
+    _record_end(night, night.exit_code, night.message, night.problems[0].code.name if night.problems else None)
 
 
 def _dbt(place: Warehouse) -> Dbt:
@@ -140,7 +146,8 @@ def _do_step(connection: psycopg.Connection, night: Night, output: Console, step
 def _recorded(connection: psycopg.Connection, night: Night, step: str) -> Iterator[dict[str, Any]]:
     """Enter the step in the run ledger, and how it ended; database errors become Stops."""
     figures: dict[str, Any] = {}
-    message = ""
+    message, error_type = "", None
+    meter = night.meter.of_step()
     started = time.monotonic()
     try:
         with warehouse.failures_explained(night.warehouse):
@@ -151,14 +158,54 @@ def _recorded(connection: psycopg.Connection, night: Night, step: str) -> Iterat
                 # With this connection the run lock is lost, and what Great Expectations or dbt report as a failure of
                 # their own, or as none at all, is the warehouse's.
                 connection.execute("select 1")
+                _enter_figures(connection, night, step)
     except BaseException as error:
-        message = str(error) if isinstance(error, Stop) else runs.ended_by(error)
+        message, error_type = runs.told(error)
         raise
     finally:
         night.seconds[step] = time.monotonic() - started
         # when the connection is lost, the end of the run is entered over another one, and that of the step with it
         with contextlib.suppress(psycopg.Error):
-            runs.finish_step(connection, night.run_id, step, failed=bool(message), message=message, figures=figures)
+            runs.finish_step(
+                connection,
+                night.run_id,
+                step,
+                error_type=error_type,
+                message=message,
+                figures=figures,
+                measures=meter.measures() | _moved(night, step),
+            )
+
+
+def _enter_figures(connection: psycopg.Connection, night: Night, step: str) -> None:
+    """What the step came to, in detail; also of one that failed."""
+    rows: dict[str, Iterable[dict[str, object]]] = {}
+    if step == "extract":
+        rows["run_tables"] = run_figures.of_tables(night.traffic, night.extraction)
+        rows["run_columns"] = run_figures.of_columns(night.extraction) if night.extraction else ()
+    elif step == "gate":
+        rows["run_loads"] = run_figures.of_loads(night.judgements)
+        rows["run_nodes"] = run_figures.of_nodes(step, night.staged)
+    elif step == "build":
+        rows["run_nodes"] = run_figures.of_nodes(step, night.build)
+    for table, about in rows.items():
+        runs.enter(connection, table, night.run_id, about)
+
+
+def _moved(night: Night, step: str) -> Measures:
+    """Rows and bytes that the step has moved, as far as somebody counts them."""
+    moved: Measures = {}
+    if step == "extract":
+        if night.traffic:
+            moved["bytes"] = sum(asked.bytes_received for asked in night.traffic.values())
+        if night.extraction:
+            moved["rows"] = sum(scan.rows_read for scan in night.extraction.scans.values())
+    elif step == "gate":
+        batches = [judgement.batch for judgement in night.judgements]
+        moved["rows"] = sum(batch.rows_landed + batch.rows_removed for batch in batches)
+    elif step == "build" and night.build:
+        moved["rows"] = sum(node.rows_affected or 0 for node in night.build.nodes)
+    return moved
 
 
 def _extract(
@@ -192,17 +239,8 @@ def _extract(
             erasures=erasures,
             progress=show,
             on_recovery=night.note_recovery,
+            traffic=night.traffic,
         )
-    figures["load_id"] = night.extraction.load_id
-    for table, scan in night.extraction.scans.items():
-        figures[table] = {
-            "rows_read": scan.rows_read,
-            "rows_unchanged": scan.rows_unchanged,
-            "rows_landed": scan.rows_landed,
-            "rows_removed": scan.rows_removed,
-            "rows_unreadable": scan.rows_unreadable,
-            "keys_unsettled": scan.keys_unsettled,
-        }
 
 
 @contextlib.contextmanager
@@ -222,14 +260,12 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisp
     if not warehouse.has(connection, "staging.scans"):
         return
     if _may_replace_staging_views(connection):
-        staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
-        if not staged.succeeded:
-            raise explained(staged, night.warehouse, Exit.GATE_BROKEN, "the staging views could not be built")
-        night.are_staging_views_built = True
+        night.staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
+        if not night.staged.succeeded:
+            raise explained(night.staged, night.warehouse, Exit.GATE_BROKEN, "the staging views could not be built")
     night.judgements = gate.judge_pending(
         night.warehouse.at_work("gate").conninfo, progress=lambda load_id, table: show(table)
     )
-    figures |= {f"{judgement.batch.table} {judgement.batch.load_id}": judgement.state for judgement in night.judgements}
     broken = [judgement for judgement in night.judgements if judgement.broken]
     blocked = [judgement for judgement in night.judgements if judgement.state == "blocked"]
     if broken:
@@ -248,9 +284,8 @@ def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDis
     if not warehouse.has(connection, "staging.scans"):
         return
     (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
-    already_built = ["path:models/staging"] if night.are_staging_views_built else []
+    already_built = ["path:models/staging"] if night.staged and night.staged.succeeded else []
     night.build = dbt.invoke(*NIGHTLY_BUILD, *already_built, progress=show)
-    figures |= night.build.counts
     if not night.build.succeeded:
         raise explained(night.build, night.warehouse, Exit.BUILD_FAILED, "dbt failed")
 
@@ -274,7 +309,8 @@ def _may_replace_staging_views(connection: psycopg.Connection) -> bool:
     """).fetchone()[0]
 
 
-def _record_end(night: Night, code: Exit, message: str) -> None:
+def _record_end(night: Night, code: Exit, message: str, error_type: str | None) -> None:
     """Record the end over a new connection: the run's own may be gone."""
     with contextlib.suppress(Stop, psycopg.Error), night.warehouse.connect() as connection:
-        runs.finish_run(connection, night.run_id, code, message)
+        measures = night.meter.measures() | _moved(night, "extract")
+        runs.finish_run(connection, night.run_id, code, message, error_type=error_type, measures=measures)

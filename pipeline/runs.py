@@ -4,19 +4,41 @@ import contextlib
 import datetime as dt
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from expectations import ledger
-from pipeline import warehouse
+from pipeline import sizes, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.settings import PROJECT
+from pipeline.settings import PROJECT, Settings
+from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
 
-TABLES = """
+# Of a run and of each of its steps; NULL while at work, after a crash, and where the machine does not tell.
+MEASURES = {
+    "rows": "bigint",
+    "bytes": "bigint",
+    "cpu_seconds": "double precision",
+    "database_cpu_seconds": "double precision",
+    "peak_memory_bytes": "bigint",
+    "disk_read_bytes": "bigint",
+    "disk_written_bytes": "bigint",
+    "network_received_bytes": "bigint",
+    "network_sent_bytes": "bigint",
+    "disk_free_bytes": "bigint",
+    "disk_size_bytes": "bigint",
+}
+SET_MEASURES = ", ".join(f"{name} = %({name})s" for name in MEASURES)
+_MEASURE_COLUMNS = ", ".join(f"add column if not exists {name} {kind}" for name, kind in MEASURES.items())
+
+LONGEST_COUNT = "10s"
+
+# All of it can be said again, to a ledger of any version that numbers its runs.
+TABLES = f"""
 create schema if not exists ops;
 
 create table if not exists ops.runs (
@@ -31,6 +53,7 @@ create table if not exists ops.runs (
     command text not null,
     sample_day integer
 );
+alter table ops.runs add column if not exists error_type text, {_MEASURE_COLUMNS};
 
 create table if not exists ops.steps (
     run_id text not null references ops.runs,
@@ -42,10 +65,110 @@ create table if not exists ops.steps (
     figures jsonb,
     primary key (run_id, step)
 );
+alter table ops.steps add column if not exists error_type text, {_MEASURE_COLUMNS};
+
+-- what a pull read of each table and what came of it
+create table if not exists ops.run_tables (
+    run_id text not null references ops.runs,
+    table_name text not null,
+    load_id text,
+    requests bigint not null,
+    requests_failed bigint not null,
+    bytes_received bigint not null,
+    rows_read bigint,
+    rows_unchanged bigint,
+    rows_landed bigint,
+    rows_removed bigint,
+    rows_unreadable bigint,
+    keys_unsettled bigint,
+    bytes_landed bigint,
+    primary key (run_id, table_name)
+);
+
+-- nulls and missing fields among the rows read; the fields are those of the API's contract
+create table if not exists ops.run_columns (
+    run_id text not null references ops.runs,
+    table_name text not null,
+    column_name text not null,
+    rows bigint not null,
+    nulls bigint not null,
+    absent bigint not null,
+    primary key (run_id, table_name, column_name)
+);
+
+-- what the gate judged in a run, of whichever night
+create table if not exists ops.run_loads (
+    run_id text not null references ops.runs,
+    load_id text not null,
+    table_name text not null,
+    state text not null,
+    rows_quarantined bigint not null,
+    primary key (run_id, load_id, table_name)
+);
+
+-- models and tests of dbt
+create table if not exists ops.run_nodes (
+    run_id text not null references ops.runs,
+    node text not null,
+    step text not null,
+    resource_type text not null,
+    status text not null,
+    seconds double precision not null,
+    rows_affected bigint,
+    failures bigint,
+    primary key (run_id, step, node)
+);
+
+-- how large the warehouse's tables were when a run ended
+create table if not exists ops.run_relations (
+    run_id text not null references ops.runs,
+    relation text not null,
+    rows bigint,
+    bytes bigint not null,
+    primary key (run_id, relation)
+);
+
+create or replace view ops.current_runs as
+select
+    run_id, run_seq, started_at, finished_at,
+    case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end as status,
+    exit_code, error_type, message, command, sample_day, {", ".join(MEASURES)}
+from ops.runs;
+
+create or replace view ops.current_steps as
+select
+    run_id, step, started_at, finished_at,
+    case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end as status,
+    error_type, message, figures, {", ".join(MEASURES)}
+from ops.steps;
+
+create or replace view ops.run_rules as
+select
+    judged.run_id, judged.load_id, judged.table_name,
+    broken.rule, broken.severity, broken.rows as rows_failed
+from ops.run_loads as judged
+inner join gate.loads using (load_id, table_name)
+cross join jsonb_to_recordset(loads.verdict -> 'failed_rules') as broken (rule text, severity text, rows bigint);
+
+create or replace view ops.run_growth as
+select
+    sized.run_id, sized.relation, sized.rows, sized.bytes,
+    good.run_id as run_id_before, earlier.rows as rows_before, earlier.bytes as bytes_before
+from (
+    select
+        run_relations.*,
+        max(runs.run_seq) filter (where runs.status = 'succeeded') over (
+            partition by relation order by runs.run_seq rows between unbounded preceding and 1 preceding
+        ) as good_seq
+    from ops.run_relations
+    inner join ops.runs using (run_id)
+) as sized
+left join ops.runs as good on sized.good_seq = good.run_seq
+left join ops.run_relations as earlier on good.run_id = earlier.run_id and sized.relation = earlier.relation;
 """
 
-# The version before went by the clock.
-FROM_THE_VERSION_BEFORE = """
+# Once, the order of runs went by the clock.
+NUMBERING = """
 alter table ops.runs add column run_seq bigint;
 update ops.runs
 set run_seq = numbered.run_seq
@@ -67,22 +190,29 @@ where step = 'build' and status = 'succeeded';
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make the schemas and ledgers that are missing, and bring those of the version before up to date.
+    """Make the schemas and ledgers that are missing, and bring those of a version before up to date.
 
     The caller holds the run lock. Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
     """
     warehouse.create_schemas(connection)
     ledger.ensure(connection)
-    if not warehouse.has(connection, "ops.steps"):
+    if is_current(connection):
+        return
+    with connection.transaction():
+        if warehouse.has(connection, "ops.runs") and not _are_numbered(connection):
+            connection.execute(NUMBERING)
         connection.execute(TABLES)
-    elif not is_current(connection):
-        connection.execute(FROM_THE_VERSION_BEFORE)
 
 
 def is_current(connection: psycopg.Connection) -> bool:
     """Whether the run ledger is there, and of this version."""
+    # what comes last is there when all is
+    return warehouse.has(connection, "ops.run_growth")
+
+
+def _are_numbered(connection: psycopg.Connection) -> bool:
     return connection.execute(
-        "select exists (select from pg_attribute where attrelid = to_regclass('ops.runs') and attname = 'run_seq')"
+        "select exists (select from pg_attribute where attrelid = 'ops.runs'::regclass and attname = 'run_seq')"
     ).fetchone()[0]
 
 
@@ -97,21 +227,42 @@ def start_run(connection: psycopg.Connection, command: str) -> str:
     return run_id
 
 
-def finish_run(connection: psycopg.Connection, run_id: str, exit_code: int, message: str) -> None:
-    """Enter how the run ended; a step that could not tell its own end any more ended with it."""
+def finish_run(
+    connection: psycopg.Connection,
+    run_id: str,
+    exit_code: int,
+    message: str,
+    *,
+    error_type: str | None,
+    measures: Measures,
+) -> None:
+    """Enter how the run ended, and how large it left the warehouse; a step that could not tell its own end any more
+    ended with it."""
     connection.execute(
-        "update ops.steps set finished_at = clock_timestamp(), status = 'failed', message = %s"
+        "update ops.steps set finished_at = clock_timestamp(), status = 'failed', error_type = %s, message = %s"
         " where run_id = %s and status = 'running'",
-        [message, run_id],
+        [error_type, message, run_id],
     )
     connection.execute(
-        """
+        f"""
         update ops.runs
-        set finished_at = clock_timestamp(), status = %s, exit_code = %s, message = %s
-        where run_id = %s
+        set
+            finished_at = clock_timestamp(), status = %(status)s, exit_code = %(exit_code)s,
+            error_type = %(error_type)s, message = %(message)s, {SET_MEASURES}
+        where run_id = %(run_id)s
         """,
-        ["succeeded" if exit_code == 0 else "failed", exit_code, message, run_id],
+        {
+            "run_id": run_id,
+            "status": "succeeded" if exit_code == 0 else "failed",
+            "exit_code": exit_code,
+            "error_type": error_type,
+            "message": message,
+            **_all_measures(measures),
+        },
     )
+    # somebody may hold a table, and a run that has ended waits for nobody
+    connection.execute(f"set statement_timeout = '{LONGEST_COUNT}'")
+    enter(connection, "run_relations", run_id, sizes.of_tables(connection))
 
 
 def start_step(connection: psycopg.Connection, run_id: str, step: str) -> None:
@@ -123,18 +274,47 @@ def finish_step(
     run_id: str,
     step: str,
     *,
-    failed: bool,
+    error_type: str | None,
     message: str,
     figures: dict[str, Any],
+    measures: Measures,
 ) -> None:
+    """Enter how the step ended; one with an `error_type` has failed."""
     connection.execute(
-        """
+        f"""
         update ops.steps
-        set finished_at = clock_timestamp(), status = %s, message = %s, figures = %s
-        where run_id = %s and step = %s
+        set
+            finished_at = clock_timestamp(), status = %(status)s, error_type = %(error_type)s,
+            message = %(message)s, figures = %(figures)s, {SET_MEASURES}
+        where run_id = %(run_id)s and step = %(step)s
         """,
-        ["failed" if failed else "succeeded", message or None, Jsonb(figures), run_id, step],
+        {
+            "run_id": run_id,
+            "step": step,
+            "status": "failed" if error_type else "succeeded",
+            "error_type": error_type,
+            "message": message or None,
+            "figures": Jsonb(figures),
+            **_all_measures(measures),
+        },
     )
+
+
+def enter(connection: psycopg.Connection, table: str, run_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Enter rows of one kind about the run in the table of `ops`."""
+    rows = [{"run_id": run_id, **row} for row in rows]
+    if rows:
+        names = list(rows[0])
+        statement = sql.SQL("insert into {} ({}) values ({})").format(
+            sql.Identifier("ops", table),
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.SQL(", ").join(map(sql.Placeholder, names)),
+        )
+        connection.cursor().executemany(statement, rows)
+
+
+def _all_measures(known: Measures) -> dict[str, float | None]:
+    return {name: known.get(name) for name in MEASURES}
 
 
 @contextlib.contextmanager
@@ -144,21 +324,29 @@ def recorded(place: Warehouse, connection: psycopg.Connection, command: str) -> 
     Yields the step's figures, which are also the message of a run that went well.
     """
     figures: dict[str, Any] = {}
-    code, message = Exit.PUBLISHED, ""
+    code, message, error_type = Exit.PUBLISHED, "", None
     run_id = start_run(connection, command)
+    meter = Meter(Settings().home, place.server)
     try:
         with warehouse.failures_explained(place):
             start_step(connection, run_id, command)
             yield figures
     except BaseException as error:
-        code, message = (error.code, str(error)) if isinstance(error, Stop) else (Exit.UNFORESEEN, ended_by(error))
+        code = error.code if isinstance(error, Stop) else Exit.UNFORESEEN
+        message, error_type = told(error)
         raise
     finally:
-        told = message or ", ".join(f"{name} {figure}" for name, figure in figures.items())
+        ending = {"error_type": error_type, "measures": meter.measures()}
         # over a new connection: the run's own may be gone
         with contextlib.suppress(Stop, psycopg.Error), place.connect() as fresh:
-            finish_step(fresh, run_id, command, failed=bool(message), message=message, figures=figures)
-            finish_run(fresh, run_id, code, told)
+            finish_step(fresh, run_id, command, message=message, figures=figures, **ending)
+            came_to = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+            finish_run(fresh, run_id, code, message or came_to, **ending)
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """Message and type of an error, for the ledger."""
+    return (str(error), error.code.name) if isinstance(error, Stop) else (ended_by(error), type(error).__name__)
 
 
 def ended_by(error: BaseException) -> str:

@@ -165,19 +165,16 @@ def _last_runs(connection: psycopg.Connection) -> list[Run]:
     rows = connection.execute(
         """
         select
-            run_id, command, started_at, finished_at,
-            -- the next run writes 'crashed' into the ledger; until then the free lock says so
-            case when status = 'running' and not %s then 'crashed' else status end,
-            exit_code, message,
+            run_id, command, started_at, finished_at, status, exit_code, message,
             array(
                 select step from ops.steps
                 where steps.run_id = runs.run_id and steps.status = 'succeeded'
             )
-        from ops.runs
+        from ops.current_runs as runs
         order by run_seq desc
         limit %s
         """,
-        [warehouse.is_running(connection), RUNS_SHOWN],
+        [RUNS_SHOWN],
     )
     return [Run(*row) for row in rows]
 

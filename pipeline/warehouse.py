@@ -21,6 +21,16 @@ STEP_ROLES = {
     "build": ("moovitamix_transformer", "prep"),
 }
 RUN_LOCK = "moovitamix run"
+# SQL. Only looks: a run that begins meanwhile must not find the lock taken.
+IS_RUNNING = f"""exists (
+    select 1
+    from pg_locks
+    cross join hashtextextended('{RUN_LOCK}', 0) as lock_key
+    where
+        locktype = 'advisory' and granted and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32 | objid::bigint) = lock_key
+)"""
 # Backends of a run carry this name, so that the next run finds what a killed one left behind. The same for every run:
 # dbt parses the whole project anew when anything of its connection has changed.
 RUN_APPLICATION = "moovitamix run"
@@ -50,11 +60,13 @@ ADVICE = {
 class Warehouse:
     """Where the warehouse is: libpq's parameters by name, the password among them; never print them.
 
-    `roles`: by step, the role that `grant` made for it here, where the user may take it.
+    `roles`: by step, the role that `grant` made for it here, where the user may take it. `server`: the process of the
+    embedded Postgres.
     """
 
     parameters: dict[str, str] = field(repr=False)
     roles: Mapping[str, str] = field(default_factory=dict)
+    server: int | None = None
 
     @property
     def conninfo(self) -> str:
@@ -207,21 +219,8 @@ def has(connection: psycopg.Connection, relation: str) -> bool:
 
 
 def is_running(connection: psycopg.Connection) -> bool:
-    """Whether some run holds the lock now. Only looks: a run that begins meanwhile must not find the lock taken."""
-    return connection.execute(
-        """
-        select exists (
-            select 1
-            from pg_locks
-            cross join hashtextextended(%s, 0) as lock_key
-            where
-                locktype = 'advisory' and granted and objsubid = 1
-                and database = (select oid from pg_database where datname = current_database())
-                and (classid::bigint << 32 | objid::bigint) = lock_key
-        )
-        """,
-        [RUN_LOCK],
-    ).fetchone()[0]
+    """Whether some run holds the lock now."""
+    return connection.execute(f"select {IS_RUNNING}").fetchone()[0]
 
 
 def _end_leftovers(connection: psycopg.Connection) -> None:

@@ -35,7 +35,7 @@ KEY = "a key of the tests, long enough to be one"
 REASON = "request of 3 May"
 # What tells that a row is of this user, wherever it is written; and the key, which is written nowhere.
 TRACES = ("900719925474", "wendelin", "zwiebel", "erased@example.org", KEY)
-RUN_LEDGER = {"ops.runs", "ops.runs_run_seq_seq", "ops.steps"}
+RUN_LEDGER = {"ops.runs", "ops.runs_run_seq_seq", "ops.steps", "ops.run_relations"}
 SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
 HELD = {
     "staging.users",

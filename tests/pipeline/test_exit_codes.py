@@ -96,7 +96,8 @@ def test_what_was_recovered_is_told_and_that_removals_wait_also_by_a_night_that_
     assert good.code == Exit.PUBLISHED
     assert good.out.count("recovered: Deleted 1 rows of loads that were never completed.") == 1
     (unsettled,) = connection.execute(
-        "select figures -> 'users' -> 'keys_unsettled' from ops.steps order by started_at desc limit 1"
+        "select keys_unsettled from ops.run_tables inner join ops.runs using (run_id)"
+        " where table_name = 'users' order by run_seq desc limit 1"
     ).fetchone()
     assert unsettled > 0 and f"users: {unsettled} known keys were not seen" in good.out
 

@@ -82,6 +82,10 @@ def test_a_killed_run_is_seen_at_once_and_the_next_night_ends_as_if_nothing_had_
         until(lambda: not warehouse.is_running(connection))
         status = command("status", DATABASE_URL=settings["DATABASE_URL"])
         assert "crashed" in status.out and "the last run was killed" in status.out
+        for table in ("runs", "steps"):
+            newest = f"select status from ops.{{}}{table} order by started_at desc limit 1"
+            assert connection.execute(newest.format("")).fetchone() == ("running",), "nobody has written since"
+            assert connection.execute(newest.format("current_")).fetchone() == ("crashed",)
         if step == "extract":
             assert contents(settings["DATABASE_URL"]) == before
         else:

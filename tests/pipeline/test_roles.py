@@ -58,6 +58,9 @@ features.user_genre_affinity    sax      -        -        sax          s       
 ops                             c        -        -        -            -        -            -
 ops.runs                        siudtax  siu      siu      siu          -        -            -
 ops.steps                       siudtax  siu      siu      siu          -        -            -
+ops.run_tables                  siudtax  siu      siu      siu          -        -            -
+ops.current_runs                sax      s        s        s            -        -            -
+ops.run_rules                   sax      s        s        s            -        -            -
 """
 
 ON_A_TABLE = {

@@ -84,7 +84,9 @@ def test_what_came_last_is_not_asked_of_the_clock(built_database_url, connection
 def test_the_run_ledger_of_the_version_before_is_brought_up_to_date(built_database_url, connection):
     nights = connection.execute("select run_id from ops.runs order by run_seq").fetchall()
     connection.execute("""
-        alter table ops.runs drop column run_seq;
+        drop table ops.run_tables, ops.run_columns, ops.run_loads, ops.run_nodes, ops.run_relations cascade;
+        drop view ops.current_runs, ops.current_steps;
+        alter table ops.runs drop column run_seq, drop column cpu_seconds;
         create index runs_started_at on ops.runs (started_at);
         update ops.steps set figures = figures - 'published_seq';
         update ops.runs set message = message where started_at = (select min(started_at) from ops.runs)

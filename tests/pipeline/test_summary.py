@@ -39,7 +39,7 @@ MANY_REMOVALS = Judgement(
 
 
 def test_many_removals_are_shouted_with_their_number_and_share_and_are_in_the_last_line_too():
-    night = Night(Warehouse({}), "run 1", judgements=[MANY_REMOVALS], build=DbtOutcome({}, ()))
+    night = Night(Warehouse({}), "run 1", judgements=[MANY_REMOVALS], build=DbtOutcome((), ()))
     assert f"{YELLOW}users: 1,617 keys are gone from the source, 81% of all that were known." in shown(night)
     assert summary.closing_line(night) == (
         "all published, but 1,617 keys of users are gone from the source (81% of those known);"
@@ -49,7 +49,7 @@ def test_many_removals_are_shouted_with_their_number_and_share_and_are_in_the_la
 
 def test_the_last_line_names_all_that_is_worth_a_look():
     held = Judgement(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
-    night = Night(Warehouse({}), "run 1", judgements=[MANY_REMOVALS, held], build=DbtOutcome({}, ()))
+    night = Night(Warehouse({}), "run 1", judgements=[MANY_REMOVALS, held], build=DbtOutcome((), ()))
     assert "all published, but 2 rows quarantined and 1,617 keys of users are gone" in summary.closing_line(night)
 
 

@@ -19,6 +19,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.databases import other_encoding
 from tests.pipeline.command import command, finish, launched, until
+from tests.pipeline.test_run_record import RECORD
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 PASSWORD = """p@ss:w/or d%$#&?'"\\=+é"""
@@ -120,7 +121,7 @@ def test_nights_with_an_awkward_address_work_and_leave_no_password_anywhere(odd_
     ]
     assert {ended.code for ended in lost} <= {Exit.WRONG_SETTINGS, Exit.WAREHOUSE_UNAVAILABLE}
     said += itertools.chain.from_iterable((ended.out, ended.err) for ended in (ended, good, bad, *lost))
-    said += [repr(connection.execute(f"select * from ops.{table}").fetchall()) for table in ("runs", "steps")]
+    said += [repr(connection.execute(f"select * from ops.{table}").fetchall()) for table in RECORD]
     said += [path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
     assert len(said) > 20, "dlt's and dbt's folders should hold something"
     spellings = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), quote_plus(PASSWORD), repr(PASSWORD)[1:-1]}
