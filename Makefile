@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test lint lock clean
+.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test lint bench lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ setup:  ## .venv from requirements.lock, if it is missing or the lock changed
 
 run: setup  ## the whole night: extract, gate, build
 	@$(PIPELINE) run $(ARGS)
+
+schedule: setup  ## stay up, and run the night each day: ARGS="--pipeline-runtime 00:00 --timezone America/Montreal"
+	@$(SETTINGS) exec $(BIN)/python -m pipeline schedule $(ARGS)
 
 extract: setup  ## only land what changed in the API
 	@$(PIPELINE) extract $(ARGS)

@@ -5,18 +5,21 @@ import datetime as dt
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import psycopg
+from click.core import ParameterSource
 
 from pipeline import docs, embedded_postgres, gate_report, status, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.settings import Settings
+from pipeline.settings import SECRETS, Settings, secret
 from pipeline.terminal import console
-from pipeline.warehouse import Warehouse
+from pipeline.warehouse import Warehouse, without_secrets
 
 CONTEXT = {
     "token_normalize_func": lambda name: name.replace("_", "-"),
@@ -24,11 +27,11 @@ CONTEXT = {
     "show_default": True,
 }
 
-TEXT_SETTINGS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY")
-
 database_url_option = click.option(
     "--database-url",
     envvar="DATABASE_URL",
+    default=lambda: secret("DATABASE_URL"),
+    show_default=False,
     help="The warehouse, in any form libpq knows. Default: embedded Postgres.",
 )
 
@@ -58,6 +61,8 @@ def source_options(command: Callable) -> Callable:
         click.option(
             "--api-base-url",
             envvar="API_BASE_URL",
+            default=lambda: secret("API_BASE_URL"),
+            show_default=False,
             help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
         ),
         database_url_option,
@@ -91,6 +96,24 @@ def _age(context: click.Context, option: click.Parameter, text: str) -> dt.timed
         raise click.BadParameter(f"{error}, not {text!r}") from None
 
 
+def _runtime(context: click.Context, option: click.Parameter, text: str) -> dt.time:
+    from pipeline.timetable import time_of_day
+
+    try:
+        return time_of_day(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _zone(context: click.Context, option: click.Parameter, name: str) -> ZoneInfo:
+    from pipeline import timetable
+
+    try:
+        return timetable.zone(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.group(context_settings=CONTEXT, no_args_is_help=False)
 def cli() -> None:
     """The nightly MooVitamix ELT."""
@@ -101,6 +124,38 @@ def cli() -> None:
 def run(**options: object) -> None:
     """The whole night: extract, gate, build."""
     _run_steps(Settings(**options))
+
+
+@cli.command("schedule")
+@source_options
+@click.option("--timezone", envvar="TIMEZONE", default="UTC", callback=_zone, help="IANA name of its place.")
+@click.option(
+    "--pipeline-runtime", envvar="PIPELINE_RUNTIME", default="00:00", callback=_runtime, help="Local time, HH:MM."
+)
+@click.pass_context
+def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone: ZoneInfo, **options: object) -> None:
+    """Stay up, and run the night at the same local time each day."""
+    from pipeline import schedule, timetable
+
+    settings = Settings(**options)
+    settings.check_source()
+    if settings.database_url:
+        warehouse.parameters_in(settings.database_url)
+    if warning := timetable.warning_about(timezone, dt.datetime.now(dt.UTC)):
+        click.echo(f"moovitamix: warning: {warning}", err=True)
+    _put_into_environment(context, run.params)
+    schedule.run(
+        timetable.Timetable(pipeline_runtime, timezone),
+        lambda: _found(Settings(database_url=secret("DATABASE_URL")), "moovitamix"),
+    )
+
+
+def _put_into_environment(context: click.Context, options: list[click.Parameter]) -> None:
+    """Those of the options that stood on the command line."""
+    for option in options:
+        if context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            os.environ[option.envvar] = str(context.params[option.name])
+            os.environ.pop(f"{option.envvar}_FILE", None)
 
 
 @cli.command()
@@ -340,12 +395,16 @@ def _run_steps(settings: Settings, steps: tuple[str, ...] | None = None) -> None
 
 def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Warehouse:
     """The warehouse of the settings, started if it is the embedded one, and exported for dbt."""
-    url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
-    place = warehouse.find(url, application_name)
+    place = _found(settings, application_name)
     warehouse.export(place)
     if settings.database_url:
         return place
     return replace(place, server=embedded_postgres.process_id(settings.postgres_folder))
+
+
+def _found(settings: Settings, application_name: str) -> Warehouse:
+    url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
+    return warehouse.find(url, application_name)
 
 
 @contextlib.contextmanager
@@ -362,6 +421,8 @@ def main() -> None:
     code, message = Exit.PUBLISHED, ""
     try:
         _check_text()
+        for name in SECRETS:
+            secret(name)
         with cli.make_context("python -m pipeline", sys.argv[1:]) as context:
             cli.invoke(context)
     except click.exceptions.Exit:
@@ -375,13 +436,12 @@ def main() -> None:
     except KeyboardInterrupt:
         code, message = Exit.UNFORESEEN, "interrupted; nothing is half-published, run it again when you like"
     except Exception as error:
+        origin = "set MOOVITAMIX_TRACEBACK=1 and run again to see where it comes from"
         if os.environ.get("MOOVITAMIX_TRACEBACK"):
-            raise
+            click.echo(without_secrets(traceback.format_exc()), err=True, nl=False)
+            origin = "where it comes from is above"
         code = Exit.UNFORESEEN
-        message = (
-            f"unforeseen {type(error).__name__};"
-            " nothing is half-published; set MOOVITAMIX_TRACEBACK=1 and run again to see where it comes from"
-        )
+        message = f"unforeseen {type(error).__name__}; nothing is half-published; {origin}"
     if message:
         click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
     sys.exit(int(code))
@@ -390,7 +450,7 @@ def main() -> None:
 def _check_text() -> None:
     """Raises Stop(WRONG_SETTINGS) for what is not UTF-8: no ledger, address or message can hold it."""
     given = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
-    given |= {name: os.environ.get(name, "") for name in TEXT_SETTINGS}
+    given |= {name: os.environ.get(name, "") for name in SECRETS}
     for what, text in given.items():
         try:
             text.encode()

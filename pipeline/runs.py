@@ -5,6 +5,7 @@ import datetime as dt
 import traceback
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -17,6 +18,9 @@ from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT, Settings
 from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
+
+WHOLE_NIGHT = " ".join(warehouse.STEP_ROLES)
+INTERRUPTED = "interrupted"
 
 # Of a run and of each of its steps; NULL while at work, after a crash, and where the machine does not tell.
 MEASURES = {
@@ -352,10 +356,44 @@ def told(error: BaseException) -> tuple[str, str]:
 def ended_by(error: BaseException) -> str:
     """For the ledger; the text of an error that nobody foresaw may hold anything, so only its kind and place."""
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return INTERRUPTED
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.name} line {frame.lineno}" for frame in frames if frame.filename.startswith(str(PROJECT))]
     return f"unforeseen {type(error).__name__} in {places[-1]}" if places else f"unforeseen {type(error).__name__}"
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Whole nights that began in a span of time; `is_over`: one of them came to an end of its own, good or bad.
+
+    `newest_age`: since the newest night of all began; None when there was none yet.
+    """
+
+    newest_age: dt.timedelta | None
+    begun: int
+    is_over: bool
+
+
+def nights_since(connection: psycopg.Connection, age: dt.timedelta) -> Nights:
+    """The whole nights that are no older than `age`, looked at while no run is at work. Works on an empty database."""
+    if not warehouse.has(connection, "ops.runs"):
+        return Nights(None, 0, False)
+    row = connection.execute(
+        """
+        select
+            clock_timestamp() - max(started_at),
+            count(*) filter (where started_at >= clock_timestamp() - %(age)s),
+            coalesce(
+                bool_or(status in ('succeeded', 'failed') and message is distinct from %(interrupted)s)
+                filter (where started_at >= clock_timestamp() - %(age)s),
+                false
+            )
+        from ops.runs
+        where command = %(command)s
+        """,
+        {"age": age, "interrupted": INTERRUPTED, "command": WHOLE_NIGHT},
+    ).fetchone()
+    return Nights(*row)
 
 
 def has_read_the_real_api(connection: psycopg.Connection) -> bool:

@@ -7,6 +7,35 @@ from pathlib import Path
 from pipeline.exits import Exit, Stop
 
 PROJECT = Path(__file__).resolve().parent.parent
+# What may hold a password, or is one: each may also come from the file that `<NAME>_FILE` names.
+SECRETS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY")
+
+
+def secret(name: str) -> str | None:
+    """The setting from its variable, or from its file without the line end; None when neither is set.
+
+    Raises Stop(WRONG_SETTINGS) when both are, and for a file that cannot be read, is empty, or holds no text.
+    """
+    text, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if not file:
+        return text or None
+    if text:
+        raise Stop(Exit.WRONG_SETTINGS, f"{name} and {name}_FILE are both set; unset one of them")
+    try:
+        content = Path(file).read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise _unusable(name, file, f"cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise _unusable(name, file, "is not UTF-8") from None
+    if not content.strip():
+        raise _unusable(name, file, "is empty")
+    if "\0" in content:
+        raise _unusable(name, file, "is not text")
+    return content
+
+
+def _unusable(name: str, file: str, why: str) -> Stop:
+    return Stop(Exit.WRONG_SETTINGS, f"the file {file}, which {name}_FILE names, {why}; mend it or unset {name}_FILE")
 
 
 @dataclass(frozen=True)
@@ -56,7 +85,7 @@ class Settings:
     def erasure_key(self) -> str | None:
         """ERASURE_KEY, a secret: what the tombstones of erased users are made with. No option: a command line is there
         for everybody to read."""
-        return os.environ.get("ERASURE_KEY", "").strip() or None
+        return (secret("ERASURE_KEY") or "").strip() or None
 
     @property
     def postgres_port(self) -> int | None:

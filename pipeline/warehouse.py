@@ -1,16 +1,19 @@
 """The warehouse as a whole: reaching it, one run at a time, and who we are while connected."""
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote, quote_plus
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.exits import Exit, Stop
+from pipeline.settings import SECRETS, secret
 
 OLDEST_VERSION = 150000
 SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
@@ -98,15 +101,7 @@ def find(database_url: str, application_name: str) -> Warehouse:
     Raises Stop: WRONG_SETTINGS for text that is no address, WAREHOUSE_UNAVAILABLE when nothing answers, the login
     fails, the server is too old, or the database cannot hold every text.
     """
-    try:
-        given = conninfo_to_dict(database_url)
-    except psycopg.ProgrammingError:
-        # the parser's own words quote the address, password and all
-        raise Stop(
-            Exit.WRONG_SETTINGS,
-            "DATABASE_URL is not a Postgres address; it must look like postgresql://user:password@host:5432/database"
-            " with special characters percent-encoded",
-        ) from None
+    given = parameters_in(database_url)
     with _connect(database_url) as connection:
         info = connection.info
         if info.server_version < OLDEST_VERSION:
@@ -139,6 +134,19 @@ def find(database_url: str, application_name: str) -> Warehouse:
         }
         roles = _roles(connection)
     return Warehouse(parameters, roles)
+
+
+def parameters_in(database_url: str) -> dict[str, str]:
+    """What the address says, and no more. Raises Stop(WRONG_SETTINGS) for text that is no address."""
+    try:
+        return conninfo_to_dict(database_url)
+    except psycopg.ProgrammingError:
+        # the parser's own words quote the address, password and all
+        raise Stop(
+            Exit.WRONG_SETTINGS,
+            "DATABASE_URL is not a Postgres address; it must look like postgresql://user:password@host:5432/database"
+            " with special characters percent-encoded",
+        ) from None
 
 
 def _roles(connection: psycopg.Connection) -> dict[str, str]:
@@ -265,9 +273,27 @@ def redacted(message: object, conninfo: str) -> str:
             secrets |= {userinfo, *(part for part in re.split(r"[@/:?#]", userinfo) if len(part) > 2)}
     primary = message.diag.message_primary if isinstance(message, psycopg.Error) else None
     line = " ".join((primary or str(message)).strip().partition("\n")[0].split())
-    for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
-        line = line.replace(secret, "***")
-    return line
+    return _blotted(line, {str(known) for known in secrets if known})
+
+
+def without_secrets(text: str) -> str:
+    """The text of an error that nobody foresaw, and which may quote anything, with what is secret blotted out."""
+    secrets = {os.environ.get("DBT_ENV_SECRET_PGPASSWORD")}
+    for name in SECRETS:
+        with suppress(Stop):  # a file that went away since
+            secrets.add(secret(name))
+    return _blotted(text, {spelling for known in secrets if known for spelling in _spellings(known)})
+
+
+def _spellings(text: str) -> set[str]:
+    return {text, quote(text), quote(text, safe=""), quote_plus(text), repr(text)[1:-1], json.dumps(text)[1:-1]}
+
+
+def _blotted(text: str, secrets: set[str]) -> str:
+    # the longest first: one may be a part of another
+    for known in sorted(secrets, key=len, reverse=True):
+        text = text.replace(known, "***")
+    return text
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from pipeline import embedded_postgres
+from pipeline.settings import SECRETS
 from tests.databases import copied, created
 
 USER_SETTINGS = (
@@ -30,6 +31,9 @@ USER_SETTINGS = (
     "DBT_TARGET",
     "SAMPLE",
     "ERASURE_KEY",
+    *(f"{name}_FILE" for name in SECRETS),
+    "PIPELINE_RUNTIME",
+    "TIMEZONE",
     "MOOVITAMIX_TRACEBACK",
 )
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

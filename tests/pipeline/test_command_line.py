@@ -155,8 +155,9 @@ def test_an_unforeseen_error_is_one_line_and_shows_its_origin_on_request(databas
     monkeypatch.setattr("pipeline.status.show", fail)
     line = command("status", DATABASE_URL=database_url).only_line(Exit.UNFORESEEN)
     assert "KeyError" in line and "MOOVITAMIX_TRACEBACK=1" in line and "nobody foresaw" not in line
-    with pytest.raises(KeyError):
-        command("status", DATABASE_URL=database_url, MOOVITAMIX_TRACEBACK="1")
+    shown = command("status", DATABASE_URL=database_url, MOOVITAMIX_TRACEBACK="1")
+    assert "in fail\n" in shown.err and "KeyError: 'what nobody foresaw'" in shown.err
+    assert shown.code == Exit.UNFORESEEN and "where it comes from is above (exit 1)" in shown.err.splitlines()[-1]
 
 
 def test_a_dump_is_restored_into_another_warehouse_and_the_nights_go_on(built_database_url, database_url, tmp_path):
@@ -276,6 +277,13 @@ def test_make_reads_settings_from_a_file_and_the_environment_goes_first(checkout
     (checkout / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
     said = make(checkout, "run", "ARGS=--sample", BATCH_SIZE="20")
     assert said == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"
+
+
+def test_make_schedule_leaves_its_place_to_the_schedule(checkout):
+    (checkout / ".env").write_text("BATCH_SIZE=10\n")
+    (checkout / ".venv/bin/python").write_text('#!/bin/sh\necho "$BATCH_SIZE|$*|$(ps -o comm= -p $PPID)"\n')
+    said = make(checkout, "schedule", "ARGS=--timezone UTC")
+    assert said == "10|-m pipeline schedule --timezone UTC|make\n", "a shell between them would take the signals"
 
 
 @pytest.mark.parametrize("home", [".", "else where"])
