@@ -61,10 +61,10 @@ listens_to_count as (
 {# The elements of a set, and those of another that it lacks. NULL is a set without elements. #}
 {% macro with_new_elements(elements, others) -%}
     {{ elements }} || array(
-        select element
-        from unnest({{ others }}) as others (element)
-        where {{ elements }} is null or element <> all({{ elements }})
-        order by element
+        select unnest({{ others }})
+        except
+        select unnest({{ elements }})
+        order by 1
     )
 {%- endmacro %}
 

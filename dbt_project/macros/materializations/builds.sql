@@ -14,13 +14,13 @@
 {% endmacro %}
 
 {% macro record_build() %}
-    insert into {{ source('prep', 'builds') }} as builds (model, seq, fingerprint, totals_until)
+    insert into {{ kept_by_builds('builds') }} as builds (model, seq, fingerprint, totals_until)
     select
         '{{ this.schema }}.{{ this.identifier }}',
         until_seq,
         fingerprint,
         totals_until
-    from {{ api.Relation.create(database=target.database, schema=target.schema, identifier='int_build') }}
+    from {{ kept_by_builds('int_build') }}
     on conflict (model) do update
     set
         seq = excluded.seq,
@@ -82,4 +82,9 @@
 
 {% macro is_full_refresh() -%}
     {{ 'true' if flags.FULL_REFRESH else 'false' }}
+{%- endmacro %}
+
+{# A table of `prep` for a hook: the models it is for do not depend on it. #}
+{% macro kept_by_builds(identifier) -%}
+    {{ return(api.Relation.create(database=target.database, schema=target.schema, identifier=identifier)) }}
 {%- endmacro %}

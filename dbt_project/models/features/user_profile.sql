@@ -67,7 +67,7 @@ declared as (
         select
             id,
             favorite_genres as genres
-        from users
+        from {{ ref('users') }}
     {%- endif %}
 
 ),
@@ -99,8 +99,11 @@ profiles as (
         coalesce(totals.listens, 0) + coalesce(recent.listens, 0) as listens,
         coalesce(cardinality(totals.track_ids), 0) + (
             select count(*)
-            from unnest(recent.track_ids) as recent_tracks (track_id)
-            where totals.track_ids is null or recent_tracks.track_id <> all(totals.track_ids)
+            from (
+                select unnest(recent.track_ids)
+                except
+                select unnest(totals.track_ids)
+            ) as new_tracks
         ) as distinct_tracks,
         -- totals cover whole days
         coalesce(cardinality(totals.days), 0) + coalesce(recent.active_days, 0) as active_days,
