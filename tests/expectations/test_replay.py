@@ -72,6 +72,26 @@ def test_a_rule_that_comes_back_holds_again_what_it_had_let_go(warehouse, withou
     assert held(warehouse) == [("[1]", "freed"), ("[1]", None)]
 
 
+def test_a_rule_that_is_only_worth_knowing_by_now_holds_nothing(warehouse, without_rule):
+    load_id = land(warehouse, user(1, email="nobody"))
+    worth_knowing = gxe.ExpectColumnValuesToNotBeInSet(
+        column="email", value_set=["nobody"], severity="info", meta={"rule": "email_is_an_address", "shows": "email"}
+    )
+    without_rule("email_is_an_address", added=[worth_knowing])
+    assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=1)]
+    assert warehouse.published() == ["[1]"]
+    assert publications(warehouse) == [(load_id, "users", "load"), (load_id, "users", "replay")]
+
+
+def test_what_is_free_is_not_judged_again(warehouse, without_rule):
+    land(warehouse, user(1, email="nobody"), user(2, email="nobody", created_at="late"))
+    without_rule("email_is_an_address")
+    assert replayed(warehouse) == [Replayed("users", looked_at=2, freed=1)]
+    without_rule()
+    assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=0)]
+    assert warehouse.published() == ["[1]"]
+
+
 def test_nothing_changes_when_the_rules_have_not(warehouse):
     land(warehouse, user(1), user(2, email="nobody"))
     before = everything(warehouse)[:3]
