@@ -493,3 +493,16 @@ def newest_load(connection):
 
 def changed(before, after):
     return {relation for relation in before.keys() | after.keys() if before.get(relation) != after.get(relation)}
+
+
+def test_every_table_that_tells_of_users_is_known_to_an_erasure(built_database_url):
+    with psycopg.connect(built_database_url) as connection:
+        tables = connection.execute("""
+            select table_schema || '.' || table_name
+            from information_schema.columns
+            inner join information_schema.tables using (table_schema, table_name)
+            where table_type = 'BASE TABLE' and column_name = 'user_id' and table_schema in ('prep', 'marts')
+        """).fetchall()
+    # months go with their table
+    told = {name for (name,) in tables if not name.startswith("prep.listen_history_")}
+    assert told <= erasure.BUILT.keys()
