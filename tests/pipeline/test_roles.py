@@ -118,7 +118,10 @@ class Deployment:
                     union all
                     select oid::regclass::text, '', relowner::regrole::text, relacl::text
                     from pg_class
-                    where relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v', 'S')
+                    where
+                        relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v', 'S')
+                        -- not what each build makes anew for itself
+                        and relpersistence = 'p'
                     union all
                     select attrelid::regclass::text, attname, '', attacl::text
                     from pg_attribute

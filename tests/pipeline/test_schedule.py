@@ -45,7 +45,7 @@ class PlayedTime:
         self.at = {}
         self._connection = connection
         self._database_url = database_url
-        connection.execute(f"create schema ops; {runs.TABLES}")
+        runs.prepare(connection)
 
     def find(self):
         """The warehouse, with all nights put where the clock of its server has them."""
@@ -66,7 +66,7 @@ class PlayedTime:
             run_id = runs.start_run(self._connection, runs.WHOLE_NIGHT)
             if code >= 0:
                 message = runs.INTERRUPTED if code == Exit.UNFORESEEN else "some message"
-                runs.finish_run(self._connection, run_id, code, message)
+                runs.finish_run(self._connection, run_id, code, message, error_type=None, measures={})
         self.nights.append((self.now, run_id))
         self.now += dt.timedelta(hours=self.hours.get(number, 0.1))
         return Played(code)
@@ -265,7 +265,8 @@ def test_decisions_and_single_steps_are_no_nights(played, connection):
     time.play("00:00", "UTC", "2026-07-02T12:00")
     time.now = utc("2026-07-03T07:00")
     for done in ("gate release build", "extract", "erase"):
-        runs.finish_run(connection, runs.start_run(connection, done), Exit.PUBLISHED, "done")
+        run_id = runs.start_run(connection, done)
+        runs.finish_run(connection, run_id, Exit.PUBLISHED, "done", error_type=None, measures={})
     assert time.play("00:00", "UTC", "2026-07-03T12:00") == ["07-03 07:00"]
 
 
