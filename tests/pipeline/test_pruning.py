@@ -64,7 +64,7 @@ def test_the_marts_and_the_next_night_do_not_notice(built_database_url, connecti
     assert last_run(connection)[:2] == ("succeeded", Exit.PUBLISHED)
 
     connection.execute("truncate marts.users, marts.tracks, marts.track_genres, marts.listen_history")
-    assert run_dbt(built_database_url, "run").succeeded
+    assert run_dbt(built_database_url, "run", "--full-refresh").succeeded
     assert marts(connection) == before[0]
     extraction = run_night_on(built_database_url, snapshot(WORLD, 1), steps=("extract",)).extraction
     assert [(scan.rows_landed, scan.rows_removed) for scan in extraction.scans.values()] == [(0, 0)] * 3
