@@ -106,7 +106,7 @@ def test_nights_with_an_awkward_address_work_and_leave_no_password_anywhere(odd_
     assert good.code == Exit.PUBLISHED
     assert connection.execute("select count(*) > 0 from marts.listen_history").fetchone()[0]
     connection.execute("alter table marts.track_genres add constraint no_more check (genre is null) not valid")
-    connection.execute("delete from marts.track_genres")
+    connection.execute("truncate marts.track_genres, prep.builds")  # all is to be counted anew
     bad = command("build", **{**environment, "DATABASE_URL": as_pairs(odd_login, password=PASSWORD)})
     assert bad.code == Exit.BUILD_FAILED
     lost = [
