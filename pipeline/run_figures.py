@@ -44,7 +44,7 @@ def of_loads(judgements: Iterable[Judgement]) -> Iterator[Row]:
 
 
 def of_nodes(step: str, outcome: DbtOutcome | None) -> Iterator[Row]:
-    """`ops.run_nodes`: what ran or was to run. An exposure is neither."""
+    """`ops.run_nodes`: the models and tests that ran or were to run."""
     for node in outcome.nodes if outcome else ():
-        if node.resource_type != "exposure":
+        if node.resource_type in ("model", "test"):
             yield {"step": step, **vars(node)}

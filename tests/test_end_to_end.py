@@ -93,6 +93,7 @@ def check_features(database_url, connection, model, as_of):
         (row.pop("user_id"), row.pop("genre")): row
         for row in rows(connection, "select * from features.user_genre_affinity")
     }
+    model = model.before_the_first_night()
     assert_same_rows(affinities, model.affinities(as_of))
     profiles = {row.pop("user_id"): row for row in rows(connection, "select * from features.user_profile")}
     assert_same_rows(profiles, model.profiles(as_of))

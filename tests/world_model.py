@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,8 +19,12 @@ class WorldModel:
     gone_users: set[int] = field(default_factory=set)
     gone_tracks: set[int] = field(default_factory=set)
     documents: dict[tuple[int, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
+    told_first: dict[tuple[str, int], Row] = field(default_factory=dict)
 
     def night(self, users: list[Row], tracks: list[Row], listen_history: list[Row]) -> None:
+        for table, rows in (("users", users), ("tracks", tracks)):
+            for row in rows:
+                self.told_first.setdefault((table, row["id"]), row)
         for known, gone, rows in (
             (self.users, self.gone_users, users),
             (self.tracks, self.gone_tracks, tracks),
@@ -32,6 +36,14 @@ class WorldModel:
             versions = self.documents[row["user_id"], row["created_at"]]
             if not versions or versions[-1] != row:
                 versions.append(row)
+
+    def before_the_first_night(self) -> "WorldModel":
+        """The same listens, with genres and favourites as they were told first: what an `as_of` of before knows."""
+        users, tracks = (
+            {number: {**row, column: self.told_first[table, number][column]} for number, row in rows.items()}
+            for table, rows, column in (("users", self.users, "favorite_genres"), ("tracks", self.tracks, "genres"))
+        )
+        return replace(self, users=users, tracks=tracks)
 
     def listens(self) -> dict[int, tuple[int, int, datetime, datetime]]:
         """id -> (user_id, track_id, listened_at, created_at) of every listen, known parents or not."""

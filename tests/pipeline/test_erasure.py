@@ -231,7 +231,9 @@ def test_an_erased_user_is_nowhere_comes_not_back_and_all_else_is_as_if_there_ha
     (decision,) = decisions(connection)
     assert (decision["verb"], decision["reason"]) == ("erase", REASON)
     assert decision["details"]["tombstone"] == extract.tombstone(KEY, PERSON)
-    assert decision["details"]["deleted"].keys() == HELD
+    # what a build notes for itself, and the totals of the features
+    of_the_builds = re.compile(r"prep\.(int_|user_)")
+    assert {name for name in decision["details"]["deleted"] if not of_the_builds.match(name)} == HELD
     assert decision["details"]["deleted"]["gate.quarantined_rows"] == 5, "that of the row without an id too"
     assert last_run(connection)[:2] == ("succeeded", Exit.PUBLISHED)
     step = "select step, steps.status from ops.steps join ops.runs using (run_id) where command = 'erase'"
@@ -283,7 +285,7 @@ def test_a_dry_run_shows_what_would_go_and_writes_nothing(url, connection, datab
     ended = erase(url, "--dry-run")
     assert (
         ended.code == Exit.PUBLISHED
-        and "staging.users           │    4" in ended.out
+        and re.search(r"staging\.users +│ +4 ", ended.out)
         and "next: nothing was changed" in ended.out
     )
     assert everything(connection) == before
