@@ -37,7 +37,7 @@ from tests.nights import run_dbt
 from tests.rendered_models import RenderedModels
 from tests.source_edits import EDITS, Source
 
-HISTORIES = int(os.environ.get("HISTORIES", "10"))
+HISTORIES = int(os.environ.get("HISTORIES", "6"))
 STEPS = 8
 TEMPLATE, DATABASE = "histories_template", "histories"
 SUITES = {
