@@ -78,7 +78,7 @@ lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors,
 	@$(BIN)/dbt parse --quiet --warn-error --show-all-deprecations --project-dir dbt_project --profiles-dir .dbt
 	@$(BIN)/dbt-bouncer run --config-file dbt_project/dbt-bouncer.yml
 
-bench: setup  ## ratios against a bare client, the prototype and a raw COPY; SCALE=small for a first look
+bench: setup  ## ratios of pulls and builds, each with its target; SCALE=small for a first look, SCALE="full warehouse" for a part
 	@$(BIN)/python -m benchmarks $(SCALE)
 
 lock:  ## requirements.lock anew from pyproject.toml (needs uv)

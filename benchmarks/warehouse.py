@@ -25,6 +25,7 @@ LISTENS_MODELS = (
     "int_touched_documents",
     "respelled_documents",
     "int_document_versions",
+    "int_present_listens",
     "int_listens",
     "int_vanished_listens",
     "listen_history",

@@ -95,7 +95,7 @@ class Dbt:
 
         # JSON: what a row says stays within the line of its event
         quiet = ("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json")
-        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(_profiles_folder()))
+        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
         return _invoke([*quiet, *arguments, *place], self._manifest, [tell])
 
 
@@ -124,7 +124,7 @@ def run_aloud(arguments: tuple[str, ...]) -> None:
     from dbt.cli.exceptions import DbtUsageException
 
     # by environment, because not every command of dbt takes the options
-    os.environ |= {"DBT_PROJECT_DIR": str(PROJECT_FOLDER), "DBT_PROFILES_DIR": str(_profiles_folder())}
+    os.environ |= {"DBT_PROJECT_DIR": str(PROJECT_FOLDER), "DBT_PROFILES_DIR": str(profiles_folder())}
     if not sys.stdout.isatty():
         os.environ["DBT_USE_COLORS"] = "false"
     outcome = _invoke(list(arguments) or ["--help"])
@@ -145,7 +145,8 @@ def _invoke(arguments: list[str], manifest: Any = None, callbacks: list[Callable
     return outcome
 
 
-def _profiles_folder() -> Path:
+def profiles_folder() -> Path:
+    """Where dbt finds the profile, which is the example as it is."""
     PROFILES_FOLDER.mkdir(exist_ok=True)
     example = PROJECT / "profiles.yml.example"
     target = PROFILES_FOLDER / "profiles.yml"

@@ -39,6 +39,8 @@ MEASURES = {
 SET_MEASURES = ", ".join(f"{name} = %({name})s" for name in MEASURES)
 _MEASURE_COLUMNS = ", ".join(f"add column if not exists {name} {kind}" for name, kind in MEASURES.items())
 
+_STATUS_NOW = f"case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end"
+
 LONGEST_COUNT = "10s"
 
 # All of it can be said again, to a ledger of any version that numbers its runs.
@@ -135,14 +137,14 @@ create table if not exists ops.run_relations (
 create or replace view ops.current_runs as
 select
     run_id, run_seq, started_at, finished_at,
-    case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end as status,
+    {_STATUS_NOW} as status,
     exit_code, error_type, message, command, sample_day, {", ".join(MEASURES)}
 from ops.runs;
 
 create or replace view ops.current_steps as
 select
     run_id, step, started_at, finished_at,
-    case when status = 'running' and not {warehouse.IS_RUNNING} then 'crashed' else status end as status,
+    {_STATUS_NOW} as status,
     error_type, message, figures, {", ".join(MEASURES)}
 from ops.steps;
 

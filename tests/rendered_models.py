@@ -10,7 +10,7 @@ import psycopg
 from dbt.cli.main import dbtRunner
 
 from pipeline import warehouse
-from pipeline.dbt import PROJECT_FOLDER, _profiles_folder
+from pipeline.dbt import PROJECT_FOLDER, profiles_folder
 
 # Only looks at the catalog, or does not matter to the rows.
 LEFT_OUT = re.compile(r"(select|begin|commit|comment on)\b", re.IGNORECASE)
@@ -35,18 +35,18 @@ class RenderedModels:
                 statement = re.sub(r'"\w+"\.("(?:prep|marts|staging|gate)"\.)', r"\1", statement)
                 statements[node.node_name].append(statement.replace(WINDOW, SETTING))
 
-        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(_profiles_folder()))
+        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
         with mock.patch.dict(os.environ):
             warehouse.export(warehouse.find(database_url, "test"))
             outcome = dbtRunner(callbacks=[note]).invoke(
                 ["--log-level", "none", "run", "--threads", "1", *arguments, *place]
             )
         assert outcome.success, outcome.exception
-        self._statements = dict(statements)
+        self.statements = dict(statements)
 
     def build(self, connection: psycopg.Connection, models: int | None = None) -> None:
         """As `dbt run` does it, one transaction per model; with `models`, as one does that is killed after so many."""
-        for statements in list(self._statements.values())[:models]:
+        for statements in list(self.statements.values())[:models]:
             with connection.transaction():
                 for statement in statements:
                     connection.execute(statement)

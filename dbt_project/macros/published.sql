@@ -43,3 +43,16 @@ array(
     where publications.table_name = '{{ table_name }}'
 )
 {%- endmacro %}
+
+{# The users or tracks of whom a load with news says something; when all is counted anew, also those whom none names. #}
+{% macro touched(staging_model, mart) -%}
+select id
+from {{ ref(staging_model) }}
+where
+    _load_id = any({{ loads_with_news(mart) }})
+    and id is not null
+union
+select built_before.id
+from {{ as_built_before(mart) }} as built_before
+where (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+{%- endmacro %}

@@ -8,19 +8,37 @@
 {%- endmacro %}
 
 {#
-    The CTE `listens_to_count`: of users who are counted anew, all listens before the new `totals_until`; of the others, those
-    by which the totals in the table grow. A listen grows them once: the days since the old `totals_until`, and what is late
-    for these only if the table has not seen this build's news yet.
-    The arguments are CTEs of the model: build, built, listens, recounted_users.
+    The CTEs of a table of totals, the last of them `listens_to_count`: of users who are counted anew, all listens before the
+    new `totals_until` (of `build`); of the others, those by which the totals in the table grow. A listen grows them once: the
+    days since the old `totals_until` (of `built`), and what is late for these only if the table has not seen this build's
+    news yet. Each reads the history by itself: a CTE that two of them share would be all of it, every night.
 #}
-{% macro listens_to_count() -%}
+{% macro listens_to_count(model_name) -%}
+build as (
+
+    select * from {{ ref('int_build') }}
+
+),
+
+built as (
+
+    {{ built(model_name) }}
+
+),
+
+recounted_users as (
+
+    select * from {{ ref('int_recounted_users') }}
+
+),
+
 more_listens as (
 
     select
         user_id,
         track_id,
         listened_at
-    from listens
+    from {{ ref('listen_history') }}
     where
         listened_at >= (select built.totals_until from built)
         and listened_at < (select build.totals_until from build)
@@ -43,7 +61,7 @@ listens_to_count as (
         listens.track_id,
         listens.listened_at,
         true as is_recount
-    from listens
+    from {{ ref('listen_history') }} as listens
     inner join recounted_users on listens.user_id = recounted_users.user_id
     where listens.listened_at < (select build.totals_until from build)
     union all
@@ -68,14 +86,20 @@ listens_to_count as (
     )
 {%- endmacro %}
 
-{# The listens that no totals cover, up to the moment the features look from; looking from another moment, all. #}
+{# The totals that a feature begins with; looking from another moment than now, none: they know what came later. #}
+{% macro totals_of(model_name) -%}
+    select * from {{ ref(model_name) }}
+    {% if var('as_of') -%}
+        where false
+    {%- endif %}
+{%- endmacro %}
+
+{# The listens that these totals do not cover, up to the moment the features look from. #}
 {% macro listens_since_totals(model_name) -%}
     select * from {{ ref('listen_history') }}
     where
         {% if not var('as_of') -%}
-            listened_at >= (
-                select totals_until from {{ source('prep', 'builds') }} where model = 'prep.{{ model_name }}'
-            )
+            listened_at >= (select built.totals_until from ({{ built(model_name) }}) as built)
             and {% endif -%}
         listened_at <= {{ as_of() }}
 {%- endmacro %}

@@ -104,7 +104,7 @@ def test_every_key_of_a_distributed_table_holds_its_column_and_foreign_keys_have
 
 def test_a_night_changes_no_layout_and_merges_nothing(on_citus, built_database_url):
     on_citus.execute("truncate public.calls")
-    statements = [statement for found in RenderedModels(built_database_url)._statements.values() for statement in found]
+    statements = [statement for found in RenderedModels(built_database_url).statements.values() for statement in found]
     assert on_citus.execute("select count(*) from public.calls").fetchone() == (0,)
     assert any("on conflict" in statement for statement in statements)
     assert not [statement for statement in statements if re.search(r"\bmerge\b", statement, re.IGNORECASE)]

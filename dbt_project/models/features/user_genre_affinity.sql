@@ -18,11 +18,7 @@ track_genres as (
 
 totals as (
 
-    select * from {{ ref('user_genre_totals') }}
-    {% if var('as_of') %}
-        -- they know what came later
-        where false
-    {% endif %}
+    {{ totals_of('user_genre_totals') }}
 
 ),
 

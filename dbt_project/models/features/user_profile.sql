@@ -22,11 +22,7 @@ users_by_then as (
 
 totals as (
 
-    select * from {{ ref('user_totals') }}
-    {% if var('as_of') %}
-        -- they know what came later
-        where false
-    {% endif %}
+    {{ totals_of('user_totals') }}
 
 ),
 

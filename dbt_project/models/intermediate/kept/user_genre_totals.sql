@@ -10,37 +10,13 @@
 
 with
 
-build as (
-
-    select * from {{ ref('int_build') }}
-
-),
-
-built as (
-
-    {{ built('user_genre_totals') }}
-
-),
-
-listens as (
-
-    select * from {{ ref('listen_history') }}
-
-),
-
 track_genres as (
 
     select * from {{ ref('track_genres') }}
 
 ),
 
-recounted_users as (
-
-    select * from {{ ref('int_recounted_users') }}
-
-),
-
-{{ listens_to_count() }},
+{{ listens_to_count('user_genre_totals') }},
 
 counted as (
 

@@ -8,31 +8,7 @@
 
 with
 
-build as (
-
-    select * from {{ ref('int_build') }}
-
-),
-
-built as (
-
-    {{ built('user_totals') }}
-
-),
-
-listens as (
-
-    select * from {{ ref('listen_history') }}
-
-),
-
-recounted_users as (
-
-    select * from {{ ref('int_recounted_users') }}
-
-),
-
-{{ listens_to_count() }},
+{{ listens_to_count('user_totals') }},
 
 counted as (
 

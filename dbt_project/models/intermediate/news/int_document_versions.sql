@@ -33,7 +33,6 @@ documents as (
 
 ),
 
--- `offset 0` keeps this a look at the index per key: a join would cast all that ever landed
 versions as (
 
     select
@@ -46,12 +45,7 @@ versions as (
         staged._load_id,
         staged._dlt_id
     from documents
-    cross join lateral (
-        select landed.*
-        from {{ ref('stg_moovitamix__listen_history') }} as landed
-        where landed.key = documents.key
-        offset 0 -- noqa: AM09
-    ) as staged
+    cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'documents.key') }} as staged
 
 )
 

@@ -11,13 +11,8 @@ retagged_tracks as (
 
     select touched.id
     from {{ ref('int_touched_tracks') }} as touched
-    cross join
-        lateral (
-            select landed.genres
-            from {{ ref('stg_moovitamix__tracks') }} as landed
-            where landed.key = '[' || touched.id || ']' and not landed.is_removal
-            offset 0 -- noqa: AM09
-        ) as versions
+    cross join lateral {{ versions_of('stg_moovitamix__tracks', "'[' || touched.id || ']'") }} as versions
+    where not versions.is_removal
     group by touched.id
     having count(distinct coalesce(versions.genres, '')) > 1
 

@@ -1,9 +1,1 @@
-select id
-from {{ ref('stg_moovitamix__users') }}
-where
-    _load_id = any({{ loads_with_news('users') }})
-    and id is not null
-union
-select built_before.id
-from {{ as_built_before('users') }} as built_before
-where (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+{{ touched('stg_moovitamix__users', 'users') }}
