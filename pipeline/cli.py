@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from click.core import ParameterSource
 from pipeline import docs, embedded_postgres, gate_report, status, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import SECRETS, Settings, secret
-from pipeline.terminal import console
+from pipeline.terminal import StepDisplay, console
 from pipeline.warehouse import Warehouse, without_secrets
 
 CONTEXT = {
@@ -382,15 +383,20 @@ def _run_steps(settings: Settings, steps: tuple[str, ...] | None = None) -> None
     if steps is None or "extract" in steps:
         settings.check_source()
     # dlt costs seconds: only the commands that need it wait for it
-    from pipeline import night, summary
+    from pipeline import event_log, night, summary
 
-    output = console()
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
-    finished = night.run(settings, place, output, steps or night.STEPS)
-    summary.show(finished, output)
+    output = console()
+    display = partial(StepDisplay, output) if output.is_terminal else event_log.step
+    finished = night.run(settings, place, display, steps or night.STEPS)
+    if output.is_terminal:
+        summary.show(finished, output)
+    else:
+        summary.tell(finished)
     if finished.problems:
         raise Stop(finished.exit_code, finished.message)
-    click.echo(summary.closing_line(finished))
+    if output.is_terminal:
+        click.echo(summary.closing_line(finished))
 
 
 def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Warehouse:

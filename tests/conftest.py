@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,16 @@ def settings_of_the_user_removed() -> Iterator[None]:
                 patch.delenv(name)
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_heard() -> Iterator[None]:
+    """A suite in the background of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
