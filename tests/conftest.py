@@ -1,6 +1,5 @@
 """The suite's own Postgres: one server per session in a temporary folder, one database per test."""
 
-import itertools
 import os
 import shutil
 import signal
@@ -38,8 +37,6 @@ USER_SETTINGS = (
     "MOOVITAMIX_TRACEBACK",
 )
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,6 +78,29 @@ def dbt_names_no_caller() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def dbt_parses_once_per_place() -> Iterator[None]:
+    """What dbt makes of the project hangs on the connection and the target; making it takes longer than most builds."""
+    from pipeline.dbt import Dbt
+
+    run, parsed = Dbt._run, {}
+
+    def run_or_remember(dbt, *arguments, **options):
+        if arguments != ("parse",):
+            return run(dbt, *arguments, **options)
+        place = tuple(os.environ.get(name) for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "DBT_TARGET"))
+        if place not in parsed:
+            result = run(dbt, *arguments, **options)
+            if not result.success:
+                return result
+            parsed[place] = result
+        return parsed[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dbt, "_run", run_or_remember)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_folder(settings_of_the_user_removed) -> Iterator[Path]:
     """Folder of the session's running server."""
@@ -104,7 +124,7 @@ def postgres_url(postgres_folder) -> str:
 @pytest.fixture
 def database_url(postgres_url) -> Iterator[str]:
     """URL of a database that only this test has."""
-    with created(postgres_url, f"test_{next(_numbers)}") as url:
+    with created(postgres_url, "test") as url:
         yield url
 
 
@@ -134,7 +154,7 @@ def built_template(postgres_url) -> Iterator[str]:
 @pytest.fixture
 def built_database_url(built_template, postgres_url) -> Iterator[str]:
     """URL of a database that only this test has, after two nights of a small sample world."""
-    with copied(postgres_url, built_template, f"test_{next(_numbers)}") as url:
+    with copied(postgres_url, built_template, "built_test") as url:
         yield url
 
 

@@ -37,7 +37,7 @@ def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
     """A dbt command on the test's database."""
     with mock.patch.dict(os.environ):
         warehouse.export(warehouse.find(database_url, "test"))
-        return Dbt().invoke(*arguments)
+        return Dbt("--no-write-json").invoke(*arguments)
 
 
 def states(finished: Night) -> Mapping[str, str]:
