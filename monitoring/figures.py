@@ -13,6 +13,8 @@ from monitoring.record import NIGHTS_SHOWN, STEPS, Flow, Night, Record, in_order
 from monitoring.wording import count, duration, share, size
 
 DAYS_BETWEEN_LABELS = 7
+# Few nights are not drawn as a few towers.
+LEAST_SLOTS = 10
 # A usual value is the middle of at least so many nights.
 ENOUGH_NIGHTS = 3
 LARGEST_SHOWN = 8
@@ -48,14 +50,15 @@ def _days_without(last: dt.date, next_: dt.date) -> list[Cell]:
 
 def slots(cells: Sequence[Cell]) -> tuple[Slots, dict[int, Night]]:
     """The time axis of all charts, the newest cell at its right end; and which night is where."""
-    first = NIGHTS_SHOWN - len(cells)
+    number = max(len(cells), LEAST_SLOTS)
+    first = number - len(cells)
     labels = {
         first + index: f"{cell.day.day} {cell.day:%b}"
         for index, cell in enumerate(cells)
         if (len(cells) - 1 - index) % DAYS_BETWEEN_LABELS == 0
     }
     nights = {first + index: cell.night for index, cell in enumerate(cells) if cell.night}
-    return Slots(NIGHTS_SHOWN, labels), nights
+    return Slots(number, labels), nights
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def flows(flow: Flow) -> list[TableFlow]:
 def _table_flow(flow: Flow, table: str) -> TableFlow:
     pull = flow.night.pulls[table]
     verdict = flow.verdicts.get((pull["load_id"], table))
+    state_now = flow.states_now.get((pull["load_id"], table))
     state = verdict["state"] if verdict else "pending"
     held = verdict["rows_quarantined"] if verdict else 0
     changed = (pull["rows_landed"] or 0) + (pull["rows_removed"] or 0)
@@ -123,7 +127,7 @@ def _table_flow(flow: Flow, table: str) -> TableFlow:
         table=table,
         load_id=pull["load_id"],
         state=state,
-        state_now=verdict["state_now"] if verdict and verdict["state_now"] != state else None,
+        state_now=state_now if state_now != state else None,
         rows=[
             ("read", pull["rows_read"]),
             ("unchanged", pull["rows_unchanged"]),

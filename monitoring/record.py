@@ -60,12 +60,13 @@ group by run_id
 """
 
 VERDICTS = """
-select judged.load_id, judged.table_name, judged.state, judged.rows_quarantined, loads.state as state_now
-from ops.run_loads as judged
-left join gate.loads using (load_id, table_name)
-where judged.run_id = any(%s)
-order by judged.load_id, judged.table_name
+select load_id, table_name, state, rows_quarantined
+from ops.run_loads
+where run_id = any(%s)
+order by load_id, table_name
 """
+
+STATES_NOW = "select load_id, table_name, state from gate.loads where load_id = any(%s)"
 
 RULES = """
 select load_id, table_name, rule, severity, rows_failed
@@ -162,12 +163,14 @@ class Night:
 class Flow:
     """What became of a night's rows, in detail.
 
-    `verdicts`: by (load, table), the state then and now and the rows quarantined; `rules`: what each broken rule found;
-    `written`: by mart, the rows that the build inserted or updated; `nodes`: how often dbt's (kind, status) came.
+    By (load, table): `verdicts`, the state that the gate gave it and the rows quarantined, and `states_now`, what it is
+    since. `rules`: what each broken rule found; `written`: by mart, the rows that the build inserted or updated;
+    `nodes`: how often dbt's (kind, status) came.
     """
 
     night: Night
     verdicts: Mapping[tuple[str, str], Mapping[str, Any]]
+    states_now: Mapping[tuple[str, str], str]
     rules: Sequence[Mapping[str, Any]]
     written: Mapping[str, int]
     nodes: Mapping[tuple[str, str], int]
@@ -302,9 +305,12 @@ def _measures(runs: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
 def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
     ids = [list(night.run_ids)]
     nodes = cursor.execute(NODES, ids).fetchall()
+    verdicts = {(row["load_id"], row["table_name"]): row for row in cursor.execute(VERDICTS, ids)}
+    loads = list({pull["load_id"] for pull in night.pulls.values()} | {load for load, _ in verdicts})
     return Flow(
         night=night,
-        verdicts={(row["load_id"], row["table_name"]): row for row in cursor.execute(VERDICTS, ids)},
+        verdicts=verdicts,
+        states_now={(row["load_id"], row["table_name"]): row["state"] for row in cursor.execute(STATES_NOW, [loads])},
         rules=cursor.execute(RULES, ids).fetchall(),
         written={
             row["node"]: row["rows_affected"]

@@ -24,7 +24,6 @@ def record() -> Record:
             "table_name": table,
             "state": state,
             "rows_quarantined": quarantined,
-            "state_now": state,
         }
         for table, state, quarantined in (
             ("users", "blocked", 8),
@@ -39,7 +38,14 @@ def record() -> Record:
     return Record(
         now=NOW,
         nights=nights,
-        flow=Flow(newest, verdicts, rules, {"tracks": 61, "listen_history": 512}, Counter({("test", "pass"): 61})),
+        flow=Flow(
+            night=newest,
+            verdicts=verdicts,
+            states_now={},
+            rules=rules,
+            written={"tracks": 61, "listen_history": 512},
+            nodes=Counter({("test", "pass"): 61}),
+        ),
         sized=newest,
         sized_before=nights[-2],
         freshness={"users": NOW - dt.timedelta(hours=54), "tracks": newest.started_at},

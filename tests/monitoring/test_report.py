@@ -164,7 +164,8 @@ def test_what_was_held_back_is_told_with_rule_severity_and_rows(night):
     """).fetchall()
     assert waiting
     for table, rule, rows in waiting:
-        assert re.search(rf" {table} {rule.replace('_', ' ')} \d+ min ago {rows:,} ", night.page.text), rule
+        of_table = night.page.text.partition("Open quarantine")[2].partition(f" {table} ")[2]
+        assert re.search(rf"{rule.replace('_', ' ')} \d+ min ago {rows:,} ", of_table), rule
 
 
 def test_an_open_load_comes_with_the_commands_that_settle_it(night):
@@ -306,6 +307,27 @@ def test_no_more_nights_are_read_than_are_shown_in_the_order_in_which_they_began
     assert [night.message for night in read.nights] == [f"night {days}" for days in range(29, 0, -1)] + ["the newest"]
     titles = report(database_url, tmp_path).attributes("title")
     assert len(titles) == NIGHTS_SHOWN and titles[-5].endswith("the newest") and titles[-1].endswith("no night")
+
+
+def test_a_year_without_a_night_is_thirty_empty_cells_at_most(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 400)
+    enter_night(ledgers, 365)
+    titles = report(database_url, tmp_path).attributes("title")
+    assert [title.endswith(": no night") for title in titles] == [True] * NIGHTS_SHOWN
+
+
+def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url, ledgers, tmp_path):
+    run_id = enter_night(ledgers, 0, "crashed", None, "ended without a word")
+    ledgers.execute(
+        "insert into ops.run_tables (run_id, table_name, load_id, requests, requests_failed, bytes_received, rows_read,"
+        " rows_unchanged, rows_landed, rows_removed, rows_unreadable) values (%s, 'users', 'L', 1, 0, 1, 9, 4, 5, 1, 0)",
+        [run_id],
+    )
+    crashed = report(database_url, tmp_path)
+    assert "users pending 9 read" in crashed.text and "Nothing, for it has not judged this yet." in crashed.text
+    assert " waiting 6 published – " in crashed.text
+    ledgers.execute("insert into gate.loads values ('L', 'users', 'accepted', 9, 5, 1)")
+    assert "users pending, accepted since 9 read" in report(database_url, tmp_path).text
 
 
 def test_steps_that_are_runs_of_their_own_make_one_night(database_url, ledgers, tmp_path):
