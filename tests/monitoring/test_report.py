@@ -242,6 +242,20 @@ def enter_night(connection, days_ago, status="succeeded", code=0, message="all p
     ).fetchone()[0]
 
 
+def enter_pull(connection, run_id, table, load_id):
+    """9 rows read, 5 of them landed, and one removed."""
+    connection.execute(
+        """
+        insert into ops.run_tables (
+            run_id, table_name, load_id, requests, requests_failed, bytes_received,
+            rows_read, rows_unchanged, rows_landed, rows_removed, rows_unreadable
+        )
+        values (%s, %s, %s, 1, 0, 1, 9, 4, 5, 1, 0)
+        """,
+        [run_id, table, load_id],
+    )
+
+
 @pytest.fixture
 def ledgers(connection):
     """The ledgers of a warehouse in which nothing has run yet."""
@@ -318,11 +332,7 @@ def test_a_year_without_a_night_is_thirty_empty_cells_at_most(database_url, ledg
 
 def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url, ledgers, tmp_path):
     run_id = enter_night(ledgers, 0, "crashed", None, "ended without a word")
-    ledgers.execute(
-        "insert into ops.run_tables (run_id, table_name, load_id, requests, requests_failed, bytes_received, rows_read,"
-        " rows_unchanged, rows_landed, rows_removed, rows_unreadable) values (%s, 'users', 'L', 1, 0, 1, 9, 4, 5, 1, 0)",
-        [run_id],
-    )
+    enter_pull(ledgers, run_id, "users", "L")
     crashed = report(database_url, tmp_path)
     assert "users pending 9 read" in crashed.text and "Nothing, for it has not judged this yet." in crashed.text
     assert " waiting 6 published – " in crashed.text
@@ -365,12 +375,7 @@ def test_what_an_api_a_rule_or_a_message_says_is_text_and_no_more(database_url, 
         )
         ledgers.execute("insert into ops.run_relations values (%s, %s, 1, %s)", [run_id, text[:99], number])
         ledgers.execute("insert into ops.run_columns values (%s, 'users', %s, 10, 5, 1)", [run_id, text[:99]])
-        ledgers.execute(
-            "insert into ops.run_tables (run_id, table_name, load_id, requests, requests_failed, bytes_received,"
-            " rows_read, rows_unchanged, rows_landed, rows_removed, rows_unreadable)"
-            " values (%s, %s, %s, 1, 0, 1, 9, 4, 5, 1, 0)",
-            [run_id, text[:99], f"{number} {text[:99]}"],
-        )
+        enter_pull(ledgers, run_id, text[:99], f"{number} {text[:99]}")
     page = report(database_url, tmp_path)
     known = {tag for tag, _ in calm.tags} | {"svg", "g", "path", "text", "line", "figure", "table", "thead", "tbody"}
     assert {tag for tag, _ in page.tags} <= known | {"tr", "th", "td", "br", "i", "details", "summary", "figcaption"}
