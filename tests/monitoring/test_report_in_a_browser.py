@@ -153,8 +153,10 @@ def test_paper_is_light_shows_what_is_folded_and_cuts_no_chart(browser):
     light = colours(browser)
     look(browser, 700, "dark", "print")  # about A4
     assert colours(browser)[1:] == light[1:]
-    folded = browser.find_elements(By.CSS_SELECTOR, "details .list li")
-    assert len(folded) == 28 and all(item.rect["height"] > 10 for item in folded)
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('details .list li')].map(item => item.checkVisibility())"
+    )
+    assert shown == [True] * 28
     assert not can_be_scrolled_sideways(browser)
     assert beyond_the_edge(browser) == []
     sheet = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
