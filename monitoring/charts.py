@@ -105,7 +105,7 @@ def over_nights(
     spec["encoding"]["y"]["axis"] = {
         "tickCount": 3,
         "format": ",.2~f" if unit else "~s",
-        "labelExpr": f"datum.label + {unit!r}",
+        "labelExpr": f"(datum.value ? datum.label : '0') + {unit!r}",
         "minExtent": 38,
         **({} if unit else {"tickMinStep": 1}),
     }

@@ -28,8 +28,8 @@ def duration(seconds: float | None) -> str:
 def share(part: float) -> str:
     """With as many digits as a small one needs."""
     if 0 < part < 0.001:
-        return "< 0.1 %"
-    return f"{100 * part:.3g} %"
+        return "< 0.1%"
+    return f"{100 * part:.3g}%"
 
 
 def words(name: str) -> str:

@@ -206,7 +206,7 @@ def test_cost_sizes_and_nulls_are_those_of_the_ledgers(night):
         select nulls, rows from ops.run_columns
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1) and column_name = 'gender'
     """)
-    assert nulls and f" gender {figures.share(nulls / rows)} null, 0 % absent; " in night.page.text
+    assert nulls and f" gender {figures.share(nulls / rows)} null, 0% absent; " in night.page.text
     (label,) = [label for label in night.page.attributes("aria-label") if label.startswith("users.gender")]
     assert f"null {figures.share(nulls / rows)}" in label
 
