@@ -80,22 +80,17 @@ def over_nights(
 
     `unit` follows each label of the axis; `signs` stand above the bars of their slots.
     """
-    values = [
-        {"slot": slot, "part": number, "value": value}
-        for number, part in enumerate(parts)
-        for slot, value in part.values.items()
-    ]
-    if not values:
+    if not any(part.values for part in parts):
         return None
     spec = {
-        **_stacked(values, parts, slots),
+        **_stacked(parts, slots),
         "width": WIDTH,
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
     }
     spec["encoding"]["x"]["axis"] = {
         "values": list(slots.labels),
-        # of names that are ours: dates
+        # an expression: nothing but dates of ours may come into it
         "labelExpr": f"{ ({str(slot): label for slot, label in slots.labels.items()})!r}[datum.label]",
         "labelAngle": 0,
         "labelOverlap": True,
@@ -130,19 +125,19 @@ def over_nights(
 
 def small_over_nights(parts: Sequence[Part], slots: Slots, text: str) -> Chart:
     """The same without axes, for many side by side; the page says what the highest bar stands for."""
-    values = [
-        {"slot": slot, "part": number, "value": value}
-        for number, part in enumerate(parts)
-        for slot, value in part.values.items()
-    ]
-    spec = {**_stacked(values, parts, slots), "width": SMALL_WIDTH, "height": 36, "padding": 0}
+    spec = {**_stacked(parts, slots), "width": SMALL_WIDTH, "height": 36, "padding": 0}
     spec["encoding"]["x"]["axis"] = {"labels": False, "domain": True, "domainColor": "var(--line)"}
     spec["encoding"]["y"]["axis"] = None
     spec["encoding"]["y"]["scale"] |= {"nice": False}
     return Chart(_svg(spec), text)
 
 
-def _stacked(values: list[dict[str, float]], parts: Sequence[Part], slots: Slots) -> Spec:
+def _stacked(parts: Sequence[Part], slots: Slots) -> Spec:
+    values = [
+        {"slot": slot, "part": number, "value": value}
+        for number, part in enumerate(parts)
+        for slot, value in part.values.items()
+    ]
     is_flat = not any(value["value"] for value in values)
     return {
         "data": {"values": values},

@@ -140,7 +140,9 @@ def _table_flow(flow: Flow, table: str) -> TableFlow:
             ("published", published if verdict else None),
             ("rows written to the mart", written),
         ],
-        chart=_flow_chart(table, pull, (published, held, blocked, waiting), written) if pull["rows_read"] else None,
+        chart=None
+        if pull["rows_read"] is None
+        else _flow_chart(table, pull, (published, held, blocked, waiting), written),
     )
 
 
@@ -151,7 +153,7 @@ def _flow_chart(table: str, pull: Mapping[str, Any], judged: tuple[int, int, int
     levels = [
         Level(
             f"{count(pull['rows_read'])} read",
-            came or "all as before",
+            came or ("all as before" if pull["rows_read"] else "the API sent no rows"),
             [("--flat", pull["rows_unchanged"]), ("--c2", landed), ("--bad", unreadable)],
             narrows=1,
             into=0,

@@ -344,6 +344,9 @@ def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url
     assert " waiting 6 published – " in crashed.text
     ledgers.execute("insert into gate.loads values ('L', 'users', 'accepted', 9, 5, 1)")
     assert "users pending, accepted since 9 read" in report(database_url, tmp_path).text
+    ledgers.execute("update ops.run_tables set rows_read = 0, rows_unchanged = 0, rows_landed = 0")
+    (drawn, *_) = report(database_url, tmp_path).attributes("aria-label")[1:]
+    assert drawn.startswith("users: 0 read, the API sent no rows; 1 to judge, 1 removed; 0 published, 1 waiting; ")
 
 
 def test_steps_that_are_runs_of_their_own_make_one_night(database_url, ledgers, tmp_path):

@@ -3,29 +3,15 @@
 import base64
 import datetime as dt
 import json
-import os
-import shutil
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from monitoring.report import OpenLoad, Standing, page
 from pipeline.terminal import inert
+from tests import browsers
 from tests.monitoring import a_month
 
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",  # which root has not
-    "--disable-dev-shm-usage",  # small in containers
-    "--disable-gpu",
-    "--no-first-run",
-    # it would go looking for its maker's servers
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PHONE, SCREEN = 360, 1240
 LOAD = OpenLoad(
     "1764302401.224466",
@@ -40,9 +26,6 @@ STANDING = Standing("see why", [LOAD], [("users", "email_is_an_address", 17, a_m
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """With the report of a month."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no chromium and chromedriver here")
     home = tmp_path_factory.mktemp("browser")
     file = home / "nights.html"
     file.write_text(
@@ -56,15 +39,9 @@ def browser(tmp_path_factory):
         ),
         "utf-8",
     )
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in (*OPTIONS, f"--user-data-dir={home / 'profile'}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options, Service(driver, env={**os.environ, "HOME": str(home)}))
-    opened.get(file.as_uri())
-    yield opened
-    opened.quit()
+    with browsers.opened(home) as browser:
+        browser.get(file.as_uri())
+        yield browser
 
 
 def look(browser, width, scheme="light", media="screen"):
