@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test lint bench lock clean
+.PHONY: help setup run schedule extract gate build grant status report erase prune docs docs-serve dbt psql dump restore stop test lint bench lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ grant: setup  ## roles with no more rights than each step and each reader needs;
 
 status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
 	@$(PIPELINE) status
+
+report: setup  ## the newest nights as one page, and where it is; ARGS="--timezone America/Montreal"
+	@$(PIPELINE) report $(ARGS)
 
 erase: setup  ## all that is held of a user goes for good: ARGS="USER_ID --reason '...' [--dry-run]"
 	@$(PIPELINE) erase $(ARGS)
@@ -87,4 +90,4 @@ lock:  ## requirements.lock anew from pyproject.toml (needs uv)
 clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv and the erasure key
 	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
 		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
-		rm -rf "$$home/.dlt" .dbt dbt_project/target dbt_project/logs
+		rm -rf "$$home/.dlt" "$$home/reports" .dbt dbt_project/target dbt_project/logs

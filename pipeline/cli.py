@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -115,6 +116,11 @@ def _zone(context: click.Context, option: click.Parameter, name: str) -> ZoneInf
         raise click.BadParameter(str(error)) from None
 
 
+timezone_option = click.option(
+    "--timezone", envvar="TIMEZONE", default="UTC", callback=_zone, help="IANA name of the place whose clocks count."
+)
+
+
 @click.group(context_settings=CONTEXT, no_args_is_help=False)
 def cli() -> None:
     """The nightly MooVitamix ELT."""
@@ -129,7 +135,7 @@ def run(**options: object) -> None:
 
 @cli.command("schedule")
 @source_options
-@click.option("--timezone", envvar="TIMEZONE", default="UTC", callback=_zone, help="IANA name of its place.")
+@timezone_option
 @click.option(
     "--pipeline-runtime", envvar="PIPELINE_RUNTIME", default="00:00", callback=_runtime, help="Local time, HH:MM."
 )
@@ -267,6 +273,27 @@ def grant(database_url: str | None, dry_run: bool) -> None:
         with warehouse.only_run(place) as connection, warehouse.failures_explained(place):
             roles.grant(connection)
             roles.show(connection, console())
+
+
+@cli.command("report")
+@database_url_option
+@timezone_option
+@click.option(
+    "--output",
+    envvar="REPORT_OUTPUT",
+    type=click.Path(path_type=Path),
+    show_default="reports/nights.html",
+    help="The file to write.",
+)
+def make_report(database_url: str | None, timezone: ZoneInfo, output: Path | None) -> None:
+    """Write the newest nights as one page, and say where it is."""
+    # the charting library costs a moment
+    from pipeline import report
+
+    settings = Settings(database_url=database_url)
+    with _read(_warehouse(settings)) as connection:
+        page = report.make(settings, connection, timezone, output)
+    click.echo(f"the report is one page, open it in a browser: {page}")
 
 
 @cli.command("dbt", context_settings={"ignore_unknown_options": True})

@@ -34,6 +34,7 @@ USER_SETTINGS = (
     *(f"{name}_FILE" for name in SECRETS),
     "PIPELINE_RUNTIME",
     "TIMEZONE",
+    "REPORT_OUTPUT",
     "MOOVITAMIX_TRACEBACK",
 )
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
