@@ -6,10 +6,10 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test lint bench lock clean
+.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test test-machine lint bench lock clean
 
 help:  ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## .venv from requirements.lock, if it is missing or the lock changed
 	@cmp -s requirements.lock .venv/requirements.lock || { \
@@ -68,7 +68,10 @@ stop: setup  ## stop the embedded Postgres; its data stays
 	@$(PIPELINE) stop
 
 test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not machine" $(ARGS)
+
+test-machine: setup  ## the tests that need programs of the machine: Prometheus, Alertmanager, Airflow; skipped without them
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m machine $(ARGS)
 
 lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors, house rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
