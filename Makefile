@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve dbt psql dump restore stop test test-machine lint bench lock clean
+.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve metrics dashboard dbt psql dump restore stop test test-machine lint bench lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ docs: setup  ## dbt docs as one static page, and where it is
 
 docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port 8081"
 	@$(PIPELINE) docs-serve $(ARGS)
+
+metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
+	@$(SETTINGS) exec $(BIN)/python -m pipeline metrics $(ARGS)
 
 dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)

@@ -315,6 +315,23 @@ def serve_docs(database_url: str | None, port: int) -> None:
             server.serve_forever()
 
 
+@cli.command("metrics")
+@database_url_option
+@click.option("--host", envvar="METRICS_HOST", default="127.0.0.1", help="Where to listen: this machine alone.")
+@click.option(
+    "--port", envvar="METRICS_PORT", type=click.IntRange(0, 65535), default=9464, help="0 takes any free one."
+)
+@click.pass_context
+def serve_metrics(context: click.Context, database_url: str | None, host: str, port: int) -> None:
+    """Serve what the runs left in `ops` and `gate` to a Prometheus, at /metrics, until Ctrl-C."""
+    from pipeline import exporter
+
+    if database_url:
+        warehouse.parameters_in(database_url)
+    _put_into_environment(context, context.command.params)
+    exporter.serve(host, port, lambda: Settings(database_url=secret("DATABASE_URL")))
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
