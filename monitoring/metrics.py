@@ -150,7 +150,7 @@ GROUPS = (
         {
             "run_started_timestamp_seconds": "When the newest night of all began.",
             "run_last_success_timestamp_seconds": "When the newest night that succeeded ended.",
-            "run_finished_timestamp_seconds": "When the newest night that came to its end did so: not one that crashed.",
+            "run_finished_timestamp_seconds": "When the newest night ended that came to its end.",
             "run_exit_code": "Exit code of the newest night that came to its end.",
             "run_duration_seconds": "How long the newest night took that came to its end.",
             "run_cpu_seconds": "Processor time of the pipeline in the newest night that came to its end.",
@@ -236,7 +236,7 @@ GROUPS = (
         ("step",),
         {
             "step_duration_seconds": "How long the step took the last time that it came to its end.",
-            "step_usual_duration_seconds": "The median of the last 14 times (at least 5) that the step succeeded before.",
+            "step_usual_duration_seconds": "The median of the 14 times before (at least 5) that the step succeeded.",
             "step_rows": "Rows that the step moved the last time: read, judged, or written by models.",
             "step_bytes": "Bytes that the step received from the source the last time; of extract alone.",
             "step_cpu_seconds": "Processor time of the pipeline in the step the last time.",
@@ -362,7 +362,7 @@ GROUPS = (
         ("table",),
         {
             "table_requests": "Requests for the table in the newest pull, also one that failed.",
-            "table_requests_failed": "Requests of the newest pull without a good answer, the ones that were repeated included.",
+            "table_requests_failed": "Requests of the newest pull that got no good answer, also those repeated.",
         },
         f"""{PULLS}
         select source.name as table, asked.requests as table_requests, asked.requests_failed as table_requests_failed
@@ -484,9 +484,7 @@ GROUPS = (
     Group(
         "Gate",
         ("table",),
-        {
-            "quarantined_ratio": "Rows that are held back now, as a share of the rows that the newest pull that succeeded read."
-        },
+        {"quarantined_ratio": "Rows held back now, as a share of those that the newest pull that succeeded read."},
         f"""{NEWEST_PULLS}
         select
             newest.table_name as table,
