@@ -55,6 +55,9 @@ docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port
 metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
 	@$(SETTINGS) exec $(BIN)/python -m pipeline metrics $(ARGS)
 
+dashboard: setup  ## a Grafana dashboard of the metrics, and the files that provision it: ARGS="FOLDER"
+	@$(PIPELINE) dashboard $(or $(ARGS),grafana)
+
 dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -330,6 +331,20 @@ def serve_metrics(context: click.Context, database_url: str | None, host: str, p
         warehouse.parameters_in(database_url)
     _put_into_environment(context, context.command.params)
     exporter.serve(host, port, lambda: Settings(database_url=secret("DATABASE_URL")))
+
+
+@cli.command("dashboard")
+@click.option("--prometheus-url", default="http://127.0.0.1:9090", help="Where the Grafana finds the Prometheus.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def make_dashboard(folder: Path, prometheus_url: str) -> None:
+    """Write a Grafana dashboard of the metrics into FOLDER, and the files that provision it."""
+    from monitoring import dashboard
+
+    try:
+        dashboard.write(folder, prometheus_url)
+    except OSError as error:
+        raise Stop(Exit.WRONG_SETTINGS, f"cannot write into {folder} ({error.strerror}); name another folder") from None
+    click.echo(f"next: start Grafana with GF_PATHS_PROVISIONING={(folder / 'provisioning').resolve()}")
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
