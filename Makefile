@@ -6,10 +6,10 @@ BIN := .venv/bin
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 
-.PHONY: help setup run schedule extract gate build grant status report erase prune docs docs-serve dbt psql dump restore stop test lint bench lock clean
+.PHONY: help setup run schedule extract gate build grant status report metrics dashboard erase prune docs docs-serve dbt psql dump restore stop test test-machine lint bench lock clean
 
 help:  ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## .venv from requirements.lock, if it is missing or the lock changed
 	@cmp -s requirements.lock .venv/requirements.lock || { \
@@ -55,6 +55,12 @@ docs: setup  ## dbt docs as one static page, and where it is
 docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port 8081"
 	@$(PIPELINE) docs-serve $(ARGS)
 
+metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
+	@$(SETTINGS) exec $(BIN)/python -m pipeline metrics $(ARGS)
+
+dashboard: setup  ## a Grafana dashboard of the metrics, and the files that provision it: ARGS="FOLDER"
+	@$(PIPELINE) dashboard $(or $(ARGS),grafana)
+
 dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)
 
@@ -71,7 +77,10 @@ stop: setup  ## stop the embedded Postgres; its data stays
 	@$(PIPELINE) stop
 
 test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not machine" $(ARGS)
+
+test-machine: setup  ## the tests that need programs of the machine: Prometheus, Alertmanager, Airflow; skipped without them
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m machine $(ARGS)
 
 lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors, house rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

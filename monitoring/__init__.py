@@ -1,1 +1,1 @@
-"""What a run tells the outside: metrics, alert rules, dashboard, report."""
+"""What runs tell the outside, read from their records in `ops` and `gate`: metrics, alert rules, dashboard, report."""

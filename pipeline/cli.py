@@ -343,6 +343,37 @@ def serve_docs(database_url: str | None, port: int) -> None:
             server.serve_forever()
 
 
+@cli.command("metrics")
+@database_url_option
+@click.option("--host", envvar="METRICS_HOST", default="127.0.0.1", help="Where to listen: this machine alone.")
+@click.option(
+    "--port", envvar="METRICS_PORT", type=click.IntRange(0, 65535), default=9464, help="0 takes any free one."
+)
+@click.pass_context
+def serve_metrics(context: click.Context, database_url: str | None, host: str, port: int) -> None:
+    """Serve what the runs left in `ops` and `gate` to a Prometheus, at /metrics, until Ctrl-C."""
+    from pipeline import exporter
+
+    if database_url:
+        warehouse.parameters_in(database_url)
+    _put_into_environment(context, context.command.params)
+    exporter.serve(host, port, lambda: Settings(database_url=secret("DATABASE_URL")))
+
+
+@cli.command("dashboard")
+@click.option("--prometheus-url", default="http://127.0.0.1:9090", help="Where the Grafana finds the Prometheus.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def make_dashboard(folder: Path, prometheus_url: str) -> None:
+    """Write a Grafana dashboard of the metrics into FOLDER, and the files that provision it."""
+    from monitoring import dashboard
+
+    try:
+        dashboard.write(folder, prometheus_url)
+    except OSError as error:
+        raise Stop(Exit.WRONG_SETTINGS, f"cannot write into {folder} ({error.strerror}); name another folder") from None
+    click.echo(f"next: start Grafana with GF_PATHS_PROVISIONING={(folder / 'provisioning').resolve()}")
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

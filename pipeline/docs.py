@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline import warehouse
 from pipeline.dbt import PROJECT_FOLDER, Dbt, explained
-from pipeline.exits import Exit, Stop
+from pipeline.exits import Exit
+from pipeline.serving import listening_explained
 from pipeline.warehouse import Warehouse
 
 HOST = "127.0.0.1"
@@ -31,13 +32,8 @@ def make(place: Warehouse) -> Path:
 
 def server(port: int) -> ThreadingHTTPServer:
     """A server of the page that listens already, on any free port when `port` is 0. Raises Stop(WRONG_SETTINGS)."""
-    try:
+    with listening_explained(HOST, port, "DOCS_PORT"):
         return ThreadingHTTPServer((HOST, port), functools.partial(_OnePage, page()))
-    except OSError as error:
-        raise Stop(
-            Exit.WRONG_SETTINGS,
-            f"cannot listen on {HOST}:{port} ({error.strerror}); name another port with --port or DOCS_PORT",
-        ) from None
 
 
 class _OnePage(BaseHTTPRequestHandler):

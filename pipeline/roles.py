@@ -1,4 +1,4 @@
-"""`grant`: roles that hold no more rights than each step of the night and each reader needs.
+"""`grant`: roles that hold no more rights than each step of the night, each reader and each watcher needs.
 
 Nobody logs in as one of them; whoever sets up a deployment grants them to logins. What a step has made belongs to its
 role afterwards. Who owned it before becomes a member of the role, and can do everything as before.
@@ -21,6 +21,8 @@ from pipeline.warehouse import SCHEMAS, STEP_ROLES, has, may_take_role
 MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
 LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
 ANALYST, RECOMMENDER = READERS = ("moovitamix_analyst", "moovitamix_recommender")
+MONITOR = "moovitamix_monitor"
+ROLES = (*STEPS, *READERS, MONITOR)
 # A new mart is not among them until somebody says so.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
 # A table changes hands only while nobody uses it, and whoever comes meanwhile waits behind that.
@@ -31,16 +33,18 @@ CREATION = "create role {} nologin;"
 RIGHTS = """
 -- what is not granted below is taken back
 revoke all on schema staging, prep, gate, marts, features, ops
-    from public, moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender;
+    from public, moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
+    moovitamix_monitor;
 revoke all on all tables in schema staging, prep, gate, marts, features, ops from public;
 revoke all on all sequences in schema staging, prep, gate, marts, features, ops from public;
 revoke all on all routines in schema staging, prep, gate, marts, features, ops from public;
 revoke all on all tables in schema staging
-    from moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender;
+    from moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
 revoke all on all tables in schema prep, marts, features
-    from moovitamix_loader, moovitamix_gate, moovitamix_analyst, moovitamix_recommender;
+    from moovitamix_loader, moovitamix_gate, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
 revoke all on all tables in schema gate, ops
-    from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender;
+    from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
+    moovitamix_monitor;
 
 -- every step keeps the run ledger
 grant usage on schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
@@ -72,6 +76,13 @@ grant select on all tables in schema staging, gate to moovitamix_transformer;
 grant usage on schema marts, features to moovitamix_analyst, moovitamix_recommender;
 grant select on all tables in schema features to moovitamix_analyst, moovitamix_recommender;
 {marts}
+
+-- who watches sees no row: neither its key, nor what was wrong with it
+grant usage on schema gate, ops to moovitamix_monitor;
+grant select on all tables in schema ops to moovitamix_monitor;
+grant select on gate.loads, gate.publications to moovitamix_monitor;
+grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outcome) on gate.quarantined_rows
+    to moovitamix_monitor;
 """
 
 # Of a database whose owner took from PUBLIC what a new one grants it.
@@ -80,7 +91,7 @@ select format(rights.statement, current_database())
 from (
     values
     ('connect', 'grant connect on database %I to moovitamix_loader, moovitamix_gate, moovitamix_transformer,'
-        ' moovitamix_analyst, moovitamix_recommender;'),
+        ' moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;'),
     ('temporary', 'grant temporary on database %I to moovitamix_gate, moovitamix_transformer;')
 ) as rights (name, statement)
 where not has_database_privilege('public', current_database(), rights.name)
@@ -179,13 +190,12 @@ def grant(connection: psycopg.Connection) -> None:
 
 def show(connection: psycopg.Connection, output: Console) -> None:
     """Print what each role may do in each schema, in the database's own words, and the next step."""
-    roles = (*STEPS, *READERS)
-    rows = connection.execute(RIGHTS_THERE_ARE, [list(roles), list(SCHEMAS)])
+    rows = connection.execute(RIGHTS_THERE_ARE, [list(ROLES), list(SCHEMAS)])
     rights = {(role, schema): right for role, schema, right in rows}
     table = Table(title="who may do what", title_justify="left")
     for name in ("role", *SCHEMAS):
         table.add_column(name)
-    for role in roles:
+    for role in ROLES:
         table.add_row(role, *(rights[role, schema] for schema in SCHEMAS))
     output.print(table)
     hidden = [f"marts.{mart}.{name}" for mart, columns in _marts().items() for name in columns if columns[name]]
@@ -215,7 +225,7 @@ def _check_is_built(connection: psycopg.Connection) -> None:
 
 def _missing_roles(connection: psycopg.Connection) -> list[str]:
     there = {name for (name,) in connection.execute("select rolname from pg_roles")}
-    return [role for role in (*STEPS, *READERS) if role not in there]
+    return [role for role in ROLES if role not in there]
 
 
 def _missing_memberships(connection: psycopg.Connection, roles: Sequence[str]) -> list[str]:

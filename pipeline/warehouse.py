@@ -136,6 +136,11 @@ def find(database_url: str, application_name: str) -> Warehouse:
     return Warehouse(parameters, roles)
 
 
+def look(database_url: str, application_name: str, connect_seconds: int) -> psycopg.Connection:
+    """An autocommit connection for a look at what is there, or Stop(WAREHOUSE_UNAVAILABLE) after that many seconds."""
+    return _connect(database_url, application_name=application_name, connect_timeout=connect_seconds)
+
+
 def parameters_in(database_url: str) -> dict[str, str]:
     """What the address says, and no more. Raises Stop(WRONG_SETTINGS) for text that is no address."""
     try:
@@ -244,11 +249,10 @@ def _end_leftovers(connection: psycopg.Connection) -> None:
     )
 
 
-def _connect(conninfo: str, **more: str) -> psycopg.Connection:
+def _connect(conninfo: str, **more: str | int) -> psycopg.Connection:
+    settings = {"connect_timeout": CONNECT_SECONDS, "client_encoding": ENCODING, **more}
     try:
-        return psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, client_encoding=ENCODING, **more
-        )
+        return psycopg.connect(conninfo, autocommit=True, **settings)
     except psycopg.OperationalError as error:
         raise Stop(
             Exit.WAREHOUSE_UNAVAILABLE,

@@ -28,6 +28,8 @@ USER_SETTINGS = (
     "MAX_SECONDS",
     "POSTGRES_PORT",
     "DOCS_PORT",
+    "METRICS_HOST",
+    "METRICS_PORT",
     "DBT_TARGET",
     "SAMPLE",
     "ERASURE_KEY",

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from expectations import ledger
+from monitoring import metrics
 from pipeline import roles, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
@@ -20,47 +21,50 @@ from tests.pipeline.command import command, finish, launch
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
 NEXT_DAY = 2
 PASSWORD = "only-for-these-tests"
-ROLES = tuple(f"moovitamix_{name}" for name in ("loader", "gate", "transformer", "analyst", "recommender"))
-LOGINS = ("owner", "loader", "gate", "transformer", "analyst", "recommender", "nobody")
+ROLES = tuple(f"moovitamix_{name}" for name in ("loader", "gate", "transformer", "analyst", "recommender", "monitor"))
+LOGINS = ("owner", "loader", "gate", "transformer", "analyst", "recommender", "monitor", "nobody")
 
 # What each login can do with a relation: s(elect *), i(nsert), u(pdate), d(elete), t(runcate), a(lter), x (drop), of a
 # column s(elect), in a schema c(reate table).
 MATRIX = """
-                                owner    loader   gate     transformer  analyst  recommender  nobody
-staging                         c        c        -        -            -        -            -
-staging.users                   siudtax  siudtax  s        s            -        -            -
-staging.scans                   siudtax  siudtax  s        s            -        -            -
-staging._dlt_loads              siudtax  siudtax  s        s            -        -            -
-prep                            c        -        -        c            -        -            -
-prep.stg_moovitamix__users      sax      -        s        sax          -        -            -
-prep.int_published_users        sax      -        -        sax          -        -            -
-prep.parked_listens             siudtax  -        -        siudtax      -        -            -
-gate                            c        -        c        -            -        -            -
-gate.loads                      siudtax  s        siud     s            -        -            -
-gate.quarantined_rows           siudtax  -        siu      s            -        -            -
-gate.publications               siudtax  -        si       s            -        -            -
-gate.decisions                  siax     -        si       s            -        -            -
-gate.erasures                   siudtax  s        -        s            -        -            -
-gate.told_fields                siudtax  -        si       s            -        -            -
-marts                           c        -        -        c            -        -            -
-marts.users                     siudtax  -        -        siudtax      -        -            -
-marts.users.email               s        -        -        s            -        -            -
-marts.users.first_name          s        -        -        s            -        -            -
-marts.users.last_name           s        -        -        s            -        -            -
-marts.users.id                  s        -        -        s            s        s            -
-marts.users.gender              s        -        -        s            s        s            -
-marts.tracks                    siudtax  -        -        siudtax      s        s            -
-marts.track_genres              siudtax  -        -        siudtax      s        s            -
-marts.listen_history            siudtax  -        -        siudtax      s        s            -
-features                        c        -        -        c            -        -            -
-features.user_profile           sax      -        -        sax          s        s            -
-features.user_genre_affinity    sax      -        -        sax          s        s            -
-ops                             c        -        -        -            -        -            -
-ops.runs                        siudtax  siu      siu      siu          -        -            -
-ops.steps                       siudtax  siu      siu      siu          -        -            -
-ops.run_tables                  siudtax  siu      siu      siu          -        -            -
-ops.current_runs                sax      s        s        s            -        -            -
-ops.run_rules                   sax      s        s        s            -        -            -
+                                owner    loader   gate     transformer  analyst  recommender  monitor  nobody
+staging                         c        c        -        -            -        -            -        -
+staging.users                   siudtax  siudtax  s        s            -        -            -        -
+staging.scans                   siudtax  siudtax  s        s            -        -            -        -
+staging._dlt_loads              siudtax  siudtax  s        s            -        -            -        -
+prep                            c        -        -        c            -        -            -        -
+prep.stg_moovitamix__users      sax      -        s        sax          -        -            -        -
+prep.int_published_users        sax      -        -        sax          -        -            -        -
+prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -
+gate                            c        -        c        -            -        -            -        -
+gate.loads                      siudtax  s        siud     s            -        -            s        -
+gate.quarantined_rows           siudtax  -        siu      s            -        -            -        -
+gate.quarantined_rows.rule      s        -        s        s            -        -            s        -
+gate.quarantined_rows.key       s        -        s        s            -        -            -        -
+gate.quarantined_rows.detail    s        -        s        s            -        -            -        -
+gate.publications               siudtax  -        si       s            -        -            s        -
+gate.decisions                  siax     -        si       s            -        -            -        -
+gate.erasures                   siudtax  s        -        s            -        -            -        -
+gate.told_fields                siudtax  -        si       s            -        -            -        -
+marts                           c        -        -        c            -        -            -        -
+marts.users                     siudtax  -        -        siudtax      -        -            -        -
+marts.users.email               s        -        -        s            -        -            -        -
+marts.users.first_name          s        -        -        s            -        -            -        -
+marts.users.last_name           s        -        -        s            -        -            -        -
+marts.users.id                  s        -        -        s            s        s            -        -
+marts.users.gender              s        -        -        s            s        s            -        -
+marts.tracks                    siudtax  -        -        siudtax      s        s            -        -
+marts.track_genres              siudtax  -        -        siudtax      s        s            -        -
+marts.listen_history            siudtax  -        -        siudtax      s        s            -        -
+features                        c        -        -        c            -        -            -        -
+features.user_profile           sax      -        -        sax          s        s            -        -
+features.user_genre_affinity    sax      -        -        sax          s        s            -        -
+ops                             c        -        -        -            -        -            -        -
+ops.runs                        siudtax  siu      siu      siu          -        -            s        -
+ops.steps                       siudtax  siu      siu      siu          -        -            s        -
+ops.run_tables                  siudtax  siu      siu      siu          -        -            s        -
+ops.current_runs                sax      s        s        s            -        -            s        -
+ops.run_rules                   sax      s        s        s            -        -            s        -
 """
 
 ON_A_TABLE = {
@@ -368,6 +372,7 @@ def test_granting_again_changes_nothing_and_takes_back_what_was_granted_besides(
         ("gate", ["reads", "reads a part", "writes", "", "", "writes"]),
         ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes"]),
         ("analyst", ["", "", "", "reads a part", "reads", ""]),
+        ("monitor", ["", "", "reads a part", "", "", "reads"]),
     ):
         (line,) = (line for line in ended.out.splitlines() if line.startswith(f"│ moovitamix_{role} "))
         assert [cell.strip() for cell in line.split("│")[2:-1]] == rights
@@ -468,6 +473,12 @@ def test_an_analyst_reads_features_and_all_of_a_user_but_the_person(granted):
                 "select * from marts.listen_history inner join marts.track_genres using (track_id)",
             ):
                 assert reader.execute(query).fetchall()
+
+
+def test_the_monitor_reads_all_metrics(granted):
+    with granted.connect("monitor") as monitor, granted.connect("owner") as owner:
+        told, expected = ([family.samples for family in metrics.families(login)] for login in (monitor, owner))
+    assert told == expected and len(told) > 50
 
 
 def test_a_user_who_may_not_make_roles_is_told_what_to_ask_for_and_having_got_it_can_grant(fresh):

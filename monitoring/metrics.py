@@ -1,0 +1,661 @@
+"""The metrics of the pipeline, read from the records of its runs in `ops` and `gate`.
+
+All are gauges: they say how things stood when a run left them, and lose nothing when whoever serves them starts anew. A
+metric whose value is NULL in the records has no series; there is no 0 for what is not known.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from psycopg.rows import dict_row
+
+PREFIX = "moovitamix_"
+RECORDS_READABLE = "records_readable"
+RECORDS_READABLE_HELP = "Whether the records of the runs could be read: 1 or 0; on 0 there is no other metric."
+# A statement that waits longer, for a lock or a busy disk, is given up.
+STATEMENT_TIMEOUT = "4s"
+
+STEPS = ("extract", "gate", "build")
+TABLES = ("users", "tracks", "listen_history")
+RUN_STATUSES = ("running", "succeeded", "failed", "crashed")
+# The names of the exit codes; Python's names of other errors are without number.
+ERROR_TYPES = (
+    "UNFORESEEN",
+    "WRONG_SETTINGS",
+    "SOURCE_FAILED",
+    "BLOCKED",
+    "BUILD_FAILED",
+    "ALREADY_RUNNING",
+    "WAREHOUSE_UNAVAILABLE",
+    "GATE_BROKEN",
+)
+# What dbt calls the end of a node, by step and kind of node.
+NODE_STATUSES = {
+    ("gate", "model"): ("success", "error", "skipped"),
+    ("build", "model"): ("success", "error", "skipped"),
+    ("build", "test"): ("pass", "warn", "fail", "error", "skipped"),
+}
+USUAL_OF, USUAL_FROM = 14, 5
+
+# A night is a run of all steps, or what a scheduler of tasks makes of it: a run of each, beginning with `extract`; of
+# each the last try counts. Without a build and without a failure it is not whole yet.
+NIGHTS = """
+with parts as (
+    select
+        runs.*,
+        count(*) filter (where command in ('extract gate build', 'extract')) over (order by run_seq) as night
+    from ops.current_runs as runs
+    where command = any(%(commands)s)
+),
+tries as (
+    select distinct on (night, command)
+        parts.*,
+        bool_or(command = 'extract gate build') over (partition by night) as is_one_run
+    from parts
+    where night > 0
+    order by night, command, run_seq desc
+),
+nights as (
+    select
+        night,
+        min(started_at) as started_at,
+        max(finished_at) as finished_at,
+        case
+            when bool_or(status = 'running') then 'running'
+            when bool_or(status = 'crashed') then 'crashed'
+            when bool_or(status = 'failed') then 'failed'
+            else 'succeeded'
+        end as status,
+        coalesce(
+            (
+                array_agg(exit_code order by array_position(%(commands)s::text[], command))
+                filter (where exit_code <> 0)
+            )[1],
+            0
+        ) as exit_code,
+        sum(cpu_seconds) as cpu_seconds,
+        sum(database_cpu_seconds) as database_cpu_seconds,
+        max(peak_memory_bytes) as peak_memory_bytes,
+        sum(disk_read_bytes) as disk_read_bytes,
+        sum(disk_written_bytes) as disk_written_bytes,
+        sum(network_received_bytes) as network_received_bytes,
+        sum(network_sent_bytes) as network_sent_bytes
+    from tries
+    where command = 'extract gate build' or not is_one_run
+    group by night
+    having bool_or(command in ('extract gate build', 'build')) or bool_or(status <> 'succeeded')
+)
+"""
+
+# What the steps of nights came to, whether a run had one of them or all; those of decisions are not among them.
+STEPS_DONE = """
+with done as (
+    select steps.*, runs.run_seq
+    from ops.current_steps as steps
+    inner join ops.runs using (run_id)
+    where steps.step = any(%(steps)s) and runs.command = any(%(commands)s)
+)
+"""
+
+PULLS = """
+with pulls as (
+    select run_tables.*, runs.run_seq
+    from ops.run_tables
+    inner join ops.runs using (run_id)
+)
+"""
+
+# By table, the newest pull that brought its rows.
+NEWEST_PULLS = f"""{PULLS},
+newest as (
+    select pull.*
+    from unnest(%(tables)s::text[]) as source (name)
+    cross join lateral (
+        select *
+        from pulls
+        where table_name = source.name and rows_read is not null
+        order by run_seq desc
+        limit 1
+    ) as pull
+)
+"""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Metrics that one query has the values of.
+
+    `metrics`: by name, without the prefix, what it means; the query has a column for each, and one for each label.
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    metrics: dict[str, str]
+    query: str
+
+
+GROUPS = (
+    Group(
+        "Nights",
+        ("status",),
+        {"run_status": "Whether the newest night of all has this status: 1 or 0; crashed is killed without a word."},
+        f"""{NIGHTS}
+        select known.status, (newest.status = known.status)::int as run_status
+        from (select status from nights order by night desc limit 1) as newest
+        cross join unnest(%(run_statuses)s::text[]) as known (status)
+        """,
+    ),
+    Group(
+        "Nights",
+        (),
+        {
+            "run_started_timestamp_seconds": "When the newest night of all began.",
+            "run_last_success_timestamp_seconds": "When the newest night that succeeded ended.",
+            "run_finished_timestamp_seconds": "When the newest night ended that came to its end.",
+            "run_exit_code": "Exit code of the newest night that came to its end.",
+            "run_duration_seconds": "How long the newest night took that came to its end.",
+            "run_cpu_seconds": "Processor time of the pipeline in the newest night that came to its end.",
+            "run_database_cpu_seconds": "Processor time of the embedded Postgres in the same night.",
+            "run_peak_memory_bytes": "The most memory that the pipeline held at a time in the same night.",
+            "run_disk_read_bytes": "What the pipeline read from disk in the same night.",
+            "run_disk_written_bytes": "What the pipeline wrote to disk in the same night.",
+            "run_network_received_bytes": "What the machine received from the network during the same night.",
+            "run_network_sent_bytes": "What the machine sent to the network during the same night.",
+        },
+        f"""{NIGHTS}
+        select
+            (
+                select extract(epoch from started_at) from nights order by night desc limit 1
+            ) as run_started_timestamp_seconds,
+            (
+                select extract(epoch from finished_at)
+                from nights
+                where status = 'succeeded'
+                order by night desc
+                limit 1
+            ) as run_last_success_timestamp_seconds,
+            extract(epoch from finished_at) as run_finished_timestamp_seconds,
+            exit_code as run_exit_code,
+            extract(epoch from finished_at - started_at) as run_duration_seconds,
+            cpu_seconds as run_cpu_seconds,
+            database_cpu_seconds as run_database_cpu_seconds,
+            peak_memory_bytes as run_peak_memory_bytes,
+            disk_read_bytes as run_disk_read_bytes,
+            disk_written_bytes as run_disk_written_bytes,
+            network_received_bytes as run_network_received_bytes,
+            network_sent_bytes as run_network_sent_bytes
+        from (select) as always
+        left join (
+            select * from nights where status in ('succeeded', 'failed') order by night desc limit 1
+        ) as ended on true
+        """,
+    ),
+    Group(
+        "Nights",
+        ("status",),
+        {"runs_7d": "How many nights of the last 7 days have this status."},
+        f"""{NIGHTS}
+        select known.status, count(nights.night) as runs_7d
+        from unnest(%(run_statuses)s::text[]) as known (status)
+        left join nights on known.status = nights.status and nights.started_at > now() - interval '7 days'
+        group by known.status
+        """,
+    ),
+    Group(
+        "Nights",
+        (),
+        {
+            "disk_free_bytes": "What was free on the disk of the pipeline when the newest run of any kind ended.",
+            "disk_size_bytes": "The size of the disk of the pipeline.",
+        },
+        """
+        select disk_free_bytes, disk_size_bytes
+        from ops.runs
+        where disk_free_bytes is not null
+        order by run_seq desc
+        limit 1
+        """,
+    ),
+    Group(
+        "Steps",
+        ("step", "status"),
+        {"step_status": "Whether the step ended like this the last time, crashes included: 1 or 0."},
+        f"""{STEPS_DONE}
+        select newest.step, known.status, (newest.status = known.status)::int as step_status
+        from (
+            select distinct on (step) step, status
+            from done
+            where status <> 'running'
+            order by step, run_seq desc
+        ) as newest
+        cross join unnest(%(run_statuses)s::text[]) as known (status)
+        where known.status <> 'running'
+        """,
+    ),
+    Group(
+        "Steps",
+        ("step",),
+        {
+            "step_duration_seconds": "How long the step took the last time that it came to its end.",
+            "step_usual_duration_seconds": "The median of the 14 times before (at least 5) that the step succeeded.",
+            "step_rows": "Rows that the step moved the last time: read, judged, or written by models.",
+            "step_bytes": "Bytes that the step received from the source the last time; of extract alone.",
+            "step_cpu_seconds": "Processor time of the pipeline in the step the last time.",
+            "step_peak_memory_bytes": "The most memory that the pipeline held at a time in the step the last time.",
+        },
+        f"""{STEPS_DONE}
+        select
+            newest.step,
+            extract(epoch from newest.finished_at - newest.started_at) as step_duration_seconds,
+            usual.seconds as step_usual_duration_seconds,
+            newest.rows as step_rows,
+            newest.bytes as step_bytes,
+            newest.cpu_seconds as step_cpu_seconds,
+            newest.peak_memory_bytes as step_peak_memory_bytes
+        from (
+            select distinct on (step) *
+            from done
+            where finished_at is not null
+            order by step, run_seq desc
+        ) as newest
+        cross join lateral (
+            select
+                case
+                    when count(*) >= %(usual_from)s then percentile_cont(0.5) within group (order by earlier.seconds)
+                end as seconds
+            from (
+                select extract(epoch from finished_at - started_at) as seconds
+                from done
+                where step = newest.step and status = 'succeeded' and run_seq < newest.run_seq
+                order by run_seq desc
+                limit %(usual_of)s
+            ) as earlier
+        ) as usual
+        """,
+    ),
+    Group(
+        "Steps",
+        ("step", "error_type"),
+        {
+            "step_failures_7d": "How often the step failed for this cause in the last 7 days: the name of an exit code,"
+            " or CRASHED; 0 for causes that any step had before."
+        },
+        f"""{STEPS_DONE},
+        failures as (
+            select
+                step,
+                started_at,
+                case
+                    when status = 'crashed' then 'CRASHED'
+                    when error_type = any(%(error_types)s) then error_type
+                    else 'UNFORESEEN'
+                end as error_type
+            from done
+            where status in ('failed', 'crashed')
+        )
+        select known.step, seen.error_type, count(failures.step) as step_failures_7d
+        from unnest(%(steps)s::text[]) as known (step)
+        cross join (select distinct error_type from failures) as seen
+        left join failures
+            on
+                known.step = failures.step and seen.error_type = failures.error_type
+                and failures.started_at > now() - interval '7 days'
+        group by known.step, seen.error_type
+        """,
+    ),
+    Group(
+        "Steps",
+        ("step",),
+        {"step_failure_ratio_7d": "Which share of the step's ends in the last 7 days were failures or crashes."},
+        f"""{STEPS_DONE}
+        select step, avg((status <> 'succeeded')::int) as step_failure_ratio_7d
+        from done
+        where started_at > now() - interval '7 days' and status <> 'running'
+        group by step
+        """,
+    ),
+    Group(
+        "Tables of the source",
+        ("table",),
+        {
+            "table_rows_read": "Rows that the newest pull that succeeded read of the table.",
+            "table_usual_rows_read": "The median of the rows read by the 14 pulls before (at least 5).",
+            "table_rows_unchanged": "Rows read that were known as they are.",
+            "table_rows_landed": "Rows read that were new or had changed.",
+            "table_rows_removed": "Known keys that the newest pull that succeeded found to be gone.",
+            "table_removed_ratio": "Which share of the rows read or gone is gone.",
+            "table_rows_unreadable": "Rows read that Postgres cannot hold, set aside.",
+            "table_keys_unsettled": "Known keys that the newest pull that succeeded neither saw nor proved to be gone.",
+            "table_bytes_received": "Bytes that the newest pull that succeeded received of the table.",
+            "table_bytes_landed": "Bytes that the newest pull that succeeded landed of the table, as JSON.",
+        },
+        f"""{NEWEST_PULLS}
+        select
+            newest.table_name as table,
+            newest.rows_read as table_rows_read,
+            usual.rows_read as table_usual_rows_read,
+            newest.rows_unchanged as table_rows_unchanged,
+            newest.rows_landed as table_rows_landed,
+            newest.rows_removed as table_rows_removed,
+            newest.rows_removed::float8 / nullif(newest.rows_read + newest.rows_removed, 0) as table_removed_ratio,
+            newest.rows_unreadable as table_rows_unreadable,
+            newest.keys_unsettled as table_keys_unsettled,
+            newest.bytes_received as table_bytes_received,
+            newest.bytes_landed as table_bytes_landed
+        from newest
+        cross join lateral (
+            select
+                case
+                    when count(*) >= %(usual_from)s then percentile_cont(0.5) within group (order by earlier.rows_read)
+                end as rows_read
+            from (
+                select rows_read
+                from pulls
+                where table_name = newest.table_name and rows_read is not null and run_seq < newest.run_seq
+                order by run_seq desc
+                limit %(usual_of)s
+            ) as earlier
+        ) as usual
+        """,
+    ),
+    Group(
+        "Tables of the source",
+        ("table",),
+        {
+            "table_requests": "Requests for the table in the newest pull, also one that failed.",
+            "table_requests_failed": "Requests of the newest pull that got no good answer, also those repeated.",
+        },
+        f"""{PULLS}
+        select source.name as table, asked.requests as table_requests, asked.requests_failed as table_requests_failed
+        from unnest(%(tables)s::text[]) as source (name)
+        cross join lateral (
+            select requests, requests_failed
+            from pulls
+            where table_name = source.name
+            order by run_seq desc
+            limit 1
+        ) as asked
+        """,
+    ),
+    Group(
+        "Tables of the source",
+        ("table",),
+        {
+            "table_fresh_timestamp_seconds": "What readers see is as of then: when the newest pull began that was let"
+            " through for the table, and built."
+        },
+        f"""{PULLS},
+        built as (
+            select coalesce(max((figures ->> 'published_seq')::bigint), 0) as seq
+            from ops.steps
+            where step = 'build' and status = 'succeeded'
+        )
+        select source.name as table, extract(epoch from pull.started_at) as table_fresh_timestamp_seconds
+        from unnest(%(tables)s::text[]) as source (name)
+        cross join lateral (
+            select steps.started_at
+            from pulls
+            inner join ops.steps on pulls.run_id = steps.run_id and steps.step = 'extract'
+            inner join gate.loads on pulls.load_id = loads.load_id and pulls.table_name = loads.table_name
+            where
+                pulls.table_name = source.name
+                and loads.state in ('accepted', 'accepted_with_quarantine', 'released')
+                and not exists (
+                    select
+                    from gate.publications
+                    where
+                        publications.load_id = loads.load_id and publications.table_name = loads.table_name
+                        and publications.seq > (select seq from built)
+                )
+            order by pulls.run_seq desc
+            limit 1
+        ) as pull
+        """,
+    ),
+    Group(
+        "Columns of the source",
+        ("table", "column"),
+        {
+            "column_null_ratio": "Which share of the rows of the newest pull that succeeded had null in this field.",
+            "column_absent_ratio": "Which share of the rows of the newest pull that succeeded lacked this field.",
+        },
+        f"""{NEWEST_PULLS}
+        select
+            newest.table_name as table,
+            column_name as column,
+            nulls::float8 / nullif(rows, 0) as column_null_ratio,
+            absent::float8 / nullif(rows, 0) as column_absent_ratio
+        from newest
+        inner join ops.run_columns using (run_id, table_name)
+        """,
+    ),
+    Group(
+        "Gate",
+        ("table", "state"),
+        {
+            "open_loads": "How many loads of the table wait for the gate (pending) or for a person or a better delivery"
+            " (blocked).",
+            "open_load_since_timestamp_seconds": "Since when the oldest open load waits: it was pulled, or blocked.",
+        },
+        f"""{NEWEST_PULLS},
+        pulled as (
+            select pulls.load_id, pulls.table_name, min(steps.started_at) as at
+            from pulls
+            inner join ops.steps on pulls.run_id = steps.run_id and steps.step = 'extract'
+            group by pulls.load_id, pulls.table_name
+        ),
+        open as (
+            select load_id, table_name, state, judged_at from gate.loads where state in ('pending', 'blocked')
+            union all
+            -- landed, and unknown to a gate that has not looked yet
+            select newest.load_id, newest.table_name, 'pending', null
+            from newest
+            where
+                newest.load_id is not null
+                and not exists (
+                    select
+                    from gate.loads
+                    where loads.load_id = newest.load_id and loads.table_name = newest.table_name
+                )
+        )
+        select
+            source.name as table,
+            known.state,
+            count(open.load_id) as open_loads,
+            extract(epoch from min(case when open.state = 'pending' then pulled.at else open.judged_at end))
+                as open_load_since_timestamp_seconds
+        from unnest(%(tables)s::text[]) as source (name)
+        cross join unnest(array['pending', 'blocked']) as known (state)
+        left join open on source.name = open.table_name and known.state = open.state
+        left join pulled on open.load_id = pulled.load_id and open.table_name = pulled.table_name
+        group by source.name, known.state
+        """,
+    ),
+    Group(
+        "Gate",
+        ("table", "rule"),
+        {"quarantined_rows": "How many rows the rule holds back now; 0 for rules that held one before."},
+        """
+        select table_name as table, rule, count(*) filter (where closed_at is null) as quarantined_rows
+        from gate.quarantined_rows
+        where table_name = any(%(tables)s)
+        group by table_name, rule
+        """,
+    ),
+    Group(
+        "Gate",
+        ("table",),
+        {"quarantined_ratio": "Rows held back now, as a share of those that the newest pull that succeeded read."},
+        f"""{NEWEST_PULLS}
+        select
+            newest.table_name as table,
+            coalesce(held.rows, 0)::float8 / nullif(newest.rows_read, 0) as quarantined_ratio
+        from newest
+        left join (
+            select table_name, count(distinct dlt_id) as rows
+            from gate.quarantined_rows
+            where closed_at is null
+            group by table_name
+        ) as held using (table_name)
+        """,
+    ),
+    Group(
+        "Gate",
+        ("table", "rule", "severity"),
+        {
+            "gate_failed_rows": "How many rows (of a rule about the delivery: 1) broke the rule in the load that was"
+            " judged last; 0 for rules that a load broke before."
+        },
+        """
+        with broken as (
+            select run_rules.*, runs.run_seq
+            from ops.run_rules
+            inner join ops.runs using (run_id)
+            where table_name = any(%(tables)s)
+        ),
+        newest as (
+            select distinct on (table_name) table_name, run_id, load_id
+            from ops.run_loads
+            inner join ops.runs using (run_id)
+            where run_loads.state <> 'pending'
+            order by table_name, run_seq desc, load_id desc
+        )
+        select
+            broken.table_name as table,
+            broken.rule,
+            broken.severity,
+            coalesce(
+                max(broken.rows_failed) filter (
+                    where broken.run_id = newest.run_id and broken.load_id = newest.load_id
+                ),
+                0
+            ) as gate_failed_rows
+        from broken
+        inner join newest using (table_name)
+        group by broken.table_name, broken.rule, broken.severity
+        """,
+    ),
+    Group(
+        "Gate",
+        (),
+        {"gate_could_not_run": "Whether the gate was broken the last time that it came to its end: 1 or 0."},
+        f"""{STEPS_DONE}
+        select (error_type is not distinct from 'GATE_BROKEN')::int as gate_could_not_run
+        from done
+        where step = 'gate' and finished_at is not null
+        order by run_seq desc
+        limit 1
+        """,
+    ),
+    Group(
+        "dbt",
+        ("step", "resource_type", "status"),
+        {"dbt_nodes": "How many models or tests ended like this the last time, in dbt's words."},
+        f"""{STEPS_DONE}
+        select newest.step, known.resource_type, known.status, count(nodes.node) as dbt_nodes
+        from (
+            select distinct on (step) step, run_id
+            from done
+            where status <> 'running'
+            order by step, run_seq desc
+        ) as newest
+        inner join unnest(%(node_steps)s::text[], %(node_types)s::text[], %(node_statuses)s::text[])
+            as known (step, resource_type, status)
+            on newest.step = known.step
+        left join ops.run_nodes as nodes
+            on
+                newest.run_id = nodes.run_id and newest.step = nodes.step
+                and known.resource_type = nodes.resource_type and known.status = nodes.status
+        group by newest.step, known.resource_type, known.status
+        """,
+    ),
+    Group(
+        "Warehouse",
+        ("relation",),
+        {
+            "relation_rows": "Rows of the table when the newest run ended; of a large table an estimate.",
+            "relation_bytes": "Size of the table on disk with its indexes, when the newest run ended.",
+            "relation_growth_rows": "By how many rows the table grew since the run before that succeeded.",
+            "relation_growth_bytes": "By how many bytes the table grew since the run before that succeeded.",
+        },
+        """
+        with newest as (
+            select run_id, run_seq
+            from ops.runs
+            where exists (select from ops.run_relations where run_relations.run_id = runs.run_id)
+            order by run_seq desc
+            limit 1
+        )
+        select
+            sized.relation,
+            sized.rows as relation_rows,
+            sized.bytes as relation_bytes,
+            sized.rows - earlier.rows as relation_growth_rows,
+            sized.bytes - earlier.bytes as relation_growth_bytes
+        from newest
+        inner join ops.run_relations as sized on newest.run_id = sized.run_id
+        -- as ops.run_growth has it, without reading all runs there were
+        left join lateral (
+            select before.rows, before.bytes
+            from ops.runs
+            inner join ops.run_relations as before on runs.run_id = before.run_id
+            where runs.run_seq < newest.run_seq and runs.status = 'succeeded' and before.relation = sized.relation
+            order by runs.run_seq desc
+            limit 1
+        ) as earlier on true
+        """,
+    ),
+)
+
+PARAMETERS = {
+    # in the order of the night
+    "commands": [" ".join(STEPS), *STEPS],
+    "steps": list(STEPS),
+    "tables": list(TABLES),
+    "run_statuses": list(RUN_STATUSES),
+    "error_types": list(ERROR_TYPES),
+    "usual_of": USUAL_OF,
+    "usual_from": USUAL_FROM,
+    "node_steps": [step for (step, _), statuses in NODE_STATUSES.items() for _ in statuses],
+    "node_types": [kind for (_, kind), statuses in NODE_STATUSES.items() for _ in statuses],
+    "node_statuses": [status for statuses in NODE_STATUSES.values() for status in statuses],
+}
+
+
+class OtherRecords(Exception):
+    """The records are not of this version. `str()` says what to do."""
+
+
+def families(connection: psycopg.Connection) -> list[Metric]:
+    """All metrics, as one moment of the warehouse has them; of a warehouse without runs, that its records can be read.
+
+    `connection`: autocommit, of a user who may read `ops` and the gate's ledger. Raises OtherRecords, and psycopg.Error
+    when the records cannot be read.
+    """
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute(f"set local statement_timeout = '{STATEMENT_TIMEOUT}'")
+        if connection.execute("select to_regclass('ops.runs') is null").fetchone()[0]:
+            return [records_readable(True)]
+        try:
+            return [records_readable(True), *(family for group in GROUPS for family in _read(connection, group))]
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            raise OtherRecords("bring the ledgers of the version before up to date: make build") from None
+
+
+def records_readable(are_they: bool) -> Metric:
+    """The one metric that is always there."""
+    return GaugeMetricFamily(PREFIX + RECORDS_READABLE, RECORDS_READABLE_HELP, value=are_they)
+
+
+def _read(connection: psycopg.Connection, group: Group) -> Iterator[Metric]:
+    rows = connection.cursor(row_factory=dict_row).execute(group.query, PARAMETERS).fetchall()
+    for name, meaning in group.metrics.items():
+        family = GaugeMetricFamily(PREFIX + name, meaning, labels=group.labels)
+        for row in rows:
+            if row[name] is not None:
+                family.add_metric([row[label] for label in group.labels], float(row[name]))
+        yield family
