@@ -7,8 +7,8 @@ SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; 
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build grant status report metrics dashboard erase prune docs docs-serve dbt \
-	psql dump restore stop test test-machine test-airflow lint bench lock clean
+.PHONY: help setup run schedule airflow airflow-setup extract gate build grant status report metrics dashboard erase prune docs \
+	docs-serve dbt psql dump restore stop test test-machine test-airflow lint bench lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

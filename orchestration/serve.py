@@ -31,6 +31,7 @@ STOP_SECONDS = 60
 COMPONENTS = {
     "api-server": ("api-server",),
     "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
     "scheduler": ("scheduler", "--skip-serve-logs"),
 }
 
@@ -49,6 +50,8 @@ def environment(port: str) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).resolve().parent / "dags"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # a process each, and the night has one step at a time
+        "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": port,
@@ -58,13 +61,12 @@ def environment(port: str) -> dict[str, str]:
 
 
 def serve(port: str) -> None:
-    """Run all parts until a signal. Raises Unusable when a part does not start, or ends by itself."""
+    """Run all parts until a signal. Raises Unusable when the port is not to be had, or a part ends by itself."""
     signals = watched_signals()
     settings = environment(port)
-    if not is_free(port):
-        raise Unusable(f"port {port} is taken; choose another with: AIRFLOW__API__PORT=8081 make airflow")
-    os.umask(0o077)
+    check_port(port)
     (HOME / "logs").mkdir(parents=True, exist_ok=True)
+    HOME.chmod(0o700)  # keys and a password are in it
     make_login()
     say("looking after its database ...")
     migrate(settings)
@@ -167,15 +169,17 @@ def stop(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def is_free(port: str) -> bool:
+def check_port(port: str) -> None:
+    """Raises Unusable for what is no port, or a port that something else listens on."""
+    if not (port.isascii() and port.isdigit()) or not 1 <= int(port) <= 65535:
+        raise Unusable(f"AIRFLOW__API__PORT must be a port number from 1 to 65535, not {port!r}")
     with socket.socket() as probe:
         # as the server does: what a former one left behind does not count
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, int(port)))
         except OSError:
-            return False
-    return True
+            raise Unusable(f"port {port} is taken; choose another with: AIRFLOW__API__PORT=8081 make airflow") from None
 
 
 def log(name: str) -> Path:

@@ -82,7 +82,7 @@ def timetable(runtime: str, zone: str) -> CronTriggerTimetable:
 @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
 def outcome() -> None:
     """Fails when a step did; skipped after a good night."""
-    raise AirflowFailException("a step of this night failed; the last line in its log says why, and what to do next")
+    raise AirflowFailException("a step of this night failed; the end of its log says why, and what to do next")
 
 
 with DAG(

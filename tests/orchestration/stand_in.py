@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 PART = sys.argv[1]
+STARTED_BY = os.getppid()
 TOLD = Path(os.environ["TOLD"])
 
 
@@ -44,7 +45,9 @@ def main() -> None:
     tell("started")
     if os.environ.get("ENDS") == PART:
         sys.exit(3)
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    while signal.sigtimedwait({signal.SIGTERM, signal.SIGINT}, 1) is None:
+        if os.getppid() != STARTED_BY:
+            return  # what should have stopped it is no more
     tell("stopped")
 
 

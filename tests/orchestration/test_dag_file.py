@@ -81,4 +81,7 @@ def test_a_step_that_was_killed_is_tried_again(told):
 def test_it_needs_nothing_of_the_project_and_hands_over_nothing_of_airflow(told):
     assert told["modules"] == [str(SCRIPT.relative_to(PROJECT))]
     assert told["environment"] == ["DATABASE_URL"]
-    assert told["project"] == str(PROJECT)
+
+
+def test_a_link_to_it_leads_to_the_project(told):
+    assert told["dags"][0]["project"] == str(PROJECT)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.pipeline.command import LIMIT_SECONDS, PROJECT, until
 
-PARTS = ("api-server", "dag-processor", "scheduler")
+PARTS = ("api-server", "dag-processor", "triggerer", "scheduler")
 SERVE = """
 import pathlib, sys
 from orchestration import serve
@@ -45,9 +45,9 @@ def serving(tmp_path, port):
     program.chmod(0o755)
 
     @contextlib.contextmanager
-    def start(**environment):
+    def start(given=port, **environment):
         process = subprocess.Popen(
-            (sys.executable, "-c", SERVE, tmp_path, port),
+            (sys.executable, "-c", SERVE, tmp_path, given),
             cwd=PROJECT,
             env={**os.environ, "TOLD": str(tmp_path / "told"), **environment},
             stdin=subprocess.DEVNULL,
@@ -90,7 +90,7 @@ def test_the_password_is_for_its_owner_alone_and_stays(serving, tmp_path):
             ready = next(line for line in iter(process.stdout.readline, "") if "Ctrl-C" in line)
         file = tmp_path / ready.partition("password in ")[2].partition(";")[0]
         passwords.append(json.loads(file.read_text())["admin"])
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
         assert passwords[0] not in ready
     assert len(set(passwords)) == 1 and len(passwords[0]) >= 16
 
@@ -114,3 +114,10 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(serving, tmp_path, 
             _, error = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 1 and error.startswith(f"port {port} is taken"), error
     assert not (tmp_path / "told").exists()
+
+
+def test_what_is_no_port_is_told(serving):
+    with serving("80800") as process:
+        _, error = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 1
+    assert error == "AIRFLOW__API__PORT must be a port number from 1 to 65535, not '80800'\n"

@@ -41,6 +41,7 @@ def told(folder: str, settings: dict[str, str]) -> dict:
         "is_paused_upon_creation": dag.is_paused_upon_creation,
         "cron": dag.timetable.expression,
         "zone": dag.timetable.timezone.name,
+        "project": str(sys.modules[type(dag.get_task("extract")).__module__].PROJECT),
     }
 
 
@@ -93,7 +94,6 @@ def main(folder: str, *settings: str) -> None:
         "first": {now: first_run(midnight, now) for now in ("2026-07-01T12:00:00Z", "2026-07-02T00:01:00Z")},
         "endings": {code: ending(module, code) for code in (*range(9), -9)},
         "environment": sorted(name for name in environment if "AIRFLOW" in name or name == "DATABASE_URL"),
-        "project": str(module.PROJECT),
         "modules": [file for file in of_project if not file.startswith(".airflow/")],
     }
     print(json.dumps(found))
