@@ -70,9 +70,9 @@ def serve(port: str) -> None:
     make_login()
     say("looking after its database ...")
     migrate(settings)
-    with running(settings) as parts:
-        for name in COMPONENTS:
-            parts[name] = start(name, settings)
+    with running() as parts:
+        for name, arguments in COMPONENTS.items():
+            parts[name] = start(name, arguments, settings)
             if name == "api-server" and not wait_for_api(port, parts[name], signals):
                 return
         say(f"http://{HOST}:{port}, user admin, password in {shown(login_file())}; Ctrl-C stops it")
@@ -101,15 +101,12 @@ def login_file() -> Path:
 
 
 def migrate(settings: dict[str, str]) -> None:
-    with log("db-migrate").open("wb") as output:
-        command = (PROGRAMS / "airflow", "db", "migrate")
-        done = subprocess.run(command, env=settings, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    if done.returncode:
+    if start("db-migrate", ("db", "migrate"), settings).wait():
         raise Unusable(f"its database could not be made ready; see {shown(log('db-migrate'))}")
 
 
 @contextmanager
-def running(settings: dict[str, str]) -> Iterator[dict[str, subprocess.Popen]]:
+def running() -> Iterator[dict[str, subprocess.Popen]]:
     """The parts that are entered into the yielded dict are stopped at the end, the last one first."""
     parts: dict[str, subprocess.Popen] = {}
     try:
@@ -121,11 +118,11 @@ def running(settings: dict[str, str]) -> Iterator[dict[str, subprocess.Popen]]:
         say("stopped")
 
 
-def start(name: str, settings: dict[str, str]) -> subprocess.Popen:
+def start(name: str, arguments: tuple[str, ...], settings: dict[str, str]) -> subprocess.Popen:
     """A session of its own: Ctrl-C reaches this process alone, which then stops one after another."""
     with log(name).open("wb") as output:
         return subprocess.Popen(
-            (PROGRAMS / "airflow", *COMPONENTS[name]),
+            (PROGRAMS / "airflow", *arguments),
             env=settings,
             cwd=HOME,
             stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from pipeline import warehouse
 from pipeline.exits import Exit
@@ -99,3 +100,6 @@ def test_a_broken_step_and_a_blocked_table_keep_nothing_else_from_being_built_an
     assert why["extract"].startswith("moovitamix: ") and why["extract"].endswith("(exit 2)")
     assert why["gate"].startswith("moovitamix: blocked: listen_history") and why["gate"].endswith("(exit 4)")
     assert why["outcome"].startswith("a step of this night failed")
+    password = conninfo_to_dict(database_url)["password"]
+    assert password not in said
+    assert [file for file in airflow_home.rglob("*") if file.is_file() and password.encode() in file.read_bytes()] == []
