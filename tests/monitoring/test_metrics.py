@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import time
 import urllib.request
 
 import psycopg
@@ -483,9 +484,11 @@ def test_an_embedded_postgres_that_does_not_run_is_not_started(tmp_path, monkeyp
 
 def test_a_server_that_does_not_answer_holds_no_scrape(nights, database_url, monkeypatch, capsys):
     monkeypatch.setattr(exporter, "CONNECT_SECONDS", 2)  # libpq's least
+    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"postgresql://x:y@127.0.0.1:{mute.getsockname()[1]}/z"
         assert scraped(exporter.Records(lambda: Settings(database_url=url))) == NOTHING
+    assert time.monotonic() - began < 10, "Prometheus waits no longer"
     assert "cannot be reached" in capsys.readouterr().out
 
     records = exporter.Records(lambda: Settings(database_url=database_url))
