@@ -167,11 +167,24 @@ def test_a_night_of_single_steps_is_a_night(ledger):
     assert told["run_duration_seconds"] == pytest.approx(3 * 3600 + 20, abs=2)
     assert told["runs_7d", "succeeded"] == 2
 
-    enter_night(ledger, 0.5, {"extract": "SOURCE_FAILED"})
+    for minutes in (20, 10, 0):  # tried three times
+        enter_night(ledger, 0.5 + minutes / 24 / 60, {"extract": "SOURCE_FAILED"})
     enter_night(ledger, 0.4, {"gate": None})
     enter_night(ledger, 0.3, {"build": None})
     told = Told(ledger)
     assert told["run_status", "failed"] == 1 and told["run_exit_code"] == Exit.SOURCE_FAILED
+    assert (told["runs_7d", "succeeded"], told["runs_7d", "failed"]) == (2, 1)
+
+    enter_night(ledger, 0.2, {"extract": None})
+    assert Told(ledger)["runs_7d", "failed"] == 1, "that night is under way"
+    for days_ago in (0.15, 0.1):
+        enter_night(ledger, days_ago, {"extract": "SOURCE_FAILED"})
+    assert Told(ledger)["runs_7d", "failed"] == 2
+    ledger.execute("""
+        update ops.runs set started_at = started_at - interval '12 hours'
+        where run_seq < (select max(run_seq) from ops.runs)
+    """)
+    assert Told(ledger)["runs_7d", "failed"] == 3, "so much later it is another night's"
 
 
 def test_decisions_are_no_nights_and_their_builds_no_steps_of_one(nights):
