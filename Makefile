@@ -51,7 +51,7 @@ grant: setup  ## roles with no more rights than each step and each reader needs;
 	@$(PIPELINE) grant $(ARGS)
 
 status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
-	@$(PIPELINE) status
+	@$(PIPELINE) status $(ARGS)
 
 report: setup  ## the newest nights as one page, and where it is; ARGS="--timezone America/Montreal"
 	@$(PIPELINE) report $(ARGS)
@@ -63,7 +63,7 @@ prune: setup  ## superseded versions of users and tracks go: ARGS="--keep 90d --
 	@$(PIPELINE) prune $(ARGS)
 
 docs: setup  ## dbt docs as one static page, and where it is
-	@$(PIPELINE) docs
+	@$(PIPELINE) docs $(ARGS)
 
 docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port 8081"
 	@$(PIPELINE) docs-serve $(ARGS)
@@ -72,7 +72,7 @@ metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 u
 	@$(SETTINGS) exec $(BIN)/python -m pipeline metrics $(ARGS)
 
 dashboard: setup  ## a Grafana dashboard of the metrics, and the files that provision it: ARGS="FOLDER"
-	@$(PIPELINE) dashboard $(or $(ARGS),grafana)
+	@$(PIPELINE) dashboard $(ARGS)
 
 dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)
@@ -116,4 +116,4 @@ lock:  ## both lock files anew from pyproject.toml and orchestration/requirement
 clean: stop  ## remove the embedded warehouse and everything that was generated; keeps the environments and the erasure key
 	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
 		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
-		rm -rf "$$home/.dlt" "$$home/reports" .dbt dbt_project/target dbt_project/logs .airflow/home
+		rm -rf "$$home/.dlt" "$$home/reports" .dbt dbt_project/target dbt_project/logs grafana .airflow/home

@@ -361,8 +361,13 @@ def serve_metrics(context: click.Context, database_url: str | None, host: str, p
 
 
 @cli.command("dashboard")
-@click.option("--prometheus-url", default="http://127.0.0.1:9090", help="Where the Grafana finds the Prometheus.")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--prometheus-url",
+    envvar="PROMETHEUS_URL",
+    default="http://127.0.0.1:9090",
+    help="Where the Grafana finds the Prometheus.",
+)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="grafana")
 def make_dashboard(folder: Path, prometheus_url: str) -> None:
     """Write a Grafana dashboard of the metrics into FOLDER, and the files that provision it."""
     from monitoring import dashboard

@@ -46,7 +46,7 @@ class Node:
 
 @dataclass(frozen=True)
 class DbtOutcome:
-    """What dbt came to, and one line per failed node, the node's name first.
+    """What became of the models and tests, and one line per failed node of any kind, the node's name first.
 
     `broken`: why dbt did not get as far as running nodes.
     """
@@ -165,7 +165,8 @@ def _outcome(result: Any) -> DbtOutcome:
             return DbtOutcome((), ())
         return DbtOutcome((), (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
     failures = tuple(f"{node.node.name}: {_line(node.message)}" for node in nodes if str(node.status) in FAILED)
-    return DbtOutcome(tuple(map(_node, nodes)), failures)
+    told = [node for node in nodes if str(node.node.resource_type) in ("model", "test")]
+    return DbtOutcome(tuple(map(_node, told)), failures)
 
 
 def _node(result: Any) -> Node:

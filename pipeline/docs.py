@@ -32,7 +32,7 @@ def make(place: Warehouse) -> Path:
 
 def server(port: int) -> ThreadingHTTPServer:
     """A server of the page that listens already, on any free port when `port` is 0. Raises Stop(WRONG_SETTINGS)."""
-    with listening_explained(HOST, port, "DOCS_PORT"):
+    with listening_explained(HOST, port, "--port or DOCS_PORT"):
         return ThreadingHTTPServer((HOST, port), functools.partial(_OnePage, page()))
 
 

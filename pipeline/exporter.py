@@ -102,7 +102,7 @@ def serve(host: str, port: int, settings: Callable[[], Settings]) -> None:
     """Serve /metrics until Ctrl-C, on any free port when `port` is 0. Raises Stop(WRONG_SETTINGS)."""
     registry = CollectorRegistry(support_collectors_without_names=True)
     registry.register(Records(settings))
-    with listening_explained(host, port, "METRICS_PORT"):
+    with listening_explained(host, port, "--host and --port, or METRICS_HOST and METRICS_PORT"):
         server, thread = start_http_server(port, host, registry)
     with contextlib.suppress(KeyboardInterrupt):
         shown = f"[{host}]" if ":" in host else host

@@ -50,6 +50,12 @@ def _commands(load: status.OpenLoad) -> list[tuple[str, str]]:
 
 def _write(file: Path, text: str) -> None:
     """Whole or not at all: who has the page open loads it anew at any moment."""
+    # what a link leads to is replaced, and not the link
+    file = file.resolve()
+    if not file.name or (file.exists() and not file.is_file()):
+        raise Stop(
+            Exit.WRONG_SETTINGS, f"{file} is not a file that a report can replace; name another file with --output"
+        )
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

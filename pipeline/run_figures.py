@@ -46,5 +46,4 @@ def of_loads(judgements: Iterable[Judgement]) -> Iterator[Row]:
 def of_nodes(step: str, outcome: DbtOutcome | None) -> Iterator[Row]:
     """`ops.run_nodes`: the models and tests that ran or were to run."""
     for node in outcome.nodes if outcome else ():
-        if node.resource_type in ("model", "test"):
-            yield {"step": step, **vars(node)}
+        yield {"step": step, **vars(node)}

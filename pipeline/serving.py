@@ -7,12 +7,12 @@ from pipeline.exits import Exit, Stop
 
 
 @contextlib.contextmanager
-def listening_explained(host: str, port: int, port_variable: str) -> Iterator[None]:
-    """Turn an address that cannot be listened on into Stop(WRONG_SETTINGS)."""
+def listening_explained(host: str, port: int, remedy: str) -> Iterator[None]:
+    """Turn an address that cannot be listened on into Stop(WRONG_SETTINGS); `remedy`: the options that name another."""
     try:
         yield
     except OSError as error:
         raise Stop(
             Exit.WRONG_SETTINGS,
-            f"cannot listen on {host}:{port} ({error.strerror}); name another port with --port or {port_variable}",
+            f"cannot listen on {host}:{port} ({error.strerror}); name another with {remedy}",
         ) from None

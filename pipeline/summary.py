@@ -29,11 +29,15 @@ EXAMPLES_SHOWN = 3
 
 
 class Notice(NamedTuple):
-    """One thing about a night that is worth a line; `level`: info, warning or error."""
+    """One thing about a night that is worth a line; `level`: info, warning or error.
+
+    `keys`: some of the rows it is about. For a terminal alone, because no erasure would find them in a log.
+    """
 
     level: str
     label: str
     message: str
+    keys: tuple[str, ...] = ()
 
 
 class LoadFigures(NamedTuple):
@@ -55,7 +59,7 @@ def show(night: Night, output: Console) -> None:
         output.print(_table(night.run_id, figures))
     for notice in notices(night):
         style = LEVEL_STYLE[notice.level]
-        message = escape(notice.message)
+        message = escape(", such as ".join(filter(None, (notice.message, ", ".join(notice.keys)))))
         line = f"[{style}]{notice.label:>8}[/] {message}" if notice.label else f"[{style}]{message}[/]"
         output.print(line, soft_wrap=True)
     if night.build:
@@ -90,7 +94,7 @@ def notices(night: Night) -> Iterator[Notice]:
     for judgement in night.judgements:
         for failed in judgement.failed_rules:
             message = f"{judgement.batch.table}: {failed.rule}, {_found(failed)}"
-            yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message)
+            yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message, _keys(failed)[:EXAMPLES_SHOWN])
         if judgement.broken:
             yield Notice("error", "could not run", f"{judgement.batch.table}: {inert(judgement.broken)}")
     for table, keys, share in _many_removals(night):
@@ -113,11 +117,14 @@ def notices(night: Night) -> Iterator[Notice]:
 
 
 def _found(failed: RuleResult) -> str:
-    """A row rule shows keys; a rule about the whole load, the figure it looked at."""
-    keys = [inert(example["key"], LONGEST_KEY) for example in failed.examples[:EXAMPLES_SHOWN] if "key" in example]
-    if keys:
-        return f"{failed.rows:,} rows, such as {', '.join(keys)}"
+    """Of a row rule the number of rows; of a rule about the whole load, the figure it looked at."""
+    if _keys(failed):
+        return f"{failed.rows:,} rows"
     return ", ".join(f"{name} {value}" for example in failed.examples for name, value in example.items())
+
+
+def _keys(failed: RuleResult) -> tuple[str, ...]:
+    return tuple(inert(example["key"], LONGEST_KEY) for example in failed.examples if "key" in example)
 
 
 def _many_removals(night: Night) -> list[tuple[str, int, float]]:

@@ -30,6 +30,7 @@ USER_SETTINGS = (
     "DOCS_PORT",
     "METRICS_HOST",
     "METRICS_PORT",
+    "PROMETHEUS_URL",
     "DBT_TARGET",
     "SAMPLE",
     "ERASURE_KEY",

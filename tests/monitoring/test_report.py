@@ -1,7 +1,9 @@
 """The report tells what the ledgers hold, whatever they hold, and nothing about anybody."""
 
 import html.parser
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -409,9 +411,12 @@ def test_a_report_that_cannot_be_written_says_where_to(database_url, tmp_path):
     ended = command("report", f"--output={tmp_path / 'file' / 'nights.html'}", DATABASE_URL=database_url)
     assert "name another file with --output" in ended.only_line(Exit.WRONG_SETTINGS)
     (tmp_path / "folder").mkdir()
-    ended = command("report", f"--output={tmp_path / 'folder'}", DATABASE_URL=database_url)
-    assert "name another file with --output" in ended.only_line(Exit.WRONG_SETTINGS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"], "nothing half-written stays"
+    os.mkfifo(tmp_path / "pipe")
+    for no_file in (tmp_path / "folder", tmp_path / "pipe", "/"):
+        ended = command("report", f"--output={no_file}", DATABASE_URL=database_url)
+        assert "name another file with --output" in ended.only_line(Exit.WRONG_SETTINGS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "pipe"], "nothing half-written stays"
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     home = tmp_path / "home"
     written = command("report", DATABASE_URL=database_url, MOOVITAMIX_HOME=str(home))
     assert written.out.endswith(f": {home / 'reports' / 'nights.html'}\n")

@@ -53,6 +53,17 @@ def test_the_last_line_names_all_that_is_worth_a_look():
     assert "all published, but 2 rows quarantined and 1,617 keys of users are gone" in summary.closing_line(night)
 
 
+def test_the_keys_of_bad_rows_are_for_a_terminal_alone(capsys):
+    failed = RuleResult("email_is_an_address", "warning", 1, [{"key": "[4711]", "detail": "mary"}])
+    judgement = Judgement(Batch("load 1", "users", 9, 3, 0), "accepted_with_quarantine", failed_rules=(failed,))
+    night = Night(Warehouse({}), "run 1", judgements=[judgement])
+    assert "users: email_is_an_address, 1 rows, such as [4711]" in shown(night)
+    summary.tell(night)
+    logged = capsys.readouterr().out
+    assert "users: email_is_an_address, 1 rows" in logged
+    assert "4711" not in logged and "mary" not in logged
+
+
 def test_keys_that_are_not_seen_and_not_proven_gone_are_told():
     now = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
     figures = {"total": 5, "rows_read": 5, "rows_unchanged": 5, "rows_landed": 0, "rows_removed": 0}

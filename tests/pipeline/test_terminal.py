@@ -46,6 +46,23 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
     assert known == [(run_id,) for ended in (good, bad) for run_id in {event["run_id"] for event in events(ended)}]
 
 
+def test_a_log_that_cannot_be_written_fails_no_night(database_url):
+    with serve(snapshot(WORLD, 0)) as api, open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "pipeline", "extract"],
+            cwd=PROJECT,
+            env={**os.environ, "DATABASE_URL": database_url, "API_BASE_URL": api.url},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select status, message from ops.runs").fetchall() == [
+            ("succeeded", "landed, not judged yet")
+        ]
+
+
 def events(ended):
     """What the command told, each with a time that says its zone."""
     told = [json.loads(line) for line in ended.out.splitlines()]
