@@ -70,7 +70,11 @@ nights as (
             else 'succeeded'
         end as status,
         coalesce(
-            (array_agg(exit_code order by array_position(%(commands)s, command)) filter (where exit_code <> 0))[1], 0
+            (
+                array_agg(exit_code order by array_position(%(commands)s::text[], command))
+                filter (where exit_code <> 0)
+            )[1],
+            0
         ) as exit_code,
         sum(cpu_seconds) as cpu_seconds,
         sum(database_cpu_seconds) as database_cpu_seconds,
@@ -108,7 +112,7 @@ with pulls as (
 NEWEST_PULLS = f"""{PULLS},
 newest as (
     select pull.*
-    from unnest(%(tables)s) as source (name)
+    from unnest(%(tables)s::text[]) as source (name)
     cross join lateral (
         select *
         from pulls
@@ -141,7 +145,7 @@ GROUPS = (
         f"""{NIGHTS}
         select known.status, (newest.status = known.status)::int as run_status
         from (select status from nights order by night desc limit 1) as newest
-        cross join unnest(%(run_statuses)s) as known (status)
+        cross join unnest(%(run_statuses)s::text[]) as known (status)
         """,
     ),
     Group(
@@ -195,7 +199,7 @@ GROUPS = (
         {"runs_7d": "How many nights of the last 7 days have this status."},
         f"""{NIGHTS}
         select known.status, count(nights.night) as runs_7d
-        from unnest(%(run_statuses)s) as known (status)
+        from unnest(%(run_statuses)s::text[]) as known (status)
         left join nights on known.status = nights.status and nights.started_at > now() - interval '7 days'
         group by known.status
         """,
@@ -227,7 +231,7 @@ GROUPS = (
             where status <> 'running'
             order by step, run_seq desc
         ) as newest
-        cross join unnest(%(run_statuses)s) as known (status)
+        cross join unnest(%(run_statuses)s::text[]) as known (status)
         where known.status <> 'running'
         """,
     ),
@@ -293,7 +297,7 @@ GROUPS = (
             where status in ('failed', 'crashed')
         )
         select known.step, seen.error_type, count(failures.step) as step_failures_7d
-        from unnest(%(steps)s) as known (step)
+        from unnest(%(steps)s::text[]) as known (step)
         cross join (select distinct error_type from failures) as seen
         left join failures
             on
@@ -366,7 +370,7 @@ GROUPS = (
         },
         f"""{PULLS}
         select source.name as table, asked.requests as table_requests, asked.requests_failed as table_requests_failed
-        from unnest(%(tables)s) as source (name)
+        from unnest(%(tables)s::text[]) as source (name)
         cross join lateral (
             select requests, requests_failed
             from pulls
@@ -390,7 +394,7 @@ GROUPS = (
             where step = 'build' and status = 'succeeded'
         )
         select source.name as table, extract(epoch from pull.started_at) as table_fresh_timestamp_seconds
-        from unnest(%(tables)s) as source (name)
+        from unnest(%(tables)s::text[]) as source (name)
         cross join lateral (
             select steps.started_at
             from pulls
@@ -463,7 +467,7 @@ GROUPS = (
             count(open.load_id) as open_loads,
             extract(epoch from min(case when open.state = 'pending' then pulled.at else open.judged_at end))
                 as open_load_since_timestamp_seconds
-        from unnest(%(tables)s) as source (name)
+        from unnest(%(tables)s::text[]) as source (name)
         cross join unnest(array['pending', 'blocked']) as known (state)
         left join open on source.name = open.table_name and known.state = open.state
         left join pulled on open.load_id = pulled.load_id and open.table_name = pulled.table_name
@@ -556,7 +560,8 @@ GROUPS = (
             where status <> 'running'
             order by step, run_seq desc
         ) as newest
-        inner join unnest(%(node_steps)s, %(node_types)s, %(node_statuses)s) as known (step, resource_type, status)
+        inner join unnest(%(node_steps)s::text[], %(node_types)s::text[], %(node_statuses)s::text[])
+            as known (step, resource_type, status)
             on newest.step = known.step
         left join ops.run_nodes as nodes
             on
@@ -628,9 +633,8 @@ def families(connection: psycopg.Connection) -> list[Metric]:
     `connection`: autocommit, of a user who may read `ops` and the gate's ledger. Raises OtherRecords, and psycopg.Error
     when the records cannot be read.
     """
-    connection.read_only = True
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute(f"set local statement_timeout = '{STATEMENT_TIMEOUT}'")
         if connection.execute("select to_regclass('ops.runs') is null").fetchone()[0]:
             return [records_readable(True)]
