@@ -93,4 +93,4 @@ lock:  ## requirements.lock anew from pyproject.toml (needs uv)
 clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv and the erasure key
 	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
 		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
-		rm -rf "$$home/.dlt" .dbt dbt_project/target dbt_project/logs
+		rm -rf "$$home/.dlt" "$$home/.trouble" .dbt dbt_project/target dbt_project/logs

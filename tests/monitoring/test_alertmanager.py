@@ -102,13 +102,14 @@ def shipped(name: str, folder: Path, **changes: str) -> Path:
 def alertmanager(tmp_path) -> Iterator[Alertmanager]:
     program("prometheus-alertmanager")
     with http_inbox() as slack, mail_inbox() as mail:
-        (tmp_path / "secrets").mkdir()
-        (tmp_path / "secrets" / "slack-webhook").write_text(f"http://127.0.0.1:{slack.port}{WEBHOOK}\n")
-        (tmp_path / "secrets" / "smtp-password").write_text(PASSWORD)
-        shutil.copy(MONITORING / "alertmanager.tmpl", tmp_path)
+        folder = tmp_path / "monitoring"
+        (folder / "secrets").mkdir(parents=True)
+        (folder / "secrets" / "slack-webhook").write_text(f"http://127.0.0.1:{slack.port}{WEBHOOK}\n")
+        (folder / "secrets" / "smtp-password").write_text(PASSWORD)
+        shutil.copy(MONITORING / "alertmanager.tmpl", folder)
         shipped(
             "alertmanager.yml",
-            tmp_path,
+            folder,
             smtp_smarthost=rf"127.0.0.1:{mail.port}\n  smtp_require_tls: false",
             group_wait="0s",
             group_interval="1s",
@@ -116,7 +117,7 @@ def alertmanager(tmp_path) -> Iterator[Alertmanager]:
         port = free_port()
         with running(
             "prometheus-alertmanager",
-            "--config.file=alertmanager.yml",
+            "--config.file=monitoring/alertmanager.yml",
             f"--storage.path={tmp_path / 'alertmanager'}",
             f"--web.listen-address=127.0.0.1:{port}",
             "--cluster.listen-address=",
@@ -133,18 +134,19 @@ def test_a_night_that_fails_is_told_at_slack_and_by_e_mail_and_so_is_the_good_on
     rows = snapshot(WORLD, 0)
     with launched("metrics", "--port=0", DATABASE_URL=database_url, PYTHONUNBUFFERED="1") as exporter:
         metrics_port = re.search(r":(\d+)/metrics", exporter.stdout.readline())[1]
-        shutil.copy(MONITORING / "alert_rules.yml", tmp_path)
-        shipped("prometheus.yml", tmp_path, scrape_interval="1s", scrape_timeout="1s", evaluation_interval="1s")
-        text = (tmp_path / "prometheus.yml").read_text()
+        folder = tmp_path / "monitoring"
+        shutil.copy(MONITORING / "alert_rules.yml", folder)
+        shipped("prometheus.yml", folder, scrape_interval="1s", scrape_timeout="1s", evaluation_interval="1s")
+        text = (folder / "prometheus.yml").read_text()
         for port, instead in {"9464": metrics_port, "9093": str(alertmanager.port)}.items():
             assert text.count(f"127.0.0.1:{port}") == 1
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{instead}")
-        (tmp_path / "prometheus.yml").write_text(text)
+        (folder / "prometheus.yml").write_text(text)
         with (
             serve(rows, ["redirect=http://127.0.0.1:1/"]) as api,
             running(
                 "prometheus",
-                "--config.file=prometheus.yml",
+                "--config.file=monitoring/prometheus.yml",
                 f"--storage.tsdb.path={tmp_path / 'prometheus'}",
                 f"--web.listen-address=127.0.0.1:{free_port()}",
                 folder=tmp_path,

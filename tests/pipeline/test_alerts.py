@@ -1,9 +1,11 @@
 """What nights tell to the addresses of ALERT_URLS, and that this changes nothing else."""
 
+import contextlib
 import datetime as dt
 import re
 import socket
 import sys
+import threading
 import time
 
 import psycopg
@@ -64,6 +66,31 @@ def only(inbox):
     title, kind, lines = message
     assert list(lines) == LINES
     return title, kind, lines
+
+
+@contextlib.contextmanager
+def dripping_server():
+    """Its port: it answers a byte at a time, for half a minute, so that no wait for a single byte is long."""
+    is_over = threading.Event()
+
+    def drip(connection):
+        with connection, contextlib.suppress(OSError):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n")
+            for _ in range(300):
+                if is_over.wait(0.1):
+                    return
+                connection.send(b"x")
+
+    def serve_all():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve_all, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        is_over.set()
 
 
 def fail(code, message):
@@ -246,12 +273,11 @@ def test_what_is_no_address_ends_the_night_before_it_begins(addresses, number, o
 def test_what_cannot_be_sent_is_one_line_and_changes_nothing(settings, inbox, outcome, monkeypatch):
     monkeypatch.setattr(messages, "LIMIT_SECONDS", 2)
     outcome["extract"] = fail(Exit.SOURCE_FAILED, "the source failed")
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+    with dripping_server() as port:
         given = f"json://user:planted@127.0.0.1:1/planted, {settings['ALERT_URLS']} json://127.0.0.1:{port}/planted"
         started = time.monotonic()
         ended = command("run", **settings | {"ALERT_URLS": given})
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 20, "the limit is 2 seconds"
     assert ended.code == Exit.SOURCE_FAILED
     warning, line = ended.err.splitlines()
     assert line == "moovitamix: the source failed (exit 3)"
