@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from expectations.gate import Batch, Judgement, RuleResult
-from pipeline import messages, night, runs
+from pipeline import alerts, messages, night, runs, schedule
 from pipeline.exits import Exit, Stop
 from sample_api.server import serve
 from sample_api.world import snapshot
@@ -141,7 +141,7 @@ def test_a_blocked_night_names_tables_and_rules_and_no_row(settings, inbox, buil
         assert user["email"] not in str(lines) and user["last_name"] not in str(lines)
 
 
-def test_a_bad_night_is_told_each_time_and_of_good_ones_the_first_after_it(settings, inbox, outcome):
+def test_a_bad_night_is_told_each_time_and_of_good_ones_the_first_after_it(settings, inbox, outcome, database_url):
     assert command("run", **settings).code == Exit.PUBLISHED
     assert told(inbox) == [], "the first night ever, and good"
 
@@ -156,20 +156,24 @@ def test_a_bad_night_is_told_each_time_and_of_good_ones_the_first_after_it(setti
     assert "unforeseen ValueError" in lines["What"] and "nobody foresaw" not in str(lines)
     assert "; the last good one ended " in lines["Since"] and "bad nights" not in lines["Since"]
 
-    outcome["gate"] = fail(Exit.GATE_BROKEN, "the gate \x1b[31mcould not judge users")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update ops.runs set started_at = '2026-01-02T03:04Z' where status = 'failed'")
+    outcome["gate"] = fail(Exit.GATE_BROKEN, "the gate could not judge users")
     outcome["build"] = fail(Exit.BUILD_FAILED, "dbt failed")
     assert command("run", **settings).code == Exit.GATE_BROKEN
     _, _, again = only(inbox)
     assert again["Rule"] == "exit code 8, GATE_BROKEN" and again["What"].endswith("; dbt failed")
-    assert again["Since"].startswith(lines["Since"].split(";")[0])
-    assert re.search(r"; bad nights before this one: [0-9 :-]+ UTC failed \(1\); the last good one", again["Since"])
+    first = "2026-01-02 03:04 UTC"
+    assert again["Since"].startswith(
+        f"{first}; bad nights before this one: {first} failed (1); the last good one ended "
+    )
 
     outcome.clear()
     assert command("run", **settings).code == Exit.PUBLISHED
     title, kind, good = only(inbox)
     assert (title, kind) == ("MooVitamix: the nights are good again", "success")
-    assert good["Since"].startswith(f"bad since {lines['Since'].split(';')[0]}; bad nights before this one: ")
-    assert "failed (1), " in good["Since"] and "failed (8); " in good["Since"]
+    assert good["Since"].startswith(f"bad since {first}; bad nights before this one: {first} failed (1), {TODAY} ")
+    assert "failed (8); " in good["Since"]
 
     assert command("run", **settings).code == Exit.PUBLISHED
     assert told(inbox) == [], "a good night after a good one"
@@ -211,7 +215,7 @@ def test_a_crashed_night_is_told_by_the_next(settings, inbox, outcome, database_
     assert told(inbox) == []
 
 
-def test_a_night_that_cannot_begin_is_told_and_so_is_the_good_one_after_it(settings, inbox, outcome):
+def test_a_night_that_cannot_begin_is_told_and_so_is_the_good_one_after_it(settings, inbox, outcome, home):
     assert command("run", **settings).code == Exit.PUBLISHED
     nowhere = {"DATABASE_URL": "postgresql://user:pl%40nted@127.0.0.1:1/nowhere"}
     line = command("run", **settings | nowhere).only_line(Exit.WAREHOUSE_UNAVAILABLE)
@@ -219,13 +223,16 @@ def test_a_night_that_cannot_begin_is_told_and_so_is_the_good_one_after_it(setti
     assert (title, kind) == ("MooVitamix: the night could not begin", "failure")
     assert lines["What"] in line and "pl" + "@nted" not in str(lines)
     assert lines["Rule"] == "exit code 7, WAREHOUSE_UNAVAILABLE"
+    (home / ".trouble").write_text("2026-01-02T04:04:00+01:00\n")
     assert command("run", **settings | nowhere).code == Exit.WAREHOUSE_UNAVAILABLE
-    assert only(inbox)[2]["Since"] == lines["Since"]
+    assert only(inbox)[2]["Since"] == "2026-01-02 03:04 UTC"
+    assert command("run", "--help", **settings).code == Exit.PUBLISHED
+    assert told(inbox) == []
 
     assert command("run", **settings).code == Exit.PUBLISHED
     title, _, good = only(inbox)
     assert title == "MooVitamix: the nights are good again"
-    assert good["Since"].startswith(f"bad since {lines['Since']}; the last good one ended ")
+    assert good["Since"].startswith("bad since 2026-01-02 03:04 UTC; the last good one ended ")
     assert command("run", **settings).code == Exit.PUBLISHED
     assert told(inbox) == []
 
@@ -259,7 +266,10 @@ def test_only_nights_tell(settings, inbox, home):
         ("planted {good}", 2, 2),
     ],
 )
-def test_what_is_no_address_ends_the_night_before_it_begins(addresses, number, of, settings, inbox, database_url):
+def test_what_is_no_address_ends_the_night_before_it_begins(
+    addresses, number, of, settings, inbox, database_url, monkeypatch
+):
+    monkeypatch.setattr(schedule, "run", lambda *_: None)
     given = addresses.format(good=settings["ALERT_URLS"])
     for verb in ("run", "schedule"):
         line = command(verb, **settings | {"ALERT_URLS": given}).err
@@ -293,6 +303,14 @@ def test_what_cannot_be_sent_is_one_line_and_changes_nothing(settings, inbox, ou
     monkeypatch.setattr(messages, "_undelivered", explode)
     ended = command("run", **settings)
     assert ended.code == Exit.SOURCE_FAILED and "unforeseen RuntimeError" in ended.err and "planted" not in ended.err
+
+
+def test_whatever_is_told_is_text_and_a_line_stays_a_line(settings, inbox, monkeypatch):
+    monkeypatch.setenv("ALERT_URLS", settings["ALERT_URLS"])
+    alerts.tell(alerts.Alert("odd words", "red \x1b[31m\nRule: none \u202e <!channel>", "long " * 1000, "make status"))
+    _, _, lines = only(inbox)
+    assert lines["What"] == "red \\x1b[31m Rule: none \\u202e <!channel>"
+    assert len(lines["Rule"]) == alerts.LONGEST_LINE
 
 
 def test_a_night_of_which_nobody_is_told_loads_no_apprise_and_leaves_no_trace(settings, outcome, home, monkeypatch):
