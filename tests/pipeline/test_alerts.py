@@ -223,7 +223,9 @@ def test_a_night_that_cannot_begin_is_told_and_so_is_the_good_one_after_it(setti
     assert (title, kind) == ("MooVitamix: the night could not begin", "failure")
     assert lines["What"] in line and "pl" + "@nted" not in str(lines)
     assert lines["Rule"] == "exit code 7, WAREHOUSE_UNAVAILABLE"
-    (home / ".trouble").write_text("2026-01-02T04:04:00+01:00\n")
+    trouble = home / ".trouble"
+    assert trouble.is_file()
+    trouble.write_text("2026-01-02T04:04:00+01:00\n")
     assert command("run", **settings | nowhere).code == Exit.WAREHOUSE_UNAVAILABLE
     assert only(inbox)[2]["Since"] == "2026-01-02 03:04 UTC"
     assert command("run", "--help", **settings).code == Exit.PUBLISHED
@@ -298,11 +300,14 @@ def test_what_cannot_be_sent_is_one_line_and_changes_nothing(settings, inbox, ou
     assert only(inbox)[2]["What"] == "the source failed", "the others are told all the same"
 
     def explode(*_):
-        raise RuntimeError("planted")
+        raise problem
 
     monkeypatch.setattr(messages, "_undelivered", explode)
+    problem = RuntimeError("planted")
     ended = command("run", **settings)
     assert ended.code == Exit.SOURCE_FAILED and "unforeseen RuntimeError" in ended.err and "planted" not in ended.err
+    problem = KeyboardInterrupt()
+    assert command("run", **settings).only_line(Exit.SOURCE_FAILED) == f"{line}\n"
 
 
 def test_whatever_is_told_is_text_and_a_line_stays_a_line(settings, inbox, monkeypatch):
