@@ -5,8 +5,10 @@ BIN := .venv/bin
 # Settings of your own: a .env file (see .env.example) counts for every command but the tests; the environment goes first.
 SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
 PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
+LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule extract gate build grant status erase prune docs docs-serve metrics dashboard dbt psql dump restore stop test test-machine lint bench lock clean
+.PHONY: help setup run schedule airflow airflow-setup extract gate build grant status report metrics dashboard erase prune docs \
+	docs-serve dbt psql dump restore stop test test-machine test-airflow lint bench lock clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +27,17 @@ run: setup  ## the whole night: extract, gate, build
 schedule: setup  ## stay up, and run the night each day: ARGS="--pipeline-runtime 00:00 --timezone America/Montreal"
 	@$(SETTINGS) exec $(BIN)/python -m pipeline schedule $(ARGS)
 
+airflow: setup airflow-setup  ## an Airflow of this machine alone, with the night as its DAG, on 127.0.0.1:8080 until Ctrl-C
+	@$(SETTINGS) exec .airflow/venv/bin/python orchestration/serve.py
+
+# .airflow/venv from orchestration/requirements.lock, if it is missing or the lock changed
+airflow-setup:
+	@cmp -s orchestration/requirements.lock .airflow/venv/requirements.lock || { \
+		echo "making .airflow/venv from orchestration/requirements.lock (once) ..." && \
+		$(PYTHON) -m venv --clear .airflow/venv && \
+		.airflow/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r orchestration/requirements.lock && \
+		cp orchestration/requirements.lock .airflow/venv/requirements.lock; }
+
 extract: setup  ## only land what changed in the API
 	@$(PIPELINE) extract $(ARGS)
 
@@ -40,6 +53,9 @@ grant: setup  ## roles with no more rights than each step and each reader needs;
 status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
 	@$(PIPELINE) status
 
+report: setup  ## the newest nights as one page, and where it is; ARGS="--timezone America/Montreal"
+	@$(PIPELINE) report $(ARGS)
+
 erase: setup  ## all that is held of a user goes for good: ARGS="USER_ID --reason '...' [--dry-run]"
 	@$(PIPELINE) erase $(ARGS)
 
@@ -54,6 +70,9 @@ docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port
 
 metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
 	@$(SETTINGS) exec $(BIN)/python -m pipeline metrics $(ARGS)
+
+dashboard: setup  ## a Grafana dashboard of the metrics, and the files that provision it: ARGS="FOLDER"
+	@$(PIPELINE) dashboard $(or $(ARGS),grafana)
 
 dbt: setup  ## any dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)
@@ -71,10 +90,13 @@ stop: setup  ## stop the embedded Postgres; its data stays
 	@$(PIPELINE) stop
 
 test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not machine" $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not machine and not airflow" $(ARGS)
 
-test-machine: setup  ## the tests that need programs of the machine: Prometheus, Alertmanager, Airflow; skipped without them
+test-machine: setup  ## the tests that need programs of the machine: Prometheus, Alertmanager; skipped without them
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m machine $(ARGS)
+
+test-airflow: setup airflow-setup  ## what needs Airflow: its DAG parsed, and run on a real Postgres
+	@$(BIN)/python -m pytest -m airflow tests/orchestration $(ARGS)
 
 lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors, house rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -87,10 +109,11 @@ lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors,
 bench: setup  ## ratios of pulls and builds, each with its target; SCALE=small for a first look, SCALE="full warehouse" for a part
 	@$(BIN)/python -m benchmarks $(SCALE)
 
-lock:  ## requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+lock:  ## both lock files anew from pyproject.toml and orchestration/requirements.in (needs uv)
+	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
+	uv pip compile $(LOCKED) orchestration/requirements.in -o orchestration/requirements.lock
 
-clean: stop  ## remove the embedded warehouse and everything that was generated; keeps .venv and the erasure key
+clean: stop  ## remove the embedded warehouse and everything that was generated; keeps the environments and the erasure key
 	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
 		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
-		rm -rf "$$home/.dlt" "$$home/.trouble" .dbt dbt_project/target dbt_project/logs
+		rm -rf "$$home/.dlt" "$$home/.trouble" "$$home/reports" .dbt dbt_project/target dbt_project/logs .airflow/home

@@ -492,12 +492,14 @@ GROUPS = (
         f"""{NEWEST_PULLS}
         select
             newest.table_name as table,
-            (
-                select count(distinct dlt_id)
-                from gate.quarantined_rows as held
-                where held.table_name = newest.table_name and held.closed_at is null
-            )::float8 / nullif(newest.rows_read, 0) as quarantined_ratio
+            coalesce(held.rows, 0)::float8 / nullif(newest.rows_read, 0) as quarantined_ratio
         from newest
+        left join (
+            select table_name, count(distinct dlt_id) as rows
+            from gate.quarantined_rows
+            where closed_at is null
+            group by table_name
+        ) as held using (table_name)
         """,
     ),
     Group(

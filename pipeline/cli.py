@@ -8,6 +8,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +20,7 @@ from click.core import ParameterSource
 from pipeline import alerts, docs, embedded_postgres, gate_report, messages, status, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import SECRETS, Settings, secret
-from pipeline.terminal import console
+from pipeline.terminal import StepDisplay, console
 from pipeline.warehouse import Warehouse, without_secrets
 
 CONTEXT = {
@@ -114,6 +116,11 @@ def _zone(context: click.Context, option: click.Parameter, name: str) -> ZoneInf
         raise click.BadParameter(str(error)) from None
 
 
+timezone_option = click.option(
+    "--timezone", envvar="TIMEZONE", default="UTC", callback=_zone, help="IANA name of the place whose clocks count."
+)
+
+
 @click.group(context_settings=CONTEXT, no_args_is_help=False)
 def cli() -> None:
     """The nightly MooVitamix ELT."""
@@ -130,7 +137,7 @@ def run(watch: alerts.Watch, **options: object) -> None:
 
 @cli.command("schedule")
 @source_options
-@click.option("--timezone", envvar="TIMEZONE", default="UTC", callback=_zone, help="IANA name of its place.")
+@timezone_option
 @click.option(
     "--pipeline-runtime", envvar="PIPELINE_RUNTIME", default="00:00", callback=_runtime, help="Local time, HH:MM."
 )
@@ -271,6 +278,27 @@ def grant(database_url: str | None, dry_run: bool) -> None:
             roles.show(connection, console())
 
 
+@cli.command("report")
+@database_url_option
+@timezone_option
+@click.option(
+    "--output",
+    envvar="REPORT_OUTPUT",
+    type=click.Path(path_type=Path),
+    show_default="reports/nights.html",
+    help="The file to write.",
+)
+def make_report(database_url: str | None, timezone: ZoneInfo, output: Path | None) -> None:
+    """Write the newest nights as one page, and say where it is."""
+    # the charting library costs a moment
+    from pipeline import report
+
+    settings = Settings(database_url=database_url)
+    with _read(_warehouse(settings)) as connection:
+        page = report.make(settings, connection, timezone, output)
+    click.echo(f"the report is one page, open it in a browser: {page}")
+
+
 @cli.command("dbt", context_settings={"ignore_unknown_options": True})
 @database_url_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -333,6 +361,20 @@ def serve_metrics(context: click.Context, database_url: str | None, host: str, p
         warehouse.parameters_in(database_url)
     _put_into_environment(context, context.command.params)
     exporter.serve(host, port, lambda: Settings(database_url=secret("DATABASE_URL")))
+
+
+@cli.command("dashboard")
+@click.option("--prometheus-url", default="http://127.0.0.1:9090", help="Where the Grafana finds the Prometheus.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def make_dashboard(folder: Path, prometheus_url: str) -> None:
+    """Write a Grafana dashboard of the metrics into FOLDER, and the files that provision it."""
+    from monitoring import dashboard
+
+    try:
+        dashboard.write(folder, prometheus_url)
+    except OSError as error:
+        raise Stop(Exit.WRONG_SETTINGS, f"cannot write into {folder} ({error.strerror}); name another folder") from None
+    click.echo(f"next: start Grafana with GF_PATHS_PROVISIONING={(folder / 'provisioning').resolve()}")
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -404,15 +446,20 @@ def _run_steps(
     if steps is None or "extract" in steps:
         settings.check_source()
     # dlt costs seconds: only the commands that need it wait for it
-    from pipeline import night, summary
+    from pipeline import event_log, night, summary
 
-    output = console()
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
-    finished = night.run(settings, place, output, steps or night.STEPS, began)
-    summary.show(finished, output)
+    output = console()
+    display = partial(StepDisplay, output) if output.is_terminal else event_log.step
+    finished = night.run(settings, place, display, steps or night.STEPS, began)
+    if output.is_terminal:
+        summary.show(finished, output)
+    else:
+        summary.tell(finished)
     if finished.problems:
         raise Stop(finished.exit_code, finished.message)
-    click.echo(summary.closing_line(finished))
+    if output.is_terminal:
+        click.echo(summary.closing_line(finished))
 
 
 def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Warehouse:

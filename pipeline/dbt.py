@@ -71,12 +71,13 @@ class DbtOutcome:
 
 
 class Dbt:
-    """Runs dbt commands one after another, and parses the project only once for all of them.
+    """Runs dbt commands one after another, with the same options, and parses the project only once for all of them.
 
     dbt's own output goes to its log file only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self._manifest: Any = None
 
     def invoke(self, *arguments: str, progress: Callable[[str], None] | None = None) -> DbtOutcome:
@@ -96,7 +97,7 @@ class Dbt:
         # JSON: what a row says stays within the line of its event
         quiet = ("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json")
         place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
-        return _invoke([*quiet, *arguments, *place], self._manifest, [tell])
+        return _invoke([*quiet, *self._options, *arguments, *place], self._manifest, [tell])
 
 
 def explained(outcome: DbtOutcome, place: Warehouse, code: Exit, what: str) -> Stop:

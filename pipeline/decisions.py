@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from expectations.decisions import Standing, Undecidable
 from expectations.judgement import GateBroken
 from pipeline import night, runs, summary, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.terminal import StepDisplay, inert
+from pipeline.terminal import Progress, StepDisplay, inert
 from pipeline.warehouse import Warehouse
 
 DRY_RUN = "dry run: nothing was changed; without --dry-run, this is what happens"
@@ -88,7 +89,7 @@ def _decided_and_built(verb: Verb, place: Warehouse, output: Console, decide: De
     """A dry run goes first: what does not fit is refused before the run ledger hears of it."""
     done: list[Outcome] = []
 
-    def work(_: StepDisplay, figures: dict[str, Any]) -> None:
+    def work(_: Progress, figures: dict[str, Any]) -> None:
         with _refusals_explained(place):
             done.append(decide(connection, False))
         figures |= done[0].about
@@ -104,7 +105,7 @@ def _decided_and_built(verb: Verb, place: Warehouse, output: Console, decide: De
                 _print(tried, output)
                 return DRY_RUN
             runs.prepare(connection)
-        decided = night.decide(verb.name, work, place, connection, output)
+        decided = night.decide(verb.name, work, place, connection, partial(StepDisplay, output))
     summary.show(decided, output)
     what = tried.closing_line.partition(";")[0]
     if decided.problems:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from rich.console import Console
 
 import extract
 from expectations import gate, ledger
@@ -17,7 +16,7 @@ from pipeline import erasure_key, run_figures, runs, sample_source, warehouse
 from pipeline.dbt import Dbt, DbtOutcome, explained
 from pipeline.exits import Exit, Stop
 from pipeline.settings import Settings
-from pipeline.terminal import StepDisplay
+from pipeline.terminal import Display, Progress
 from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
 
@@ -25,7 +24,7 @@ STEPS = ("extract", "gate", "build")
 # Without audits: these read all there is, and a night costs what it brings. More to leave out may follow.
 NIGHTLY_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "tag:audit")
 
-Work = Callable[[StepDisplay, dict[str, Any]], None]
+Work = Callable[[Progress, dict[str, Any]], None]
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Night:
 def run(
     settings: Settings,
     place: Warehouse,
-    output: Console,
+    display: Display,
     steps: tuple[str, ...] = STEPS,
     began: Callable[[Night], None] = lambda night: None,
 ) -> Night:
@@ -95,22 +94,22 @@ def run(
             "build": partial(_build, connection, night, dbt),
         }
         for step in steps:
-            _do_step(connection, night, output, step, work[step])
+            _do_step(connection, night, display, step, work[step])
             if night.has_lost_its_warehouse:
                 break
     return night
 
 
-def decide(verb: str, work: Work, place: Warehouse, connection: psycopg.Connection, output: Console) -> Night:
+def decide(verb: str, work: Work, place: Warehouse, connection: psycopg.Connection, display: Display) -> Night:
     """Carry out a decision, and bring to the readers what it changed, on the connection that holds the run lock.
 
     A login that may not build leaves that to others.
     """
     steps = (verb, "build") if _may_build(place, connection) else (verb,)
     with recorded_run(place, connection, " ".join(("gate", *steps))) as night:
-        _do_step(connection, night, output, verb, work)
+        _do_step(connection, night, display, verb, work)
         if "build" in steps and not night.problems:
-            _do_step(connection, night, output, "build", partial(_build, connection, night, _dbt(place)))
+            _do_step(connection, night, display, "build", partial(_build, connection, night, _dbt(place)))
     return night
 
 
@@ -138,12 +137,13 @@ def recorded_run(place: Warehouse, connection: psycopg.Connection, command: str)
 
 def _dbt(place: Warehouse) -> Dbt:
     warehouse.export(place.at_work("build"))
-    return Dbt()
+    # the outcome comes back as data: writing it to files takes longer than a build that has little to do
+    return Dbt("--no-write-json")
 
 
-def _do_step(connection: psycopg.Connection, night: Night, output: Console, step: str, work: Work) -> None:
+def _do_step(connection: psycopg.Connection, night: Night, display: Display, step: str, work: Work) -> None:
     try:
-        with StepDisplay(output, step) as show, _recorded(connection, night, step) as figures:
+        with display(night.run_id, step) as show, _recorded(connection, night, step) as figures:
             work(show, figures)
     except Stop as problem:
         night.problems.append(problem)
@@ -219,7 +219,7 @@ def _extract(
     settings: Settings,
     connection: psycopg.Connection,
     night: Night,
-    show: StepDisplay,
+    show: Progress,
     figures: dict[str, Any],
 ) -> None:
     erasures = erasure_key.erasures(settings, connection)
@@ -263,7 +263,7 @@ def extraction_explained(place: Warehouse) -> Iterator[None]:
         raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, place.conninfo)) from None
 
 
-def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
+def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: Progress, figures: dict[str, Any]) -> None:
     if not warehouse.has(connection, "staging.scans"):
         return
     if _may_replace_staging_views(connection):
@@ -287,7 +287,7 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisp
         raise Stop(Exit.BLOCKED, f'blocked: {what}; look at it with: make gate ARGS="show {blocked[0].batch.load_id}"')
 
 
-def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: StepDisplay, figures: dict[str, Any]) -> None:
+def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: Progress, figures: dict[str, Any]) -> None:
     if not warehouse.has(connection, "staging.scans"):
         return
     (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()

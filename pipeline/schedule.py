@@ -19,7 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from pipeline import alerts, runs, warehouse
+from pipeline import alerts, event_log, runs, warehouse
 from pipeline.alerts import Alert
 from pipeline.embedded_postgres import PostgresUnavailable
 from pipeline.exits import Exit, Stop
@@ -191,7 +191,11 @@ def _signal_within(seconds: float, signals: queue.SimpleQueue) -> bool:
 
 
 def _say(line: str) -> None:
-    click.echo(f"schedule: {' '.join(line.split())}")
+    line = " ".join(line.split())
+    if sys.stdout.isatty():
+        click.echo(f"schedule: {line}")
+    else:
+        event_log.tell("schedule", message=line)
 
 
 def _ahead(span: dt.timedelta) -> str:

@@ -1,6 +1,7 @@
 """`make status`: the last runs, what waits for a decision, how fresh the warehouse is, and the next thing to do."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -17,6 +18,8 @@ from pipeline.terminal import inert
 RUNS_SHOWN = 7
 LONGEST_MESSAGE = 120
 STALE_AFTER = dt.timedelta(hours=26)
+NO_RUN = "no run yet; start one with: make run"
+OLD_LEDGER = "bring the ledgers of the version before up to date: make build"
 STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 # What a person asks for, and no night makes up for: the step in which it is done -> how to repeat it.
 REPEAT = {
@@ -58,41 +61,59 @@ class OpenLoad:
     reason: str | None
 
 
+@dataclass(frozen=True)
+class Status:
+    """How the warehouse stands. `quarantine`: (table, rule, rows, the oldest one's time). `now`: the warehouse's.
+
+    `last_runs` is empty where no run was entered yet, and where the ledger is of a version before.
+    """
+
+    next_step: str
+    now: dt.datetime
+    last_runs: Sequence[Run] = ()
+    open_loads: Sequence[OpenLoad] = ()
+    quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
+    loaded_at: dt.datetime | None = None
+
+
 def show(settings: Settings, connection: psycopg.Connection, output: Console) -> None:
     """Print the status. Works on an empty database too."""
+    status = read(settings, connection)
+    if status.next_step == NO_RUN:
+        output.print(NO_RUN)
+        return
+    if status.last_runs:
+        output.print(_runs_table(status.last_runs))
+        if status.open_loads:
+            output.print(_open_loads_table(status.open_loads))
+        if status.quarantine:
+            output.print(_quarantine_table(status.quarantine))
+        output.print(_freshness(status))
+    output.print(f"next: {status.next_step}", soft_wrap=True)
+
+
+def read(settings: Settings, connection: psycopg.Connection) -> Status:
+    """The status now, and the next thing to do. Works on an empty database too."""
+    now = dt.datetime.now(dt.UTC)
     if not warehouse.has(connection, "ops.runs"):
-        output.print("no run yet; start one with: make run")
-        return
+        return Status(NO_RUN, now)
     if not runs.is_current(connection):
-        output.print("next: bring the ledgers of the version before up to date: make build", soft_wrap=True)
-        return
+        return Status(OLD_LEDGER, now)
     last_runs = _last_runs(connection)
     if not last_runs:
-        output.print("no run yet; start one with: make run")
-        return
+        return Status(NO_RUN, now)
     open_loads = _open_loads(connection)
     quarantine = _quarantine(connection)
     loaded_at, now = _last_load(connection)
-    output.print(_runs_table(last_runs))
-    if open_loads:
-        output.print(_open_loads_table(open_loads))
-    if quarantine:
-        output.print(_quarantine_table(quarantine))
-    if loaded_at is None:
-        output.print("freshness: nothing has been loaded yet")
-    else:
-        hours = (now - loaded_at).total_seconds() / 3600
-        output.print(f"freshness: last load {_minute(loaded_at)} UTC, {hours:.1f} h ago")
-    is_stale = loaded_at is None or now - loaded_at > STALE_AFTER
     next_step = _next_step(
         connection,
         last_runs,
         open_loads,
         key_problem=_key_problem(settings, connection),
         has_quarantine=bool(quarantine),
-        is_stale=is_stale,
+        is_stale=loaded_at is None or now - loaded_at > STALE_AFTER,
     )
-    output.print(f"next: {next_step}", soft_wrap=True)
+    return Status(next_step, now, last_runs, open_loads, quarantine, loaded_at)
 
 
 def _next_step(
@@ -232,7 +253,14 @@ def _is_built(connection: psycopg.Connection) -> bool:
     """).fetchone()[0]
 
 
-def _runs_table(runs: list[Run]) -> Table:
+def _freshness(status: Status) -> str:
+    if status.loaded_at is None:
+        return "freshness: nothing has been loaded yet"
+    hours = (status.now - status.loaded_at).total_seconds() / 3600
+    return f"freshness: last load {_minute(status.loaded_at)} UTC, {hours:.1f} h ago"
+
+
+def _runs_table(runs: Sequence[Run]) -> Table:
     table = Table(title="last runs", title_justify="left")
     for name in ("run", "did", "started (UTC)", "seconds", "status", "exit"):
         table.add_column(name)
@@ -250,7 +278,7 @@ def _runs_table(runs: list[Run]) -> Table:
     return table
 
 
-def _open_loads_table(loads: list[OpenLoad]) -> Table:
+def _open_loads_table(loads: Sequence[OpenLoad]) -> Table:
     table = Table(title="open loads", title_justify="left")
     for name in ("load", "table", "state", "why"):
         table.add_column(name, overflow="fold")
@@ -261,7 +289,7 @@ def _open_loads_table(loads: list[OpenLoad]) -> Table:
     return table
 
 
-def _quarantine_table(quarantine: list[tuple[str, str, int, dt.datetime]]) -> Table:
+def _quarantine_table(quarantine: Sequence[tuple[str, str, int, dt.datetime]]) -> Table:
     table = Table(title="open quarantine", title_justify="left")
     for name in ("table", "rule", "rows", "oldest (UTC)"):
         table.add_column(name)

@@ -1,10 +1,14 @@
-"""The end of a night on one screen: what came, what was held back, how long it took, what to do next."""
+"""The end of a night, on one screen or as events: what came, what was held back, how long it took, what to do next."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from expectations.gate import RuleResult
+from expectations.gate import Judgement, RuleResult
+from pipeline import event_log
 from pipeline.gate_report import LONGEST_KEY
 from pipeline.night import Night
 from pipeline.terminal import inert
@@ -19,42 +23,93 @@ STATE_STYLE = {
     "rejected": "yellow",
     "superseded": "yellow",
 }
-SEVERITY_STYLE = {"critical": "red", "warning": "yellow", "info": "dim"}
+SEVERITY_LEVEL = {"critical": "error", "warning": "warning", "info": "info"}
+LEVEL_STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 EXAMPLES_SHOWN = 3
+
+
+class Notice(NamedTuple):
+    """One thing about a night that is worth a line; `level`: info, warning or error."""
+
+    level: str
+    label: str
+    message: str
+
+
+class LoadFigures(NamedTuple):
+    """What came of one table's load; None where this run did not read it, or the gate did not judge it."""
+
+    table: str
+    load_id: str
+    rows_read: int
+    rows_landed: int
+    rows_removed: int
+    rows_unreadable: int | None
+    rows_quarantined: int | None
+    state: str
 
 
 def show(night: Night, output: Console) -> None:
     """Print what the night did. What to do next is `closing_line`'s, or the last line of a night that failed."""
+    if figures := loads(night):
+        output.print(_table(night.run_id, figures))
+    for notice in notices(night):
+        style = LEVEL_STYLE[notice.level]
+        message = escape(notice.message)
+        line = f"[{style}]{notice.label:>8}[/] {message}" if notice.label else f"[{style}]{message}[/]"
+        output.print(line, soft_wrap=True)
+    if night.build:
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(night.build.counts.items()))
+        output.print(f"dbt: {counts}", soft_wrap=True)
+    seconds = ", ".join(f"{step} {seconds:.1f}" for step, seconds in night.seconds.items())
+    output.print(f"seconds: {seconds}", soft_wrap=True)
 
-    def line(text: str) -> None:
-        output.print(text, soft_wrap=True)
 
+def tell(night: Night) -> None:
+    """Write the same to the event log, and how the run ended."""
+    for figures in loads(night):
+        event_log.tell("table", night.run_id, **figures._asdict())
+    for notice in notices(night):
+        message = f"{notice.label} {notice.message}".strip()
+        event_log.tell("notice", night.run_id, level=notice.level, message=message)
+    event_log.tell(
+        "run_ended",
+        night.run_id,
+        status="failed" if night.problems else "succeeded",
+        exit_code=int(night.exit_code),
+        message=night.message if night.problems else closing_line(night),
+        seconds={step: round(seconds, 3) for step, seconds in night.seconds.items()},
+        dbt=dict(sorted(night.build.counts.items())) if night.build else None,
+    )
+
+
+def notices(night: Night) -> Iterator[Notice]:
+    """What is worth a line, in the order in which it happened."""
     if night.recovery.sentence:
-        line(f"[yellow]recovered:[/] {escape(night.recovery.sentence)}")
-    if night.extraction or night.judgements:
-        output.print(_tables(night))
+        yield Notice("warning", "recovered:", night.recovery.sentence)
     for judgement in night.judgements:
         for failed in judgement.failed_rules:
-            style = SEVERITY_STYLE[failed.severity]
-            line(f"[{style}]{failed.severity:>8}[/] {judgement.batch.table}: {failed.rule}, {escape(_found(failed))}")
+            message = f"{judgement.batch.table}: {failed.rule}, {_found(failed)}"
+            yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message)
         if judgement.broken:
-            line(f"[red]could not run[/] {judgement.batch.table}: {escape(inert(judgement.broken))}")
+            yield Notice("error", "could not run", f"{judgement.batch.table}: {inert(judgement.broken)}")
     for table, keys, share in _many_removals(night):
-        line(
-            f"[yellow]{table}: {keys:,} keys are gone from the source, {share:.0%} of all that were known."
-            " If it was not set up anew, tell its owner; what comes back is alive again.[/]"
+        yield Notice(
+            "warning",
+            "",
+            f"{table}: {keys:,} keys are gone from the source, {share:.0%} of all that were known."
+            " If it was not set up anew, tell its owner; what comes back is alive again.",
         )
     for scan in night.extraction.scans.values() if night.extraction else ():
         if scan.keys_unsettled:
-            line(
-                f"[yellow]{scan.table_name}: {scan.keys_unsettled:,} known keys were not seen, and not proven to be"
-                " gone: they stay alive until the source stands still, tells all keys and has none twice.[/]"
+            yield Notice(
+                "warning",
+                "",
+                f"{scan.table_name}: {scan.keys_unsettled:,} known keys were not seen, and not proven to be"
+                " gone: they stay alive until the source stands still, tells all keys and has none twice.",
             )
-    if night.build:
-        line("dbt: " + ", ".join(f"{count} {status}" for status, count in sorted(night.build.counts.items())))
-        for failure in night.build.lines:
-            line(f"[red]  failed[/] {escape(failure)}")
-    line("seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in night.seconds.items()))
+    for failure in night.build.lines if night.build else ():
+        yield Notice("error", "failed", failure)
 
 
 def _found(failed: RuleResult) -> str:
@@ -75,37 +130,42 @@ def _many_removals(night: Night) -> list[tuple[str, int, float]]:
     ]
 
 
-def _tables(night: Night) -> Table:
-    table = Table(title=f"run {night.run_id}", title_justify="left")
+def loads(night: Night) -> list[LoadFigures]:
+    """What the run judged, and what it landed and did not judge."""
+    judged = {(judgement.batch.load_id, judgement.batch.table): judgement for judgement in night.judgements}
+    rows = list(judged)
+    if night.extraction:
+        landed = [(night.extraction.load_id, name) for name in night.extraction.scans]
+        rows += [row for row in landed if row not in judged]
+    return [_load_figures(night, load_id, name, judged.get((load_id, name))) for load_id, name in rows]
+
+
+def _load_figures(night: Night, load_id: str, name: str, judgement: Judgement | None) -> LoadFigures:
+    tonight = night.extraction is not None and load_id == night.extraction.load_id
+    scan = night.extraction.scans[name] if tonight else None
+    figures = scan or judgement.batch
+    return LoadFigures(
+        name,
+        load_id,
+        figures.rows_read,
+        figures.rows_landed,
+        figures.rows_removed,
+        rows_unreadable=scan.rows_unreadable if scan else None,
+        rows_quarantined=judgement.rows_quarantined if judgement else None,
+        state=judgement.state if judgement else "pending",
+    )
+
+
+def _table(run_id: str, figures: list[LoadFigures]) -> Table:
+    table = Table(title=f"run {run_id}", title_justify="left")
     table.add_column("table")
     table.add_column("load")
     for name in ("read", "changed", "removed", "unreadable", "quarantined"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
-    judged = {(judgement.batch.load_id, judgement.batch.table): judgement for judgement in night.judgements}
-    rows = list(judged)
-    if night.extraction:
-        rows += [
-            (night.extraction.load_id, name)
-            for name in night.extraction.scans
-            if (night.extraction.load_id, name) not in judged
-        ]
-    for load_id, name in rows:
-        tonight = night.extraction is not None and load_id == night.extraction.load_id
-        scan = night.extraction.scans[name] if tonight else None
-        judgement = judged.get((load_id, name))
-        figures = scan or judgement.batch
-        state = judgement.state if judgement else "pending"
-        table.add_row(
-            name,
-            load_id,
-            f"{figures.rows_read:,}",
-            f"{figures.rows_landed:,}",
-            f"{figures.rows_removed:,}",
-            f"{scan.rows_unreadable:,}" if scan else "",
-            f"{judgement.rows_quarantined:,}" if judgement else "",
-            f"[{STATE_STYLE[state]}]{state}[/]",
-        )
+    for name, load_id, *counts, state in figures:
+        shown = ["" if count is None else f"{count:,}" for count in counts]
+        table.add_row(name, load_id, *shown, f"[{STATE_STYLE[state]}]{state}[/]")
     return table
 
 

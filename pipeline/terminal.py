@@ -2,10 +2,13 @@
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Protocol
 
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 PLAIN_WIDTH = 110
 SECONDS_BETWEEN_PLAIN_LINES = 10
@@ -26,19 +29,29 @@ def inert(text: str, longest: int | None = None) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in seen)
 
 
-class StepDisplay:
-    """Shows one step of the night: `with StepDisplay(console, "extract") as show: show("users", 300, 1000)`."""
+class Progress(Protocol):
+    """Tells what is under way in a step; with figures where they are known."""
 
-    def __init__(self, output: Console, step: str) -> None:
+    def __call__(self, what: str, done: int | None = None, total: int | None = None) -> None: ...
+
+
+Display = Callable[[str, str], AbstractContextManager[Progress]]
+"""Shows a step of a run, given the run's id and the step's name, for as long as it takes."""
+
+
+class StepDisplay:
+    """Shows one step of a run: `with StepDisplay(console, run_id, "extract") as show: show("users", 300, 1000)`."""
+
+    def __init__(self, output: Console, run_id: str, step: str) -> None:
         self._output = output
         self._step = step
-        self._tasks: dict[str, TaskID] = {}
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
+        self._tasks: dict[str, progress.TaskID] = {}
+        self._progress = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=30),
+            progress.TextColumn("{task.fields[figures]}"),
+            progress.TimeElapsedColumn(),
             console=output,
             transient=True,
             disable=not output.is_terminal,

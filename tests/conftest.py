@@ -1,8 +1,8 @@
 """The suite's own Postgres: one server per session in a temporary folder, one database per test."""
 
-import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,11 +37,10 @@ USER_SETTINGS = (
     *(f"{name}_FILE" for name in SECRETS),
     "PIPELINE_RUNTIME",
     "TIMEZONE",
+    "REPORT_OUTPUT",
     "MOOVITAMIX_TRACEBACK",
 )
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,6 +52,16 @@ def settings_of_the_user_removed() -> Iterator[None]:
                 patch.delenv(name)
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_heard() -> Iterator[None]:
+    """A suite in the background of a shell ignores Ctrl-C, and so would the commands that tests start and interrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,6 +79,29 @@ def dbt_names_no_caller() -> Iterator[None]:
     """Each dbt command walks the whole stack for each of its flags: seconds, in a process with as many modules."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", staticmethod(lambda: "dbt"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dbt_parses_once_per_place() -> Iterator[None]:
+    """What dbt makes of the project hangs on the connection and the target; making it takes longer than most builds."""
+    from pipeline.dbt import Dbt
+
+    run, parsed = Dbt._run, {}
+
+    def run_or_remember(dbt, *arguments, **options):
+        if arguments != ("parse",):
+            return run(dbt, *arguments, **options)
+        place = tuple(os.environ.get(name) for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "DBT_TARGET"))
+        if place not in parsed:
+            result = run(dbt, *arguments, **options)
+            if not result.success:
+                return result
+            parsed[place] = result
+        return parsed[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dbt, "_run", run_or_remember)
         yield
 
 
@@ -96,7 +128,7 @@ def postgres_url(postgres_folder) -> str:
 @pytest.fixture
 def database_url(postgres_url) -> Iterator[str]:
     """URL of a database that only this test has."""
-    with created(postgres_url, f"test_{next(_numbers)}") as url:
+    with created(postgres_url, "test") as url:
         yield url
 
 
@@ -126,7 +158,7 @@ def built_template(postgres_url) -> Iterator[str]:
 @pytest.fixture
 def built_database_url(built_template, postgres_url) -> Iterator[str]:
     """URL of a database that only this test has, after two nights of a small sample world."""
-    with copied(postgres_url, built_template, f"test_{next(_numbers)}") as url:
+    with copied(postgres_url, built_template, "built_test") as url:
         yield url
 
 

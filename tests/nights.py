@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,7 @@ from pipeline import night, warehouse
 from pipeline.dbt import Dbt, DbtOutcome
 from pipeline.night import Night
 from pipeline.settings import Settings
+from pipeline.terminal import StepDisplay
 from sample_api.server import serve
 
 
@@ -20,7 +22,7 @@ def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = nig
     place = warehouse.find(database_url, warehouse.RUN_APPLICATION)
     with mock.patch.dict(os.environ):  # the next test has a database of its own
         warehouse.export(place)
-        return night.run(settings, place, Console(quiet=True), steps)
+        return night.run(settings, place, partial(StepDisplay, Console(quiet=True)), steps)
 
 
 def run_night_on(
@@ -35,7 +37,7 @@ def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
     """A dbt command on the test's database."""
     with mock.patch.dict(os.environ):
         warehouse.export(warehouse.find(database_url, "test"))
-        return Dbt().invoke(*arguments)
+        return Dbt("--no-write-json").invoke(*arguments)
 
 
 def states(finished: Night) -> Mapping[str, str]:

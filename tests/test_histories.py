@@ -1,7 +1,8 @@
-"""Random histories of nights, faults and decisions, each step compared with a model in plain Python.
+"""Random histories of nights, faults and decisions, on each version of Postgres: after each step the warehouse is
+compared with a model in plain Python.
 
-`HISTORIES=500 make test ARGS=tests/test_histories.py` plays that many instead of a few; what fails is printed with the
-blob that plays it again.
+`HISTORIES=500 make test ARGS=tests/test_histories.py` plays that many on each instead of a few; what fails is printed
+with the blob that plays it again.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
+from urllib.parse import quote
 
 import dlt
 import great_expectations as gx
@@ -32,12 +34,14 @@ from pipeline import erasure, erasure_key, pruning, warehouse
 from pipeline.exits import Stop
 from pipeline.settings import Settings
 from sample_api.server import serve
+from tests.debians_postgres import debians_postgres
 from tests.history_model import TABLES, HistoryModel, Package
 from tests.nights import run_dbt
 from tests.rendered_models import RenderedModels
+from tests.servers import SUPERUSER
 from tests.source_edits import EDITS, Source
 
-HISTORIES = int(os.environ.get("HISTORIES", "6"))
+HISTORIES = int(os.environ.get("HISTORIES", "3"))
 STEPS = 8
 TEMPLATE, DATABASE = "histories_template", "histories"
 SUITES = {
@@ -79,11 +83,21 @@ def at(time: str) -> datetime:
     return datetime.fromisoformat(time).replace(tzinfo=UTC)
 
 
+@pytest.fixture(scope="module", params=["18", "15"])
+def server_of_version(request) -> Iterator[str]:
+    """URL of a server of this version."""
+    if request.param == "18":
+        yield request.getfixturevalue("postgres_url")
+    else:
+        with debians_postgres() as (folder, port):
+            yield f"postgresql://{SUPERUSER}@{quote(str(folder), safe='')}:{port}/postgres"
+
+
 @pytest.fixture(scope="module")
-def histories(postgres_url, tmp_path_factory) -> Iterator[type[RuleBasedStateMachine]]:
+def histories(server_of_version, tmp_path_factory) -> Iterator[type[RuleBasedStateMachine]]:
     """The state machine, with a template of an empty warehouse and the statements of its models."""
-    url = postgres_url.rsplit("/", 1)[0] + f"/{TEMPLATE}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
+    url = server_of_version.rsplit("/", 1)[0] + f"/{TEMPLATE}"
+    with psycopg.connect(server_of_version, autocommit=True) as server:
         server.execute(f"create database {TEMPLATE}")
     with serve({}) as server:
         extract.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
@@ -97,7 +111,7 @@ def histories(postgres_url, tmp_path_factory) -> Iterator[type[RuleBasedStateMac
         assert run_dbt(url, "run").succeeded
 
         class Histories(HistoryMachine):
-            server_url = postgres_url
+            server_url = server_of_version
             rendered = RenderedModels(url)
             rendered_anew = RenderedModels(url, "--full-refresh")
 

@@ -1,7 +1,7 @@
 {#
-    The rows of a table of listens that some versions of documents brought: (user_id, created_at, updated_at) each.
-    `offset 0` keeps this a look at the primary key, in the one month it is about: for a join the planner reckons with all
-    months, and would rather read them all.
+    The rows of a table of listens that some versions of documents brought: (user_id, created_at, updated_at) each; when all
+    is counted anew, all rows, which none but these brought. `offset 0` keeps this a look at the primary key, in the one month
+    it is about: for a join the planner reckons with all months, and would rather read them all.
 #}
 {% macro listens_of(versions, listens) -%}
     select
@@ -21,4 +21,15 @@
             and present.created_at = versions.created_at
         offset 0 -- noqa: AM09
     ) as listens
+    where (select build.after_seq > 0 from {{ ref('int_build') }} as build)
+    union all
+    select
+        present.id,
+        present.user_id,
+        present.track_id,
+        present.listened_at,
+        present.created_at,
+        present._load_id
+    from {{ listens }} as present
+    where (select build.after_seq = 0 from {{ ref('int_build') }} as build)
 {%- endmacro %}

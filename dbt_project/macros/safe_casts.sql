@@ -48,7 +48,9 @@
     checked first. [0-9] and not \d, which in some collations is any digit that Unicode knows.
 #}
 {% macro safe_timestamptz(field) -%}
-    {%- set date = '(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])' -%}
+    {#- there is no year 0; a look ahead, `(?!0000)`, would say it shorter and takes half as long again -#}
+    {%- set year = '([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])' -%}
+    {%- set date = year ~ '-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])' -%}
     {%- set time = '([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?' -%}
     {%- set zone = '(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)' -%}
     case

@@ -2,31 +2,17 @@
 
 import json
 import os
-import shutil
 import threading
 from unittest import mock
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pipeline import docs, warehouse
+from tests import browsers
 from tests.databases import copied
 
-OPTIONS = (
-    "--headless",
-    "--window-size=1400,1000",
-    "--no-sandbox",  # which root has not
-    "--disable-dev-shm-usage",  # small in containers
-    "--disable-gpu",
-    "--no-first-run",
-    # it would go looking for its maker's servers
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 WAIT_SECONDS = 30
 ONE_OF = (
     ("staging", "stg_moovitamix__users"),
@@ -57,18 +43,8 @@ def address(postgres_url, built_template):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no chromium and chromedriver here")
-    home = tmp_path_factory.mktemp("browser")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in (*OPTIONS, f"--user-data-dir={home / 'profile'}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options, Service(driver, env={**os.environ, "HOME": str(home)}))
-    yield opened
-    opened.quit()
+    with browsers.opened(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 import psycopg
@@ -22,10 +21,6 @@ FORMULAS = {
     204: "-2+3\t'",
 }
 EVERYTHING = "\n".join(HOSTILE[what] for what in HOSTILE if what != "very long")
-LINES = re.compile(
-    r"(extract|gate|build) (\.\.\.|done)|  (extract|gate|build): | *(warning|info) "
-    r"|run |[┏┃┡│└]|dbt: |seconds: |all published|(users|tracks|listen_history): \d+ keys are gone from the source, "
-)
 
 
 @pytest.fixture
@@ -98,7 +93,7 @@ def test_hostile_values_and_names_come_out_of_a_night_as_they_came(built_databas
     ):
         assert obeyed(shown) == set()
     for line in ended.out.splitlines():
-        assert LINES.match(line), line
+        assert set(json.loads(line)) >= {"time", "event", "run_id"}, line
 
 
 def test_hostile_values_in_a_failure_are_told_on_one_line_and_obeyed_by_nobody(

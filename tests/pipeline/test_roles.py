@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from expectations import ledger
+from monitoring import metrics
 from pipeline import roles, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
@@ -472,6 +473,12 @@ def test_an_analyst_reads_features_and_all_of_a_user_but_the_person(granted):
                 "select * from marts.listen_history inner join marts.track_genres using (track_id)",
             ):
                 assert reader.execute(query).fetchall()
+
+
+def test_the_monitor_reads_all_metrics(granted):
+    with granted.connect("monitor") as monitor, granted.connect("owner") as owner:
+        told, expected = ([family.samples for family in metrics.families(login)] for login in (monitor, owner))
+    assert told == expected and len(told) > 50
 
 
 def test_a_user_who_may_not_make_roles_is_told_what_to_ask_for_and_having_got_it_can_grant(fresh):

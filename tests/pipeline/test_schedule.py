@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import json
 import os
 import re
 import shutil
@@ -159,7 +160,7 @@ def test_the_night_runs_once_when_its_time_does_not_come(played):
 def test_a_first_start_waits_for_its_time_and_says_when_that_is(played, capsys):
     assert played("2026-07-01T12:00").play("00:00", MONTREAL, "2026-07-02T12:00") == ["07-02 00:00"]
     first, *_ = capsys.readouterr().out.splitlines()
-    assert first == "schedule: next night: 2026-07-02 00:00 America/Montreal (UTC-04:00), in 16 h 0 min"
+    assert json.loads(first)["message"] == "next night: 2026-07-02 00:00 America/Montreal (UTC-04:00), in 16 h 0 min"
 
 
 @pytest.mark.parametrize("code", [code for code in Exit if code not in (Exit.UNFORESEEN, *schedule.MAYBE_NOT_BEGUN)])
@@ -393,6 +394,11 @@ class Started:
     def said(self):
         return self._output.read_text()
 
+    def messages(self):
+        """Those of the schedule itself."""
+        events = [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+        return [event["message"] for event in events if event["event"] == "schedule"]
+
     def says(self, words):
         until(lambda: words in self.said() or self.process.poll() is not None)
         assert words in self.said()
@@ -434,11 +440,12 @@ def test_a_failing_night_ends_nothing_but_itself_and_a_signal_ends_the_schedule_
     assert process.stop() == Exit.PUBLISHED
     assert last_run(ledger)[:2] == ("failed", Exit.SOURCE_FAILED)
     lines = process.said().splitlines()
-    assert re.search(r"^schedule: 2 nights were missed, the last of them that of .* UTC \(UTC\+00:00\);", lines[0])
     assert any(line.startswith("moovitamix: ") and line.endswith("(exit 3)") for line in lines)
-    assert re.search(r"^schedule: the night of .* failed with exit code 3, see above$", lines[-3])
-    assert re.search(r"^schedule: next night: .* UTC \(UTC\+00:00\), in 23 h 5\d min$", lines[-2])
-    assert lines[-1] == "schedule: stopped"
+    missed, failed, coming, stopped = process.messages()
+    assert re.search(r"^2 nights were missed, the last of them that of .* UTC \(UTC\+00:00\);", missed)
+    assert re.search(r"^the night of .* failed with exit code 3, see above$", failed)
+    assert re.search(r"^next night: .* UTC \(UTC\+00:00\), in 23 h 5\d min$", coming)
+    assert stopped == "stopped"
 
 
 def test_a_schedule_that_is_stopped_in_the_night_ends_it_in_order_and_the_next_start_begins_it_again(
@@ -450,10 +457,11 @@ def test_a_schedule_that_is_stopped_in_the_night_ends_it_in_order_and_the_next_s
         until(lambda: step_is_running(ledger, "extract") and api.requests.in_flight)
         assert process.stop() == Exit.PUBLISHED
         assert beginning in process.said()
-        assert process.said().endswith("schedule: stopped; the next start looks after the night\n")
+        assert process.messages()[-1] == "stopped; the next start looks after the night"
         assert last_run(ledger) == ("failed", Exit.UNFORESEEN, "interrupted")
     process = started()
-    process.says("was cut short 2 times; find out why, then: make run\nschedule: next night: ")
+    process.says("next night: ")
+    assert "was cut short 2 times; find out why, then: make run" in process.messages()[-2]
     assert process.stop() == Exit.PUBLISHED
 
 

@@ -1,25 +1,56 @@
-"""What is seen while a command runs: a live display on a terminal, plain lines anywhere else."""
+"""What is seen while a command runs: a live display on a terminal, JSON lines anywhere else."""
 
+import datetime as dt
+import json
 import os
 import pty
 import subprocess
 import sys
 
+import psycopg
+
+from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.pipeline.command import PROJECT, finish, launch
+from tests.pipeline.command import PROJECT, command, finish, launch
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 
 
-def test_a_pipe_gets_plain_lines(database_url):
+def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
+    environment = {"DATABASE_URL": database_url, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
     with serve(snapshot(WORLD, 0)) as api:
-        ended = finish(
-            launch("extract", DATABASE_URL=database_url, API_BASE_URL=api.url, FORCE_COLOR="1", TERM="xterm-256color")
-        )
-    assert ended.code == 0 and ended.err == ""
-    assert ended.out.startswith("extract ...\nextract done in ")
-    assert "\x1b" not in ended.out and "\r" not in ended.out
+        good = finish(launch("extract", API_BASE_URL=api.url, **environment))
+        api.faults.add("redirect=http://127.0.0.1:1/")  # refused at once
+        bad = command("extract", API_BASE_URL=api.url, **environment)
+    assert good.code == 0 and good.err == ""
+    began, ended, *tables, closed = events(good)
+    assert (began["event"], began["step"]) == ("step_started", "extract")
+    assert (ended["event"], ended["step"], ended["status"]) == ("step_ended", "extract", "succeeded")
+    assert sorted((table["table"], table["rows_read"], table["state"]) for table in tables) == [
+        ("listen_history", 40, "pending"),
+        ("tracks", 40, "pending"),
+        ("users", 40, "pending"),
+    ]
+    assert (closed["event"], closed["status"], closed["exit_code"]) == ("run_ended", "succeeded", 0)
+    assert closed["message"] == "landed, not judged yet; the next step: make gate"
+
+    line = bad.only_line(Exit.SOURCE_FAILED)
+    _, ended, closed = events(bad)
+    assert (ended["status"], ended["error_type"]) == ("failed", "SOURCE_FAILED")
+    assert (closed["status"], closed["exit_code"]) == ("failed", 3)
+    assert ended["message"] == closed["message"] and closed["message"] in line
+
+    with psycopg.connect(database_url) as connection:
+        known = connection.execute("select run_id from ops.runs order by run_seq").fetchall()
+    assert known == [(run_id,) for ended in (good, bad) for run_id in {event["run_id"] for event in events(ended)}]
+
+
+def events(ended):
+    """What the command told, each with a time that says its zone."""
+    told = [json.loads(line) for line in ended.out.splitlines()]
+    assert all(dt.datetime.fromisoformat(event["time"]).utcoffset() == dt.timedelta(0) for event in told)
+    return told
 
 
 def test_a_terminal_gets_a_live_display(database_url):

@@ -59,25 +59,26 @@ occurrences as (
 
 ),
 
+compared as (
+
+    select
+        *,
+        lag(version_number) over document_tracks as version_number_before,
+        lag(occurrences) over document_tracks as occurrences_before
+    from occurrences
+    window document_tracks as (partition by user_id, created_at, track_id order by version_number)
+
+),
+
 -- the multiset difference between a version and the one before it
 new_occurrences as (
 
     select
-        present.user_id,
-        present.created_at,
-        present.version_number,
-        present.updated_at,
-        present._load_id,
-        present.track_id,
-        present.occurrences - coalesce(previous.occurrences, 0) as new_listens
-    from occurrences as present
-    left join occurrences as previous
-        on
-            present.user_id = previous.user_id
-            and present.created_at = previous.created_at
-            and present.track_id = previous.track_id
-            and present.version_number = previous.version_number + 1
-    where present.occurrences > coalesce(previous.occurrences, 0)
+        *,
+        occurrences - case
+            when version_number_before = version_number - 1 then occurrences_before else 0
+        end as new_listens
+    from compared
 
 ),
 
@@ -90,6 +91,7 @@ numbered as (
             order by version_number
         )::bigint as last_listen_number
     from new_occurrences
+    where new_listens > 0
 
 ),
 

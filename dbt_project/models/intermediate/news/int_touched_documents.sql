@@ -26,7 +26,8 @@ parked as (
 
 ),
 
-touched as (
+-- materialized, or each cast is made twice: once to see whether it is null
+touched as materialized (
 
     select * from published
     union

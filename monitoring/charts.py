@@ -1,0 +1,312 @@
+"""The report's charts: figures -> Vega-Lite -> SVG that stands in the page.
+
+Colours are the page's CSS variables, so that one drawing serves light, dark and paper. All charts over time share their
+slots: one for each cell of the strip of nights.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import vl_convert
+from markupsafe import Markup
+
+VEGA_LITE = "6.4"
+# As wide as a phone shows without shrinking it.
+WIDTH = 320
+SMALL_WIDTH = 150
+# Less than this share of a bar could not be seen.
+LEAST_SHARE = 0.012
+
+CONFIG = {
+    "aria": False,  # each chart is one image with a text of its own
+    "background": None,
+    "font": "sans-serif",
+    "padding": {"left": 2, "right": 10, "top": 6, "bottom": 0},
+    "view": {"stroke": None},
+    "bar": {"discreteBandSize": {"band": 0.8}},
+    "axis": {
+        "domain": False,
+        "ticks": False,
+        "labelColor": "var(--muted)",
+        "labelFontSize": 11,
+        "gridColor": "var(--line)",
+        "labelPadding": 5,
+        "title": None,
+    },
+}
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`text` tells in words what the drawing shows, for those who do not see it."""
+
+    svg: Markup
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of figure in a stacked bar, from the bottom up: its name, the CSS variable of its colour, and its value
+    by slot."""
+
+    name: str
+    colour: str
+    values: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The places of a time axis: how many, and which of them are labelled with what."""
+
+    count: int
+    labels: Mapping[int, str]
+
+
+def over_nights(
+    parts: Sequence[Part],
+    slots: Slots,
+    text: str,
+    *,
+    unit: str = "",
+    height: int = 130,
+    signs: Mapping[int, str] = {},
+) -> Chart | None:
+    """Stacked bars, one for each night; None where there is nothing to draw.
+
+    `unit` follows each label of the axis; `signs` stand above the bars of their slots.
+    """
+    if not any(part.values for part in parts):
+        return None
+    spec = {
+        **_stacked(parts, slots),
+        "width": WIDTH,
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+    }
+    spec["encoding"]["x"]["axis"] = {
+        "values": list(slots.labels),
+        # an expression: nothing but dates of ours may come into it
+        "labelExpr": f"{ ({str(slot): label for slot, label in slots.labels.items()})!r}[datum.label]",
+        "labelAngle": 0,
+        "labelOverlap": True,
+        "domain": True,
+        "domainColor": "var(--line)",
+    }
+    spec["encoding"]["y"]["axis"] = {
+        "tickCount": 3,
+        "format": ",.2~f" if unit else "~s",
+        "labelExpr": f"(datum.value ? datum.label : '0') + {unit!r}",
+        "minExtent": 38,
+        **({} if unit else {"tickMinStep": 1}),
+    }
+    if signs:
+        heights: Counter[int] = Counter()
+        for part in parts:
+            heights.update(part.values)
+        spec["layer"] = [{"mark": spec.pop("mark"), "encoding": {"color": spec["encoding"].pop("color")}}]
+        spec["layer"][0]["encoding"]["order"] = spec["encoding"].pop("order")
+        spec["layer"].append(
+            {
+                "data": {"values": [{"slot": at, "sign": sign, "value": heights[at]} for at, sign in signs.items()]},
+                "mark": {
+                    **{"type": "text", "baseline": "alphabetic", "dy": -3},
+                    **{"color": "var(--bad)", "fontSize": 11, "fontWeight": 700},
+                },
+                "encoding": {"text": {"field": "sign", "type": "nominal"}},
+            }
+        )
+    return Chart(_svg(spec), text)
+
+
+def small_over_nights(parts: Sequence[Part], slots: Slots, text: str) -> Chart:
+    """The same without axes, for many side by side; the page says what the highest bar stands for."""
+    spec = {**_stacked(parts, slots), "width": SMALL_WIDTH, "height": 36, "padding": 0}
+    spec["encoding"]["x"]["axis"] = {"labels": False, "domain": True, "domainColor": "var(--line)"}
+    spec["encoding"]["y"]["axis"] = None
+    spec["encoding"]["y"]["scale"] |= {"nice": False}
+    return Chart(_svg(spec), text)
+
+
+def _stacked(parts: Sequence[Part], slots: Slots) -> Spec:
+    values = [
+        {"slot": slot, "part": number, "value": value}
+        for number, part in enumerate(parts)
+        for slot, value in part.values.items()
+    ]
+    is_flat = not any(value["value"] for value in values)
+    return {
+        "data": {"values": values},
+        "mark": "bar",
+        "encoding": {
+            "x": {"field": "slot", "type": "ordinal", "scale": {"domain": list(range(slots.count))}},
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "scale": {"domainMin": 0, **({"domainMax": 1} if is_flat else {})},
+            },
+            "color": {
+                "field": "part",
+                "type": "nominal",
+                "scale": {"domain": list(range(len(parts))), "range": [f"var({part.colour})" for part in parts]},
+                "legend": None,
+            },
+            "order": {"field": "part", "type": "quantitative"},
+        },
+    }
+
+
+def ranking(values: Mapping[str, tuple[float, str]], text: str) -> Chart:
+    """Horizontal bars from the largest down: name -> (value, what stands at the bar's end)."""
+    rows = [{"name": name, "value": value, "label": label} for name, (value, label) in values.items()]
+    spec = {
+        "data": {"values": rows},
+        "width": WIDTH,
+        "height": 22 * len(rows),
+        "autosize": {"type": "fit", "contains": "padding"},
+        "encoding": {
+            "y": {"field": "name", "type": "nominal", "sort": None, "axis": {"labelLimit": 170}},
+            "x": {
+                "field": "value",
+                "type": "quantitative",
+                "axis": None,
+                # room for the longest label beside the longest bar
+                "scale": {"domain": [0, 1.6 * max(row["value"] for row in rows) or 1]},
+            },
+        },
+        "layer": [
+            {"mark": {"type": "bar", "color": "var(--c1)", "height": 10}},
+            {
+                "mark": {"type": "text", "align": "left", "dx": 5, "color": "var(--ink)", "fontSize": 11},
+                "encoding": {"text": {"field": "label"}},
+            },
+        ],
+    }
+    return Chart(_svg(spec), text)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One bar of a flow: what stands above it on the left and on the right, and its segments in order: (colour's CSS
+    variable, rows). The segment `narrows` is what the next level takes up, as far as its own segment `into`, or as a
+    whole."""
+
+    left: str
+    right: str
+    segments: Sequence[tuple[str, int]]
+    narrows: int | None = None
+    into: int | None = None
+
+
+def flow(levels: Sequence[Level], text: str) -> Chart:
+    """Bars below each other, each drawn to its whole width; a wedge leads from the part of a bar that goes on to what
+    it is in the next."""
+    above, thick, between = 18, 14, 18
+    rects, wedges, words = [], [], []
+    edges_by_level = [_edges([rows for _, rows in level.segments]) for level in levels]
+    for number, (level, edges) in enumerate(zip(levels, edges_by_level, strict=True)):
+        top = number * (above + thick + between) + above
+        words += [
+            {"x": 0, "y": top - 5, "text": level.left, "side": "left"},
+            {"x": 1, "y": top - 5, "text": level.right, "side": "right"},
+        ]
+        bottom = top + thick
+        rects.append({"x": 0, "x2": 1, "y": top, "y2": bottom, "colour": "--empty"})
+        rects += [
+            {"x": start, "x2": end, "y": top, "y2": bottom, "colour": colour}
+            for (colour, rows), (start, end) in zip(level.segments, edges, strict=True)
+            if rows
+        ]
+        if level.narrows is not None and level.segments[level.narrows][1] and number + 1 < len(levels):
+            start, end = edges[level.narrows]
+            next_start, next_end = (0.0, 1.0) if level.into is None else edges_by_level[number + 1][level.into]
+            wedges += [
+                {"x": start, "x2": end, "y": bottom, "wedge": number},
+                {"x": next_start, "x2": next_end, "y": bottom + between + above, "wedge": number},
+            ]
+    height = len(levels) * (above + thick + between) - between
+    colours = sorted({rect["colour"] for rect in rects})
+    x = {"type": "quantitative", "scale": {"domain": [0, 1], "nice": False}, "axis": None}
+    y = {"type": "quantitative", "scale": {"domain": [0, height], "reverse": True, "nice": False}, "axis": None}
+    ends = {"x": {"field": "x", **x}, "x2": {"field": "x2"}, "y": {"field": "y", **y}}
+    spec = {
+        "width": WIDTH,
+        "height": height,
+        "padding": 0,
+        "layer": [
+            {
+                "data": {"values": wedges},
+                "mark": {"type": "area", "orient": "horizontal", "color": "var(--wedge)"},
+                "encoding": {**ends, "detail": {"field": "wedge"}},
+            },
+            {
+                "data": {"values": rects},
+                "mark": "rect",
+                "encoding": {
+                    **ends,
+                    "y2": {"field": "y2"},
+                    "color": {
+                        "field": "colour",
+                        "type": "nominal",
+                        "scale": {"domain": colours, "range": [f"var({colour})" for colour in colours]},
+                        "legend": None,
+                    },
+                },
+            },
+            *(
+                {
+                    "data": {"values": [word for word in words if word["side"] == side]},
+                    "mark": {
+                        **{"type": "text", "align": side, "baseline": "alphabetic"},
+                        **{"color": colour, "fontSize": 12, "fontWeight": weight},
+                    },
+                    "encoding": {
+                        "x": {"field": "x", **x},
+                        "y": {"field": "y", **y},
+                        "text": {"field": "text", "type": "nominal"},
+                    },
+                }
+                for side, colour, weight in (("left", "var(--ink)", 600), ("right", "var(--muted)", 400))
+            ),
+        ],
+    }
+    return Chart(_svg(spec), text)
+
+
+def _edges(rows: Sequence[int]) -> list[tuple[float, float]]:
+    """Where each segment begins and ends, in shares of the bar; none is too thin to be seen."""
+    total = sum(rows)
+    if not total:
+        return [(0.0, 0.0)] * len(rows)
+    shares = [max(count / total, LEAST_SHARE) if count else 0.0 for count in rows]
+    whole = sum(shares)
+    edges, start = [], 0.0
+    for share in shares:
+        edges.append((start, start + share / whole))
+        start += share / whole
+    return edges
+
+
+def _svg(spec: Spec) -> Markup:
+    """Drawn without any look at a network."""
+    drawn = vl_convert.vegalite_to_svg(
+        _printable({"config": CONFIG, **spec}), vl_version=VEGA_LITE, allowed_base_urls=[]
+    )
+    # more than hundredths of a pixel only fill the page
+    return Markup(re.sub(r"(\.\d\d)\d+", r"\1", drawn))
+
+
+def _printable(part: Any) -> Any:
+    """The same spec, each text without what is no letter or sign: on what XML does not know, vl-convert ends the whole
+    process."""
+    if isinstance(part, str):
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in part)
+    if isinstance(part, dict):
+        return {name: _printable(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_printable(value) for value in part]
+    return part

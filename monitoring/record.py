@@ -1,0 +1,332 @@
+"""What the report shows, read from schemas `ops` and `gate`: the newest nights, and how they left the warehouse.
+
+What it costs follows the number of nights shown, not the history.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+NIGHTS_SHOWN = 30
+FAILURES_SHOWN = 10
+FAILURES_LOOKED_FOR_IN = 100
+TABLES = ("users", "tracks", "listen_history")
+STEPS = ("extract", "gate", "build")
+# pipeline.exits has the meaning of all exit codes.
+BLOCKED = 4
+# What readers see.
+LET_THROUGH = ["accepted", "accepted_with_quarantine", "released"]
+
+# Who runs the steps one by one, as a scheduler of tasks does, enters each as a run of its own.
+RUNS = """
+select
+    run_id, started_at, finished_at, status, exit_code, error_type, message, command,
+    cpu_seconds, database_cpu_seconds, peak_memory_bytes, disk_free_bytes, disk_size_bytes
+from ops.current_runs
+where command = any(%s)
+order by run_seq desc
+limit %s
+"""
+
+STEPS_OF_RUNS = """
+select run_id, step, started_at, finished_at, status, error_type, message
+from ops.current_steps
+where run_id = any(%s)
+order by run_id, started_at
+"""
+
+PULLS = """
+select
+    run_id, table_name, load_id, requests, requests_failed, bytes_received, rows_read, rows_unchanged, rows_landed,
+    rows_removed, rows_unreadable
+from ops.run_tables
+where run_id = any(%s)
+"""
+
+COLUMNS = "select run_id, table_name, column_name, rows, nulls, absent from ops.run_columns where run_id = any(%s)"
+
+SIZES = "select run_id, relation, rows, bytes from ops.run_relations where run_id = any(%s)"
+
+QUARANTINED = """
+select run_id, sum(rows_quarantined)::bigint as rows_quarantined
+from ops.run_loads
+where run_id = any(%s)
+group by run_id
+"""
+
+VERDICTS = """
+select load_id, table_name, state, rows_quarantined
+from ops.run_loads
+where run_id = any(%s)
+order by load_id, table_name
+"""
+
+STATES_NOW = "select load_id, table_name, state from gate.loads where load_id = any(%s)"
+
+RULES = """
+select load_id, table_name, rule, severity, rows_failed
+from ops.run_rules
+where run_id = any(%s)
+order by array_position(array['critical', 'warning', 'info'], severity), rows_failed desc, table_name, rule
+"""
+
+NODES = "select node, step, resource_type, status, rows_affected from ops.run_nodes where run_id = any(%s)"
+
+FRESHNESS = """
+select distinct on (loads.table_name) loads.table_name, scans.started_at
+from gate.loads
+inner join staging.scans on loads.load_id = scans._dlt_load_id and loads.table_name = scans.table_name
+where loads.state = any(%s)
+order by loads.table_name, scans.version_seq desc
+"""
+
+FAILURES = """
+select
+    recent.started_at, recent.command, recent.status, recent.exit_code, recent.error_type, recent.message, failed.step
+from (select * from ops.current_runs order by run_seq desc limit %s) as recent
+left join lateral (
+    select step
+    from ops.current_steps
+    where current_steps.run_id = recent.run_id and current_steps.status in ('failed', 'crashed')
+    order by started_at
+    limit 1
+) as failed on true
+where recent.status in ('failed', 'crashed')
+order by recent.run_seq desc
+limit %s
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """`status`: running, succeeded, failed or crashed. `seconds` is None of a step without an end."""
+
+    name: str
+    status: str
+    seconds: float | None
+    error_type: str | None
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a table. `rows`: None where the run could not read it; `bytes` with its indexes."""
+
+    rows: int | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Night:
+    """A whole night, in one run or in one for each step.
+
+    `outcome`: running, succeeded, blocked, failed or crashed. Of the mappings, `pulls` is by table and has the figures
+    of `ops.run_tables`, `columns` is by (table, column) and has (rows, nulls, absent), `sizes` is by relation. What the
+    run did not come to, or a version before did not measure, is missing in them, or None.
+    """
+
+    run_ids: tuple[str, ...]
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    outcome: str
+    exit_code: int | None
+    message: str
+    steps: Sequence[Step]
+    measures: Mapping[str, float | None]
+    pulls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    columns: Mapping[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+    rows_quarantined: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        if self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+    @property
+    def has_pulled(self) -> bool:
+        return any(pull["rows_read"] is not None for pull in self.pulls.values())
+
+    def total(self, figure: str) -> int | None:
+        """Of all tables; None where the pull came to nothing."""
+        known = [pull[figure] for pull in self.pulls.values() if pull[figure] is not None]
+        return sum(known) if known else None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What became of a night's rows, in detail.
+
+    By (load, table): `verdicts`, the state that the gate gave it and the rows quarantined, and `states_now`, what it is
+    since. `rules`: what each broken rule found; `written`: by mart, the rows that the build inserted or updated;
+    `nodes`: how often dbt's (kind, status) came.
+    """
+
+    night: Night
+    verdicts: Mapping[tuple[str, str], Mapping[str, Any]]
+    states_now: Mapping[tuple[str, str], str]
+    rules: Sequence[Mapping[str, Any]]
+    written: Mapping[str, int]
+    nodes: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The newest nights, the oldest of them first; `flow` is of the newest whose pull came to something.
+
+    `sized` and `sized_before`: the newest night that measured the tables, and the succeeded one before it. `freshness`:
+    by table, as of when readers see it. `now`: the warehouse's.
+    """
+
+    now: dt.datetime
+    nights: Sequence[Night] = ()
+    flow: Flow | None = None
+    sized: Night | None = None
+    sized_before: Night | None = None
+    freshness: Mapping[str, dt.datetime] = field(default_factory=dict)
+    failures: Sequence[Mapping[str, Any]] = ()
+
+
+def read(connection: psycopg.Connection, *, is_current: bool) -> Record:
+    """One look at a connection in autocommit, in one read-only snapshot. `is_current`: whether the run ledger is there,
+    and of this version; without it there is nothing to read."""
+    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        if not is_current:
+            return Record(_now(cursor))
+        nights = _nights(cursor)
+        flow_of = next((night for night in reversed(nights) if night.has_pulled), None)
+        sized = [night for night in nights if night.sizes]
+        good = [night for night in sized[:-1] if night.outcome == "succeeded"]
+        return Record(
+            now=_now(cursor),
+            nights=nights,
+            flow=_flow(cursor, flow_of) if flow_of else None,
+            sized=sized[-1] if sized else None,
+            sized_before=good[-1] if good else None,
+            freshness=_freshness(cursor),
+            failures=cursor.execute(FAILURES, [FAILURES_LOOKED_FOR_IN, FAILURES_SHOWN]).fetchall(),
+        )
+
+
+def in_order(tables: Iterable[str]) -> list[str]:
+    """The source tables first, in the order of the data's flow."""
+    return sorted(tables, key=lambda name: (TABLES.index(name) if name in TABLES else len(TABLES), name))
+
+
+def _now(cursor: psycopg.Cursor[dict[str, Any]]) -> dt.datetime:
+    return cursor.execute("select now()").fetchone()["now"]
+
+
+def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
+    commands = [" ".join(STEPS), *STEPS]
+    # at most one run for each step of a night
+    found = cursor.execute(RUNS, [commands, NIGHTS_SHOWN * len(STEPS)]).fetchall()
+    grouped = _grouped(reversed(found))[-NIGHTS_SHOWN:]
+    run_ids = [run["run_id"] for group in grouped for run in group]
+
+    def by_run(query: str) -> dict[str, list[dict[str, Any]]]:
+        rows: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
+        for row in cursor.execute(query, [run_ids]):
+            rows[row["run_id"]].append(row)
+        return rows
+
+    steps, pulls, columns, sizes, held = map(by_run, (STEPS_OF_RUNS, PULLS, COLUMNS, SIZES, QUARANTINED))
+    nights = []
+    for group in grouped:
+        ids = tuple(run["run_id"] for run in group)
+
+        def of(rows: dict[str, list[dict[str, Any]]], ids: tuple[str, ...] = ids) -> list[dict[str, Any]]:
+            return [row for run_id in ids for row in rows[run_id]]
+
+        worst = next((run for run in group if run["status"] != "succeeded"), group[-1])
+        nights.append(
+            Night(
+                run_ids=ids,
+                started_at=group[0]["started_at"],
+                finished_at=group[-1]["finished_at"],
+                outcome=_outcome(worst),
+                exit_code=worst["exit_code"],
+                message=worst["message"] or "",
+                steps=[_step(row) for row in of(steps)],
+                measures=_measures(group),
+                pulls={row["table_name"]: row for row in of(pulls)},
+                columns={
+                    (row["table_name"], row["column_name"]): (row["rows"], row["nulls"], row["absent"])
+                    for row in of(columns)
+                },
+                sizes={row["relation"]: Size(row["rows"], row["bytes"]) for row in of(sizes)},
+                rows_quarantined=sum(row["rows_quarantined"] for row in of(held)) if of(held) else None,
+            )
+        )
+    return nights
+
+
+def _grouped(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The runs of each night: a whole one, or a pull and the steps that followed it, of each the last attempt. Other
+    runs repeat a step of a whole night, which ended as it ended."""
+    nights: list[list[dict[str, Any]]] = []
+    for run in runs:
+        if run["command"].startswith("extract"):
+            nights.append([run])
+        elif nights and nights[-1][0]["command"] == "extract":
+            nights[-1] = [*(known for known in nights[-1] if known["command"] != run["command"]), run]
+    return nights
+
+
+def _outcome(run: Mapping[str, Any]) -> str:
+    return "blocked" if run["status"] == "failed" and run["exit_code"] == BLOCKED else run["status"]
+
+
+def _step(row: Mapping[str, Any]) -> Step:
+    seconds = None
+    if row["finished_at"]:
+        seconds = max(0.0, (row["finished_at"] - row["started_at"]).total_seconds())
+    return Step(row["step"], row["status"], seconds, row["error_type"], row["message"])
+
+
+def _measures(runs: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    def known(name: str) -> list[float]:
+        return [run[name] for run in runs if run[name] is not None]
+
+    return {
+        **{name: sum(known(name)) if known(name) else None for name in ("cpu_seconds", "database_cpu_seconds")},
+        "peak_memory_bytes": max(known("peak_memory_bytes"), default=None),
+        **{name: known(name)[-1] if known(name) else None for name in ("disk_free_bytes", "disk_size_bytes")},
+    }
+
+
+def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
+    ids = [list(night.run_ids)]
+    nodes = cursor.execute(NODES, ids).fetchall()
+    verdicts = {(row["load_id"], row["table_name"]): row for row in cursor.execute(VERDICTS, ids)}
+    loads = list({pull["load_id"] for pull in night.pulls.values()} | {load for load, _ in verdicts})
+    return Flow(
+        night=night,
+        verdicts=verdicts,
+        states_now={(row["load_id"], row["table_name"]): row["state"] for row in cursor.execute(STATES_NOW, [loads])},
+        rules=cursor.execute(RULES, ids).fetchall(),
+        written={
+            row["node"]: row["rows_affected"]
+            for row in nodes
+            if row["step"] == "build" and row["resource_type"] == "model" and row["rows_affected"] is not None
+        },
+        nodes=Counter((row["resource_type"], row["status"]) for row in nodes),
+    )
+
+
+def _freshness(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, dt.datetime]:
+    there = cursor.execute(
+        "select to_regclass('gate.loads') is not null and to_regclass('staging.scans') is not null as there"
+    ).fetchone()["there"]
+    if not there:
+        return {}
+    rows = cursor.execute(FRESHNESS, [LET_THROUGH]).fetchall()
+    known = {row["table_name"]: row["started_at"] for row in rows}
+    return {name: known[name] for name in in_order(known)}

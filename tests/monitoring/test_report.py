@@ -1,0 +1,418 @@
+"""The report tells what the ledgers hold, whatever they hold, and nothing about anybody."""
+
+import html.parser
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from monitoring import figures, record
+from monitoring.record import NIGHTS_SHOWN
+from pipeline import runs
+from pipeline.exits import Exit
+from pipeline.warehouse import RUN_LOCK
+from sample_api.server import serve
+from sample_api.world import snapshot
+from tests.databases import copied
+from tests.hostile import HOSTILE, obeyed
+from tests.nights import run_night
+from tests.pipeline.command import command
+from tests.pipeline.conftest import NEXT_DAY, WORLD
+
+TABLES = ("users", "tracks", "listen_history")
+PLANTED = "planted-in-a-row"
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+@dataclass
+class Page(html.parser.HTMLParser):
+    """A page taken apart: its text with single spaces, and its tags with their attributes."""
+
+    source: str
+    pieces: list[str] = field(default_factory=list)
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    open_tags: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.source)
+        assert self.open_tags == [], "what was opened is closed"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open_tags.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open_tags:
+            self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.pieces).split())
+
+    def attributes(self, name: str) -> list[str]:
+        return [attrs[name] for _, attrs in self.tags if attrs.get(name) is not None]
+
+
+def report(database_url: str, folder: Path, *arguments: str, **environment: str) -> Page:
+    """What `python -m pipeline report` writes."""
+    file = folder / "nights.html"
+    ended = command("report", f"--output={file}", *arguments, DATABASE_URL=database_url, **environment)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"the report is one page, open it in a browser: {file}\n"
+    return Page(file.read_text("utf-8"))
+
+
+def next_step(database_url: str) -> str:
+    return command("status", DATABASE_URL=database_url).out.splitlines()[-1].removeprefix("next: ")
+
+
+def figure(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+@dataclass(frozen=True)
+class Night:
+    """After a night in which users are blocked and tracks are quarantined: the warehouse, and its page; read only."""
+
+    url: str
+    connection: psycopg.Connection
+    page: Page
+
+    def column(self, query: str) -> list:
+        """The only column of the query, in which `run_id` is that of the night."""
+        newest = "(select run_id from ops.runs order by run_seq desc limit 1)"
+        return [value for (value,) in self.connection.execute(query.replace("run_id = it", f"run_id = {newest}"))]
+
+
+@pytest.fixture(scope="module")
+def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
+    world = snapshot(WORLD, NEXT_DAY)
+    hostile = {**world.users[0], "id": 990099, "first_name": PLANTED, "email": PLANTED, "gender": None, PLANTED: 1}
+    with (
+        copied(postgres_url, built_template, "reported") as url,
+        psycopg.connect(url, autocommit=True, application_name="test") as connection,
+        serve(
+            {**world.tables(), "users": [*world.users, hostile]}, ["bad_rows@users=0.6/2", "bad_rows@tracks=0.1/1"]
+        ) as api,
+    ):
+        connection.execute("update staging.scans set started_at = started_at - interval '3 days'")
+        assert run_night(url, api.url).exit_code == Exit.BLOCKED
+        yield Night(url, connection, report(url, tmp_path_factory.mktemp("reported")))
+
+
+def test_the_verdict_and_the_next_thing_to_do_are_those_of_the_run_and_of_status(night):
+    (message,) = night.column("select message from ops.runs where run_id = it")
+    assert message.startswith("blocked: users (") and f"was blocked (exit code 4): {message}" in night.page.text
+    step = next_step(night.url)
+    assert step.startswith("see why the load was blocked: make gate ARGS=") and f"Next: {step}" in night.page.text
+
+
+def test_the_way_from_the_api_to_the_marts_is_told_in_the_figures_of_the_ledgers(night):
+    pulled = (
+        "select {} from ops.run_tables where run_id = it"
+        " order by array_position(array['users', 'tracks', 'listen_history'], table_name)"
+    )
+    for words, name in {
+        "read": "rows_read",
+        "unchanged": "rows_unchanged",
+        "unreadable": "rows_unreadable",
+        "new or changed": "rows_landed",
+        "removed": "rows_removed",
+    }.items():
+        expected = night.column(pulled.format(name))
+        assert f" {words} {' '.join(map(figure, expected))} " in night.page.text, words
+    held = night.column(pulled.format(
+        "(select rows_quarantined from ops.run_loads as judged where judged.run_id = run_tables.run_id"
+        " and judged.table_name = run_tables.table_name)"
+    ))  # fmt: skip
+    changed = night.column(pulled.format("rows_landed + rows_removed"))
+    assert held[0] > 0 and held[1] > 0 and held[2] == 0
+    assert f" quarantined {' '.join(map(figure, held))} " in night.page.text
+    assert f" blocked {changed[0] - held[0]} 0 0 waiting 0 0 0 " in night.page.text
+    assert f" published 0 {changed[1] - held[1]} {changed[2]} " in night.page.text
+    written = night.column(pulled.format(
+        "(select rows_affected from ops.run_nodes where run_nodes.run_id = run_tables.run_id and node = table_name)"
+    ))  # fmt: skip
+    assert f" rows written to the mart {' '.join(map(figure, written))} " in night.page.text
+    drawn = [label for label in night.page.attributes("aria-label") if label.startswith("users: ")]
+    assert f"{held[0]} quarantined, {changed[0] - held[0]} blocked" in drawn[0]
+
+
+def test_what_was_held_back_is_told_with_rule_severity_and_rows(night):
+    rules = night.connection.execute("""
+        select table_name, rule, severity, rows_failed from ops.run_rules
+        where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
+    """).fetchall()
+    assert {severity for _, _, severity, _ in rules} >= {"warning", "info"}
+    for table, rule, severity, rows in rules:
+        told = rf" {table} {rule.replace('_', ' ')} \S+ (quarantined|noted|blocked) {severity} {rows:,} "
+        assert re.search(told, night.page.text), told
+    waiting = night.connection.execute("""
+        select table_name, rule, count(*) from gate.quarantined_rows where closed_at is null group by 1, 2
+    """).fetchall()
+    assert waiting
+    for table, rule, rows in waiting:
+        of_table = night.page.text.partition("Open quarantine")[2].partition(f" {table} ")[2]
+        assert re.search(rf"{rule.replace('_', ' ')} \d+ min ago {rows:,} ", of_table), rule
+
+
+def test_an_open_load_comes_with_the_commands_that_settle_it(night):
+    ((load, reason),) = night.connection.execute("select load_id, reason from gate.loads where state = 'blocked'")
+    assert f"blocked users load {load} {reason}" in night.page.text
+    assert f'make gate ARGS="show {load}"' in night.page.text
+    assert f"make gate ARGS=\"release {load} users --reason '...'\"" in night.page.text
+
+
+def test_each_table_is_as_fresh_as_the_newest_scan_that_was_let_through(night):
+    seen = dict(
+        night.connection.execute("""
+            select table_name, max(started_at) at time zone 'UTC' from staging.scans
+            where (table_name, _dlt_load_id) in (select table_name, load_id from gate.loads where state <> 'blocked')
+            group by 1
+        """)
+    )
+    for table, moment in seen.items():
+        ago = r"3 days ago" if table == "users" else r"\d+ min ago"
+        told = f"as the API said on {moment:%a} {moment.day} {moment:%b %Y, %H:%M}"
+        stale = " ▲ stale" if table == "users" else ""
+        assert re.search(rf" {table} {ago} {told}{stale} (tracks|listen_history|The last)", night.page.text), table
+
+
+def test_cost_sizes_and_nulls_are_those_of_the_ledgers(night):
+    ((seconds, cpu, memory),) = night.connection.execute("""
+        select extract(epoch from finished_at - started_at), cpu_seconds, peak_memory_bytes
+        from ops.runs order by run_seq desc limit 1
+    """)
+    assert f" took {seconds:.1f} s " in night.page.text and f" processor {cpu:.1f} s " in night.page.text
+    assert f" peak memory {memory / 1024**2:,.0f} MiB " in night.page.text
+    for relation, rows in night.connection.execute("""
+        select relation, rows from ops.run_relations
+        where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
+    """):
+        assert re.search(rf" {re.escape(relation)} {rows:,} [±+−]", night.page.text), relation
+    ((nulls, rows),) = night.connection.execute("""
+        select nulls, rows from ops.run_columns
+        where run_id = (select run_id from ops.runs order by run_seq desc limit 1) and column_name = 'gender'
+    """)
+    assert nulls and f" gender {figures.share(nulls / rows)} null, 0% absent; " in night.page.text
+    (label,) = [label for label in night.page.attributes("aria-label") if label.startswith("users.gender")]
+    assert f"null {figures.share(nulls / rows)}" in label
+
+
+def test_nothing_about_anybody_is_in_it(night):
+    emails = night.column("select distinct payload ->> 'email' from staging.users where payload ->> 'email' ~ '@'")
+    assert len(emails) > 20 and not [email for email in emails if email in night.page.source]
+    assert "@" not in night.page.text.replace("@media", "")
+    assert night.column(f"select 1 from gate.quarantined_rows as held where held::text like '%{PLANTED}%'")
+    assert PLANTED not in night.page.source
+
+
+def test_nothing_is_fetched_and_nothing_runs(night):
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base"} & {tag for tag, _ in night.page.tags}
+    assert [target for target in night.page.attributes("href") if not target.startswith("#night-")] == []
+    for name in ("src", "srcset", "xlink:href", "action", "data", "poster"):
+        assert night.page.attributes(name) == []
+    assert not [name for _, attributes in night.page.tags for name in attributes if name.startswith("on")]
+    assert "url(" not in night.page.source and "@import" not in night.page.source
+    assert set(re.findall(r"https?://[^\"']*", night.page.source)) == {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }, "names of XML, which nobody fetches"
+
+
+def enter_night(connection, days_ago, status="succeeded", code=0, message="all published", run="extract gate build"):
+    """A night as a version before recorded it, or one that was cut short: without figures. Returns its id."""
+    return connection.execute(
+        """
+        insert into ops.runs (run_id, command, started_at, finished_at, status, exit_code, message)
+        select
+            substr(md5(random()::text), 1, 12), %(run)s, began, began + interval '1 minute', %(status)s, %(code)s,
+            %(message)s
+        from (select now() - make_interval(days => %(days)s) as began) as times
+        returning run_id
+        """,
+        {"run": run, "days": days_ago, "status": status, "code": code, "message": message},
+    ).fetchone()[0]
+
+
+def enter_pull(connection, run_id, table, load_id):
+    """9 rows read, 5 of them landed, and one removed."""
+    connection.execute(
+        """
+        insert into ops.run_tables (
+            run_id, table_name, load_id, requests, requests_failed, bytes_received,
+            rows_read, rows_unchanged, rows_landed, rows_removed, rows_unreadable
+        )
+        values (%s, %s, %s, 1, 0, 1, 9, 4, 5, 1, 0)
+        """,
+        [run_id, table, load_id],
+    )
+
+
+@pytest.fixture
+def ledgers(connection):
+    """The ledgers of a warehouse in which nothing has run yet."""
+    runs.prepare(connection)
+    return connection
+
+
+def test_an_empty_database_has_no_run_yet(database_url, tmp_path):
+    assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
+
+
+def test_ledgers_without_a_run_are_as_good_as_none(database_url, ledgers, tmp_path):
+    assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
+
+
+def test_the_ledgers_of_a_version_before_are_named(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 0)
+    ledgers.execute("drop view ops.run_growth")
+    text = report(database_url, tmp_path).text
+    assert "bring the ledgers of the version before up to date: make build" in text
+
+
+def test_one_night_without_figures_is_a_report(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 0)
+    page = report(database_url, tmp_path)
+    assert " The last night " in page.text and "1 succeeded" in page.text
+    assert "No pull of these nights came to something yet." in page.text and "nothing let through yet" in page.text
+    assert f"Next: {next_step(database_url)}" in page.text
+
+
+def test_each_kind_of_night_has_its_cell_and_a_day_without_one_too(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 7)
+    enter_night(ledgers, 4, "failed", 3, "the source failed: /users answered 500")
+    enter_night(ledgers, 3, "failed", 4, "blocked: users")
+    enter_night(ledgers, 2, "crashed", None, None)
+    enter_night(ledgers, 1, "failed", 4, "blocked: tracks", run="erase")
+    killed = enter_night(ledgers, 0, "running", None, None)
+    ledgers.execute("update ops.runs set finished_at = null where run_id = %s", [killed])
+
+    cells = [title.partition(": ")[2] for title in report(database_url, tmp_path).attributes("title")]
+    assert cells == [
+        "succeeded, exit code 0: all published",
+        "no night",
+        "no night",
+        "failed, exit code 3: the source failed: /users answered 500",
+        "blocked, exit code 4: blocked: users",
+        "crashed",
+        "no night",
+        "crashed",
+    ]
+    ledgers.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK])
+    at_work = report(database_url, tmp_path)
+    assert at_work.attributes("title")[-1].endswith(": running") and "is at work" in at_work.text
+    assert "Next: a run is at work; wait for it" in at_work.text
+
+
+def test_no_more_nights_are_read_than_are_shown_in_the_order_in_which_they_began(database_url, ledgers, tmp_path):
+    for days in range(NIGHTS_SHOWN + 9, 0, -1):
+        enter_night(ledgers, days, message=f"night {days}")
+    # case 33: the clock was set back before the last one
+    enter_night(ledgers, 5, message="the newest")
+    read = record.read(ledgers, is_current=True)
+    assert [night.message for night in read.nights] == [f"night {days}" for days in range(29, 0, -1)] + ["the newest"]
+    titles = report(database_url, tmp_path).attributes("title")
+    assert len(titles) == NIGHTS_SHOWN and titles[-1].endswith("no night")
+    assert [title for title in titles if not title.endswith("no night")][-1].endswith("the newest")
+
+
+def test_a_year_without_a_night_is_thirty_empty_cells_at_most(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 400)
+    enter_night(ledgers, 365)
+    titles = report(database_url, tmp_path).attributes("title")
+    assert [title.endswith(": no night") for title in titles] == [True] * NIGHTS_SHOWN
+
+
+def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url, ledgers, tmp_path):
+    run_id = enter_night(ledgers, 0, "crashed", None, "ended without a word")
+    enter_pull(ledgers, run_id, "users", "L")
+    crashed = report(database_url, tmp_path)
+    assert "users pending 9 read" in crashed.text and "Nothing, for it has not judged this yet." in crashed.text
+    assert " waiting 6 published – " in crashed.text
+    ledgers.execute("insert into gate.loads values ('L', 'users', 'accepted', 9, 5, 1)")
+    assert "users pending, accepted since 9 read" in report(database_url, tmp_path).text
+    ledgers.execute("update ops.run_tables set rows_read = 0, rows_unchanged = 0, rows_landed = 0")
+    (drawn, *_) = report(database_url, tmp_path).attributes("aria-label")[1:]
+    assert drawn.startswith("users: 0 read, the API sent no rows; 1 to judge, 1 removed; 0 published, 1 waiting; ")
+
+
+def test_steps_that_are_runs_of_their_own_make_one_night(database_url, ledgers, tmp_path):
+    """A scheduler of tasks calls one after another, and calls again what failed."""
+    enter_night(ledgers, 2, message="a whole one")
+    enter_night(ledgers, 2, "failed", 5, "a person's repetition", run="build")
+    for run, status, code, message in (
+        ("extract", "succeeded", 0, "landed, not judged yet"),
+        ("gate", "crashed", None, None),
+        ("gate", "failed", 4, "blocked: users"),
+        ("build", "succeeded", 0, "all published"),
+    ):
+        enter_night(ledgers, 1, status, code, message, run=run)
+    titles = report(database_url, tmp_path).attributes("title")
+    assert [title.partition(": ")[2] for title in titles] == [
+        "succeeded, exit code 0: a whole one",
+        "blocked, exit code 4: blocked: users",
+    ]
+
+
+def test_what_an_api_a_rule_or_a_message_says_is_text_and_no_more(database_url, ledgers, tmp_path):
+    run_id = enter_night(ledgers, 0, "failed", 3, "<b onclick=x>")
+    calm = report(database_url, tmp_path)
+    for number, text in enumerate(HOSTILE.values()):
+        text = text.replace("\0", "")
+        enter_night(ledgers, 0, "failed", 3, text)
+        ledgers.execute(
+            "insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed, reason)"
+            " values (%s, %s, 'blocked', 1, 1, 0, %s)",
+            [f"{number} {text[:99]}", text[:99], text],
+        )
+        ledgers.execute(
+            "insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule) values (%s, %s, '[1]', %s, %s)",
+            [f"{number} {text[:99]}", text[:99], str(number), text[:99]],
+        )
+        ledgers.execute("insert into ops.run_relations values (%s, %s, 1, %s)", [run_id, text[:99], number])
+        ledgers.execute("insert into ops.run_columns values (%s, 'users', %s, 10, 5, 1)", [run_id, text[:99]])
+        enter_pull(ledgers, run_id, text[:99], f"{number} {text[:99]}")
+    page = report(database_url, tmp_path)
+    known = {tag for tag, _ in calm.tags} | {"svg", "g", "path", "text", "line", "figure", "table", "thead", "tbody"}
+    assert {tag for tag, _ in page.tags} <= known | {"tr", "th", "td", "br", "i", "details", "summary", "figcaption"}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert obeyed(page.source) == set()
+    assert "<script>alert(1)</script>" in page.text, "as text"
+    assert len(page.source) < 2_000_000
+
+
+def test_times_are_told_on_the_clocks_of_the_zone(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 0)
+    (began,) = ledgers.execute("select started_at from ops.runs").fetchone()
+    for arguments, zone in (((), "UTC"), (("--timezone", "Pacific/Auckland"), "Pacific/Auckland")):
+        page = report(database_url, tmp_path, *arguments)
+        assert f"all times are {zone}" in page.text
+        assert page.attributes("title")[0].split(": ")[0].endswith(f"{began.astimezone(ZoneInfo(zone)):%H:%M}")
+    assert "all times are America/Montreal" in report(database_url, tmp_path, TIMEZONE="America/Montreal").text
+
+
+def test_a_report_that_cannot_be_written_says_where_to(database_url, tmp_path):
+    (tmp_path / "file").touch()
+    ended = command("report", f"--output={tmp_path / 'file' / 'nights.html'}", DATABASE_URL=database_url)
+    assert "name another file with --output" in ended.only_line(Exit.WRONG_SETTINGS)
+    (tmp_path / "folder").mkdir()
+    ended = command("report", f"--output={tmp_path / 'folder'}", DATABASE_URL=database_url)
+    assert "name another file with --output" in ended.only_line(Exit.WRONG_SETTINGS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"], "nothing half-written stays"
+    home = tmp_path / "home"
+    written = command("report", DATABASE_URL=database_url, MOOVITAMIX_HOME=str(home))
+    assert written.out.endswith(f": {home / 'reports' / 'nights.html'}\n")
+    assert (home / "reports" / "nights.html").exists()
