@@ -1,6 +1,5 @@
 """From a night that fails to a message at Slack and by e-mail, through the real programs with the files as shipped."""
 
-import datetime as dt
 import json
 import re
 import shutil
@@ -152,14 +151,11 @@ def test_a_night_that_fails_is_told_at_slack_and_by_e_mail_and_so_is_the_good_on
                 folder=tmp_path,
             ),
         ):
-            began = dt.datetime.now(dt.UTC)
             assert run_night(database_url, api.url).exit_code == Exit.SOURCE_FAILED
             until(lambda: all("MoovitamixRunFailed" in told for told in alertmanager.told()))
             for told in alertmanager.told():
-                assert re.search(rf"What: the night that ended {began:%Y-%m-%d} .* failed with exit code 3\n", told), (
-                    told
-                )
-                assert re.search(rf"Since: {began:%Y-%m-%d} \d\d:\d\d UTC\n", told)
+                assert re.search(r"What: the night that ended \d{4}-\d\d-\d\d .* failed with exit code 3\n", told), told
+                assert re.search(r"Since: \d{4}-\d\d-\d\d \d\d:\d\d UTC\n", told)
                 assert "Rule: MoovitamixRunFailed, critical." in told and "the source failed" in told
                 assert "Next: make status\n" in told and "Runbook: docs/runbooks/failed-run.md" in told
                 assert "resolved" not in told.lower().replace("it resolves", "")
