@@ -43,12 +43,21 @@ USUAL_OF, USUAL_FROM = 14, 5
 # A night is a run of all steps, or what a scheduler of tasks makes of it: a run of each, beginning with `extract`; of
 # each the last try counts. Without a build and without a failure it is not whole yet.
 NIGHTS = """
-with parts as (
+with runs as (
     select
-        runs.*,
-        count(*) filter (where command in ('extract gate build', 'extract')) over (order by run_seq) as night
-    from ops.current_runs as runs
+        *,
+        command = 'extract' and lag(command) over in_order = 'extract'
+        and started_at - lag(started_at) over in_order < interval '12 hours' as is_retry
+    from ops.current_runs
     where command = any(%(commands)s)
+    window in_order as (order by run_seq)
+),
+parts as (
+    select
+        *,
+        count(*) filter (where command in ('extract gate build', 'extract') and is_retry is not true)
+            over (order by run_seq) as night
+    from runs
 ),
 tries as (
     select distinct on (night, command)

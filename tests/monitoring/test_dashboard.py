@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import yaml
 
+import extract
 from monitoring import metrics
 from pipeline import embedded_postgres, runs, warehouse
 from pipeline.exits import Exit
@@ -24,6 +25,7 @@ from tests.monitoring.records import enter_night, enter_pull
 from tests.nights import run_night
 from tests.pipeline.command import command, launched, step_is_running, until
 
+USERS = next(table for table in extract.SOURCE_TABLES if table.name == "users")
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 NAMES = {metrics.PREFIX + name for group in metrics.GROUPS for name in group.metrics} | {
     metrics.PREFIX + metrics.RECORDS_READABLE
@@ -299,24 +301,40 @@ def test_a_panel_shows_what_the_warehouse_holds(title, watched, panels):
 
 @pytest.mark.machine
 @needs_prometheus
-def test_shares_are_those_of_the_rows_that_came(watched, panels):
+def test_shares_are_those_of_the_rows_that_came(watched):
     """Of the newest pull that succeeded, which is that of the blocked night."""
-    assert watched.at("crashed", 'moovitamix_column_null_ratio{column="items"}') == {
-        ("items", "listen_history"): watched.connection.execute("""
-            with read as (
+    held, read = watched.connection.execute(f"""
+        select
+            (select count(distinct dlt_id) from gate.quarantined_rows where closed_at is null and table_name = 'users'),
+            (select rows_read from staging.scans where _dlt_load_id = {NEWEST_PULL} and table_name = 'users')
+    """).fetchone()
+    assert watched.at("crashed", 'moovitamix_quarantined_ratio{table="users"}') == {("users",): held / read}
+    # of each key, the versions of the newest load that has it; a key that was not settled then had neither
+    counts = {
+        (column, "users"): (nulls, absent)
+        for column, nulls, absent in watched.connection.execute(
+            """
+            with known as (
                 select payload
                 from (
                     select *, first_value(_dlt_load_id) over (partition by key order by version_seq desc) as newest_load
-                    from staging.listen_history
+                    from staging.users
                 ) as versions
                 where _dlt_load_id = newest_load and payload is not null
             )
-            select (count(*) filter (where payload -> 'items' = 'null'))::float8 / count(*) from read
-        """).fetchone()[0]
-    }  # fmt: skip
-    read = watched.connection.execute(f"select rows_read from staging.scans where _dlt_load_id = {NEWEST_PULL}"
-                                      " and table_name = 'users'").fetchone()[0]  # fmt: skip
-    held = watched.connection.execute(
-        "select count(distinct dlt_id) from gate.quarantined_rows where closed_at is null and table_name = 'users'"
-    ).fetchone()[0]
-    assert watched.at("crashed", 'moovitamix_quarantined_ratio{table="users"}') == {("users",): held / read}
+            select
+                name,
+                count(*) filter (where payload -> name = 'null'),
+                count(*) filter (where payload -> name is null)
+            from known
+            cross join unnest(%s::text[]) as names (name)
+            group by name
+            """,
+            [list(USERS.fields)],
+        )
+    }
+    for name, number in {"null": 0, "absent": 1}.items():
+        expected = {labels: both[number] / read for labels, both in counts.items()}
+        assert any(expected.values())
+        told = watched.at("crashed", f'moovitamix_column_{name}_ratio{{table="users"}}')
+        assert told == pytest.approx(expected)

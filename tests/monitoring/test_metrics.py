@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import time
 import urllib.request
 
 import psycopg
@@ -44,8 +45,8 @@ def ledger(connection):
 @pytest.fixture
 def nights(ledger):
     """Five good nights, one that was blocked, and then a good one whose build failed."""
-    for days_ago, seconds in enumerate((10, 20, 60, 40, 50), 2):
-        enter_night(ledger, 8.5 - days_ago, seconds={"extract": seconds, "gate": 10, "build": 20})
+    for days_ago, seconds in {7.5: 10, 5.5: 20, 4.5: 60, 3.5: 40, 2.5: 50}.items():
+        enter_night(ledger, days_ago, seconds={"extract": seconds, "gate": 10, "build": 20})
     enter_night(ledger, 1.5, {"extract": None, "gate": "BLOCKED", "build": None})
     enter_night(
         ledger, 0.5, {"extract": None, "gate": None, "build": "BUILD_FAILED"},
@@ -73,7 +74,7 @@ def test_the_newest_night_that_ended_tells_how_it_ended_and_what_it_took(nights)
         assert told[name if name.startswith("disk_") and name.endswith(("free_bytes", "size_bytes")) else f"run_{name}"
         ] == value  # fmt: skip
     assert told["run_database_cpu_seconds"] is None, "another's server is not looked at"
-    assert told.by_label("runs_7d") == {("running",): 0, ("succeeded",): 5, ("failed",): 2, ("crashed",): 0}
+    assert told.by_label("runs_7d") == {("running",): 0, ("succeeded",): 4, ("failed",): 2, ("crashed",): 0}
 
 
 def test_steps_tell_the_last_time_and_what_is_usual(nights):
@@ -100,10 +101,9 @@ def test_failures_of_seven_days_are_told_by_step_and_cause(nights):
         ("gate", "BLOCKED"): 1, ("build", "BUILD_FAILED"): 1, ("extract", "UNFORESEEN"): 1, ("extract", "CRASHED"): 1,
     }  # fmt: skip
     assert told.by_label("step_failures_7d") == expected
-    # of the first of the five good nights, a day more than seven has passed
-    begun = {"extract": 9, "gate": 8, "build": 8}
+    ended = {"extract": 8, "gate": 7, "build": 7}
     assert told.by_label("step_failure_ratio_7d") == pytest.approx(
-        {("extract",): 2 / begun["extract"], ("gate",): 1 / begun["gate"], ("build",): 1 / begun["build"]}
+        {("extract",): 2 / ended["extract"], ("gate",): 1 / ended["gate"], ("build",): 1 / ended["build"]}
     )
 
 
@@ -167,11 +167,24 @@ def test_a_night_of_single_steps_is_a_night(ledger):
     assert told["run_duration_seconds"] == pytest.approx(3 * 3600 + 20, abs=2)
     assert told["runs_7d", "succeeded"] == 2
 
-    enter_night(ledger, 0.5, {"extract": "SOURCE_FAILED"})
+    for minutes in (20, 10, 0):  # tried three times
+        enter_night(ledger, 0.5 + minutes / 24 / 60, {"extract": "SOURCE_FAILED"})
     enter_night(ledger, 0.4, {"gate": None})
     enter_night(ledger, 0.3, {"build": None})
     told = Told(ledger)
     assert told["run_status", "failed"] == 1 and told["run_exit_code"] == Exit.SOURCE_FAILED
+    assert (told["runs_7d", "succeeded"], told["runs_7d", "failed"]) == (2, 1)
+
+    enter_night(ledger, 0.2, {"extract": None})
+    assert Told(ledger)["runs_7d", "failed"] == 1, "that night is under way"
+    for days_ago in (0.15, 0.1):
+        enter_night(ledger, days_ago, {"extract": "SOURCE_FAILED"})
+    assert Told(ledger)["runs_7d", "failed"] == 2
+    ledger.execute("""
+        update ops.runs set started_at = started_at - interval '12 hours'
+        where run_seq < (select max(run_seq) from ops.runs)
+    """)
+    assert Told(ledger)["runs_7d", "failed"] == 3, "so much later it is another night's"
 
 
 def test_decisions_are_no_nights_and_their_builds_no_steps_of_one(nights):
@@ -286,7 +299,8 @@ def test_the_gate_tells_what_it_holds_and_which_rules_the_last_load_broke(ledger
     assert told.by_label("gate_failed_rows") == {
         ("users", "email_is_an_address", "warning"): 5, ("users", "few_removals", "info"): 0,
     }  # fmt: skip
-    assert told["gate_could_not_run"] == 0
+    enter_night(ledger, 0.6, {"extract": None, "gate": "BLOCKED", "build": None})
+    assert Told(ledger)["gate_could_not_run"] == 0
     enter_night(ledger, 0.5, {"extract": "SOURCE_FAILED", "gate": "GATE_BROKEN", "build": None})
     assert Told(ledger)["gate_could_not_run"] == 1
 
@@ -483,12 +497,15 @@ def test_an_embedded_postgres_that_does_not_run_is_not_started(tmp_path, monkeyp
 
 def test_a_server_that_does_not_answer_holds_no_scrape(nights, database_url, monkeypatch, capsys):
     monkeypatch.setattr(exporter, "CONNECT_SECONDS", 2)  # libpq's least
+    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"postgresql://x:y@127.0.0.1:{mute.getsockname()[1]}/z"
         assert scraped(exporter.Records(lambda: Settings(database_url=url))) == NOTHING
+    assert time.monotonic() - began < 10, "Prometheus waits no longer"
     assert "cannot be reached" in capsys.readouterr().out
 
     records = exporter.Records(lambda: Settings(database_url=database_url))
+    nights.execute("set idle_in_transaction_session_timeout = '30s'")  # for a scrape that is held
     with nights.transaction():
         nights.execute("lock table ops.steps")
         monkeypatch.setattr(metrics, "STATEMENT_TIMEOUT", "100ms")
