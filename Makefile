@@ -116,4 +116,4 @@ lock:  ## both lock files anew from pyproject.toml and orchestration/requirement
 clean: stop  ## remove the embedded warehouse and everything that was generated; keeps the environments and the erasure key
 	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
 		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
-		rm -rf "$$home/.dlt" "$$home/reports" .dbt dbt_project/target dbt_project/logs grafana .airflow/home
+		rm -rf "$$home/.dlt" "$$home/.trouble" "$$home/reports" .dbt dbt_project/target dbt_project/logs grafana .airflow/home

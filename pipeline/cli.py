@@ -17,7 +17,7 @@ import click
 import psycopg
 from click.core import ParameterSource
 
-from pipeline import docs, embedded_postgres, gate_report, status, warehouse
+from pipeline import alerts, docs, embedded_postgres, gate_report, messages, status, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.settings import SECRETS, Settings, secret
 from pipeline.terminal import StepDisplay, console
@@ -128,9 +128,11 @@ def cli() -> None:
 
 @cli.command()
 @source_options
-def run(**options: object) -> None:
+@click.pass_obj
+def run(watch: alerts.Watch, **options: object) -> None:
     """The whole night: extract, gate, build."""
-    _run_steps(Settings(**options))
+    messages.check_addresses()
+    _run_steps(Settings(**options), began=watch.began)
 
 
 @cli.command("schedule")
@@ -146,6 +148,7 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
 
     settings = Settings(**options)
     settings.check_source()
+    messages.check_addresses()
     if settings.database_url:
         warehouse.parameters_in(settings.database_url)
     if warning := timetable.warning_about(timezone, dt.datetime.now(dt.UTC)):
@@ -442,7 +445,9 @@ def stop() -> None:
     click.echo("the embedded Postgres is stopped" if stopped else "the embedded Postgres was not running")
 
 
-def _run_steps(settings: Settings, steps: tuple[str, ...] | None = None) -> None:
+def _run_steps(
+    settings: Settings, steps: tuple[str, ...] | None = None, began: Callable[..., None] = lambda night: None
+) -> None:
     if steps is None or "extract" in steps:
         settings.check_source()
     # dlt costs seconds: only the commands that need it wait for it
@@ -451,7 +456,7 @@ def _run_steps(settings: Settings, steps: tuple[str, ...] | None = None) -> None
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
     output = console()
     display = partial(StepDisplay, output) if output.is_terminal else event_log.step
-    finished = night.run(settings, place, display, steps or night.STEPS)
+    finished = night.run(settings, place, display, steps or night.STEPS, began)
     if output.is_terminal:
         summary.show(finished, output)
     else:
@@ -488,11 +493,12 @@ def main() -> None:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has its reasons to ignore SIGHUP
             signal.signal(number, _interrupt)
     code, message = Exit.PUBLISHED, ""
+    watch, told = alerts.Watch(), None
     try:
         _check_text()
         for name in SECRETS:
             secret(name)
-        with cli.make_context("python -m pipeline", sys.argv[1:]) as context:
+        with cli.make_context("python -m pipeline", sys.argv[1:], obj=watch) as context:
             cli.invoke(context)
     except click.exceptions.Exit:
         pass  # --help
@@ -500,6 +506,8 @@ def main() -> None:
         code, message = stop_.code, str(stop_)
     except click.ClickException as error:
         code, message = Exit.WRONG_SETTINGS, f"{error.format_message().rstrip('.')}; see: python -m pipeline --help"
+        # it quotes what was given, and that may be a secret in a wrong place
+        told = "wrong usage or settings; the night's own log says which"
     except embedded_postgres.PostgresUnavailable as error:
         code, message = Exit.WAREHOUSE_UNAVAILABLE, str(error)
     except KeyboardInterrupt:
@@ -511,6 +519,9 @@ def main() -> None:
             origin = "where it comes from is above"
         code = Exit.UNFORESEEN
         message = f"unforeseen {type(error).__name__}; nothing is half-published; {origin}"
+    if sys.argv[1:2] == ["run"]:
+        with contextlib.suppress(KeyboardInterrupt):
+            watch.ended(code, told or message)
     if message:
         click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
     sys.exit(int(code))

@@ -72,14 +72,21 @@ class Night:
         return "nothing to do"
 
 
-def run(settings: Settings, place: Warehouse, display: Display, steps: tuple[str, ...] = STEPS) -> Night:
-    """Do the steps and return what came of them.
+def run(
+    settings: Settings,
+    place: Warehouse,
+    display: Display,
+    steps: tuple[str, ...] = STEPS,
+    began: Callable[[Night], None] = lambda night: None,
+) -> Night:
+    """Do the steps and return what came of them; `began` is told when they begin.
 
     A failed source does not keep what is pending from being judged and built; a broken gate or a blocked table does not
     keep the rest from being built. Only a warehouse that fails ends the night. Raises Stop when the run cannot begin,
     and whatever nobody foresaw; that too is recorded as the run's end.
     """
     with alone(place) as connection, recorded_run(place, connection, " ".join(steps)) as night:
+        began(night)
         dbt = _dbt(place)
         work: dict[str, Work] = {
             "extract": partial(_extract, settings, connection, night),

@@ -398,6 +398,46 @@ def nights_since(connection: psycopg.Connection, age: dt.timedelta) -> Nights:
     return Nights(*row)
 
 
+@dataclass(frozen=True)
+class BadNight:
+    """A whole night that did not succeed; `exit_code` is None after a crash."""
+
+    started_at: dt.datetime
+    status: str
+    exit_code: int | None
+
+
+@dataclass(frozen=True)
+class Streak:
+    """The bad nights up to some run, in order, since the last that succeeded, and when that ended; None: none did."""
+
+    last_success: dt.datetime | None
+    bad: tuple[BadNight, ...]
+
+
+def streak_before(connection: psycopg.Connection, run_id: str) -> Streak:
+    """The whole nights before the run, looked at when no other is at work."""
+    rows = connection.execute(
+        """
+        with nights as (
+            select started_at, finished_at, status, exit_code, run_seq
+            from ops.current_runs
+            where command = %(command)s and run_seq < (select run_seq from ops.runs where run_id = %(run_id)s)
+        ),
+        good as (select max(run_seq) as run_seq from nights where status = 'succeeded')
+        select nights.started_at, nights.finished_at, nights.status, nights.exit_code
+        from nights
+        cross join good
+        where nights.run_seq >= coalesce(good.run_seq, 0)
+        order by nights.run_seq
+        """,
+        {"command": WHOLE_NIGHT, "run_id": run_id},
+    ).fetchall()
+    last_success = next((finished_at for _, finished_at, status, _ in rows if status == "succeeded"), None)
+    bad = [BadNight(started_at, status, code) for started_at, _, status, code in rows if status != "succeeded"]
+    return Streak(last_success, tuple(bad))
+
+
 def has_read_the_real_api(connection: psycopg.Connection) -> bool:
     """Whether the newest extraction that succeeded read something else than the sample API."""
     newest = connection.execute("""

@@ -19,7 +19,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from pipeline import event_log, runs, warehouse
+from pipeline import alerts, event_log, runs, warehouse
+from pipeline.alerts import Alert
 from pipeline.embedded_postgres import PostgresUnavailable
 from pipeline.exits import Exit, Stop
 from pipeline.timetable import Timetable
@@ -63,6 +64,7 @@ class Schedule:
         self._began_at = _now()
         self._trigger = SlotTrigger(timetable, also_at=self._began_at)
         self._night: subprocess.Popen | None = None
+        self._slot_told_of: dt.datetime | None = None
         self._is_stopping = False
         self._lock = threading.Lock()
 
@@ -75,9 +77,9 @@ class Schedule:
         try:
             obstacle = self._run_what_is_due()
         except (Stop, PostgresUnavailable) as problem:
-            obstacle = str(problem)
+            obstacle = self._told_once(str(problem))
         except Exception as error:
-            obstacle = f"unforeseen {type(error).__name__}"
+            obstacle = self._told_once(f"unforeseen {type(error).__name__}")
         if self._is_stopping:
             return
         now = _now()
@@ -111,7 +113,10 @@ class Schedule:
             return None
         told = self._timetable.told(slot)
         if nights.begun >= MOST_BEGUN:
-            _say(f"the night of {told} was cut short {nights.begun} times; find out why, then: make run")
+            what = f"the night of {told} was cut short {nights.begun} times"
+            _say(f"{what}; find out why, then: make run")
+            rule = "a night that was cut short is begun once more, and no oftener"
+            alerts.tell(Alert("the night is given up", what, rule, "make run", "crashed-run.md"))
             return None
         if nights.begun:
             _say(f"the night of {told} was cut short; it is begun once more")
@@ -120,6 +125,15 @@ class Schedule:
         elif now - slot > LATE:
             _say(f"the night of {told} was missed; it is run now")
         return self._run_night(told)
+
+    def _told_once(self, obstacle: str) -> str:
+        """Tell what keeps the schedule from looking, once for each slot: it looks again every few minutes."""
+        slot = self._timetable.last_until(_now())
+        if slot != self._slot_told_of:
+            self._slot_told_of = slot
+            rule = "the run ledger says whether a night is due, and could not be read"
+            alerts.tell(Alert("no night can begin", obstacle, rule, alerts.WHEN_MENDED, "no-night.md"))
+        return obstacle
 
     def _run_night(self, told: str) -> str | None:
         with self._lock:
@@ -131,7 +145,9 @@ class Schedule:
         with self._lock:
             self._night = None
         if code < 0:
-            return f"the night of {told} was killed by {signal.Signals(-code).name}"
+            what = f"the night of {told} was killed by {signal.Signals(-code).name}"
+            alerts.tell(Alert("the night crashed", what, "a night ends by itself", "make status", "crashed-run.md"))
+            return what
         if code in MAYBE_NOT_BEGUN:
             return f"the night of {told} ended with exit code {code}"
         if not self._is_stopping:

@@ -8,7 +8,7 @@ from pipeline.exits import Exit, Stop
 
 PROJECT = Path(__file__).resolve().parent.parent
 # What may hold a password, or is one: each may also come from the file that `<NAME>_FILE` names.
-SECRETS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY")
+SECRETS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
 
 
 def secret(name: str) -> str | None:
@@ -80,6 +80,11 @@ class Settings:
     @property
     def postgres_folder(self) -> Path:
         return self.home / ".postgres"
+
+    @property
+    def trouble_file(self) -> Path:
+        """What there is between a message of bad news and that of the next good night."""
+        return self.home / ".trouble"
 
     @property
     def erasure_key(self) -> str | None:

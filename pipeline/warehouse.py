@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import psycopg
 from psycopg import pq
@@ -44,6 +44,8 @@ CONNECT_SECONDS = 15
 ENCODING = "utf8"
 # Ways to other parameters, which are known by then.
 RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_hosts")
+# Of what is blotted out of the text of an error, besides whole secrets.
+SHORTEST_TOKEN = 8
 # What Postgres says -> what to do.
 ADVICE = {
     "No space left on device|Disk quota exceeded": "free space on its disk and run again: nothing was lost",
@@ -286,7 +288,16 @@ def without_secrets(text: str) -> str:
     for name in SECRETS:
         with suppress(Stop):  # a file that went away since
             secrets.add(secret(name))
+    with suppress(Stop):
+        secrets.update(_parts(secret("ALERT_URLS") or ""))
     return _blotted(text, {spelling for known in secrets if known for spelling in _spellings(known)})
+
+
+def _parts(addresses: str) -> set[str]:
+    """Each of them, and what in it is long enough to be a token or a password: an error may quote that alone."""
+    each = re.split(r"[\s,;]+", addresses)
+    parts = {part for address in each for part in re.split(r"[/:@?&=#]+", address) if len(part) >= SHORTEST_TOKEN}
+    return {*each, *parts, *map(unquote, parts)}
 
 
 def _spellings(text: str) -> set[str]:

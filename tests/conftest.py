@@ -34,6 +34,7 @@ USER_SETTINGS = (
     "DBT_TARGET",
     "SAMPLE",
     "ERASURE_KEY",
+    "ALERT_URLS",
     *(f"{name}_FILE" for name in SECRETS),
     "PIPELINE_RUNTIME",
     "TIMEZONE",

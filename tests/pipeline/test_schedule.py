@@ -17,7 +17,7 @@ import pytest
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers import background, base, blocking
 
-from pipeline import cli, runs, schedule, warehouse
+from pipeline import cli, messages, runs, schedule, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.timetable import Timetable, time_of_day, zone
 from sample_api.server import serve
@@ -485,3 +485,48 @@ def test_a_second_signal_kills_the_night_that_would_not_end(started, api, ledger
     assert process.stop() == Exit.UNFORESEEN
     assert "the night was killed" in process.said().splitlines()[-1]
     until(lambda: not warehouse.is_running(ledger))
+
+
+@pytest.fixture
+def told(monkeypatch, home):
+    """What is told to the addresses of ALERT_URLS."""
+    alerts = []
+    monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1:1")
+    monkeypatch.setattr(messages, "send", lambda title, text, is_good: alerts.append((title, text, is_good)))
+    return alerts
+
+
+def test_that_the_ledger_is_away_is_told_once_for_each_slot(played, told, home):
+    time = played("2026-07-01T12:00")
+
+    def fail():
+        raise Stop(Exit.WAREHOUSE_UNAVAILABLE, "nobody there")
+
+    time.find = fail
+    assert time.play("00:00", "UTC", "2026-07-02T00:30") == []
+    assert [title for title, _, _ in told] == ["MooVitamix: no night can begin"] * 2, "at the start, and at midnight"
+    assert "What: nobody there\n" in told[0][1] and "Next: make run" in told[0][1] and not told[0][2]
+    assert (home / ".trouble").exists(), "the next good night tells that it is over"
+
+
+def test_a_night_that_is_killed_and_one_that_is_given_up_are_told(played, told):
+    time = played("2026-07-01T12:00")
+    time.codes = dict.fromkeys(range(2), -signal.SIGKILL)
+    time.play("00:00", "UTC", "2026-07-02T12:00")
+    assert [title for title, _, _ in told] == [
+        "MooVitamix: the night crashed",
+        "MooVitamix: the night crashed",
+        "MooVitamix: the night is given up",
+    ]
+    assert "What: the night of 2026-07-02 00:00 UTC (UTC+00:00) was killed by SIGKILL\n" in told[0][1]
+    assert "Runbook: docs/runbooks/crashed-run.md" in told[2][1]
+
+
+def test_what_a_night_tells_by_itself_and_another_run_at_work_are_not_told_again(played, told, database_url):
+    time = played("2026-07-01T12:00")
+    time.codes = {0: Exit.ALREADY_RUNNING, 1: Exit.SOURCE_FAILED}
+    with contextlib.ExitStack() as other_run:
+        other_run.enter_context(warehouse.only_run(warehouse.find(database_url, "other")))
+        time.at = {"2026-07-02T00:12": other_run.close}
+        assert time.play("00:00", "UTC", "2026-07-02T12:00") == ["07-02 00:15", "07-02 00:26"]
+    assert told == []

