@@ -456,7 +456,14 @@ def _run_steps(
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
     output = console()
     display = partial(StepDisplay, output) if output.is_terminal else event_log.step
-    finished = night.run(settings, place, display, steps or night.STEPS, began)
+    with contextlib.ExitStack() as stack:
+
+        def begin(begun: night.Night) -> None:
+            began(begun)
+            if not output.is_terminal:
+                stack.enter_context(event_log.run(begun.run_id))
+
+        finished = night.run(settings, place, display, steps or night.STEPS, begin)
     if output.is_terminal:
         summary.show(finished, output)
     else:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from pipeline import runs
+from pipeline.exits import Exit, Stop
 from pipeline.terminal import Progress
 
 SECONDS_BETWEEN_PROGRESS = 10
@@ -24,6 +25,19 @@ def tell(event: str, run_id: str | None = None, **fields: object) -> None:
     except OSError:
         # a reader that went away, or a full disk, is no reason for a night to fail: its record is in `ops`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def run(run_id: str) -> Iterator[None]:
+    """Tell that the run begins, and how it ends where that was unforeseen; of any other end there is more to tell."""
+    tell("run_started", run_id)
+    try:
+        yield
+    except BaseException as error:
+        message, error_type = runs.told(error)
+        code = error.code if isinstance(error, Stop) else Exit.UNFORESEEN
+        tell("run_ended", run_id, status="failed", exit_code=int(code), error_type=error_type, message=message)
+        raise
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Runs that are killed, interrupted, doubled or cut off from their warehouse, and the runs after them."""
 
 import contextlib
+import json
 import signal
 
 import psycopg
@@ -108,6 +109,8 @@ def test_an_interrupted_run_says_so_in_one_line_and_in_the_ledger(step, number, 
         process.send_signal(number)
         ended = finish(process)
     assert "interrupted" in ended.only_line(Exit.UNFORESEEN)
+    closed = json.loads(ended.out.splitlines()[-1])
+    assert (closed["event"], closed["exit_code"], closed["message"]) == ("run_ended", Exit.UNFORESEEN, "interrupted")
     assert last_run(connection) == ("failed", Exit.UNFORESEEN, "interrupted")
     assert connection.execute("select step, message from ops.steps where status = 'failed'").fetchall() == [
         (step, "interrupted")

@@ -24,7 +24,8 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
         api.faults.add("redirect=http://127.0.0.1:1/")  # refused at once
         bad = command("extract", API_BASE_URL=api.url, **environment)
     assert good.code == 0 and good.err == ""
-    began, ended, *tables, closed = events(good)
+    started, began, ended, *tables, closed = events(good)
+    assert started["event"] == "run_started"
     assert (began["event"], began["step"]) == ("step_started", "extract")
     assert (ended["event"], ended["step"], ended["status"]) == ("step_ended", "extract", "succeeded")
     assert sorted((table["table"], table["rows_read"], table["state"]) for table in tables) == [
@@ -36,7 +37,7 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
     assert closed["message"] == "landed, not judged yet; the next step: make gate"
 
     line = bad.only_line(Exit.SOURCE_FAILED)
-    _, ended, closed = events(bad)
+    *_, ended, closed = events(bad)
     assert (ended["status"], ended["error_type"]) == ("failed", "SOURCE_FAILED")
     assert (closed["status"], closed["exit_code"]) == ("failed", 3)
     assert ended["message"] == closed["message"] and closed["message"] in line
