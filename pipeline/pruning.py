@@ -17,7 +17,8 @@ TABLES = ("users", "tracks")
 DAYS = {"d": 1, "w": 7}
 
 # Of the versions of a key the marts show the newest that is published, and after a removal the newest before it. One
-# that was ever in quarantine does not go, and supersedes no other: whoever freed it may hold it again.
+# that was ever in quarantine does not go, and supersedes no other: whoever freed it may hold it again. Nor does one
+# that no build has seen yet: by the version before it the build sees what it has to change.
 SUPERSEDED = """
     create temporary table superseded on commit drop as
     with
@@ -29,7 +30,9 @@ SUPERSEDED = """
         from gate.publications
         inner join gate.loads
             on publications.load_id = loads.load_id and publications.table_name = loads.table_name
-        where loads.table_name = {table} and loads.state = any({published})
+        where
+            loads.table_name = {table} and loads.state = any({published})
+            and publications.seq <= coalesce({built_seq}, publications.seq)
         group by 1
     ),
 
@@ -108,6 +111,13 @@ def prune(place: Warehouse, keep: dt.timedelta, reason: str, output: Console, *,
     return "nothing; the marts show what they showed, and the next night compares with what is left"
 
 
+def _built_seq(connection: psycopg.Connection) -> int | None:
+    """The publication up to which all of the marts and totals are built; None before the first build."""
+    if not warehouse.has(connection, "prep.builds"):
+        return None
+    return connection.execute("select min(seq) from prep.builds").fetchone()[0]
+
+
 def _count(connection: psycopg.Connection, relation: str) -> int:
     return connection.execute(sql.SQL("select count(*) from {}").format(identifier(relation))).fetchone()[0]
 
@@ -120,6 +130,7 @@ def _delete(connection: psycopg.Connection, name: str, keep: dt.timedelta) -> tu
             table=sql.Literal(name),
             landing_table=landing_table,
             published=sql.Literal(ledger.PUBLISHED),
+            built_seq=sql.Literal(_built_seq(connection)),
             keep=sql.Literal(keep),
         )
     )

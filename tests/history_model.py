@@ -143,10 +143,15 @@ class HistoryModel:
                 self.versions[table] = kept
         return is_known
 
-    def prune(self) -> None:
-        """Versions of users and tracks with a newer row that is published go; none that a rule ever held counts."""
+    def prune(self, built: set[tuple[int, str]]) -> None:
+        """Versions of users and tracks with a newer row that is published go. None that a rule ever held counts, nor
+        any of a load that is not among the `built` ones: (number, table)."""
         for table in ("users", "tracks"):
-            never_held = [version for version in self.published(table) if not version.broken | version.freed]
+            never_held = [
+                version
+                for version in self.published(table)
+                if not version.broken | version.freed and (version.load, table) in built
+            ]
             newest_row = {version.key: version.load for version in never_held if version.row is not None}
             gone = [version for version in never_held if version.load < newest_row.get(version.key, -1)]
             self.versions[table] = [version for version in self.versions[table] if version not in gone]

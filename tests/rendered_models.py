@@ -16,7 +16,7 @@ from pipeline.dbt import PROJECT_FOLDER, profiles_folder
 LEFT_OUT = re.compile(r"(select|begin|commit|comment on)\b", re.IGNORECASE)
 COMMENTS = re.compile(r"/\*.*?\*/|^\s*--[^\n]*\n", re.DOTALL | re.MULTILINE)
 # A database's now() cannot be moved; how far back from it the totals end can.
-WINDOW = "interval '90 days'"
+WINDOW = "interval '2160 hours'"
 SETTING = "coalesce(current_setting('test.totals_end_before', true), '90 days')::interval"
 
 

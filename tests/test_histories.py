@@ -151,10 +151,13 @@ class HistoryMachine(RuleBasedStateMachine):
     def night(self, edits, kind) -> None:
         self._night(edits, kind)
 
-    @rule(edits=EDITS, models=st.integers(1, 20))
-    def night_whose_build_is_killed(self, edits, models) -> None:
+    @rule(edits=EDITS, models=st.integers(1, 20), is_pruned=st.booleans())
+    def night_whose_build_is_killed(self, edits, models, is_pruned) -> None:
         self._night(edits, "good", models)
-        self.rendered.build(self.connection)
+        if is_pruned:
+            self.prune()
+        else:
+            self.rendered.build(self.connection)
 
     @rule(edits=EDITS, number=st.integers(0, 30))
     def mishap(self, edits, number) -> None:
@@ -192,7 +195,14 @@ class HistoryMachine(RuleBasedStateMachine):
     def prune(self) -> None:
         place = warehouse.find(self.url, warehouse.RUN_APPLICATION)
         pruning.prune(place, timedelta(0), "disk space", Console(quiet=True), is_dry_run=False)
-        self.model.prune()
+        self.model.prune(
+            {
+                (self.load_ids.index(load_id), table)
+                for load_id, table in self._rows(
+                    "select load_id, table_name from gate.publications where seq <= (select min(seq) from prep.builds)"
+                )
+            }
+        )
         self.rendered.build(self.connection)
 
     @rule(days=st.integers(1, 2))
@@ -388,16 +398,14 @@ class HistoryMachine(RuleBasedStateMachine):
             place: row | {"share": pytest.approx(row["share"]), "affinity": pytest.approx(row["affinity"])}
             for place, row in world.affinities(now).items()
         }
-        assert {
-            user_id: tuple(rest)
-            for user_id, *rest in self._rows(
-                "select user_id, listens, distinct_tracks, active_days, last_listened_at from features.user_profile"
-            )
-        } == {
-            user_id: (row["listens"], row["distinct_tracks"], row["active_days"], row["last_listened_at"])
+        profiles = {
+            user_id: row | {name: pytest.approx(row[name]) for name in ("genre_entropy", "favorite_genre_share")}
             for user_id, row in world.profiles(now).items()
             if user_id not in world.gone_users
         }
+        columns = next(iter(profiles.values()), {})
+        rows = self._rows(f"select {', '.join(['user_id', *columns])} from features.user_profile")
+        assert {user_id: dict(zip(columns, values, strict=True)) for user_id, *values in rows} == profiles
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
         return self.connection.execute(query, values or None).fetchall()
@@ -452,15 +460,37 @@ SCENES = {
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_load_that_was_passed_by_has_not_the_last_word_when_it_is(scene, histories):
-    machine = histories()
-    machine.begin()
-    try:
-        machine.night([], "good")
+    with begun(histories) as machine:
         for verb, what in SCENES[scene]:
             if verb == "night":
                 machine.night(what, "good")
             else:
                 getattr(machine, verb)(what, "users")
             machine.gate_and_marts_are_as_the_model_says()
+
+
+@pytest.mark.parametrize("from_the_end", range(1, 6))
+def test_listens_of_long_ago_that_waited_are_counted_wherever_the_build_is_killed(from_the_end, histories):
+    with begun(histories) as machine:
+        machine.night([("add a document", 4)], "good")
+        models = len(machine.rendered.statements) - from_the_end
+        machine.night_whose_build_is_killed([("add a user", 0), ("add a user", 1)], models, is_pruned=False)
+        machine.gate_and_marts_are_as_the_model_says()
+
+
+def test_a_track_tagged_otherwise_is_noticed_by_a_build_that_follows_a_prune(histories):
+    with begun(histories) as machine:
+        machine.night_whose_build_is_killed([("retag a track", 3)], 1, is_pruned=True)
+        machine.gate_and_marts_are_as_the_model_says()
+
+
+@contextlib.contextmanager
+def begun(histories: type[HistoryMachine]) -> Iterator[HistoryMachine]:
+    """A history after its first night."""
+    machine = histories()
+    machine.begin()
+    try:
+        machine.night([], "good")
+        yield machine
     finally:
         machine.teardown()

@@ -16,7 +16,7 @@ OVERVIEW = PROJECT / "dbt_project" / "models" / "_overview.md"
 
 @pytest.fixture(scope="module")
 def manifest(postgres_url, built_template):
-    assert run_dbt(postgres_url.rsplit("/", 1)[0] + f"/{built_template}", "parse").succeeded
+    assert run_dbt(postgres_url.rsplit("/", 1)[0] + f"/{built_template}", "docs", "generate", "--static").succeeded
     return json.loads(Path(os.environ["DBT_TARGET_PATH"], "manifest.json").read_text())
 
 

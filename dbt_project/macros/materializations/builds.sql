@@ -54,14 +54,17 @@
 {%- endmacro %}
 
 {#
-    What the rows of the kept models depend on beside the data: the SQL of the models and the vars that end in stored rows.
-    When it changes, the next build counts everything anew.
+    What the rows of the kept models depend on beside the data: the SQL of models and macros, and the vars that end in stored
+    rows. When it changes, the next build counts everything anew.
 #}
 {% macro fingerprint() -%}
     {%- set parts = [var('api_timezone'), var('affinity_half_life_days') | string] -%}
     {%- if execute -%}
         {%- for node in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model') | sort(attribute='unique_id') -%}
             {%- do parts.append(node.checksum.checksum) -%}
+        {%- endfor -%}
+        {%- for name, macro in context[project_name].items() | sort -%}
+            {%- do parts.append(macro.macro.macro_sql) -%}
         {%- endfor -%}
     {%- endif -%}
     '{{ local_md5(parts | join(' ')) }}'

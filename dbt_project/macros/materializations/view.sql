@@ -1,6 +1,7 @@
 {#
     dbt's own view materialization renames and drops, and takes an analyst's view on the view, and the grants on it, along.
-    `create or replace` keeps both, but can only add columns at the end. After any other change of columns a view of `prep`
+    `create or replace` keeps both, but can only add columns at the end, and waits for everybody who reads the view: one that is
+    right already is left alone. After any other change of columns a view of `prep`
     is dropped and made anew, because only this project builds on it; elsewhere that takes a --full-refresh. The grants on
     it are then granted again.
 #}
@@ -9,12 +10,15 @@
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set grant_config = config.get('grants') -%}
     {%- set lost_grants = [] -%}
+    {%- set is_right = false -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% if existing_relation is not none %}
-        {% set is_replaceable = existing_relation.is_view and columns_are_kept(existing_relation, sql) %}
+        {% set compared = compared_with(existing_relation, sql) if existing_relation.is_view else {} %}
+        {% set is_right = compared.is_same %}
+        {% set is_replaceable = compared.are_columns_kept %}
         {% if not is_replaceable and (should_full_refresh() or this.schema == 'prep') %}
             {% do lost_grants.extend(grants_on(existing_relation)) %}
             {% do adapter.drop_relation(existing_relation) %}
@@ -27,7 +31,7 @@
     {% endif %}
 
     {% call statement('main') -%}
-        {{ get_replace_view_sql(target_relation, sql) }}
+        {{ get_replace_view_sql(target_relation, sql) if not is_right else 'do $$ begin end $$' }}
     {%- endcall %}
 
     {% for grant in lost_grants %}{% do run_query(grant) %}{% endfor %}
@@ -41,25 +45,33 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{# Whether the query begins with the columns that the view has, names, types and order alike. #}
-{% macro columns_are_kept(existing_relation, sql) %}
+{#
+    How the query compares with the view that is there: whether they are the same (`is_same`), and whether it begins with the
+    columns of the view, names, types and order alike (`are_columns_kept`).
+#}
+{% macro compared_with(existing_relation, sql) %}
     {%- set probe = model.alias ~ '__columns' -%}
     {% do run_query('create or replace temporary view ' ~ adapter.quote(probe) ~ ' as (' ~ sql ~ '\n)') %}
-    {%- set lost_columns %}
-        select count(*)
-        from pg_attribute as present
-        left join pg_attribute as wanted
-            on
-                wanted.attrelid = 'pg_temp.{{ adapter.quote(probe) }}'::regclass
-                and present.attnum = wanted.attnum
-                and present.attname = wanted.attname
-                and present.atttypid = wanted.atttypid
-                and present.atttypmod = wanted.atttypmod
-        where present.attrelid = '{{ existing_relation }}'::regclass and present.attnum > 0 and wanted.attnum is null
+    {%- set comparison %}
+        select
+            pg_get_viewdef('{{ existing_relation }}'::regclass) = pg_get_viewdef(wanted_view.oid),
+            not exists (
+                select
+                from pg_attribute as present
+                left join pg_attribute as wanted
+                    on
+                        wanted.attrelid = wanted_view.oid
+                        and present.attnum = wanted.attnum
+                        and present.attname = wanted.attname
+                        and present.atttypid = wanted.atttypid
+                        and present.atttypmod = wanted.atttypmod
+                where present.attrelid = '{{ existing_relation }}'::regclass and present.attnum > 0 and wanted.attnum is null
+            )
+        from (select 'pg_temp.{{ adapter.quote(probe) }}'::regclass as oid) as wanted_view
     {%- endset -%}
-    {%- set is_kept = run_query(lost_columns).columns[0].values()[0] == 0 -%}
+    {%- set found = run_query(comparison).rows[0] -%}
     {% do run_query('drop view pg_temp.' ~ adapter.quote(probe)) %}
-    {{ return(is_kept) }}
+    {{ return({'is_same': found[0] and found[1], 'are_columns_kept': found[1]}) }}
 {% endmacro %}
 
 {# What others than its owner may do with a relation, as statements that grant it. #}

@@ -11,8 +11,10 @@
 }}
 
 -- depends_on: {{ ref('int_touched_documents') }}
--- A listen leaves for listen_history; it must not be in neither.
--- depends_on: {{ ref('listen_history') }}
+-- Last of all: a listen that waits no longer must be in listen_history, and after a build that ended before the totals its
+-- user is found by it.
+-- depends_on: {{ ref('user_genre_totals') }}
+-- depends_on: {{ ref('user_totals') }}
 
 select
     id,

@@ -24,7 +24,8 @@ now_due as (
         coalesce((select max(seq) from publications), 0) as until_seq,
         {{ fingerprint() }} as fingerprint,
         -- whole days, and never within the 90 days that the features count one by one
-        date_trunc('day', now() - interval '90 days', 'UTC') as totals_until
+        -- (hours: days are shorter or longer when the session's zone changes its clocks)
+        date_trunc('day', now() - interval '2160 hours', 'UTC') as totals_until
 
 ),
 

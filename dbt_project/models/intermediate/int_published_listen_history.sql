@@ -1,1 +1,0 @@
-{{ published('stg_moovitamix__listen_history', 'listen_history') }}
