@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import extract
-from monitoring import metrics
+from monitoring import dashboard, metrics
 from pipeline import embedded_postgres, runs, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
@@ -116,6 +116,13 @@ def test_units_are_those_of_what_is_asked_and_all_that_is_asked_exists(panels):
         else:
             assert unit in ("short", "none")
     assert NAMES - asked <= {"moovitamix_run_finished_timestamp_seconds"}, "nothing is left out"
+
+
+def test_no_query_of_a_panel_is_dropped():
+    asked = {f"legend {number}": f"metric_{number}" for number in range(7)}
+    panel = dashboard._lines("many", "Many.", "short", asked).build()
+    assert {target.legend_format: target.expr for target in panel.targets} == asked
+    assert [target.ref_id for target in panel.targets] == [*"ABCDEFG"]
 
 
 @dataclass(frozen=True)
