@@ -332,8 +332,17 @@ def test_no_more_nights_are_read_than_are_shown_in_the_order_in_which_they_began
 def test_a_year_without_a_night_is_thirty_empty_cells_at_most(database_url, ledgers, tmp_path):
     enter_night(ledgers, 400)
     enter_night(ledgers, 365)
-    titles = report(database_url, tmp_path).attributes("title")
-    assert [title.endswith(": no night") for title in titles] == [True] * NIGHTS_SHOWN
+    page = report(database_url, tmp_path)
+    assert [title.endswith(": no night") for title in page.attributes("title")] == [True] * NIGHTS_SHOWN
+    assert f" No night in the last {NIGHTS_SHOWN} days " in page.text
+
+
+def test_the_nights_that_are_named_are_those_that_are_shown(database_url, ledgers, tmp_path):
+    for days in range(2 * NIGHTS_SHOWN, 0, -2):
+        enter_night(ledgers, days)
+    page = report(database_url, tmp_path)
+    nights = [title for title in page.attributes("title") if not title.endswith(": no night")]
+    assert len(nights) == NIGHTS_SHOWN // 2 and f" The last {len(nights)} nights " in page.text
 
 
 def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url, ledgers, tmp_path):
