@@ -15,6 +15,7 @@ import yaml
 
 import extract
 from monitoring import dashboard, metrics
+from monitoring.nights import TABLES
 from pipeline import embedded_postgres, runs, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
@@ -163,7 +164,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         runs.prepare(connection)
         for days_ago in (7, 6, 5, 4, 3, 2):
             run_id = enter_night(connection, days_ago)
-            for table in metrics.TABLES:
+            for table in TABLES:
                 enter_pull(connection, run_id, table, f"load {days_ago}", rows_read=40)
         moments = {}
 
