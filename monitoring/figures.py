@@ -9,7 +9,8 @@ from typing import Any
 
 from monitoring import charts
 from monitoring.charts import Chart, Level, Part, Slots
-from monitoring.record import NIGHTS_SHOWN, STEPS, Flow, Night, Record, in_order
+from monitoring.nights import LET_THROUGH, STEPS
+from monitoring.record import NIGHTS_SHOWN, Flow, Night, Record, in_order
 from monitoring.wording import count, duration, share, size
 
 DAYS_BETWEEN_LABELS = 7
@@ -118,8 +119,7 @@ def _table_flow(flow: Flow, table: str) -> TableFlow:
     held = verdict["rows_quarantined"] if verdict else 0
     changed = (pull["rows_landed"] or 0) + (pull["rows_removed"] or 0)
     rest = changed - held
-    goes_on = state in ("accepted", "accepted_with_quarantine", "released")
-    published = rest if goes_on else 0
+    published = rest if state in LET_THROUGH else 0
     blocked = rest if state in ("blocked", "superseded", "rejected") else 0
     waiting = rest if state == "pending" else 0
     written = flow.written.get(table)

@@ -12,15 +12,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from monitoring.nights import FRESH, PARAMETERS, STEPS, TABLES
+
 NIGHTS_SHOWN = 30
 FAILURES_SHOWN = 10
 FAILURES_LOOKED_FOR_IN = 100
-TABLES = ("users", "tracks", "listen_history")
-STEPS = ("extract", "gate", "build")
 # pipeline.exits has the meaning of all exit codes.
 BLOCKED = 4
-# What readers see.
-LET_THROUGH = ["accepted", "accepted_with_quarantine", "released"]
 
 # Who runs the steps one by one, as a scheduler of tasks does, enters each as a run of its own.
 RUNS = """
@@ -77,13 +75,7 @@ order by array_position(array['critical', 'warning', 'info'], severity), rows_fa
 
 NODES = "select node, step, resource_type, status, rows_affected from ops.run_nodes where run_id = any(%s)"
 
-FRESHNESS = """
-select distinct on (loads.table_name) loads.table_name, scans.started_at
-from gate.loads
-inner join staging.scans on loads.load_id = scans._dlt_load_id and loads.table_name = scans.table_name
-where loads.state = any(%s)
-order by loads.table_name, scans.version_seq desc
-"""
+FRESHNESS = f"{FRESH} select table_name, started_at from fresh"
 
 FAILURES = """
 select
@@ -322,11 +314,4 @@ def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
 
 
 def _freshness(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, dt.datetime]:
-    there = cursor.execute(
-        "select to_regclass('gate.loads') is not null and to_regclass('staging.scans') is not null as there"
-    ).fetchone()["there"]
-    if not there:
-        return {}
-    rows = cursor.execute(FRESHNESS, [LET_THROUGH]).fetchall()
-    known = {row["table_name"]: row["started_at"] for row in rows}
-    return {name: known[name] for name in in_order(known)}
+    return {row["table_name"]: row["started_at"] for row in cursor.execute(FRESHNESS, PARAMETERS)}

@@ -1,5 +1,6 @@
 """The report tells what the ledgers hold, whatever they hold, and nothing about anybody."""
 
+import datetime as dt
 import html.parser
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.databases import copied
 from tests.hostile import HOSTILE, obeyed
+from tests.monitoring import records
 from tests.nights import run_night
 from tests.pipeline.command import command
 from tests.pipeline.conftest import NEXT_DAY, WORLD
@@ -107,7 +109,7 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
             {**world.tables(), "users": [*world.users, hostile]}, ["bad_rows@users=0.6/2", "bad_rows@tracks=0.1/1"]
         ) as api,
     ):
-        connection.execute("update staging.scans set started_at = started_at - interval '3 days'")
+        connection.execute("update ops.steps set started_at = started_at - interval '3 days'")
         assert run_night(url, api.url).exit_code == Exit.BLOCKED
         yield Night(url, connection, report(url, tmp_path_factory.mktemp("reported")))
 
@@ -175,14 +177,18 @@ def test_an_open_load_comes_with_the_commands_that_settle_it(night):
     assert f"make gate ARGS=\"release {load} users --reason '...'\"" in night.page.text
 
 
-def test_each_table_is_as_fresh_as_the_newest_scan_that_was_let_through(night):
+def test_each_table_is_as_fresh_as_the_newest_pull_that_was_let_through_and_built(night):
     seen = dict(
         night.connection.execute("""
-            select table_name, max(started_at) at time zone 'UTC' from staging.scans
-            where (table_name, _dlt_load_id) in (select table_name, load_id from gate.loads where state <> 'blocked')
+            select table_name, max(steps.started_at) at time zone 'UTC'
+            from ops.run_tables
+            inner join gate.loads using (load_id, table_name)
+            inner join ops.steps using (run_id)
+            where loads.state <> 'blocked' and steps.step = 'extract'
             group by 1
         """)
     )
+    assert set(seen) == set(TABLES)
     for table, moment in seen.items():
         ago = r"3 days ago" if table == "users" else r"\d+ min ago"
         told = f"as the API said on {moment:%a} {moment.day} {moment:%b %Y, %H:%M}"
@@ -287,7 +293,10 @@ def test_one_night_without_figures_is_a_report(database_url, ledgers, tmp_path):
     enter_night(ledgers, 0)
     page = report(database_url, tmp_path)
     assert " The last night " in page.text and "1 succeeded" in page.text
-    assert "No pull of these nights came to something yet." in page.text and "nothing let through yet" in page.text
+    assert (
+        "No pull of these nights came to something yet." in page.text
+        and "nothing let through and built yet" in page.text
+    )
     assert f"Next: {next_step(database_url)}" in page.text
 
 
@@ -343,6 +352,22 @@ def test_the_nights_that_are_named_are_those_that_are_shown(database_url, ledger
     page = report(database_url, tmp_path)
     nights = [title for title in page.attributes("title") if not title.endswith(": no night")]
     assert len(nights) == NIGHTS_SHOWN // 2 and f" The last {len(nights)} nights " in page.text
+
+
+def test_what_was_let_through_and_not_built_is_not_what_readers_see(database_url, ledgers, tmp_path):
+    for days, error in {3: None, 1: "BUILD_FAILED"}.items():
+        run_id = records.enter_night(ledgers, days, {"extract": None, "gate": None, "build": error})
+        records.enter_pull(ledgers, run_id, "users", str(days))
+        records.enter_load(ledgers, run_id, "users", str(days), "accepted")
+    built = "update ops.steps set figures = jsonb_build_object('published_seq', %s::int) where step = 'build'"
+    for seq, ago in {0: "– nothing let through and built yet", 1: "3 days ago", 2: "24 h ago"}.items():
+        ledgers.execute(built, [seq])
+        page = report(database_url, tmp_path)
+        assert f" users {ago} " in page.text, "the metric and the report say the same"
+        fresh = records.Told(ledgers)["table_fresh_timestamp_seconds", "users"]
+        assert (fresh is None) == (seq == 0)
+        if fresh:
+            assert f"as the API said on {dt.datetime.fromtimestamp(fresh, dt.UTC):%a} " in page.text
 
 
 def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url, ledgers, tmp_path):
