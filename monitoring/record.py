@@ -1,6 +1,6 @@
 """What the report shows, read from schemas `ops` and `gate`: the newest nights, and how they left the warehouse.
 
-What it costs follows the number of nights shown, not the history.
+Of the history before, it reads the rows of the runs alone.
 """
 
 import datetime as dt
@@ -12,23 +12,20 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from monitoring.nights import FRESH, PARAMETERS, STEPS, TABLES
+from monitoring.nights import FRESH, NIGHTS, PARAMETERS, TABLES
 
 NIGHTS_SHOWN = 30
 FAILURES_SHOWN = 10
 FAILURES_LOOKED_FOR_IN = 100
 # pipeline.exits has the meaning of all exit codes.
 BLOCKED = 4
+MEASURES = ("cpu_seconds", "database_cpu_seconds", "peak_memory_bytes", "disk_free_bytes")
 
-# Who runs the steps one by one, as a scheduler of tasks does, enters each as a run of its own.
-RUNS = """
-select
-    run_id, started_at, finished_at, status, exit_code, error_type, message, command,
-    cpu_seconds, database_cpu_seconds, peak_memory_bytes, disk_free_bytes, disk_size_bytes
-from ops.current_runs
-where command = any(%s)
-order by run_seq desc
-limit %s
+NEWEST_NIGHTS = f"""{NIGHTS}
+select run_ids, started_at, finished_at, status, exit_code, message, {", ".join(MEASURES)}
+from nights
+order by night desc
+limit %(nights_shown)s
 """
 
 STEPS_OF_RUNS = """
@@ -217,11 +214,8 @@ def _now(cursor: psycopg.Cursor[dict[str, Any]]) -> dt.datetime:
 
 
 def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
-    commands = [" ".join(STEPS), *STEPS]
-    # at most one run for each step of a night
-    found = cursor.execute(RUNS, [commands, NIGHTS_SHOWN * len(STEPS)]).fetchall()
-    grouped = _grouped(reversed(found))[-NIGHTS_SHOWN:]
-    run_ids = [run["run_id"] for group in grouped for run in group]
+    found = cursor.execute(NEWEST_NIGHTS, PARAMETERS | {"nights_shown": NIGHTS_SHOWN}).fetchall()[::-1]
+    run_ids = [run_id for night in found for run_id in night["run_ids"]]
 
     def by_run(query: str) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
@@ -231,23 +225,22 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
 
     steps, pulls, columns, sizes, held = map(by_run, (STEPS_OF_RUNS, PULLS, COLUMNS, SIZES, QUARANTINED))
     nights = []
-    for group in grouped:
-        ids = tuple(run["run_id"] for run in group)
+    for night in found:
+        ids = tuple(night["run_ids"])
 
         def of(rows: dict[str, list[dict[str, Any]]], ids: tuple[str, ...] = ids) -> list[dict[str, Any]]:
             return [row for run_id in ids for row in rows[run_id]]
 
-        worst = next((run for run in group if run["status"] != "succeeded"), group[-1])
         nights.append(
             Night(
                 run_ids=ids,
-                started_at=group[0]["started_at"],
-                finished_at=group[-1]["finished_at"],
-                outcome=_outcome(worst),
-                exit_code=worst["exit_code"],
-                message=worst["message"] or "",
+                started_at=night["started_at"],
+                finished_at=night["finished_at"],
+                outcome=_outcome(night),
+                exit_code=night["exit_code"],
+                message=night["message"] or "",
                 steps=[_step(row) for row in of(steps)],
-                measures=_measures(group),
+                measures={name: night[name] for name in MEASURES},
                 pulls={row["table_name"]: row for row in of(pulls)},
                 columns={
                     (row["table_name"], row["column_name"]): (row["rows"], row["nulls"], row["absent"])
@@ -260,20 +253,8 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
     return nights
 
 
-def _grouped(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The runs of each night: a whole one, or a pull and the steps that followed it, of each the last attempt. Other
-    runs repeat a step of a whole night, which ended as it ended."""
-    nights: list[list[dict[str, Any]]] = []
-    for run in runs:
-        if run["command"].startswith("extract"):
-            nights.append([run])
-        elif nights and nights[-1][0]["command"] == "extract":
-            nights[-1] = [*(known for known in nights[-1] if known["command"] != run["command"]), run]
-    return nights
-
-
-def _outcome(run: Mapping[str, Any]) -> str:
-    return "blocked" if run["status"] == "failed" and run["exit_code"] == BLOCKED else run["status"]
+def _outcome(night: Mapping[str, Any]) -> str:
+    return "blocked" if night["status"] == "failed" and night["exit_code"] == BLOCKED else night["status"]
 
 
 def _step(row: Mapping[str, Any]) -> Step:
@@ -281,17 +262,6 @@ def _step(row: Mapping[str, Any]) -> Step:
     if row["finished_at"]:
         seconds = max(0.0, (row["finished_at"] - row["started_at"]).total_seconds())
     return Step(row["step"], row["status"], seconds, row["error_type"], row["message"])
-
-
-def _measures(runs: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    def known(name: str) -> list[float]:
-        return [run[name] for run in runs if run[name] is not None]
-
-    return {
-        **{name: sum(known(name)) if known(name) else None for name in ("cpu_seconds", "database_cpu_seconds")},
-        "peak_memory_bytes": max(known("peak_memory_bytes"), default=None),
-        **{name: known(name)[-1] if known(name) else None for name in ("disk_free_bytes", "disk_size_bytes")},
-    }
 
 
 def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:

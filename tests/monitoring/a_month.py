@@ -83,7 +83,6 @@ def _night(number: int) -> Night:
             "database_cpu_seconds": 3 + number / 9 if has_ended else None,
             "peak_memory_bytes": (380 + 2 * number) * 1024**2 if has_ended else None,
             "disk_free_bytes": 31 * 1024**3,
-            "disk_size_bytes": 80 * 1024**3,
         },
         pulls={table: _pull(number, table, rows) for table, rows in READ.items()} if has_pulled else {},
         columns={name: (1000, nulls + number if nulls else 0, 0) for name, nulls in NULLS.items()},

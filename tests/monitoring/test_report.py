@@ -401,6 +401,30 @@ def test_steps_that_are_runs_of_their_own_make_one_night(database_url, ledgers, 
     ]
 
 
+def test_a_pull_that_is_tried_again_makes_no_night_of_its_own(database_url, ledgers, tmp_path):
+    """A scheduler of tasks tries each step again, and each try is a run."""
+    for days in range(NIGHTS_SHOWN, 0, -1):
+        for _ in range(3):
+            enter_night(ledgers, days, "failed", 3, "the source failed", run="extract")
+        enter_night(ledgers, days, message="landed, not judged yet", run="extract")
+        enter_night(ledgers, days, "failed", 8, "the gate could not judge", run="gate")
+        enter_night(ledgers, days, message="judged, not built yet", run="gate")
+        enter_night(ledgers, days, run="build")
+    whole = report(database_url, tmp_path)
+    titles = [title.partition(": ")[2] for title in whole.attributes("title")]
+    assert titles == ["succeeded, exit code 0: all published"] * NIGHTS_SHOWN
+    assert records.Told(ledgers)["runs_7d", "failed"] == 0
+
+    enter_night(ledgers, 0, "failed", 3, "the source failed", run="extract")
+    assert report(database_url, tmp_path).attributes("title")[-1].endswith(": failed, exit code 3: the source failed")
+    enter_night(ledgers, 0, message="landed, not judged yet", run="extract")
+    assert report(database_url, tmp_path).attributes("title") == whole.attributes("title"), "not whole yet"
+    enter_night(ledgers, 0, "failed", 4, "blocked: users", run="gate")
+    enter_night(ledgers, 0, "failed", 5, "dbt failed", run="build")
+    (*_, newest) = report(database_url, tmp_path).attributes("title")
+    assert newest.endswith(": blocked, exit code 4: blocked: users; dbt failed"), "as of a night in one run"
+
+
 def test_what_an_api_a_rule_or_a_message_says_is_text_and_no_more(database_url, ledgers, tmp_path):
     run_id = enter_night(ledgers, 0, "failed", 3, "<b onclick=x>")
     calm = report(database_url, tmp_path)
