@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from monitoring.nights import FRESH, NIGHTS, PARAMETERS, TABLES
+from monitoring.nights import FRESH, GROWN, NIGHTS, PARAMETERS, TABLES
 
 NIGHTS_SHOWN = 30
 FAILURES_SHOWN = 10
@@ -74,6 +74,8 @@ NODES = "select node, step, resource_type, status, rows_affected from ops.run_no
 
 FRESHNESS = f"{FRESH} select table_name, started_at from fresh"
 
+GROWTH = f"{GROWN} select * from grown order by bytes desc, relation"
+
 FAILURES = """
 select
     recent.started_at, recent.command, recent.status, recent.exit_code, recent.error_type, recent.message, failed.step
@@ -108,6 +110,18 @@ class Size:
 
     rows: int | None
     bytes: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A table as the newest run that measured it left it, and by how much it grew since the run before that succeeded;
+    None where that is not known."""
+
+    relation: str
+    rows: int | None
+    bytes: int
+    more_rows: int | None
+    more_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -169,15 +183,14 @@ class Flow:
 class Record:
     """The newest nights, the oldest of them first; `flow` is of the newest whose pull came to something.
 
-    `sized` and `sized_before`: the newest night that measured the tables, and the succeeded one before it. `freshness`:
-    by table, as of when readers see it. `now`: the warehouse's.
+    `growth`: of each table, the largest first. `freshness`: by table, as of when readers see it. `now`: the
+    warehouse's.
     """
 
     now: dt.datetime
     nights: Sequence[Night] = ()
     flow: Flow | None = None
-    sized: Night | None = None
-    sized_before: Night | None = None
+    growth: Sequence[Growth] = ()
     freshness: Mapping[str, dt.datetime] = field(default_factory=dict)
     failures: Sequence[Mapping[str, Any]] = ()
 
@@ -191,14 +204,11 @@ def read(connection: psycopg.Connection, *, is_current: bool) -> Record:
             return Record(_now(cursor))
         nights = _nights(cursor)
         flow_of = next((night for night in reversed(nights) if night.has_pulled), None)
-        sized = [night for night in nights if night.sizes]
-        good = [night for night in sized[:-1] if night.outcome == "succeeded"]
         return Record(
             now=_now(cursor),
             nights=nights,
             flow=_flow(cursor, flow_of) if flow_of else None,
-            sized=sized[-1] if sized else None,
-            sized_before=good[-1] if good else None,
+            growth=[Growth(**row) for row in cursor.execute(GROWTH)],
             freshness=_freshness(cursor),
             failures=cursor.execute(FAILURES, [FAILURES_LOOKED_FOR_IN, FAILURES_SHOWN]).fetchall(),
         )

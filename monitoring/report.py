@@ -87,8 +87,7 @@ def page(
             processor=figures.processor(nights, slots),
             memory=figures.memory(nights, slots),
             sizes=figures.sizes(nights, slots),
-            largest=figures.largest(record),
-            growth=figures.growth(record),
+            largest=figures.largest(record.growth),
             step_colours=figures.STEP_COLOURS,
             schema_colours=figures.SCHEMA_COLOURS,
         )

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import Counter
 
-from monitoring.record import Flow, Night, Record, Size, Step
+from monitoring.record import Flow, Growth, Night, Record, Size, Step
 
 NOW = dt.datetime(2026, 11, 28, 8, 20, tzinfo=dt.UTC)
 ENDS = {4: "failed", 11: "crashed", 16: "blocked", 27: "failed", 29: "blocked"}
@@ -46,8 +46,7 @@ def record() -> Record:
             written={"tracks": 61, "listen_history": 512},
             nodes=Counter({("test", "pass"): 61}),
         ),
-        sized=newest,
-        sized_before=nights[-2],
+        growth=[Growth(name, size.rows, size.bytes, 333, 40_000) for name, size in sorted(newest.sizes.items())],
         freshness={"users": NOW - dt.timedelta(hours=54), "tracks": newest.started_at},
         failures=[
             {
