@@ -203,11 +203,14 @@ def test_cost_sizes_and_nulls_are_those_of_the_ledgers(night):
     """)
     assert f" took {seconds:.1f} s " in night.page.text and f" processor {cpu:.1f} s " in night.page.text
     assert f" peak memory {memory / 1024**2:,.0f} MiB " in night.page.text
-    for relation, rows in night.connection.execute("""
-        select relation, rows from ops.run_relations
+    grown = night.connection.execute("""
+        select relation, rows, rows - rows_before from ops.run_growth
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
-    """):
-        assert re.search(rf" {re.escape(relation)} {rows:,} [±+−]", night.page.text), relation
+    """).fetchall()
+    assert {more > 0 for _, _, more in grown} == {True, False}
+    for relation, rows, more in grown:
+        told = f"{'+' if more > 0 else '−'}{abs(more):,}" if more else "±0"
+        assert f" {relation} {rows:,} {told} " in night.page.text, relation
     ((nulls, rows),) = night.connection.execute("""
         select nulls, rows from ops.run_columns
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1) and column_name = 'gender'
