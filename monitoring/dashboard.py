@@ -6,6 +6,7 @@ FOLDER/provisioning/dashboards/moovitamix.yaml     where the dashboard is
 """
 
 import json
+import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -490,7 +491,8 @@ def _filled(
     if limits:
         steps = [models.Threshold(value, color) for value, color in limits.items()]
         panel.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
-    for letter, (legend, expression) in zip("ABCDEF", queries.items(), strict=False):
+    letters = string.ascii_uppercase[: len(queries)]
+    for letter, (legend, expression) in zip(letters, queries.items(), strict=True):
         query = prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(letter)
         panel.with_target(query.instant() if is_instant else query.range())
     return panel

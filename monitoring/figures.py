@@ -9,7 +9,8 @@ from typing import Any
 
 from monitoring import charts
 from monitoring.charts import Chart, Level, Part, Slots
-from monitoring.record import NIGHTS_SHOWN, STEPS, Flow, Night, Record, in_order
+from monitoring.nights import LET_THROUGH, STEPS
+from monitoring.record import NIGHTS_SHOWN, Flow, Growth, Night, in_order
 from monitoring.wording import count, duration, share, size
 
 DAYS_BETWEEN_LABELS = 7
@@ -118,8 +119,7 @@ def _table_flow(flow: Flow, table: str) -> TableFlow:
     held = verdict["rows_quarantined"] if verdict else 0
     changed = (pull["rows_landed"] or 0) + (pull["rows_removed"] or 0)
     rest = changed - held
-    goes_on = state in ("accepted", "accepted_with_quarantine", "released")
-    published = rest if goes_on else 0
+    published = rest if state in LET_THROUGH else 0
     blocked = rest if state in ("blocked", "superseded", "rejected") else 0
     waiting = rest if state == "pending" else 0
     written = flow.written.get(table)
@@ -344,40 +344,8 @@ def _unit(values: Iterable[float]) -> tuple[int, str]:
     return (1024**3, " GiB") if largest >= 2 * 1024**3 else (1024**2, " MiB")
 
 
-@dataclass(frozen=True)
-class Growth:
-    """A table: rows and bytes, and what they were a good night before; None where that is not known."""
-
-    relation: str
-    rows: int | None
-    bytes: int
-    more_rows: int | None
-    more_bytes: int | None
-
-
-def growth(record: Record) -> list[Growth]:
-    """By size, the largest first."""
-    if not record.sized:
-        return []
-    before = record.sized_before.sizes if record.sized_before else {}
-    grown = []
-    for relation, now in record.sized.sizes.items():
-        then = before.get(relation)
-        has_rows = then is not None and now.rows is not None and then.rows is not None
-        grown.append(
-            Growth(
-                relation,
-                now.rows,
-                now.bytes,
-                now.rows - then.rows if has_rows else None,
-                now.bytes - then.bytes if then else None,
-            )
-        )
-    return sorted(grown, key=lambda table: (-table.bytes, table.relation))
-
-
-def largest(record: Record) -> Chart | None:
-    largest = growth(record)[:LARGEST_SHOWN]
+def largest(growth: Sequence[Growth]) -> Chart | None:
+    largest = growth[:LARGEST_SHOWN]
     if not largest:
         return None
     text = "The largest tables: " + ", ".join(f"{table.relation} {size(table.bytes)}" for table in largest)

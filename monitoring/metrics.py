@@ -12,14 +12,15 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from psycopg.rows import dict_row
 
+from monitoring import nights
+from monitoring.nights import FRESH, GROWN, NIGHTS
+
 PREFIX = "moovitamix_"
 RECORDS_READABLE = "records_readable"
 RECORDS_READABLE_HELP = "Whether the records of the runs could be read: 1 or 0; on 0 there is no other metric."
 # A statement that waits longer, for a lock or a busy disk, is given up.
 STATEMENT_TIMEOUT = "4s"
 
-STEPS = ("extract", "gate", "build")
-TABLES = ("users", "tracks", "listen_history")
 RUN_STATUSES = ("running", "succeeded", "failed", "crashed")
 # The names of the exit codes; Python's names of other errors are without number.
 ERROR_TYPES = (
@@ -39,65 +40,6 @@ NODE_STATUSES = {
     ("build", "test"): ("pass", "warn", "fail", "error", "skipped"),
 }
 USUAL_OF, USUAL_FROM = 14, 5
-
-# A night is a run of all steps, or what a scheduler of tasks makes of it: a run of each, beginning with `extract`; of
-# each the last try counts. Without a build and without a failure it is not whole yet.
-NIGHTS = """
-with runs as (
-    select
-        *,
-        command = 'extract' and lag(command) over in_order = 'extract'
-        and started_at - lag(started_at) over in_order < interval '12 hours' as is_retry
-    from ops.current_runs
-    where command = any(%(commands)s)
-    window in_order as (order by run_seq)
-),
-parts as (
-    select
-        *,
-        count(*) filter (where command in ('extract gate build', 'extract') and is_retry is not true)
-            over (order by run_seq) as night
-    from runs
-),
-tries as (
-    select distinct on (night, command)
-        parts.*,
-        bool_or(command = 'extract gate build') over (partition by night) as is_one_run
-    from parts
-    where night > 0
-    order by night, command, run_seq desc
-),
-nights as (
-    select
-        night,
-        min(started_at) as started_at,
-        max(finished_at) as finished_at,
-        case
-            when bool_or(status = 'running') then 'running'
-            when bool_or(status = 'crashed') then 'crashed'
-            when bool_or(status = 'failed') then 'failed'
-            else 'succeeded'
-        end as status,
-        coalesce(
-            (
-                array_agg(exit_code order by array_position(%(commands)s::text[], command))
-                filter (where exit_code <> 0)
-            )[1],
-            0
-        ) as exit_code,
-        sum(cpu_seconds) as cpu_seconds,
-        sum(database_cpu_seconds) as database_cpu_seconds,
-        max(peak_memory_bytes) as peak_memory_bytes,
-        sum(disk_read_bytes) as disk_read_bytes,
-        sum(disk_written_bytes) as disk_written_bytes,
-        sum(network_received_bytes) as network_received_bytes,
-        sum(network_sent_bytes) as network_sent_bytes
-    from tries
-    where command = 'extract gate build' or not is_one_run
-    group by night
-    having bool_or(command in ('extract gate build', 'build')) or bool_or(status <> 'succeeded')
-)
-"""
 
 # What the steps of nights came to, whether a run had one of them or all; those of decisions are not among them.
 STEPS_DONE = """
@@ -396,32 +338,9 @@ GROUPS = (
             "table_fresh_timestamp_seconds": "What readers see is as of then: when the newest pull began that was let"
             " through for the table, and built."
         },
-        f"""{PULLS},
-        built as (
-            select coalesce(max((figures ->> 'published_seq')::bigint), 0) as seq
-            from ops.steps
-            where step = 'build' and status = 'succeeded'
-        )
-        select source.name as table, extract(epoch from pull.started_at) as table_fresh_timestamp_seconds
-        from unnest(%(tables)s::text[]) as source (name)
-        cross join lateral (
-            select steps.started_at
-            from pulls
-            inner join ops.steps on pulls.run_id = steps.run_id and steps.step = 'extract'
-            inner join gate.loads on pulls.load_id = loads.load_id and pulls.table_name = loads.table_name
-            where
-                pulls.table_name = source.name
-                and loads.state in ('accepted', 'accepted_with_quarantine', 'released')
-                and not exists (
-                    select
-                    from gate.publications
-                    where
-                        publications.load_id = loads.load_id and publications.table_name = loads.table_name
-                        and publications.seq > (select seq from built)
-                )
-            order by pulls.run_seq desc
-            limit 1
-        ) as pull
+        f"""{FRESH}
+        select table_name as table, extract(epoch from started_at) as table_fresh_timestamp_seconds
+        from fresh
         """,
     ),
     Group(
@@ -590,40 +509,19 @@ GROUPS = (
             "relation_growth_rows": "By how many rows the table grew since the run before that succeeded.",
             "relation_growth_bytes": "By how many bytes the table grew since the run before that succeeded.",
         },
-        """
-        with newest as (
-            select run_id, run_seq
-            from ops.runs
-            where exists (select from ops.run_relations where run_relations.run_id = runs.run_id)
-            order by run_seq desc
-            limit 1
-        )
+        f"""{GROWN}
         select
-            sized.relation,
-            sized.rows as relation_rows,
-            sized.bytes as relation_bytes,
-            sized.rows - earlier.rows as relation_growth_rows,
-            sized.bytes - earlier.bytes as relation_growth_bytes
-        from newest
-        inner join ops.run_relations as sized on newest.run_id = sized.run_id
-        -- as ops.run_growth has it, without reading all runs there were
-        left join lateral (
-            select before.rows, before.bytes
-            from ops.runs
-            inner join ops.run_relations as before on runs.run_id = before.run_id
-            where runs.run_seq < newest.run_seq and runs.status = 'succeeded' and before.relation = sized.relation
-            order by runs.run_seq desc
-            limit 1
-        ) as earlier on true
+            relation,
+            rows as relation_rows,
+            bytes as relation_bytes,
+            more_rows as relation_growth_rows,
+            more_bytes as relation_growth_bytes
+        from grown
         """,
     ),
 )
 
-PARAMETERS = {
-    # in the order of the night
-    "commands": [" ".join(STEPS), *STEPS],
-    "steps": list(STEPS),
-    "tables": list(TABLES),
+PARAMETERS = nights.PARAMETERS | {
     "run_statuses": list(RUN_STATUSES),
     "error_types": list(ERROR_TYPES),
     "usual_of": USUAL_OF,

@@ -1,6 +1,6 @@
 """What the report shows, read from schemas `ops` and `gate`: the newest nights, and how they left the warehouse.
 
-What it costs follows the number of nights shown, not the history.
+Of the history before, it reads the rows of the runs alone.
 """
 
 import datetime as dt
@@ -12,25 +12,20 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from monitoring.nights import FRESH, GROWN, NIGHTS, PARAMETERS, TABLES
+
 NIGHTS_SHOWN = 30
 FAILURES_SHOWN = 10
 FAILURES_LOOKED_FOR_IN = 100
-TABLES = ("users", "tracks", "listen_history")
-STEPS = ("extract", "gate", "build")
 # pipeline.exits has the meaning of all exit codes.
 BLOCKED = 4
-# What readers see.
-LET_THROUGH = ["accepted", "accepted_with_quarantine", "released"]
+MEASURES = ("cpu_seconds", "database_cpu_seconds", "peak_memory_bytes", "disk_free_bytes")
 
-# Who runs the steps one by one, as a scheduler of tasks does, enters each as a run of its own.
-RUNS = """
-select
-    run_id, started_at, finished_at, status, exit_code, error_type, message, command,
-    cpu_seconds, database_cpu_seconds, peak_memory_bytes, disk_free_bytes, disk_size_bytes
-from ops.current_runs
-where command = any(%s)
-order by run_seq desc
-limit %s
+NEWEST_NIGHTS = f"""{NIGHTS}
+select run_ids, started_at, finished_at, status, exit_code, message, {", ".join(MEASURES)}
+from nights
+order by night desc
+limit %(nights_shown)s
 """
 
 STEPS_OF_RUNS = """
@@ -77,13 +72,9 @@ order by array_position(array['critical', 'warning', 'info'], severity), rows_fa
 
 NODES = "select node, step, resource_type, status, rows_affected from ops.run_nodes where run_id = any(%s)"
 
-FRESHNESS = """
-select distinct on (loads.table_name) loads.table_name, scans.started_at
-from gate.loads
-inner join staging.scans on loads.load_id = scans._dlt_load_id and loads.table_name = scans.table_name
-where loads.state = any(%s)
-order by loads.table_name, scans.version_seq desc
-"""
+FRESHNESS = f"{FRESH} select table_name, started_at from fresh"
+
+GROWTH = f"{GROWN} select * from grown order by bytes desc, relation"
 
 FAILURES = """
 select
@@ -119,6 +110,18 @@ class Size:
 
     rows: int | None
     bytes: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A table as the newest run that measured it left it, and by how much it grew since the run before that succeeded;
+    None where that is not known."""
+
+    relation: str
+    rows: int | None
+    bytes: int
+    more_rows: int | None
+    more_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -180,15 +183,14 @@ class Flow:
 class Record:
     """The newest nights, the oldest of them first; `flow` is of the newest whose pull came to something.
 
-    `sized` and `sized_before`: the newest night that measured the tables, and the succeeded one before it. `freshness`:
-    by table, as of when readers see it. `now`: the warehouse's.
+    `growth`: of each table, the largest first. `freshness`: by table, as of when readers see it. `now`: the
+    warehouse's.
     """
 
     now: dt.datetime
     nights: Sequence[Night] = ()
     flow: Flow | None = None
-    sized: Night | None = None
-    sized_before: Night | None = None
+    growth: Sequence[Growth] = ()
     freshness: Mapping[str, dt.datetime] = field(default_factory=dict)
     failures: Sequence[Mapping[str, Any]] = ()
 
@@ -202,14 +204,11 @@ def read(connection: psycopg.Connection, *, is_current: bool) -> Record:
             return Record(_now(cursor))
         nights = _nights(cursor)
         flow_of = next((night for night in reversed(nights) if night.has_pulled), None)
-        sized = [night for night in nights if night.sizes]
-        good = [night for night in sized[:-1] if night.outcome == "succeeded"]
         return Record(
             now=_now(cursor),
             nights=nights,
             flow=_flow(cursor, flow_of) if flow_of else None,
-            sized=sized[-1] if sized else None,
-            sized_before=good[-1] if good else None,
+            growth=[Growth(**row) for row in cursor.execute(GROWTH)],
             freshness=_freshness(cursor),
             failures=cursor.execute(FAILURES, [FAILURES_LOOKED_FOR_IN, FAILURES_SHOWN]).fetchall(),
         )
@@ -225,11 +224,8 @@ def _now(cursor: psycopg.Cursor[dict[str, Any]]) -> dt.datetime:
 
 
 def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
-    commands = [" ".join(STEPS), *STEPS]
-    # at most one run for each step of a night
-    found = cursor.execute(RUNS, [commands, NIGHTS_SHOWN * len(STEPS)]).fetchall()
-    grouped = _grouped(reversed(found))[-NIGHTS_SHOWN:]
-    run_ids = [run["run_id"] for group in grouped for run in group]
+    found = cursor.execute(NEWEST_NIGHTS, PARAMETERS | {"nights_shown": NIGHTS_SHOWN}).fetchall()[::-1]
+    run_ids = [run_id for night in found for run_id in night["run_ids"]]
 
     def by_run(query: str) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
@@ -239,23 +235,22 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
 
     steps, pulls, columns, sizes, held = map(by_run, (STEPS_OF_RUNS, PULLS, COLUMNS, SIZES, QUARANTINED))
     nights = []
-    for group in grouped:
-        ids = tuple(run["run_id"] for run in group)
+    for night in found:
+        ids = tuple(night["run_ids"])
 
         def of(rows: dict[str, list[dict[str, Any]]], ids: tuple[str, ...] = ids) -> list[dict[str, Any]]:
             return [row for run_id in ids for row in rows[run_id]]
 
-        worst = next((run for run in group if run["status"] != "succeeded"), group[-1])
         nights.append(
             Night(
                 run_ids=ids,
-                started_at=group[0]["started_at"],
-                finished_at=group[-1]["finished_at"],
-                outcome=_outcome(worst),
-                exit_code=worst["exit_code"],
-                message=worst["message"] or "",
+                started_at=night["started_at"],
+                finished_at=night["finished_at"],
+                outcome=_outcome(night),
+                exit_code=night["exit_code"],
+                message=night["message"] or "",
                 steps=[_step(row) for row in of(steps)],
-                measures=_measures(group),
+                measures={name: night[name] for name in MEASURES},
                 pulls={row["table_name"]: row for row in of(pulls)},
                 columns={
                     (row["table_name"], row["column_name"]): (row["rows"], row["nulls"], row["absent"])
@@ -268,20 +263,8 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
     return nights
 
 
-def _grouped(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The runs of each night: a whole one, or a pull and the steps that followed it, of each the last attempt. Other
-    runs repeat a step of a whole night, which ended as it ended."""
-    nights: list[list[dict[str, Any]]] = []
-    for run in runs:
-        if run["command"].startswith("extract"):
-            nights.append([run])
-        elif nights and nights[-1][0]["command"] == "extract":
-            nights[-1] = [*(known for known in nights[-1] if known["command"] != run["command"]), run]
-    return nights
-
-
-def _outcome(run: Mapping[str, Any]) -> str:
-    return "blocked" if run["status"] == "failed" and run["exit_code"] == BLOCKED else run["status"]
+def _outcome(night: Mapping[str, Any]) -> str:
+    return "blocked" if night["status"] == "failed" and night["exit_code"] == BLOCKED else night["status"]
 
 
 def _step(row: Mapping[str, Any]) -> Step:
@@ -289,17 +272,6 @@ def _step(row: Mapping[str, Any]) -> Step:
     if row["finished_at"]:
         seconds = max(0.0, (row["finished_at"] - row["started_at"]).total_seconds())
     return Step(row["step"], row["status"], seconds, row["error_type"], row["message"])
-
-
-def _measures(runs: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    def known(name: str) -> list[float]:
-        return [run[name] for run in runs if run[name] is not None]
-
-    return {
-        **{name: sum(known(name)) if known(name) else None for name in ("cpu_seconds", "database_cpu_seconds")},
-        "peak_memory_bytes": max(known("peak_memory_bytes"), default=None),
-        **{name: known(name)[-1] if known(name) else None for name in ("disk_free_bytes", "disk_size_bytes")},
-    }
 
 
 def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
@@ -322,11 +294,4 @@ def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
 
 
 def _freshness(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, dt.datetime]:
-    there = cursor.execute(
-        "select to_regclass('gate.loads') is not null and to_regclass('staging.scans') is not null as there"
-    ).fetchone()["there"]
-    if not there:
-        return {}
-    rows = cursor.execute(FRESHNESS, [LET_THROUGH]).fetchall()
-    known = {row["table_name"]: row["started_at"] for row in rows}
-    return {name: known[name] for name in in_order(known)}
+    return {row["table_name"]: row["started_at"] for row in cursor.execute(FRESHNESS, PARAMETERS)}

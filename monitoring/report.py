@@ -13,7 +13,8 @@ import jinja2
 from markupsafe import Markup
 
 from monitoring import figures
-from monitoring.record import TABLES, Record, in_order
+from monitoring.nights import TABLES
+from monitoring.record import Record
 from monitoring.wording import count, duration, share, size, words
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -77,7 +78,7 @@ def page(
             outcomes=Counter(cell.night.outcome if cell.night else "none" for cell in cells),
             symbols=SYMBOLS,
             verdicts=VERDICTS,
-            tables=in_order({*TABLES, *record.freshness}),
+            tables=TABLES,
             tiles=figures.tiles(record.nights),
             flows=figures.flows(record.flow) if record.flow else [],
             durations=figures.durations(nights, slots, SYMBOLS),
@@ -86,8 +87,7 @@ def page(
             processor=figures.processor(nights, slots),
             memory=figures.memory(nights, slots),
             sizes=figures.sizes(nights, slots),
-            largest=figures.largest(record),
-            growth=figures.growth(record),
+            largest=figures.largest(record.growth),
             step_colours=figures.STEP_COLOURS,
             schema_colours=figures.SCHEMA_COLOURS,
         )

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import Counter
 
-from monitoring.record import Flow, Night, Record, Size, Step
+from monitoring.record import Flow, Growth, Night, Record, Size, Step
 
 NOW = dt.datetime(2026, 11, 28, 8, 20, tzinfo=dt.UTC)
 ENDS = {4: "failed", 11: "crashed", 16: "blocked", 27: "failed", 29: "blocked"}
@@ -46,8 +46,7 @@ def record() -> Record:
             written={"tracks": 61, "listen_history": 512},
             nodes=Counter({("test", "pass"): 61}),
         ),
-        sized=newest,
-        sized_before=nights[-2],
+        growth=[Growth(name, size.rows, size.bytes, 333, 40_000) for name, size in sorted(newest.sizes.items())],
         freshness={"users": NOW - dt.timedelta(hours=54), "tracks": newest.started_at},
         failures=[
             {
@@ -83,7 +82,6 @@ def _night(number: int) -> Night:
             "database_cpu_seconds": 3 + number / 9 if has_ended else None,
             "peak_memory_bytes": (380 + 2 * number) * 1024**2 if has_ended else None,
             "disk_free_bytes": 31 * 1024**3,
-            "disk_size_bytes": 80 * 1024**3,
         },
         pulls={table: _pull(number, table, rows) for table, rows in READ.items()} if has_pulled else {},
         columns={name: (1000, nulls + number if nulls else 0, 0) for name, nulls in NULLS.items()},

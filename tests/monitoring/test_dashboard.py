@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 import extract
-from monitoring import metrics
+from monitoring import dashboard, metrics
+from monitoring.nights import TABLES
 from pipeline import embedded_postgres, runs, warehouse
 from pipeline.exits import Exit
 from sample_api.server import serve
@@ -118,6 +119,13 @@ def test_units_are_those_of_what_is_asked_and_all_that_is_asked_exists(panels):
     assert NAMES - asked <= {"moovitamix_run_finished_timestamp_seconds"}, "nothing is left out"
 
 
+def test_no_query_of_a_panel_is_dropped():
+    asked = {f"legend {number}": f"metric_{number}" for number in range(7)}
+    panel = dashboard._lines("many", "Many.", "short", asked).build()
+    assert {target.legend_format: target.expr for target in panel.targets} == asked
+    assert [target.ref_id for target in panel.targets] == [*"ABCDEFG"]
+
+
 @dataclass(frozen=True)
 class Watched:
     """A Prometheus, the moments at which it had seen each night, and the warehouse after all of them."""
@@ -156,7 +164,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         runs.prepare(connection)
         for days_ago in (7, 6, 5, 4, 3, 2):
             run_id = enter_night(connection, days_ago)
-            for table in metrics.TABLES:
+            for table in TABLES:
                 enter_pull(connection, run_id, table, f"load {days_ago}", rows_read=40)
         moments = {}
 

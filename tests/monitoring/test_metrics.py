@@ -13,7 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg.conninfo import make_conninfo
 
 import extract
-from monitoring import metrics
+from expectations.ledger import PUBLISHED
+from monitoring import metrics, record
+from monitoring.nights import LET_THROUGH, PARAMETERS, STEPS, TABLES
 from pipeline import exporter, night, runs
 from pipeline.exits import Exit
 from pipeline.settings import Settings
@@ -97,7 +99,7 @@ def test_failures_of_seven_days_are_told_by_step_and_cause(nights):
     enter_night(nights, 0.3, {"extract": CRASHED})
     told = Told(nights)
     causes = ("BLOCKED", "BUILD_FAILED", "CRASHED", "SOURCE_FAILED", "UNFORESEEN")
-    expected = {(step, cause): 0 for step in metrics.STEPS for cause in causes} | {
+    expected = {(step, cause): 0 for step in STEPS for cause in causes} | {
         ("gate", "BLOCKED"): 1, ("build", "BUILD_FAILED"): 1, ("extract", "UNFORESEEN"): 1, ("extract", "CRASHED"): 1,
     }  # fmt: skip
     assert told.by_label("step_failures_7d") == expected
@@ -390,9 +392,9 @@ def test_no_label_has_values_without_bound(nights):
     runs.enter(nights, "run_nodes", run_id, [node])
     allowed = {
         "status": {*metrics.RUN_STATUSES, *(status for ends in metrics.NODE_STATUSES.values() for status in ends)},
-        "step": set(metrics.STEPS),
+        "step": set(STEPS),
         "error_type": {*metrics.ERROR_TYPES, "CRASHED"},
-        "table": set(metrics.TABLES),
+        "table": set(TABLES),
         "column": {field for table in extract.SOURCE_TABLES for field in table.fields},
         "state": {"pending", "blocked"},
         "severity": {"info", "warning", "critical"},
@@ -409,8 +411,10 @@ def test_no_label_has_values_without_bound(nights):
 
 def test_what_the_room_may_not_import_is_what_the_pipeline_has():
     assert set(metrics.ERROR_TYPES) == {code.name for code in Exit} - {"PUBLISHED"}
-    assert metrics.STEPS == night.STEPS and metrics.PARAMETERS["commands"][0] == runs.WHOLE_NIGHT
-    assert list(metrics.TABLES) == [table.name for table in extract.SOURCE_TABLES]
+    assert STEPS == night.STEPS and PARAMETERS["commands"][0] == runs.WHOLE_NIGHT
+    assert list(TABLES) == [table.name for table in extract.SOURCE_TABLES]
+    assert list(LET_THROUGH) == PUBLISHED
+    assert record.BLOCKED == Exit.BLOCKED
 
 
 def test_all_is_read_of_one_moment(nights, monkeypatch, database_url):

@@ -1,5 +1,6 @@
 """The report tells what the ledgers hold, whatever they hold, and nothing about anybody."""
 
+import datetime as dt
 import html.parser
 import os
 import re
@@ -21,6 +22,7 @@ from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.databases import copied
 from tests.hostile import HOSTILE, obeyed
+from tests.monitoring import records
 from tests.nights import run_night
 from tests.pipeline.command import command
 from tests.pipeline.conftest import NEXT_DAY, WORLD
@@ -109,7 +111,7 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
             {**world.tables(), "users": [*world.users, hostile]}, ["bad_rows@users=0.6/2", "bad_rows@tracks=0.1/1"]
         ) as api,
     ):
-        connection.execute("update staging.scans set started_at = started_at - interval '3 days'")
+        connection.execute("update ops.steps set started_at = started_at - interval '3 days'")
         assert run_night(url, api.url).exit_code == Exit.BLOCKED
         yield Night(url, connection, report(url, tmp_path_factory.mktemp("reported")))
 
@@ -177,14 +179,18 @@ def test_an_open_load_comes_with_the_commands_that_settle_it(night):
     assert f"make gate ARGS=\"release {load} users --reason '...'\"" in night.page.text
 
 
-def test_each_table_is_as_fresh_as_the_newest_scan_that_was_let_through(night):
+def test_each_table_is_as_fresh_as_the_newest_pull_that_was_let_through_and_built(night):
     seen = dict(
         night.connection.execute("""
-            select table_name, max(started_at) at time zone 'UTC' from staging.scans
-            where (table_name, _dlt_load_id) in (select table_name, load_id from gate.loads where state <> 'blocked')
+            select table_name, max(steps.started_at) at time zone 'UTC'
+            from ops.run_tables
+            inner join gate.loads using (load_id, table_name)
+            inner join ops.steps using (run_id)
+            where loads.state <> 'blocked' and steps.step = 'extract'
             group by 1
         """)
     )
+    assert set(seen) == set(TABLES)
     for table, moment in seen.items():
         ago = r"3 days ago" if table == "users" else r"\d+ min ago"
         told = f"as the API said on {moment:%a} {moment.day} {moment:%b %Y, %H:%M}"
@@ -199,11 +205,14 @@ def test_cost_sizes_and_nulls_are_those_of_the_ledgers(night):
     """)
     assert f" took {seconds:.1f} s " in night.page.text and f" processor {cpu:.1f} s " in night.page.text
     assert f" peak memory {memory / 1024**2:,.0f} MiB " in night.page.text
-    for relation, rows in night.connection.execute("""
-        select relation, rows from ops.run_relations
+    grown = night.connection.execute("""
+        select relation, rows, rows - rows_before from ops.run_growth
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
-    """):
-        assert re.search(rf" {re.escape(relation)} {rows:,} [±+−]", night.page.text), relation
+    """).fetchall()
+    assert {more > 0 for _, _, more in grown} == {True, False}
+    for relation, rows, more in grown:
+        told = f"{'+' if more > 0 else '−'}{abs(more):,}" if more else "±0"
+        assert f" {relation} {rows:,} {told} " in night.page.text, relation
     ((nulls, rows),) = night.connection.execute("""
         select nulls, rows from ops.run_columns
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1) and column_name = 'gender'
@@ -289,7 +298,10 @@ def test_one_night_without_figures_is_a_report(database_url, ledgers, tmp_path):
     enter_night(ledgers, 0)
     page = report(database_url, tmp_path)
     assert " The last night " in page.text and "1 succeeded" in page.text
-    assert "No pull of these nights came to something yet." in page.text and "nothing let through yet" in page.text
+    assert (
+        "No pull of these nights came to something yet." in page.text
+        and "nothing let through and built yet" in page.text
+    )
     assert f"Next: {next_step(database_url)}" in page.text
 
 
@@ -334,8 +346,33 @@ def test_no_more_nights_are_read_than_are_shown_in_the_order_in_which_they_began
 def test_a_year_without_a_night_is_thirty_empty_cells_at_most(database_url, ledgers, tmp_path):
     enter_night(ledgers, 400)
     enter_night(ledgers, 365)
-    titles = report(database_url, tmp_path).attributes("title")
-    assert [title.endswith(": no night") for title in titles] == [True] * NIGHTS_SHOWN
+    page = report(database_url, tmp_path)
+    assert [title.endswith(": no night") for title in page.attributes("title")] == [True] * NIGHTS_SHOWN
+    assert f" No night in the last {NIGHTS_SHOWN} days " in page.text
+
+
+def test_the_nights_that_are_named_are_those_that_are_shown(database_url, ledgers, tmp_path):
+    for days in range(2 * NIGHTS_SHOWN, 0, -2):
+        enter_night(ledgers, days)
+    page = report(database_url, tmp_path)
+    nights = [title for title in page.attributes("title") if not title.endswith(": no night")]
+    assert len(nights) == NIGHTS_SHOWN // 2 and f" The last {len(nights)} nights " in page.text
+
+
+def test_what_was_let_through_and_not_built_is_not_what_readers_see(database_url, ledgers, tmp_path):
+    for days, error in {3: None, 1: "BUILD_FAILED"}.items():
+        run_id = records.enter_night(ledgers, days, {"extract": None, "gate": None, "build": error})
+        records.enter_pull(ledgers, run_id, "users", str(days))
+        records.enter_load(ledgers, run_id, "users", str(days), "accepted")
+    built = "update ops.steps set figures = jsonb_build_object('published_seq', %s::int) where step = 'build'"
+    for seq, ago in {0: "– nothing let through and built yet", 1: "3 days ago", 2: "24 h ago"}.items():
+        ledgers.execute(built, [seq])
+        page = report(database_url, tmp_path)
+        assert f" users {ago} " in page.text, "the metric and the report say the same"
+        fresh = records.Told(ledgers)["table_fresh_timestamp_seconds", "users"]
+        assert (fresh is None) == (seq == 0)
+        if fresh:
+            assert f"as the API said on {dt.datetime.fromtimestamp(fresh, dt.UTC):%a} " in page.text
 
 
 def test_a_load_that_was_judged_by_a_later_run_is_told_as_it_is_now(database_url, ledgers, tmp_path):
@@ -367,6 +404,30 @@ def test_steps_that_are_runs_of_their_own_make_one_night(database_url, ledgers, 
         "succeeded, exit code 0: a whole one",
         "blocked, exit code 4: blocked: users",
     ]
+
+
+def test_a_pull_that_is_tried_again_makes_no_night_of_its_own(database_url, ledgers, tmp_path):
+    """A scheduler of tasks tries each step again, and each try is a run."""
+    for days in range(NIGHTS_SHOWN, 0, -1):
+        for _ in range(3):
+            enter_night(ledgers, days, "failed", 3, "the source failed", run="extract")
+        enter_night(ledgers, days, message="landed, not judged yet", run="extract")
+        enter_night(ledgers, days, "failed", 8, "the gate could not judge", run="gate")
+        enter_night(ledgers, days, message="judged, not built yet", run="gate")
+        enter_night(ledgers, days, run="build")
+    whole = report(database_url, tmp_path)
+    titles = [title.partition(": ")[2] for title in whole.attributes("title")]
+    assert titles == ["succeeded, exit code 0: all published"] * NIGHTS_SHOWN
+    assert records.Told(ledgers)["runs_7d", "failed"] == 0
+
+    enter_night(ledgers, 0, "failed", 3, "the source failed", run="extract")
+    assert report(database_url, tmp_path).attributes("title")[-1].endswith(": failed, exit code 3: the source failed")
+    enter_night(ledgers, 0, message="landed, not judged yet", run="extract")
+    assert report(database_url, tmp_path).attributes("title") == whole.attributes("title"), "not whole yet"
+    enter_night(ledgers, 0, "failed", 4, "blocked: users", run="gate")
+    enter_night(ledgers, 0, "failed", 5, "dbt failed", run="build")
+    (*_, newest) = report(database_url, tmp_path).attributes("title")
+    assert newest.endswith(": blocked, exit code 4: blocked: users; dbt failed"), "as of a night in one run"
 
 
 def test_what_an_api_a_rule_or_a_message_says_is_text_and_no_more(database_url, ledgers, tmp_path):

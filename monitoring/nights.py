@@ -1,0 +1,145 @@
+"""What a night is, what is fresh and what has grown, in the records of `ops` and `gate`: once, for metrics and report.
+
+Each query is the beginning of one: common table expressions, to select from. They take PARAMETERS.
+"""
+
+STEPS = ("extract", "gate", "build")
+TABLES = ("users", "tracks", "listen_history")
+# States of a load that readers see.
+LET_THROUGH = ("accepted", "accepted_with_quarantine", "released")
+
+PARAMETERS = {
+    # in the order of the night
+    "commands": [" ".join(STEPS), *STEPS],
+    "steps": list(STEPS),
+    "tables": list(TABLES),
+    "let_through": list(LET_THROUGH),
+}
+
+# A night is a run of all steps, or what a scheduler of tasks makes of it: a run of each, beginning with `extract`; of
+# each the last try counts. Without a build and without a failure it is not whole yet. One that did not come to an end
+# has neither a `finished_at` nor an `exit_code`.
+NIGHTS = """
+with runs as (
+    select
+        *,
+        array_position(%(commands)s::text[], command) as place,
+        command = 'extract' and lag(command) over in_order = 'extract'
+        and started_at - lag(started_at) over in_order < interval '12 hours' as is_retry
+    from ops.current_runs
+    where command = any(%(commands)s)
+    window in_order as (order by run_seq)
+),
+parts as (
+    select
+        *,
+        count(*) filter (where command in ('extract gate build', 'extract') and is_retry is not true)
+            over (order by run_seq) as night
+    from runs
+),
+tries as (
+    select distinct on (night, command)
+        parts.*,
+        bool_or(command = 'extract gate build') over (partition by night) as is_one_run
+    from parts
+    where night > 0
+    order by night, command, run_seq desc
+),
+nights as (
+    select
+        night,
+        array_agg(run_id order by place) as run_ids,
+        min(started_at) as started_at,
+        case when bool_and(finished_at is not null) then max(finished_at) end as finished_at,
+        case
+            when bool_or(status = 'running') then 'running'
+            when bool_or(status = 'crashed') then 'crashed'
+            when bool_or(status = 'failed') then 'failed'
+            else 'succeeded'
+        end as status,
+        case
+            when bool_and(exit_code is not null)
+                then coalesce((array_agg(exit_code order by place) filter (where exit_code <> 0))[1], 0)
+        end as exit_code,
+        -- all that went wrong, as a run of all steps has it
+        coalesce(
+            string_agg(message, '; ' order by place) filter (where status <> 'succeeded'),
+            (array_agg(message order by place desc))[1]
+        ) as message,
+        sum(cpu_seconds) as cpu_seconds,
+        sum(database_cpu_seconds) as database_cpu_seconds,
+        max(peak_memory_bytes) as peak_memory_bytes,
+        sum(disk_read_bytes) as disk_read_bytes,
+        sum(disk_written_bytes) as disk_written_bytes,
+        sum(network_received_bytes) as network_received_bytes,
+        sum(network_sent_bytes) as network_sent_bytes,
+        (array_agg(disk_free_bytes order by place desc) filter (where disk_free_bytes is not null))[1]
+            as disk_free_bytes
+    from tries
+    where command = 'extract gate build' or not is_one_run
+    group by night
+    having bool_or(command in ('extract gate build', 'build')) or bool_or(status <> 'succeeded')
+)
+"""
+
+# By table, when the newest pull began that was let through, and built: what readers see is as of then.
+FRESH = """
+with built as (
+    select coalesce(max((figures ->> 'published_seq')::bigint), 0) as seq
+    from ops.steps
+    where step = 'build' and status = 'succeeded'
+),
+fresh as (
+    select source.name as table_name, pull.started_at
+    from unnest(%(tables)s::text[]) as source (name)
+    cross join lateral (
+        select steps.started_at
+        from ops.run_tables
+        inner join ops.runs on run_tables.run_id = runs.run_id
+        inner join ops.steps on run_tables.run_id = steps.run_id and steps.step = 'extract'
+        inner join gate.loads on run_tables.load_id = loads.load_id and run_tables.table_name = loads.table_name
+        where
+            run_tables.table_name = source.name
+            and loads.state = any(%(let_through)s)
+            and not exists (
+                select
+                from gate.publications
+                where
+                    publications.load_id = loads.load_id and publications.table_name = loads.table_name
+                    and publications.seq > (select seq from built)
+            )
+        order by runs.run_seq desc
+        limit 1
+    ) as pull
+)
+"""
+
+# Each relation as the newest run that measured them left it, and as ops.run_growth has what it was before, without
+# reading all runs there were.
+GROWN = """
+with newest as (
+    select run_id, run_seq
+    from ops.runs
+    where exists (select from ops.run_relations where run_relations.run_id = runs.run_id)
+    order by run_seq desc
+    limit 1
+),
+grown as (
+    select
+        sized.relation,
+        sized.rows,
+        sized.bytes,
+        sized.rows - earlier.rows as more_rows,
+        sized.bytes - earlier.bytes as more_bytes
+    from newest
+    inner join ops.run_relations as sized on newest.run_id = sized.run_id
+    left join lateral (
+        select before.rows, before.bytes
+        from ops.runs
+        inner join ops.run_relations as before on runs.run_id = before.run_id
+        where runs.run_seq < newest.run_seq and runs.status = 'succeeded' and before.relation = sized.relation
+        order by runs.run_seq desc
+        limit 1
+    ) as earlier on true
+)
+"""
