@@ -92,6 +92,15 @@ def test_a_full_refresh_keeps_keys_rows_views_and_grants_and_leaves_no_temporary
         assert built.execute("select has_table_privilege('pg_monitor', %s, 'select')", [relation]).fetchone()[0]
 
 
+def test_a_build_waits_for_no_reader_of_a_view_that_is_right_already(built_database_url, built):
+    built.execute("alter database built_test set lock_timeout to '5s'")
+    with psycopg.connect(built_database_url, application_name="test") as reader:
+        reader.execute("select count(*) from features.user_genre_affinity, features.user_profile")
+        outcome = run_dbt(built_database_url, "run")
+    assert outcome.succeeded, outcome.failures
+    assert {node.rows_affected for node in outcome.nodes if node.node == "user_profile"} == {None}
+
+
 def test_a_full_refresh_puts_right_what_was_damaged(built_database_url, built):
     def contents():
         return {table: sorted(map(repr, built.execute(f"select * from {table}").fetchall())) for table in TABLES}

@@ -18,11 +18,7 @@ LATER_MONTHS = {"before_2000": LATER[:2], "2000_01": LATER[2:3], "2026_03": LATE
 @pytest.fixture(params=["18", "15"])
 def address(request) -> str:
     """URL of an empty database on either server; its sessions live in another time zone, and wait for nobody."""
-    if request.param == "18":
-        url = request.getfixturevalue("database_url")
-    else:
-        folder, port = request.getfixturevalue("old_server")
-        url = f"postgresql://moovitamix@/postgres?host={quote(str(folder), safe='')}&port={port}"
+    url = request.getfixturevalue("database_url" if request.param == "18" else "old_database_url")
     with psycopg.connect(url, autocommit=True) as connection:
         name = connection.info.dbname
         connection.execute(f"alter database {name} set timezone to 'America/Montreal'")
@@ -31,9 +27,9 @@ def address(request) -> str:
 
 
 @pytest.fixture
-def old_server():
-    with debians_postgres() as server:
-        yield server
+def old_database_url():
+    with debians_postgres() as (folder, port):
+        yield f"postgresql://moovitamix@/postgres?host={quote(str(folder), safe='')}&port={port}"
 
 
 def rows(times):
@@ -85,3 +81,20 @@ def test_a_table_of_the_time_before_partitions_is_not_touched_and_the_way_out_is
         count = "select count(*), sum(id) from {}"
         made = connection.execute(count.format("marts.listen_history")).fetchone()
         assert made == connection.execute(count.format("public.copy")).fetchone()
+
+
+def test_the_older_postgres_passes_all_tests_of_dbt_and_keeps_views_and_grants(old_database_url):
+    assert run_night_on(old_database_url, rows(FIRST)).message == "all published"
+    with psycopg.connect(old_database_url, autocommit=True, application_name="test") as connection:
+        connection.execute("create view public.on_a_feature as select user_id from features.user_genre_affinity")
+        connection.execute("create view public.on_a_mart as select id from marts.listen_history")
+        connection.execute("grant select on marts.users, features.user_profile to pg_monitor")
+        for arguments in (("build",), ("run", "--full-refresh")):
+            outcome = run_dbt(old_database_url, *arguments)
+            assert outcome.succeeded, outcome.failures
+            assert connection.execute("select count(*) from public.on_a_mart").fetchone() == (4,)
+            assert connection.execute("select count(*) from public.on_a_feature").fetchone()[0] > 0
+            for relation in ("marts.users", "features.user_profile"):
+                granted = connection.execute("select has_table_privilege('pg_monitor', %s, 'select')", [relation])
+                assert granted.fetchone() == (True,)
+        assert connection.execute("select relname from pg_class where relname ~ '__dbt_'").fetchall() == []

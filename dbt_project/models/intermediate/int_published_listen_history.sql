@@ -1,0 +1,1 @@
+{{ published('stg_moovitamix__listen_history', 'listen_history') }}
