@@ -2,7 +2,8 @@
 again.
 
 For places where nothing reads the metrics and evaluates monitoring/alert_rules.yml. A bad night is told each night: of
-silence after a bad one, nobody could say whether it was mended. A good night after a good one is silent.
+silence after a bad one, nobody could say whether it was mended. A good night after a good one is silent, and so is a
+run that finds another at work: that is no night.
 """
 
 import contextlib
@@ -62,7 +63,8 @@ class Watch:
 
     def ended(self, code: Exit, message: str) -> None:
         """Tell how it ended, if that is worth a message. Raises nothing."""
-        if not _is_anybody_told() or (code == Exit.PUBLISHED and self._night is None):
+        is_no_night = code == Exit.ALREADY_RUNNING or (code == Exit.PUBLISHED and self._night is None)
+        if is_no_night or not _is_anybody_told():
             return
         before = _streak_before(self._night)
         trouble = Trouble()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from expectations.gate import Batch, Judgement, RuleResult
-from pipeline import alerts, messages, night, runs, schedule
+from pipeline import alerts, messages, night, runs, schedule, warehouse
 from pipeline.exits import Exit, Stop
 from sample_api.server import serve
 from sample_api.world import snapshot
@@ -239,6 +239,22 @@ def test_a_night_that_cannot_begin_is_told_and_so_is_the_good_one_after_it(setti
     assert good["Since"].startswith("bad since 2026-01-02 03:04 UTC; the last good one ended ")
     assert command("run", **settings).code == Exit.PUBLISHED
     assert told(inbox) == []
+
+
+def test_a_run_that_finds_another_at_work_tells_nothing_and_mends_nothing(settings, inbox, outcome, database_url, home):
+    with warehouse.only_run(warehouse.find(database_url, "other")):
+        assert command("run", **settings).code == Exit.ALREADY_RUNNING
+    assert not (home / ".trouble").exists()
+    assert command("run", **settings).code == Exit.PUBLISHED
+    assert told(inbox) == [], "neither bad news nor good"
+
+    home.mkdir()
+    (home / ".trouble").write_text("2026-01-02T03:04:00+00:00\n")
+    with warehouse.only_run(warehouse.find(database_url, "other")):
+        assert command("run", **settings).code == Exit.ALREADY_RUNNING
+    assert told(inbox) == []
+    assert command("run", **settings).code == Exit.PUBLISHED
+    assert only(inbox)[2]["Since"].startswith("bad since 2026-01-02 03:04 UTC")
 
 
 def test_wrong_settings_are_told_without_what_was_given(settings, inbox):
