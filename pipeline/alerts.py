@@ -2,7 +2,9 @@
 again.
 
 For places where nothing reads the metrics and evaluates monitoring/alert_rules.yml. A bad night is told each night: of
-silence after a bad one, nobody could say whether it was mended. A good night after a good one is silent.
+silence after a bad one, nobody could say whether it was mended. A good night after a good one is silent, and so is a
+run that finds another at work: that is no night. What cannot be entered in the run ledger may be begun again within
+minutes, and is told every few hours.
 """
 
 import contextlib
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 2000
 BAD_NIGHTS_TOLD = 3
+TOLD_AGAIN_AFTER = dt.timedelta(hours=6)
 RUNBOOKS = "docs/runbooks"
 WHEN_MENDED = "make run, when that is mended"
 # What only a person can mend, and `make status` knows nothing of.
@@ -62,24 +65,30 @@ class Watch:
 
     def ended(self, code: Exit, message: str) -> None:
         """Tell how it ended, if that is worth a message. Raises nothing."""
-        if not _is_anybody_told() or (code == Exit.PUBLISHED and self._night is None):
+        is_no_night = code == Exit.ALREADY_RUNNING or (code == Exit.PUBLISHED and self._night is None)
+        if is_no_night or not _is_anybody_told():
             return
         before = _streak_before(self._night)
         trouble = Trouble()
         begins = [moment for moment in (trouble.since(), *(night.started_at for night in before.bad)) if moment]
         if code != Exit.PUBLISHED:
+            alert = _about_failure(code, message, self._night)
+            is_begun_again = code == Exit.WAREHOUSE_UNAVAILABLE and self._night is None
+            if is_begun_again and trouble.was_just_told(alert.rule):
+                return
             since = min([*begins, self._began_at])
-            trouble.note(since)
-            _send(_about_failure(code, message, self._night), _since(since, before), is_good=False)
+            trouble.note(since, alert.rule)
+            _send(alert, _since(since, before), is_good=False)
         elif begins:
             trouble.forget()
             _send(ALL_IS_WELL, f"bad since {_since(min(begins), before)}", is_good=True)
 
 
 class Trouble:
-    """A file that stands from bad news to the next good news, and says since when.
+    """A file that stands from bad news to the next good news, and says since when, and what was told last.
 
-    The run ledger knows which nights ended badly, and nothing of those that could not begin.
+    The run ledger knows which nights ended badly, and nothing of those that could not begin. On a full disk the file is
+    empty; its time is that of the newest message all the same.
     """
 
     def __init__(self) -> None:
@@ -87,18 +96,36 @@ class Trouble:
 
     def since(self) -> dt.datetime | None:
         try:
-            return dt.datetime.fromisoformat(self._file.read_text("utf-8").strip()).astimezone(dt.UTC)
-        except (OSError, ValueError):
-            return None
+            return dt.datetime.fromisoformat(self._lines()[0]).astimezone(dt.UTC)
+        except (IndexError, ValueError):
+            return self._told_at()
 
-    def note(self, since: dt.datetime) -> None:
+    def was_just_told(self, rule: str) -> bool:
+        """Whether the newest message was by this rule, as far as the file says, and is a few hours old at most."""
+        told_at, lines = self._told_at(), self._lines()
+        is_new = told_at is not None and _now() - told_at < TOLD_AGAIN_AFTER
+        return is_new and (not lines or lines[1:] == [rule])
+
+    def note(self, since: dt.datetime, rule: str) -> None:
         with contextlib.suppress(OSError):  # a full disk may be the very news
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.write_text(f"{since.isoformat()}\n", "utf-8")
+            self._file.write_text(f"{since.isoformat()}\n{rule}\n", "utf-8")
 
     def forget(self) -> None:
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._file.read_text("utf-8").splitlines()
+        except (OSError, ValueError):
+            return []
+
+    def _told_at(self) -> dt.datetime | None:
+        try:
+            return dt.datetime.fromtimestamp(self._file.stat().st_mtime, dt.UTC)
+        except OSError:
+            return None
 
 
 def tell(alert: Alert) -> None:
@@ -107,7 +134,7 @@ def tell(alert: Alert) -> None:
         return
     trouble = Trouble()
     since = trouble.since() or _now()
-    trouble.note(since)
+    trouble.note(since, alert.rule)
     _send(alert, _minute(since), is_good=False)
 
 

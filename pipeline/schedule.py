@@ -5,6 +5,7 @@ the schedule alone. It gets its settings by environment, because everybody can r
 waits for its night is in the run ledger: that is known after a restart, and to a second schedule of the same warehouse.
 """
 
+import collections
 import datetime as dt
 import queue
 import signal
@@ -65,6 +66,7 @@ class Schedule:
         self._trigger = SlotTrigger(timetable, also_at=self._began_at)
         self._night: subprocess.Popen | None = None
         self._slot_told_of: dt.datetime | None = None
+        self._killed: collections.Counter[str] = collections.Counter()
         self._is_stopping = False
         self._lock = threading.Lock()
 
@@ -146,7 +148,10 @@ class Schedule:
             self._night = None
         if code < 0:
             what = f"the night of {told} was killed by {signal.Signals(-code).name}"
-            alerts.tell(Alert("the night crashed", what, "a night ends by itself", "make status", "crashed-run.md"))
+            self._killed[told] += 1
+            # one that is killed before it is in the ledger is begun again without end
+            if self._killed[told] <= MOST_BEGUN:
+                alerts.tell(Alert("the night crashed", what, "a night ends by itself", "make status", "crashed-run.md"))
             return what
         if code in MAYBE_NOT_BEGUN:
             return f"the night of {told} ended with exit code {code}"

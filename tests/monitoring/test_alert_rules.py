@@ -98,6 +98,7 @@ BROKEN = {
     r"!=(?!\")": ["==", "<"],
     r"(?<![<>!=-])>(?!=)": ["<", ">="],
     r"<(?!=)": [">", "<="],
+    r"<=": ["<", ">"],
     r"\band\b": ["or", "unless"],
     r"\bor\b": ["and", "unless"],
     r"\bunless\b": ["and", "or"],
@@ -137,8 +138,8 @@ def broken_rules(rule: dict) -> Iterator[tuple[str, dict | None]]:
         yield expression, {**rule, "expr": expression}
     other = {"critical": "warning", "warning": "critical"}[rule["labels"]["severity"]]
     yield f"severity {other}", {**rule, "labels": {"severity": other}}
-    waits = {"5m": ["2m", "10m"], "10m": ["5m", "20m"], "26h": ["13h", "52h"]}[rule["for"]] if "for" in rule else ["5m"]
-    for wait in waits:
+    waits = {None: ["5m"], "5m": ["2m", "10m"], "6m": ["3m", "12m"], "10m": ["5m", "20m"], "26h": ["13h", "52h"]}
+    for wait in waits[rule.get("for")]:
         yield f"for {wait}", {**rule, "for": wait}
     if "for" in rule:
         yield "without its for", {name: value for name, value in rule.items() if name != "for"}

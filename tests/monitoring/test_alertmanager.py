@@ -134,7 +134,9 @@ def test_a_night_that_fails_is_told_at_slack_and_by_e_mail_and_so_is_the_good_on
     with launched("metrics", "--port=0", DATABASE_URL=database_url, PYTHONUNBUFFERED="1") as exporter:
         metrics_port = re.search(r":(\d+)/metrics", exporter.stdout.readline())[1]
         folder = tmp_path / "monitoring"
-        shutil.copy(MONITORING / "alert_rules.yml", folder)
+        rules = (MONITORING / "alert_rules.yml").read_text("utf-8")
+        assert "for: 6m\n" in rules
+        (folder / "alert_rules.yml").write_text(rules.replace("for: 6m\n", "for: 1s\n"), "utf-8")
         shipped("prometheus.yml", folder, scrape_interval="1s", scrape_timeout="1s", evaluation_interval="1s")
         text = (folder / "prometheus.yml").read_text()
         for port, instead in {"9464": metrics_port, "9093": str(alertmanager.port)}.items():

@@ -1,6 +1,7 @@
 """What nights tell to the addresses of ALERT_URLS, and that this changes nothing else."""
 
 import contextlib
+import datetime as dt
 import re
 import socket
 import sys
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from expectations.gate import Batch, Judgement, RuleResult
-from pipeline import alerts, messages, night, runs, schedule
+from pipeline import alerts, messages, night, runs, schedule, warehouse
 from pipeline.exits import Exit, Stop
 from sample_api.server import serve
 from sample_api.world import snapshot
@@ -239,6 +240,71 @@ def test_a_night_that_cannot_begin_is_told_and_so_is_the_good_one_after_it(setti
     assert good["Since"].startswith("bad since 2026-01-02 03:04 UTC; the last good one ended ")
     assert command("run", **settings).code == Exit.PUBLISHED
     assert told(inbox) == []
+
+
+def test_a_run_that_finds_another_at_work_tells_nothing_and_mends_nothing(settings, inbox, outcome, database_url, home):
+    with warehouse.only_run(warehouse.find(database_url, "other")):
+        assert command("run", **settings).code == Exit.ALREADY_RUNNING
+    assert not (home / ".trouble").exists()
+    assert command("run", **settings).code == Exit.PUBLISHED
+    assert told(inbox) == [], "neither bad news nor good"
+
+    home.mkdir()
+    (home / ".trouble").write_text("2026-01-02T03:04:00+00:00\n")
+    with warehouse.only_run(warehouse.find(database_url, "other")):
+        assert command("run", **settings).code == Exit.ALREADY_RUNNING
+    assert told(inbox) == []
+    assert command("run", **settings).code == Exit.PUBLISHED
+    assert only(inbox)[2]["Since"].startswith("bad since 2026-01-02 03:04 UTC")
+
+
+def test_a_night_that_cannot_be_entered_is_told_once_in_hours_and_other_news_at_once(
+    settings, inbox, outcome, database_url, home, monkeypatch
+):
+    assert command("run", **settings).code == Exit.PUBLISHED
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("""
+            create function ops.fill() returns trigger language plpgsql as
+            $$ begin raise exception 'the disk is full' using errcode = 'disk_full'; end $$;
+            create trigger fill before insert on ops.runs for each row execute function ops.fill()
+        """)
+
+    def after(**ahead):
+        """The exit code of the night that the schedule begins so long after the newest message."""
+        moment = dt.datetime.fromtimestamp(trouble.stat().st_mtime, dt.UTC) + dt.timedelta(**ahead)
+        monkeypatch.setattr(alerts, "_now", lambda: moment)
+        return command("run", **settings).code
+
+    trouble = home / ".trouble"
+    assert command("run", **settings).code == Exit.WAREHOUSE_UNAVAILABLE
+    title, _, lines = only(inbox)
+    assert title == "MooVitamix: the night could not begin" and "full" in lines["What"]
+    for ahead in ({"minutes": 5}, {"minutes": 10}, {"hours": 5, "minutes": 59}):
+        assert after(**ahead) == Exit.WAREHOUSE_UNAVAILABLE
+    assert told(inbox) == [], "it was told a few hours ago"
+    assert after(hours=6) == Exit.WAREHOUSE_UNAVAILABLE
+    assert only(inbox)[2]["Since"].startswith(lines["Since"]), "since the first of them"
+    command("run", **settings | {"BATCH_SIZE": "1000"}).only_line(Exit.WRONG_SETTINGS)
+    assert only(inbox)[2]["Rule"] == "exit code 2, WRONG_SETTINGS"
+
+    assert after(minutes=5) == Exit.WAREHOUSE_UNAVAILABLE
+    assert only(inbox)[2]["Rule"] == "exit code 7, WAREHOUSE_UNAVAILABLE"
+
+    trouble.write_text("")  # as a full disk leaves it
+    assert after(minutes=5) == Exit.WAREHOUSE_UNAVAILABLE
+    assert told(inbox) == []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("drop trigger fill on ops.runs")
+    assert after(minutes=10) == Exit.PUBLISHED
+    assert only(inbox)[0] == "MooVitamix: the nights are good again"
+    assert not trouble.exists()
+
+
+def test_a_night_that_was_entered_is_told_however_soon(settings, inbox, outcome):
+    outcome["extract"] = fail(Exit.WAREHOUSE_UNAVAILABLE, "the warehouse went away")
+    for _ in range(2):
+        assert command("run", **settings).code == Exit.WAREHOUSE_UNAVAILABLE
+    assert [title for title, _, _ in told(inbox)] == ["MooVitamix: the night failed"] * 2
 
 
 def test_wrong_settings_are_told_without_what_was_given(settings, inbox):

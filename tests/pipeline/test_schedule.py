@@ -41,6 +41,7 @@ class PlayedTime:
         self.now = utc(moment)
         self.nights = []
         self.codes = {}
+        self.not_entered = set()
         self.hours = {}
         self.awake_again = {}
         self.at = {}
@@ -58,12 +59,13 @@ class PlayedTime:
         return warehouse.find(self._database_url, "test")
 
     def night(self, *_, **__):
-        """What stands for the process of a night. Its exit code is 0 unless `codes` has another for its number."""
+        """What stands for the process of a night. Its exit code is 0 unless `codes` has another for its number, and it
+        is in the ledger unless its number is in `not_entered`."""
         number = len(self.nights)
         code = self.codes.get(number, 0)
         self.now += dt.timedelta(seconds=2)
         run_id = None
-        if code != Exit.ALREADY_RUNNING:
+        if code != Exit.ALREADY_RUNNING and number not in self.not_entered:
             run_id = runs.start_run(self._connection, runs.WHOLE_NIGHT)
             if code >= 0:
                 message = runs.INTERRUPTED if code == Exit.UNFORESEEN else "some message"
@@ -520,6 +522,15 @@ def test_a_night_that_is_killed_and_one_that_is_given_up_are_told(played, told):
     ]
     assert "What: the night of 2026-07-02 00:00 UTC (UTC+00:00) was killed by SIGKILL\n" in told[0][1]
     assert "Runbook: docs/runbooks/crashed-run.md" in told[2][1]
+
+
+def test_nights_that_are_killed_before_they_are_entered_are_told_no_oftener_than_others(played, told):
+    time = played("2026-07-01T12:00")
+    time.codes = dict.fromkeys(range(10), -signal.SIGKILL)
+    time.not_entered = set(range(5))
+    time.play("00:00", "UTC", "2026-07-02T00:50")
+    assert len(time.nights) > schedule.MOST_BEGUN + 1
+    assert [title for title, _, _ in told] == ["MooVitamix: the night crashed"] * schedule.MOST_BEGUN
 
 
 def test_what_a_night_tells_by_itself_and_another_run_at_work_are_not_told_again(played, told, database_url):
