@@ -127,6 +127,13 @@ def test_a_load_that_was_withdrawn_while_it_was_judged_is_not_published(warehous
     assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
 
 
+def test_a_load_whose_scan_was_withdrawn_is_not_published(warehouse):
+    warehouse.land({"users": [user(1)]})
+    (judgement,) = judge_pending(warehouse.url, progress=lambda *_: warehouse.execute("delete from staging.scans"))
+    assert judgement.broken == "the load has 0 scans of this table"
+    assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
+
+
 def test_loads_are_judged_and_published_in_the_order_in_which_they_landed(warehouse):
     landed = [warehouse.land({"users": [user(number)]}) for number in range(3)]
     told = []

@@ -36,20 +36,22 @@ def without_rule(monkeypatch):
 
 
 def test_what_passes_the_mended_rule_goes_free_and_is_published(warehouse, without_rule):
-    load_id = land(warehouse, user(1), user(2, email="nobody"), user(3, email="nobody", created_at="late"))
+    bad = [user(2, email="nobody"), user(3, email="nobody", created_at="late"), user(4, email="nobody")]
+    load_id = land(warehouse, user(1), *bad)
     without_rule("email_is_an_address")
 
-    assert replayed(warehouse) == [Replayed("users", looked_at=2, freed=1)]
+    assert replayed(warehouse) == [Replayed("users", looked_at=3, freed=2)]
 
-    assert warehouse.published() == ["[1]", "[2]"]
+    assert warehouse.published() == ["[1]", "[2]", "[4]"]
     assert warehouse.rows("select key, rule, outcome, closed_at is null from gate.quarantined_rows order by 1, 2") == [
         ("[2]", "email_is_an_address", "freed", False),
         ("[3]", "created_at_is_a_time", None, True),
         ("[3]", "email_is_an_address", "freed", False),
+        ("[4]", "email_is_an_address", "freed", False),
     ]
-    assert publications(warehouse) == [(load_id, "users", "load"), (load_id, "users", "replay")]
+    assert publications(warehouse) == [(load_id, "users", "load"), (load_id, "users", "replay")], "a load is told once"
     assert decided(warehouse) == [
-        ("replay", None, "users", "the rule was wrong", {"rule": None, "looked_at": 2, "freed": 1})
+        ("replay", None, "users", "the rule was wrong", {"rule": None, "looked_at": 3, "freed": 2})
     ]
 
 
@@ -63,13 +65,22 @@ def test_rows_that_break_a_rule_that_is_new_are_held_by_it(warehouse, without_ru
     ]
 
 
-def test_a_rule_that_comes_back_holds_again_what_it_had_let_go(warehouse, without_rule):
+def test_a_rule_that_comes_back_holds_again_what_it_had_let_go_as_it_is_now(warehouse, without_rule):
     land(warehouse, user(1, email="nobody", created_at="late"))
     without_rule("email_is_an_address")
     assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=0)]
-    without_rule("created_at_is_a_time")
+    shows_the_name = gxe.ExpectColumnValuesToNotBeInSet(
+        column="email",
+        value_set=["nobody"],
+        severity="warning",
+        meta={"rule": "email_is_an_address", "shows": "first_name"},
+    )
+    without_rule("created_at_is_a_time", "email_is_an_address", added=[shows_the_name])
     assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=0)]
-    assert held(warehouse) == [("[1]", "freed"), ("[1]", None)]
+    assert warehouse.rows("select rule, outcome, detail, closed_at is null from gate.quarantined_rows order by 1") == [
+        ("created_at_is_a_time", "freed", '"late"', False),
+        ("email_is_an_address", None, "Ada", True),
+    ]
 
 
 def test_a_rule_that_is_only_worth_knowing_by_now_holds_nothing(warehouse, without_rule):
@@ -92,8 +103,11 @@ def test_what_is_free_is_not_judged_again(warehouse, without_rule):
     assert warehouse.published() == ["[1]"]
 
 
-def test_nothing_changes_when_the_rules_have_not(warehouse):
-    land(warehouse, user(1), user(2, email="nobody"))
+def test_nothing_changes_when_the_rules_have_not(warehouse, without_rule):
+    land(warehouse, user(1), user(2, email="nobody", created_at="late"))
+    land(warehouse, user(1))
+    without_rule("email_is_an_address")
+    assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=0)]
     before = everything(warehouse)[:3]
     assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=0)]
     assert everything(warehouse)[:3] == before
@@ -111,7 +125,10 @@ def test_only_rows_of_the_table_and_the_rule_that_are_named_go_free(warehouse, m
     warehouse.judge()
     without_rule("email_is_an_address", "created_at_is_a_time")
     monkeypatch.setattr("expectations.tracks.suite", users.suite)
+    assert replayed(warehouse, table="users", is_dry_run=True) == [Replayed("users", 2, 2)]
     assert replayed(warehouse, table="users", rule="created_at_is_a_time") == [Replayed("users", 1, 1)]
+    [(*_, details)] = decided(warehouse)
+    assert details == {"rule": "created_at_is_a_time", "looked_at": 1, "freed": 1}
     assert (warehouse.published("users"), warehouse.published("tracks")) == (["[2]"], [])
 
 
@@ -133,11 +150,18 @@ def test_a_row_that_is_not_the_newest_of_its_key_stays_where_it_is(newer, wareho
             replayed(warehouse)
 
 
-@pytest.mark.parametrize("passed_by", ["blocked", "rejected"])
+@pytest.mark.parametrize("passed_by", ["blocked", "rejected", "left by a crash", "given up by dlt"])
 def test_a_newer_version_that_counts_as_never_delivered_is_none(passed_by, warehouse, without_rule):
     land(warehouse, user(1, email="nobody"))
-    newer = land(warehouse, user(1), **({"total": 5} if passed_by == "blocked" else {}))
-    if passed_by == "rejected":
+    newer = warehouse.land(
+        {"users": [user(1)], "tracks": [track(1)]},
+        is_complete=passed_by in ("blocked", "rejected"),
+        **({"total": 5} if passed_by == "blocked" else {}),
+    )
+    if passed_by == "given up by dlt":
+        warehouse.execute("insert into staging._dlt_loads values (%s, 'moovitamix', 1, now(), '')", newer)
+    warehouse.judge()
+    if passed_by == "rejected":  # and its tracks are not
         reject(warehouse, newer)
     without_rule("email_is_an_address")
     assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=1)]
@@ -181,6 +205,24 @@ def test_rules_that_cannot_run_free_nothing(warehouse, without_rule):
         replayed(warehouse)
     assert everything(warehouse) == before
     assert warehouse.rows("select to_regclass('gate.judged_rows')") == [(None,)]
+
+
+def test_rows_that_the_staging_view_does_not_show_are_not_taken_for_good_ones(warehouse, without_rule):
+    land(warehouse, user(1, email="nobody"), user(2, email="nobody"))
+    without_rule("email_is_an_address")
+    warehouse.execute("alter view prep.stg_moovitamix__users rename to whole")
+    warehouse.execute("create view prep.stg_moovitamix__users as select * from prep.whole where key <> '[1]'")
+    before = everything(warehouse)
+    with pytest.raises(GateBroken, match="the staging view does not show 1 of the rows to judge"):
+        replayed(warehouse)
+    assert everything(warehouse) == before
+
+
+def test_what_a_killed_gate_left_is_not_looked_at(warehouse, without_rule):
+    land(warehouse, user(1, email="nobody"))
+    without_rule("email_is_an_address")
+    warehouse.execute("create table gate.judged_rows as select 'of a gate that was killed' as what")
+    assert replayed(warehouse) == [Replayed("users", looked_at=1, freed=1)]
 
 
 def test_what_is_not_there_is_told(warehouse):

@@ -100,6 +100,12 @@ SCAN_FAULTS = {
     "less was read than there is": ({"rows_read": 1002, "total": 1003}, 2, [], {"all_of_the_total_was_read"}),
     "more was read than there is": ({"rows_read": 1002, "total": 1001}, 2, [], {"all_of_the_total_was_read"}),
     "less was read, and nothing new": ({"rows_read": 1000, "total": 1003}, 0, [], {"all_of_the_total_was_read"}),
+    "nothing was read of what there is, and nothing is known": (
+        {"rows_read": 0, "total": 3, "keys_known": 0},
+        0,
+        [],
+        {"all_of_the_total_was_read"},
+    ),
     "a row read has no fate": ({"rows_read": 1003, "rows_unchanged": 1000}, 2, [], {"scan_figures_add_up"}),
     "a fate too many": ({"rows_read": 1000, "rows_unchanged": 1000}, 2, [], {"scan_figures_add_up"}),
     "no fate, and nothing new": ({"rows_read": 1000, "rows_unchanged": 999}, 0, [], {"scan_figures_add_up"}),
@@ -361,6 +367,13 @@ def test_a_missing_suite_leaves_the_load_pending(landed, monkeypatch):
             " create view prep.stg_moovitamix__users as select * from prep.whole where key <> '[1]'",
             "drop view prep.stg_moovitamix__users; alter view prep.whole rename to stg_moovitamix__users",
             "the staging view shows 1 of the load's 2 rows",
+        ),
+        (
+            "alter view prep.stg_moovitamix__users rename to whole;"
+            " create view prep.stg_moovitamix__users as"
+            " select * from prep.whole union all select * from prep.whole where key = '[1]'",
+            "drop view prep.stg_moovitamix__users; alter view prep.whole rename to stg_moovitamix__users",
+            "the staging view shows 3 of the load's 2 rows",
         ),
         (
             "alter table staging.scans drop constraint scans__dlt_id_key;"
