@@ -7,22 +7,22 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """`measured` should be at most `target`; both in `unit` (x: a ratio)."""
+    """`measured` should be at most `target`, if there is one; both in `unit` (x: a ratio)."""
 
     what: str
-    target: float
+    target: float | None
     measured: float
     unit: str = "x"
 
     @property
     def is_met(self) -> bool:
-        return self.measured <= self.target
+        return self.target is None or self.measured <= self.target
 
 
 def add_row(table: Table, figure: Figure) -> None:
     style = "green" if figure.is_met else "red"
     table.add_row(
         figure.what,
-        f"<= {figure.target:.3g}{figure.unit}",
+        "" if figure.target is None else f"<= {figure.target:.3g}{figure.unit}",
         f"[{style}]{figure.measured:.3g}{figure.unit}[/]",
     )

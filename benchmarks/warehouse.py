@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 
 from benchmarks.databases import database
-from benchmarks.history import add_history, add_night, create_inputs
+from benchmarks.history import DAYS, add_history, add_night, create_inputs
 from benchmarks.measuring import Measurement, measured
 from benchmarks.targets import Figure
 from pipeline import warehouse
@@ -18,6 +18,7 @@ from pipeline.dbt import Dbt
 from pipeline.night import NIGHTLY_BUILD
 
 READERS = 200
+MOST_GIGABYTES, MOST_MINUTES = 15, 20
 # What makes listens of landed documents; the others keep users, tracks and the totals of the features.
 LISTENS_MODELS = (
     "int_touched_documents",
@@ -59,11 +60,14 @@ on conflict do nothing
 
 @dataclass(frozen=True)
 class Nights:
-    """What nights cost on one history. Seconds; `first` and `again` are builds of a night's listens each."""
+    """What nights cost on one history. Seconds; `first` and `again` are builds of a night's listens each, `day` is one
+    of none that adds one more day of the history to the totals.
+    """
 
     first: Measurement
     again: Measurement
     quiet: Measurement
+    day: Measurement
     listens_models: float
     by_hand: float
     one_user_ms: float
@@ -76,15 +80,22 @@ def figures(
     server_url: str, profiles: int, few: int, many: int, night: int, tell: Callable[[str], None]
 ) -> Iterator[Figure]:
     """The build's rows of the targets; `server_url` is a Postgres server's database to make others beside."""
+    started = time.perf_counter()
     short, long = (_nights(server_url, profiles, listens, night, tell) for listens in (few, many))
     sizes = f"{many:,} vs {few:,} listens"
     yield Figure(f"a build of {night:,} listens, {sizes}", 1.25, long.first.seconds / short.first.seconds)
     yield Figure("the same of another night", 1.25, long.again.seconds / short.again.seconds)
     yield Figure(f"its models of listens vs INSERT by hand, {many:,}", 1.5, long.listens_models / long.by_hand)
     yield Figure(f"its models of listens vs INSERT by hand, {few:,}", 1.5, short.listens_models / short.by_hand)
-    yield Figure("reading one user's features, ms", 5, long.one_user_ms, unit="")
+    yield Figure("reading one user's features", 5, long.one_user_ms, unit=" ms")
     yield Figure(f"reading one user's features, {sizes}", 1.25, long.one_user_ms / short.one_user_ms)
+    yield Figure(f"a build of none, {many:,} listens", None, long.quiet.seconds, unit=" s")
+    day = f"a day of {many // DAYS:,} listens into the totals"
+    yield Figure(f"the same with {day}", None, long.day.seconds, unit=" s")
+    yield Figure(f"features of all users, {many:,} listens", None, long.all_users, unit=" s")
     yield Figure(f"peak memory of the build, {sizes}", 1.1, long.first.peak_mb / short.first.peak_mb)
+    yield Figure(f"size on disk, {many:,} listens", MOST_GIGABYTES, long.gigabytes, unit=" GB")
+    yield Figure("minutes of all this", MOST_MINUTES, (time.perf_counter() - started) / 60, unit="")
 
 
 def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Callable[[str], None]) -> Nights:
@@ -103,11 +114,14 @@ def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Call
             add_night(connection, 2, profiles, night)
             again = measured(build, url)
             quiet = measured(build, url)
+            connection.execute("update prep.builds set totals_until = totals_until - interval '1 day'")
+            day = measured(build, url)
             one_user = [_seconds_of_one_user(connection, user) for user in range(1, profiles, profiles // READERS)]
             nights = Nights(
                 first,
                 again,
                 quiet,
+                day,
                 listens_models=min(_seconds_of_listens_models(each) for each in (first, again)),
                 by_hand=by_hand,
                 one_user_ms=1000 * statistics.median(one_user),
@@ -118,7 +132,8 @@ def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Call
             )
         tell(
             f"{listens:,} listens: a build of {night:,} more {first.seconds:.1f} s, then {again.seconds:.1f} s, of none"
-            f" {quiet.seconds:.1f} s; models of listens {nights.listens_models:.1f} s, by hand {by_hand:.1f} s;"
+            f" {quiet.seconds:.1f} s, of a day into the totals {day.seconds:.1f} s;"
+            f" models of listens {nights.listens_models:.1f} s, by hand {by_hand:.1f} s;"
             f" features of one user {nights.one_user_ms:.2f} ms, of the heaviest {nights.heaviest_user_ms:.1f} ms,"
             f" of all {nights.all_users:.1f} s; {nights.gigabytes:.1f} GB; {first.peak_mb:.0f} MB"
         )

@@ -10,6 +10,7 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 from urllib.parse import quote, quote_plus
 
 import psycopg
@@ -18,8 +19,9 @@ from psycopg import sql
 
 from pipeline import embedded_postgres, schedule
 from pipeline.exits import Exit
-from pipeline.settings import SECRETS
-from tests.pipeline.command import LIMIT_SECONDS, PROJECT, command, last_run
+from pipeline.exporter import Records
+from pipeline.settings import SECRETS, Settings, secret
+from tests.pipeline.command import LIMIT_SECONDS, PROJECT, Ended, command, last_run
 
 PASSWORD = """pl@nted:p/ss w%d$#&?'"\\=+é"""
 ERASURE_KEY = "pl@nted key of 32 characters and more"
@@ -179,12 +181,15 @@ def test_a_scheduled_night_with_planted_secrets_leaves_them_nowhere(
         check("the process list", command_line)
     for environment in watched.environments:
         check("an environment", environment)
+    for told in (command("status", **settings), command("report", **settings), scraped(settings)):
+        assert told.code == Exit.PUBLISHED, told
+        check("what is told of the night", told.out.encode() + told.err.encode())
     names = set()
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.parent.name != "secrets":
             names.add(path.name)
             check(path, path.read_bytes())
-    assert {"dbt.log", "partial_parse.msgpack"} < names and len(names) > 10
+    assert {"dbt.log", "partial_parse.msgpack", "nights.html"} < names and len(names) > 10
     dump = subprocess.run(
         [embedded_postgres.binary("pg_dump"), connection.info.dbname],
         env={**os.environ, **libpq_variables(connection)},
@@ -194,6 +199,15 @@ def test_a_scheduled_night_with_planted_secrets_leaves_them_nowhere(
     assert b"COPY ops.runs" in dump and b"COPY staging._dlt_pipeline_state" in dump
     check("the warehouse", dump)
     check("the server's log", (postgres_folder / "postgres.log").read_bytes())
+
+
+def scraped(settings):
+    """What the metrics say, as a command's output."""
+    with mock.patch.dict(os.environ, settings):
+        records = Records(lambda: Settings(database_url=secret("DATABASE_URL")))
+        lines = [str(sample) for family in records.collect() for sample in family.samples]
+    assert len(lines) > 100
+    return Ended(Exit.PUBLISHED, "\n".join(lines), "")
 
 
 def libpq_variables(connection):
