@@ -165,7 +165,7 @@ def _outcome(result: Any) -> DbtOutcome:
             return DbtOutcome((), ())
         return DbtOutcome((), (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
     failures = tuple(f"{node.node.name}: {_line(node.message)}" for node in nodes if str(node.status) in FAILED)
-    told = [node for node in nodes if str(node.node.resource_type) in ("model", "test")]
+    told = [node for node in nodes if str(node.node.resource_type) in ("model", "test", "unit_test")]
     return DbtOutcome(tuple(map(_node, told)), failures)
 
 

@@ -10,7 +10,7 @@ import psycopg
 from dbt.cli.main import dbtRunner
 
 from pipeline import warehouse
-from pipeline.dbt import PROJECT_FOLDER, profiles_folder
+from pipeline.dbt import PROJECT_FOLDER, Dbt, profiles_folder
 
 # Only looks at the catalog, or does not matter to the rows.
 LEFT_OUT = re.compile(r"(select|begin|commit|comment on)\b", re.IGNORECASE)
@@ -38,8 +38,9 @@ class RenderedModels:
         place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
         with mock.patch.dict(os.environ):
             warehouse.export(warehouse.find(database_url, "test"))
-            outcome = dbtRunner(callbacks=[note]).invoke(
-                ["--log-level", "none", "run", "--threads", "1", *arguments, *place]
+            manifest = Dbt("--no-write-json")._run("parse").result
+            outcome = dbtRunner(manifest, callbacks=[note]).invoke(
+                ["--log-level", "none", "--no-write-json", "run", "--threads", "1", *arguments, *place]
             )
         assert outcome.success, outcome.exception
         self.statements = dict(statements)

@@ -458,6 +458,10 @@ SCENES = {
 }
 
 
+ON_18 = pytest.mark.parametrize("server_of_version", ["18"], indirect=True, scope="module")
+
+
+@ON_18
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_load_that_was_passed_by_has_not_the_last_word_when_it_is(scene, histories):
     with begun(histories) as machine:
@@ -469,6 +473,7 @@ def test_a_load_that_was_passed_by_has_not_the_last_word_when_it_is(scene, histo
             machine.gate_and_marts_are_as_the_model_says()
 
 
+@ON_18
 @pytest.mark.parametrize("from_the_end", [1, 2])
 def test_listens_of_long_ago_that_waited_are_counted_wherever_the_build_is_killed(from_the_end, histories):
     with begun(histories) as machine:
@@ -478,6 +483,7 @@ def test_listens_of_long_ago_that_waited_are_counted_wherever_the_build_is_kille
         machine.gate_and_marts_are_as_the_model_says()
 
 
+@ON_18
 def test_a_track_tagged_otherwise_is_noticed_by_a_build_that_follows_a_prune(histories):
     with begun(histories) as machine:
         machine.night_whose_build_is_killed([("retag a track", 3)], 1, is_pruned=True)

@@ -112,7 +112,7 @@ def test_nights_with_an_awkward_address_work_and_leave_no_password_anywhere(odd_
     lost = [
         command("status", DATABASE_URL=form)
         for form in (
-            address.replace("/test_", "/no_test_"),
+            address.replace("/test?", "/no_test?"),
             address.replace(f":{odd_login['port']}/", ":1/"),
             as_url(odd_login, password=PASSWORD + "x"),
             f"postgresql://odd:{PASSWORD}@127.0.0.1/db",
