@@ -18,7 +18,7 @@ import psycopg
 from pipeline import messages, runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import Settings, secret
-from pipeline.terminal import inert
+from pipeline.terminal import inert, minute
 
 if TYPE_CHECKING:
     from expectations.gate import Judgement
@@ -135,7 +135,7 @@ def tell(alert: Alert) -> None:
     trouble = Trouble()
     since = trouble.since() or _now()
     trouble.note(since, alert.rule)
-    _send(alert, _minute(since), is_good=False)
+    _send(alert, f"{minute(since)} UTC", is_good=False)
 
 
 def _is_anybody_told() -> bool:
@@ -181,17 +181,17 @@ def _broken_rules(judgement: "Judgement") -> str:
 
 
 def _since(since: dt.datetime, before: runs.Streak) -> str:
-    told = _minute(since)
+    told = f"{minute(since)} UTC"
     if before.bad:
         newest = before.bad[-BAD_NIGHTS_TOLD:]
         ends = ", ".join(
-            f"{_minute(night.started_at)} {night.status}" + (f" ({night.exit_code})" if night.exit_code else "")
+            f"{minute(night.started_at)} UTC {night.status}" + (f" ({night.exit_code})" if night.exit_code else "")
             for night in newest
         )
         more = len(before.bad) - len(newest)
         told += f"; bad nights before this one: {f'{more} more, ' if more else ''}{ends}"
     if before.last_success:
-        told += f"; the last good one ended {_minute(before.last_success)}"
+        told += f"; the last good one ended {minute(before.last_success)} UTC"
     return told
 
 
@@ -205,10 +205,6 @@ def _send(alert: Alert, since: str, *, is_good: bool) -> None:
     }
     text = "\n".join(f"{name}: {inert(' '.join(line.split()), LONGEST_LINE)}" for name, line in lines.items())
     messages.send(f"MooVitamix: {alert.title}", text, is_good=is_good)
-
-
-def _minute(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _now() -> dt.datetime:

@@ -414,7 +414,7 @@ def _launch(
     ports = 1 if port else 5
     deadline = time.monotonic() + PREDECESSOR_SECONDS
     while True:
-        chosen = port or _free_port()
+        chosen = port or free_port()
         options = {
             **_shared_memory(),
             **settings,
@@ -449,7 +449,8 @@ def _launch(
                 raise
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 
 from pipeline import runs
 from pipeline.exits import Exit, Stop
-from pipeline.terminal import Progress
-
-SECONDS_BETWEEN_PROGRESS = 10
+from pipeline.terminal import SECONDS_BETWEEN_LINES, Progress
 
 
 def tell(event: str, run_id: str | None = None, **fields: object) -> None:
@@ -48,7 +46,7 @@ def step(run_id: str, name: str) -> Iterator[Progress]:
 
     def progress(what: str, done: int | None = None, total: int | None = None) -> None:
         nonlocal last_told
-        if time.monotonic() - last_told >= SECONDS_BETWEEN_PROGRESS:
+        if time.monotonic() - last_told >= SECONDS_BETWEEN_LINES:
             last_told = time.monotonic()
             tell("progress", run_id, step=name, what=what, done=done, total=total)
 

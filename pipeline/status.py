@@ -13,7 +13,7 @@ from expectations import ledger
 from pipeline import runs, warehouse
 from pipeline.exits import Stop
 from pipeline.settings import Settings
-from pipeline.terminal import inert
+from pipeline.terminal import inert, minute
 
 RUNS_SHOWN = 7
 LONGEST_MESSAGE = 120
@@ -257,7 +257,7 @@ def _freshness(status: Status) -> str:
     if status.loaded_at is None:
         return "freshness: nothing has been loaded yet"
     hours = (status.now - status.loaded_at).total_seconds() / 3600
-    return f"freshness: last load {_minute(status.loaded_at)} UTC, {hours:.1f} h ago"
+    return f"freshness: last load {minute(status.loaded_at)} UTC, {hours:.1f} h ago"
 
 
 def _runs_table(runs: Sequence[Run]) -> Table:
@@ -269,7 +269,7 @@ def _runs_table(runs: Sequence[Run]) -> Table:
         table.add_row(
             run.run_id,
             run.command,
-            _minute(run.started_at),
+            minute(run.started_at),
             f"{(run.finished_at - run.started_at).total_seconds():.0f}" if run.finished_at else "",
             f"[{STATUS_STYLE.get(run.status, 'red')}]{run.status}[/]",
             "" if run.exit_code is None else str(run.exit_code),
@@ -294,9 +294,5 @@ def _quarantine_table(quarantine: Sequence[tuple[str, str, int, dt.datetime]]) -
     for name in ("table", "rule", "rows", "oldest (UTC)"):
         table.add_column(name)
     for table_name, rule, rows, oldest in quarantine:
-        table.add_row(table_name, rule, f"{rows:,}", _minute(oldest))
+        table.add_row(table_name, rule, f"{rows:,}", minute(oldest))
     return table
-
-
-def _minute(time: dt.datetime) -> str:
-    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"

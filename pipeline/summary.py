@@ -93,8 +93,10 @@ def notices(night: Night) -> Iterator[Notice]:
         yield Notice("warning", "recovered:", night.recovery.sentence)
     for judgement in night.judgements:
         for failed in judgement.failed_rules:
-            message = f"{judgement.batch.table}: {failed.rule}, {_found(failed)}"
-            yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message, _keys(failed)[:EXAMPLES_SHOWN])
+            keys = tuple(inert(example["key"], LONGEST_KEY) for example in failed.examples if "key" in example)
+            found = f"{failed.rows:,} rows" if keys else _looked_at(failed)
+            message = f"{judgement.batch.table}: {failed.rule}, {found}"
+            yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message, keys[:EXAMPLES_SHOWN])
         if judgement.broken:
             yield Notice("error", "could not run", f"{judgement.batch.table}: {inert(judgement.broken)}")
     for table, keys, share in _many_removals(night):
@@ -116,15 +118,9 @@ def notices(night: Night) -> Iterator[Notice]:
         yield Notice("error", "failed", failure)
 
 
-def _found(failed: RuleResult) -> str:
-    """Of a row rule the number of rows; of a rule about the whole load, the figure it looked at."""
-    if _keys(failed):
-        return f"{failed.rows:,} rows"
+def _looked_at(failed: RuleResult) -> str:
+    """The figures that a rule about the whole load has looked at."""
     return ", ".join(f"{name} {value}" for example in failed.examples for name, value in example.items())
-
-
-def _keys(failed: RuleResult) -> tuple[str, ...]:
-    return tuple(inert(example["key"], LONGEST_KEY) for example in failed.examples if "key" in example)
 
 
 def _many_removals(night: Night) -> list[tuple[str, int, float]]:

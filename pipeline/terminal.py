@@ -1,5 +1,6 @@
 """What a person sees while a command runs: a live display on a terminal, plain lines elsewhere."""
 
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from rich import progress
 from rich.console import Console
 
 PLAIN_WIDTH = 110
-SECONDS_BETWEEN_PLAIN_LINES = 10
+SECONDS_BETWEEN_LINES = 10
 
 
 def console() -> Console:
@@ -27,6 +28,11 @@ def inert(text: str, longest: int | None = None) -> str:
     """
     seen = text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in seen)
+
+
+def minute(time: dt.datetime) -> str:
+    """The time in UTC, to the minute."""
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
 
 
 class Progress(Protocol):
@@ -77,7 +83,7 @@ class StepDisplay:
         figures = "" if done is None else f"{done:,}" + (f" of {total:,}" if total is not None else "")
         if self._output.is_terminal:
             self._update(what, done, total, figures)
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_PLAIN_LINES:
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._output.print(f"  {self._step}: {what} {figures}".rstrip(), soft_wrap=True)
 

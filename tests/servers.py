@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from pipeline.embedded_postgres import free_port
 from tests.pipeline.command import LIMIT_SECONDS, until
 
 SUPERUSER = "moovitamix"
@@ -49,9 +49,7 @@ def initialize(programs: Path, data: Path, *options: str) -> None:
 def running(programs: Path, data: Path, *settings: str) -> Iterator[tuple[Path, int]]:
     """Folder (of a socket) and port of the server of this cluster, which writes `<cluster>.log` there."""
     root = data.parent
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with (root / f"{data.name}.log").open("ab") as log:
         server = subprocess.Popen(
             [programs / "postgres", "-D", data, "-k", root, "-p", str(port)]

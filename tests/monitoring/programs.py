@@ -1,8 +1,16 @@
-"""Programs of Debian's packages: where they are, or why a test of them is skipped."""
+"""Programs of Debian's packages: where they are, or why a test of them is skipped; and servers among them."""
 
 import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from tests.pipeline.command import until
 
 PACKAGES = {
     "prometheus": "prometheus",
@@ -18,3 +26,32 @@ def program(name: str) -> str:
     if path is None:
         pytest.skip(f"{name} is not installed: apt-get install {PACKAGES[name]}")
     return path
+
+
+@contextmanager
+def running(name: str, *arguments: object, port: int, folder: Path) -> Iterator[None]:
+    """The server, in `folder`, once it says at that port that it is ready; it writes `<name>.log` there."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program(name), *map(str, arguments), f"--web.listen-address=127.0.0.1:{port}"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        until(lambda: _is_ready(port) or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10):
+            return True
+    except urllib.error.URLError:
+        return False

@@ -4,11 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import re
-import shutil
-import socket
-import subprocess
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -16,15 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from pipeline.embedded_postgres import free_port
+from tests.monitoring import programs
 from tests.pipeline.command import until
 
 SCRAPE_SECONDS = 1
-
-needs_prometheus = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool")), reason="needs Debian's package prometheus"
-)
 
 
 @dataclass
@@ -77,30 +69,7 @@ def running(folder: Path, target: str) -> Iterator[Prometheus]:
         f"global: {{scrape_interval: {SCRAPE_SECONDS}s, scrape_timeout: {SCRAPE_SECONDS}s}}\n"
         f"scrape_configs: [{{job_name: moovitamix, static_configs: [{{targets: ['{target}']}}]}}]\n"
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "prometheus.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        made = Prometheus(f"http://127.0.0.1:{port}")
-        until(lambda: _is_ready(made.url) or server.poll() is not None)
-        assert server.poll() is None, (folder / "prometheus.log").read_text()
-        yield made
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{url}/-/ready").close()
-    except urllib.error.URLError:
-        return False
-    return True
+    port = free_port()
+    arguments = (f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}")
+    with programs.running("prometheus", *arguments, port=port, folder=folder):
+        yield Prometheus(f"http://127.0.0.1:{port}")

@@ -3,23 +3,20 @@
 import json
 import re
 import shutil
-import socket
-import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.embedded_postgres import free_port
 from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.inboxes import HttpInbox, MailInbox, http_inbox, mail_inbox
-from tests.monitoring.programs import program
+from tests.monitoring.programs import program, running
 from tests.nights import run_night
 from tests.pipeline.command import launched, until
 
@@ -60,33 +57,6 @@ class Alertmanager:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def running(name: str, *arguments: object, folder: Path) -> Iterator[None]:
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program(name), *map(str, arguments)], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10):
-            return True
-    except urllib.error.URLError:
-        return False
-
-
 def shipped(name: str, folder: Path, **changes: str) -> Path:
     """The file as it is shipped, with lines changed that are another on this machine, or would take minutes."""
     text = (MONITORING / name).read_text("utf-8")
@@ -118,11 +88,10 @@ def alertmanager(tmp_path) -> Iterator[Alertmanager]:
             "prometheus-alertmanager",
             "--config.file=monitoring/alertmanager.yml",
             f"--storage.path={tmp_path / 'alertmanager'}",
-            f"--web.listen-address=127.0.0.1:{port}",
             "--cluster.listen-address=",
+            port=port,
             folder=tmp_path,
         ):
-            until(lambda: answers(port))
             yield Alertmanager(port, slack, mail)
 
 
@@ -149,7 +118,7 @@ def test_a_night_that_fails_is_told_at_slack_and_by_e_mail_and_so_is_the_good_on
                 "prometheus",
                 "--config.file=monitoring/prometheus.yml",
                 f"--storage.tsdb.path={tmp_path / 'prometheus'}",
-                f"--web.listen-address=127.0.0.1:{free_port()}",
+                port=free_port(),
                 folder=tmp_path,
             ),
         ):

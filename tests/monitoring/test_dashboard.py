@@ -21,7 +21,7 @@ from pipeline.exits import Exit
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.databases import created
-from tests.monitoring.prometheus import Prometheus, needs_prometheus, running
+from tests.monitoring.prometheus import Prometheus, running
 from tests.monitoring.records import enter_night, enter_pull
 from tests.nights import run_night
 from tests.pipeline.command import command, launched, step_is_running, until
@@ -194,7 +194,6 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
 
 
 @pytest.mark.machine
-@needs_prometheus
 def test_no_panel_is_empty_after_nights_of_every_kind(watched, panels):
     for panel, target in queries(panels):
         watched.prometheus.at = watched.moments["crashed"]
@@ -216,7 +215,6 @@ def test_no_panel_is_empty_after_nights_of_every_kind(watched, panels):
 
 
 @pytest.mark.machine
-@needs_prometheus
 def test_each_night_was_seen_as_it_was(watched):
     nights = {"good": "succeeded", "blocked": "failed", "failed": "failed", "at work": "running", "crashed": "crashed"}
     codes = {"good": 0, "blocked": 4, "failed": 3, "at work": 3, "crashed": 3}
@@ -293,7 +291,6 @@ IN_SQL = {
 
 
 @pytest.mark.machine
-@needs_prometheus
 @pytest.mark.parametrize("title", IN_SQL)
 def test_a_panel_shows_what_the_warehouse_holds(title, watched, panels):
     (panel,) = (panel for panel in panels if panel["title"] == title)
@@ -308,7 +305,6 @@ def test_a_panel_shows_what_the_warehouse_holds(title, watched, panels):
 
 
 @pytest.mark.machine
-@needs_prometheus
 def test_shares_are_those_of_the_rows_that_came(watched):
     """Of the newest pull that succeeded, which is that of the blocked night."""
     held, read = watched.connection.execute(f"""

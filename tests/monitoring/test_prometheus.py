@@ -7,11 +7,12 @@ import pytest
 
 from monitoring import metrics
 from pipeline import runs
-from tests.monitoring.prometheus import needs_prometheus, running
+from tests.monitoring.programs import program
+from tests.monitoring.prometheus import running
 from tests.monitoring.records import CRASHED, enter_night, enter_pull
 from tests.pipeline.command import launched, until
 
-pytestmark = [pytest.mark.machine, needs_prometheus]
+pytestmark = pytest.mark.machine
 
 
 def test_what_prometheus_knows_is_what_the_records_hold(connection, database_url, tmp_path):
@@ -68,13 +69,13 @@ def test_what_prometheus_knows_is_what_the_records_hold(connection, database_url
 
         with urllib.request.urlopen(f"http://{target}/metrics") as answer:
             body = answer.read()
-        checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True)
+        checked = subprocess.run([program("promtool"), "check", "metrics"], input=body, capture_output=True)
         assert checked.returncode == 0, checked.stderr
         connection.execute("drop schema ops cascade")
         connection.execute("alter schema gone rename to ops")
         with urllib.request.urlopen(f"http://{target}/metrics") as answer:
             body = answer.read()
-        checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True)
+        checked = subprocess.run([program("promtool"), "check", "metrics"], input=body, capture_output=True)
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
         process.terminate()
         until(lambda: prometheus.get("targets")["activeTargets"][0]["health"] == "down")

@@ -4,7 +4,6 @@ import contextlib
 import re
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -16,6 +15,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.nights import run_night_on
 from tests.orchestration.conftest import PROGRAMS
+from tests.pipeline.command import gone_afterwards
 
 pytestmark = pytest.mark.airflow
 
@@ -23,22 +23,20 @@ LIMIT_SECONDS = 300
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 
 
-@contextlib.contextmanager
-def night_under_airflow(environment: dict[str, str], **settings: str) -> Iterator[subprocess.Popen]:
+def night_under_airflow(
+    environment: dict[str, str], **settings: str
+) -> contextlib.AbstractContextManager[subprocess.Popen]:
     """A run of the DAG, gone when the block is left. Its log is on standard output."""
-    process = subprocess.Popen(
-        (PROGRAMS / "airflow", "dags", "test", "moovitamix_night"),
-        env={**environment, "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1", **settings},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    return gone_afterwards(
+        subprocess.Popen(
+            (PROGRAMS / "airflow", "dags", "test", "moovitamix_night"),
+            env={**environment, "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1", **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def ends(airflow_home) -> dict[str, tuple[str, int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.embedded_postgres import free_port
 from tests.pipeline.command import LIMIT_SECONDS, PROJECT, until
 
 PARTS = ("api-server", "dag-processor", "triggerer", "scheduler")
@@ -30,9 +31,7 @@ except serve.Unusable as problem:
 
 @pytest.fixture
 def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture

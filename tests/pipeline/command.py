@@ -74,7 +74,13 @@ def finish(process: subprocess.Popen) -> Ended:
 @contextlib.contextmanager
 def launched(*arguments: str, **environment: str) -> Iterator[subprocess.Popen]:
     """A command in a process of its own that is gone when the block is left, whatever happened in it."""
-    process = launch(*arguments, **environment)
+    with gone_afterwards(launch(*arguments, **environment)) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def gone_afterwards(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
+    """The process, killed when the block is left."""
     try:
         yield process
     finally:

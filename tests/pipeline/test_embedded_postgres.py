@@ -441,9 +441,9 @@ def test_a_free_port_lost_to_somebody_else_is_replaced_by_another(folder, monkey
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        free = embedded_postgres._free_port()
+        free = embedded_postgres.free_port()
         ports = iter([taken, free])
-        monkeypatch.setattr(embedded_postgres, "_free_port", lambda: next(ports))
+        monkeypatch.setattr(embedded_postgres, "free_port", lambda: next(ports))
         assert port_of(start(folder)) == free
 
 
