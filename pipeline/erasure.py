@@ -28,7 +28,6 @@ LOADS = "gate.loads"
 # In this order: with a user go the listens, uncounted.
 BUILT = {
     "prep.int_touched_users": "id",
-    "prep.int_touched_documents": "user_id",
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
     "prep.int_present_listens": "user_id",

@@ -6,3 +6,16 @@
         || coalesce('.' || nullif(to_char({{ created_at }}, 'US'), '000000'), '') || '"]'
     )
 {%- endmacro %}
+
+{# The keys of documents (user_id, created_at): as the API spells them, and each other way in which they ever came. #}
+{% macro keys_of(documents) -%}
+    select {{ document_key('user_id', 'created_at') }} as key
+    from {{ documents }}
+    union
+    select respelled.key
+    from {{ as_built_before('respelled_documents') }} as respelled
+    inner join {{ documents }}
+        on
+            respelled.user_id = {{ documents }}.user_id
+            and respelled.created_at = {{ documents }}.created_at
+{%- endmacro %}

@@ -72,8 +72,8 @@ def open_page(browser, target, title):
 
 
 def colours_drawn(browser):
-    """What the lineage graph is painted with: each `#rrggbb` that fills 5 pixels or more, for the nodes are small."""
-    pixels = browser.execute_script("""
+    """What the lineage graph is painted with: pixels per `#rrggbb`."""
+    return browser.execute_script("""
         const pixels = {};
         for (const canvas of document.querySelectorAll('canvas')) {
             if (!canvas.width || !canvas.height) continue;
@@ -86,7 +86,6 @@ def colours_drawn(browser):
         }
         return pixels;
     """)
-    return {colour for colour, count in pixels.items() if count >= 5}
 
 
 def is_near(colour, other):
@@ -125,7 +124,10 @@ def test_the_lineage_is_drawn_in_the_colours_of_the_layers(overview):
 
     def are_all_drawn():
         drawn = colours_drawn(overview)
-        return all(any(is_near(colour, other) for other in drawn) for colour in colours.values())
+        # a node is small, and most of it edge
+        return all(
+            sum(pixels for other, pixels in drawn.items() if is_near(colour, other)) >= 5 for colour in colours.values()
+        )
 
     until(overview, are_all_drawn)
 

@@ -54,7 +54,7 @@ def test_a_build_without_news_looks_at_nothing_and_one_after_a_change_of_the_var
     night(document(1, items=[1]))
     after_seq, until_seq = build(connection)
     assert after_seq == until_seq > 0
-    for model in ("int_touched_users", "int_touched_tracks", "int_touched_documents"):
+    for model in ("int_touched_users", "int_touched_tracks", "int_document_versions"):
         assert connection.execute(f"select count(*) from prep.{model}").fetchone() == (0,), model
 
     assert run_dbt(database_url, "run", "--vars", "{affinity_half_life_days: 15}").succeeded

@@ -22,8 +22,7 @@
         {{ add_missing_partitions(target, desired) }}
     {%- endif %}
 
-    -- without figures the planner takes it for small
-    analyze {{ desired }};
+    {{ take_figures(desired) }}
 
     {% if scope -%}
     delete from {{ target }} as present

@@ -14,21 +14,27 @@
 -- depends_on: {{ ref('int_vanished_listens') }}
 
 select
-    id,
-    user_id,
-    track_id,
-    listened_at,
-    created_at,
-    _load_id
-from {{ ref('int_listens') }}
--- the others wait in parked_listens
-where not is_user_unknown and not is_track_unknown
-except
-select
-    id,
-    user_id,
-    track_id,
-    listened_at,
-    created_at,
-    _load_id
-from {{ ref('int_present_listens') }}
+    listens.id,
+    listens.user_id,
+    listens.track_id,
+    listens.listened_at,
+    listens.created_at,
+    listens._load_id
+from {{ ref('int_listens') }} as listens
+where
+    -- the others wait in parked_listens
+    not listens.is_user_unknown
+    and not listens.is_track_unknown
+    and not exists (
+        select 1
+        from {{ ref('int_present_listens') }} as present
+        where
+            present.user_id = listens.user_id
+            and present.listened_at = listens.listened_at
+            and present.id = listens.id
+            and present.track_id = listens.track_id
+            and present.created_at = listens.created_at
+            and present._load_id = listens._load_id
+    )
+-- as the primary key is: each of its pages is met once, and the listens of a user lie side by side
+order by listens.user_id, listens.listened_at

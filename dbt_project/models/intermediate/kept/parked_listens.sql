@@ -3,14 +3,14 @@
         unique_key=['id'],
         distribution='reference',
         scope={
-            'model': 'int_touched_documents',
+            'model': 'int_document_versions',
             'match': {'user_id': 'user_id', 'created_at': 'created_at'},
         },
         indexes=[{'columns': ['user_id', 'created_at']}, {'columns': ['track_id']}],
     )
 }}
 
--- depends_on: {{ ref('int_touched_documents') }}
+-- depends_on: {{ ref('int_document_versions') }}
 -- Last of all: a listen that waits no longer must be in listen_history, and after a build that ended before the totals its
 -- user is found by it.
 -- depends_on: {{ ref('user_genre_totals') }}

@@ -6,9 +6,9 @@
     )
 }}
 
-select
+select distinct
     key,
     user_id,
     created_at
-from {{ ref('int_touched_documents') }}
+from {{ ref('int_document_versions') }}
 where key <> {{ document_key('user_id', 'created_at') }}

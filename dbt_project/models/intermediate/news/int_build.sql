@@ -71,6 +71,7 @@ build as (
         now_due.until_seq,
         now_due.fingerprint,
         now_due.totals_until,
+        progress.listens_seq,
         progress.totals_seq <> progress.listens_seq as are_totals_behind
     from now_due
     cross join progress

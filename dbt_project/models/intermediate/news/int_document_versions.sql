@@ -1,55 +1,82 @@
 with
 
+published as (
+
+    select key from {{ ref('stg_moovitamix__listen_history') }}
+    where _load_id = any({{ loads_with_news('listen_history') }})
+
+),
+
+-- with listens that wait for a user or track that may be there now
+parked as (
+
+    select distinct
+        parked_listens.user_id,
+        parked_listens.created_at
+    from {{ as_built_before('parked_listens') }} as parked_listens
+    where
+        parked_listens.user_id in (select touched.id from {{ ref('int_touched_users') }} as touched)
+        or parked_listens.track_id in (select touched.id from {{ ref('int_touched_tracks') }} as touched)
+        or (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+
+),
+
 touched as (
 
-    select * from {{ ref('int_touched_documents') }}
+    select key from published
+    union
+    {{ keys_of('parked') }}
 
 ),
 
--- under each key that the document ever had
-documents as (
+touched_versions as (
 
     select
-        key,
-        user_id,
-        created_at
-    from touched
-    union
-    select
-        {{ document_key('user_id', 'created_at') }} as key,
-        user_id,
-        created_at
-    from touched
-    union
-    select
-        respelled.key,
-        touched.user_id,
-        touched.created_at
-    from {{ ref('respelled_documents') }} as respelled
-    inner join touched
-        on
-            respelled.user_id = touched.user_id
-            and respelled.created_at = touched.created_at
-
-),
-
-versions as (
-
-    select
-        documents.user_id,
-        documents.created_at,
+        touched.key,
+        staged.user_id,
+        staged.created_at,
         staged.updated_at,
         staged.items,
         staged.is_removal,
         staged.version_seq,
         staged._load_id,
         staged._dlt_id
-    from documents
-    cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'documents.key') }} as staged
+    from touched
+    cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'touched.key') }} as staged
+    where staged.user_id is not null and staged.created_at is not null
+
+),
+
+-- under which the same documents came too
+other_keys as (
+
+    {{ keys_of('touched_versions') }}
+    except
+    select key from touched
+
+),
+
+versions as (
+
+    select * from touched_versions
+    union all
+    select
+        other_keys.key,
+        staged.user_id,
+        staged.created_at,
+        staged.updated_at,
+        staged.items,
+        staged.is_removal,
+        staged.version_seq,
+        staged._load_id,
+        staged._dlt_id
+    from other_keys
+    cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'other_keys.key') }} as staged
 
 )
 
 select
+    key,
     user_id,
     created_at,
     updated_at,

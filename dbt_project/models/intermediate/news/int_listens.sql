@@ -48,14 +48,12 @@ occurrences as (
     select
         counted_versions.user_id,
         counted_versions.created_at,
+        items.track_id::bigint as track_id,
         counted_versions.version_number,
         counted_versions.updated_at,
-        counted_versions._load_id,
-        items.track_id::bigint as track_id,
-        count(*) as occurrences
+        counted_versions._load_id
     from counted_versions
     cross join lateral jsonb_array_elements(counted_versions.items) as items (track_id)
-    group by 1, 2, 3, 4, 5, 6
 
 ),
 
@@ -63,10 +61,15 @@ compared as (
 
     select
         *,
-        lag(version_number) over document_tracks as version_number_before,
-        lag(occurrences) over document_tracks as occurrences_before
+        row_number() over (
+            partition by user_id, created_at, track_id, version_number
+        ) as occurrence_number,
+        count(*) over (
+            partition by user_id, created_at, track_id
+            order by version_number
+            range between 1 preceding and 1 preceding
+        ) as occurrences_before
     from occurrences
-    window document_tracks as (partition by user_id, created_at, track_id order by version_number)
 
 ),
 
@@ -75,39 +78,22 @@ new_occurrences as (
 
     select
         *,
-        occurrences - case
-            when version_number_before = version_number - 1 then occurrences_before else 0
-        end as new_listens
+        row_number() over (partition by user_id, created_at, track_id order by version_number) as listen_number
     from compared
-
-),
-
-numbered as (
-
-    select
-        *,
-        sum(new_listens) over (
-            partition by user_id, created_at, track_id
-            order by version_number
-        )::bigint as last_listen_number
-    from new_occurrences
-    where new_listens > 0
+    where occurrence_number > occurrences_before
 
 ),
 
 listens as (
 
     select
-        {{ listen_id('numbered.user_id', 'numbered.created_at', 'numbered.track_id', 'listen_number') }} as id,
-        numbered.user_id,
-        numbered.track_id,
-        numbered.updated_at as listened_at,
-        numbered.created_at,
-        numbered._load_id
-    from numbered
-    cross join lateral generate_series(
-        numbered.last_listen_number - numbered.new_listens + 1, numbered.last_listen_number
-    ) as listen_number
+        {{ listen_id('user_id', 'created_at', 'track_id', 'listen_number') }} as id,
+        user_id,
+        track_id,
+        updated_at as listened_at,
+        created_at,
+        _load_id
+    from new_occurrences
 
 ),
 

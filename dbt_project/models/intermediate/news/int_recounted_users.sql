@@ -40,7 +40,7 @@ recounted as (
     inner join retagged_tracks on listens.track_id = retagged_tracks.id
     union
     select user_id
-    from {{ ref('int_touched_documents') }}
+    from {{ ref('int_document_versions') }}
     where (select build.are_totals_behind from build)
 
 )
