@@ -8,30 +8,33 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction, warehouse
+from benchmarks import extraction, judging, warehouse
 from benchmarks.targets import add_row
 from pipeline import embedded_postgres
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Rows of two pulls, one with few and one with many; users and tracks, listens of two histories and of a night."""
+    """Rows of two pulls, one with few and one with many; rows of each table that the gate judges; users and tracks,
+    listens of two histories and of a night.
+    """
 
     pulls: tuple[int, int]
+    judged: int
     profiles: int
     histories: tuple[int, int]
     night: int
 
 
 SCALES = {
-    "small": Scale((20_000, 100_000), 2_000, (100_000, 400_000), 10_000),
-    "full": Scale((100_000, 1_000_000), 100_000, (5_000_000, 20_000_000), 200_000),
+    "small": Scale((20_000, 100_000), 50_000, 2_000, (100_000, 400_000), 10_000),
+    "full": Scale((100_000, 1_000_000), 1_000_000, 100_000, (5_000_000, 20_000_000), 200_000),
 }
-PARTS = ("extraction", "warehouse")
+PARTS = ("extraction", "gate", "warehouse")
 
 
 def main() -> None:
-    """`python -m benchmarks [small|full] [extraction|warehouse]`, on an embedded Postgres of its own."""
+    """`python -m benchmarks [small|full] [extraction|gate|warehouse]`, on an embedded Postgres of its own."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("scale", choices=SCALES, nargs="?", default="full")
     parser.add_argument("parts", choices=PARTS, nargs="*", default=PARTS)
@@ -48,6 +51,7 @@ def main() -> None:
         try:
             parts = {
                 "extraction": lambda: extraction.figures(server_url, *scale.pulls),
+                "gate": lambda: judging.figures(server_url, scale.judged),
                 "warehouse": lambda: warehouse.figures(
                     server_url, scale.profiles, *scale.histories, scale.night, tell=output.print
                 ),

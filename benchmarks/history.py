@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 import extract
 from expectations import ledger
@@ -83,7 +84,7 @@ from (
 ) as documents
 """
 
-PUBLICATION = """
+DELIVERY = """
 insert into staging._dlt_loads (load_id, status, inserted_at) values (%(load)s, 0, now());
 insert into staging.scans
 select (jsonb_populate_record(
@@ -91,10 +92,13 @@ select (jsonb_populate_record(
     to_jsonb(before) || jsonb_build_object(
         '_dlt_load_id', %(load)s, '_dlt_id', %(load)s || before.table_name,
         'version_seq', nextval('staging.scans_version_seq_seq')
-    )
+    ) || %(scan)s::jsonb
 )).*
 from staging.scans as before
 where before._dlt_load_id = 'before';
+"""
+
+PUBLICATION = """
 insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed)
 select %(load)s, name, 'accepted', 0, 0, 0 from unnest(array['users', 'tracks', 'listen_history']) as name;
 insert into gate.publications (load_id, table_name, kind)
@@ -128,17 +132,41 @@ def add_night(connection: psycopg.Connection, number: int, profiles: int, listen
     return load
 
 
+def add_pending_load(connection: psycopg.Connection, rows: int) -> None:
+    """A load with that many rows of each table, which waits for the gate."""
+    scan = {"total": rows, "rows_read": rows, "rows_landed": rows, "keys_known": 0}
+    with connection.transaction():
+        _deliver(connection, "pending", rows, rows, days_ago=8, days=7, step=1, scan=scan)
+
+
 def _add_load(
     connection: psycopg.Connection, load: str, profiles: int, listens: int, days_ago: int, days: int, step: int
 ) -> None:
+    with psycopg.ClientCursor(connection) as cursor, connection.transaction():
+        _deliver(connection, load, profiles, listens // LISTENS_PER_DOCUMENT, days_ago, days, step, scan={})
+        cursor.execute(PUBLICATION, {"load": load})
+
+
+def _deliver(
+    connection: psycopg.Connection,
+    load: str,
+    profiles: int,
+    documents: int,
+    days_ago: int,
+    days: int,
+    step: int,
+    scan: dict[str, int],
+) -> None:
+    """Each `step`th user and track (none: 0), and documents of these days; `scan` is what the scan says of itself."""
     values = {
         "load": load,
         "profiles": profiles,
-        "documents": listens // LISTENS_PER_DOCUMENT,
+        "documents": documents,
         "days": days,
         "step": step,
+        "scan": Jsonb(scan),
     }
-    with psycopg.ClientCursor(connection) as cursor, connection.transaction():
+    with psycopg.ClientCursor(connection) as cursor:
         cursor.execute("drop function if exists pg_temp.long_tailed, pg_temp.genres")
         # another seed per load, or each would send the documents of the one before again
         cursor.execute(FUNCTIONS, {"seed": zlib.crc32(load.encode()) / 2**32})
@@ -147,4 +175,4 @@ def _add_load(
         if step:
             cursor.execute(PROFILES, values)
         cursor.execute(DOCUMENTS, values)
-        cursor.execute(PUBLICATION, values)
+        cursor.execute(DELIVERY, values)

@@ -1,8 +1,6 @@
 """The build: a night on a long history against the same night on a shorter one, and against SQL by hand."""
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,11 +8,10 @@ from dataclasses import dataclass
 import psycopg
 
 from benchmarks.databases import database
+from benchmarks.dbt_runs import run_dbt
 from benchmarks.history import DAYS, add_history, add_night, create_inputs
 from benchmarks.measuring import Measurement, measured
 from benchmarks.targets import Figure
-from pipeline import warehouse
-from pipeline.dbt import Dbt
 from pipeline.night import NIGHTLY_BUILD
 
 READERS = 200
@@ -149,13 +146,7 @@ def _night(connection: psycopg.Connection, url: str, number: int, profiles: int,
 
 def build(database_url: str) -> dict[str, float]:
     """What the night does after the gate; seconds per model and test."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
-        warehouse.export(warehouse.find(database_url, "bench"))
-        outcome = Dbt("--no-write-json").invoke(*NIGHTLY_BUILD)
-        if not outcome.succeeded:
-            raise RuntimeError(outcome.lines)
-        return {node.node: node.seconds for node in outcome.nodes}
+    return run_dbt(database_url, *NIGHTLY_BUILD)
 
 
 def _seconds_of_listens_models(night: Measurement) -> float:
