@@ -1,6 +1,7 @@
 """`make bench`: each ratio with its target. SCALE=small for a first look in about two minutes."""
 
 import argparse
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,21 +28,26 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale((20_000, 100_000), 50_000, 2_000, (100_000, 400_000), 10_000),
+    "small": Scale((10_000, 40_000), 20_000, 2_000, (100_000, 400_000), 10_000),
     "full": Scale((100_000, 1_000_000), 1_000_000, 100_000, (5_000_000, 20_000_000), 200_000),
 }
 PARTS = ("extraction", "gate", "warehouse")
 
 
-def main() -> None:
-    """`python -m benchmarks [small|full] [extraction|gate|warehouse]`, on an embedded Postgres of its own."""
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """`scale`, and the `part` to measure; None means all. Leaves with a usage line when an argument is unknown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("scale", choices=SCALES, nargs="?", default="full")
-    parser.add_argument("parts", choices=PARTS, nargs="*", default=PARTS)
-    arguments = parser.parse_args()
+    parser.add_argument("part", choices=PARTS, nargs="?")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """`python -m benchmarks [small|full] [extraction|gate|warehouse]`, on an embedded Postgres of its own."""
+    arguments = parsed(sys.argv[1:])
     scale = SCALES[arguments.scale]
     output = Console(highlight=False)
-    table = Table(title=f"benchmarks, scale {arguments.scale}", title_justify="left")
+    table = Table(title=f"benchmarks, scale {arguments.scale}; targets are for full", title_justify="left")
     for name in ("what", "target", "measured"):
         table.add_column(name)
     with tempfile.TemporaryDirectory(prefix="moovitamix-bench-") as folder:
@@ -56,7 +62,7 @@ def main() -> None:
                     server_url, scale.profiles, *scale.histories, scale.night, tell=output.print
                 ),
             }
-            for part in arguments.parts:
+            for part in [arguments.part] if arguments.part else PARTS:
                 for figure in parts[part]():
                     output.print(f"{figure.what}: {figure.measured:.3g}{figure.unit}")
                     add_row(table, figure)
