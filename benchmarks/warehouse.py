@@ -24,6 +24,7 @@ LISTENS_MODELS = (
     "int_listens",
     "int_vanished_listens",
     "listen_history",
+    "int_unparked_listens",
     "parked_listens",
 )
 BY_HAND = """

@@ -28,6 +28,7 @@ LOADS = "gate.loads"
 # In this order: with a user go the listens, uncounted.
 BUILT = {
     "prep.int_touched_users": "id",
+    "prep.int_touched_documents": "user_id",  # of an older version; no build makes or empties it any more
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
     "prep.int_present_listens": "user_id",

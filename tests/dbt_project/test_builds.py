@@ -115,6 +115,7 @@ def test_a_full_refresh_puts_right_what_was_damaged(built_database_url, built):
         insert into marts.listen_history
         select -1, -1, track_id, listened_at, now(), '0' from marts.listen_history limit 1
     """)
+    built.execute("insert into prep.parked_listens select -2, -2, 1, true, false, now(), now(), '0'")
 
     outcome = run_dbt(built_database_url, "run", "--full-refresh")
 

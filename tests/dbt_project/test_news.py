@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from expectations import decisions
 from tests.expectations.warehouse import document, track, user
 from tests.nights import run_dbt, run_night_on
 
@@ -19,6 +20,10 @@ def listens(connection):
 def build(connection):
     """(after_seq, until_seq) of the last build."""
     return connection.execute("select after_seq, until_seq from prep.int_build").fetchone()
+
+
+def land_and_judge(database_url, *documents):
+    run_night_on(database_url, {**WORLD, "listen_history": list(documents)}, steps=("extract", "gate"))
 
 
 def affinities(database_url, **variables):
@@ -100,6 +105,27 @@ def test_a_late_listen_that_comes_in_two_builds_is_counted_once(night, database_
         assert run_dbt(database_url, "run", "--select", model).succeeded
     assert connection.execute("select listens from prep.user_genre_totals").fetchall() == [(1,)]
     assert connection.execute("select listens, track_ids from prep.user_totals").fetchall() == [(1, [1])]
+
+
+@pytest.mark.parametrize("is_taken_back", [False, True])
+def test_a_decision_while_a_build_runs_is_for_the_next_one(is_taken_back, night, database_url, connection):
+    night(document(1, items=[1], updated_at="2026-01-06T10:00:00"))
+    held_back = document(1, items=[1, 2, 2, 2, 2], updated_at="2026-01-07T10:00:00")
+    land_and_judge(database_url, held_back, document(2, created_at="never"))
+    (load,) = connection.execute("select load_id from gate.loads where state = 'blocked'").fetchone()
+    land_and_judge(database_url, document(1, items=[1, 1], updated_at="2026-01-08T10:00:00"))
+
+    assert run_dbt(database_url, "run", "--select", "int_build").succeeded
+    decisions.release(connection, load, "listen_history", "as it should be", is_dry_run=False)
+    assert run_dbt(database_url, "run", "--exclude", "int_build").succeeded
+    assert listens(connection) == [(1, 2)]
+
+    if is_taken_back:
+        decisions.reject(connection, load, "listen_history", "it should not", is_dry_run=False)
+    assert run_dbt(database_url, "run").succeeded
+    assert listens(connection) == ([(1, 2)] if is_taken_back else [(1, 2), (2, 4)])
+    heard = sum(count for _, count in listens(connection))
+    assert connection.execute("select listens from prep.user_totals").fetchall() == [(heard,)]
 
 
 def test_an_as_of_in_the_past_does_not_know_what_a_track_was_called_later(night, database_url, connection):

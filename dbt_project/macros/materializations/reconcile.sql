@@ -22,7 +22,7 @@
         {{ add_missing_partitions(target, desired) }}
     {%- endif %}
 
-    {{ take_figures(desired) }}
+    {{ take_statistics(desired) }}
 
     {% if scope -%}
     delete from {{ target }} as present

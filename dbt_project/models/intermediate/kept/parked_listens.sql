@@ -2,15 +2,12 @@
     config(
         unique_key=['id'],
         distribution='reference',
-        scope={
-            'model': 'int_document_versions',
-            'match': {'user_id': 'user_id', 'created_at': 'created_at'},
-        },
+        scope={'model': 'int_unparked_listens', 'match': {'id': 'id'}},
         indexes=[{'columns': ['user_id', 'created_at']}, {'columns': ['track_id']}],
     )
 }}
 
--- depends_on: {{ ref('int_document_versions') }}
+-- depends_on: {{ ref('int_unparked_listens') }}
 -- Last of all: a listen that waits no longer must be in listen_history, and after a build that ended before the totals its
 -- user is found by it.
 -- depends_on: {{ ref('user_genre_totals') }}

@@ -17,7 +17,6 @@ parked as (
     where
         parked_listens.user_id in (select touched.id from {{ ref('int_touched_users') }} as touched)
         or parked_listens.track_id in (select touched.id from {{ ref('int_touched_tracks') }} as touched)
-        or (select build.after_seq = 0 from {{ ref('int_build') }} as build)
 
 ),
 
@@ -72,6 +71,13 @@ versions as (
         staged._dlt_id
     from other_keys
     cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'other_keys.key') }} as staged
+    where
+        (staged.user_id, staged.created_at) in (
+            select
+                touched_versions.user_id,
+                touched_versions.created_at
+            from touched_versions
+        )
 
 )
 
@@ -84,5 +90,12 @@ select
     is_removal,
     version_seq,
     _load_id,
-    {{ is_published('versions', 'listen_history') }} as is_published
+    {{ is_published('versions', 'listen_history') }}
+    -- not what was let through since this build began: the next one looks at it, and takes it for new
+    and _load_id in (
+        select publications.load_id
+        from {{ source('gate', 'publications') }} as publications
+        inner join {{ ref('int_build') }} as build on publications.seq <= build.until_seq
+        where publications.table_name = 'listen_history'
+    ) as is_published
 from versions
