@@ -1,4 +1,4 @@
-"""`make bench`: each ratio with its target. SCALE=small for a first look in about two minutes."""
+"""`make bench`: each ratio with its target. SCALE=small for a first look in two to three minutes."""
 
 import argparse
 import sys
@@ -47,7 +47,8 @@ def main() -> None:
     arguments = parsed(sys.argv[1:])
     scale = SCALES[arguments.scale]
     output = Console(highlight=False)
-    table = Table(title=f"benchmarks, scale {arguments.scale}; targets are for full", title_justify="left")
+    title = f"benchmarks, scale {arguments.scale}" + ("" if arguments.scale == "full" else "; the targets are for full")
+    table = Table(title=title, title_justify="left")
     for name in ("what", "target", "measured"):
         table.add_column(name)
     with tempfile.TemporaryDirectory(prefix="moovitamix-bench-") as folder:
