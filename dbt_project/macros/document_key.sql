@@ -19,3 +19,22 @@
             respelled.user_id = {{ documents }}.user_id
             and respelled.created_at = {{ documents }}.created_at
 {%- endmacro %}
+
+{# What landed of documents under these keys. #}
+{% macro document_versions(keys) -%}
+    select
+        {{ keys }}.key,
+        staged.user_id,
+        staged.created_at,
+        staged.updated_at,
+        staged.items,
+        staged.is_removal,
+        staged.version_seq,
+        staged._load_id,
+        staged._dlt_id
+    from {{ keys }}
+    cross join lateral {{ versions_of('stg_moovitamix__listen_history', keys ~ '.key') }} as staged
+    where
+        staged.user_id is not null
+        and staged.created_at is not null
+{%- endmacro %}

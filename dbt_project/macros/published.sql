@@ -28,19 +28,22 @@ where
     {{ is_published('staged', table_name) }}
 {%- endmacro %}
 
+{# The loads of a table that were published up to a publication, which `until` names as a column of int_build. #}
+{% macro loads_published(table_name, until) -%}
+select publications.load_id
+from {{ source('gate', 'publications') }} as publications
+inner join {{ ref('int_build') }} as build on publications.seq <= build.{{ until }}
+where publications.table_name = '{{ table_name }}'
+{%- endmacro %}
+
 {#
     The loads of a table of which other versions are published now than when the last build looked. As an array, because the
     planner then takes the index on the load, however many rows there are.
 #}
 {% macro loads_with_news(table_name) -%}
 array(
-    select publications.load_id
-    from {{ source('gate', 'publications') }} as publications
-    inner join {{ ref('int_build') }} as build
-        on
-            publications.seq > build.after_seq
-            and publications.seq <= build.until_seq
-    where publications.table_name = '{{ table_name }}'
+    {{ loads_published(table_name, 'until_seq') }}
+    and publications.seq > build.after_seq
 )
 {%- endmacro %}
 

@@ -20,7 +20,7 @@ from tests.extract.conftest import QUICK, live_rows, staged
 from tests.extract.moving_rows import STEPS, MovingRows, keys
 from tests.extract.test_source import answer, page
 
-EXAMPLES = int(os.environ.get("MOVING_SOURCE_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("MOVING_SOURCE_EXAMPLES", "25"))
 """Nights over real HTTP and into a real Postgres cost a second for three."""
 
 USERS = extract.SOURCE_TABLES[0]

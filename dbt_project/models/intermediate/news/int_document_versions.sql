@@ -30,19 +30,7 @@ touched as (
 
 touched_versions as (
 
-    select
-        touched.key,
-        staged.user_id,
-        staged.created_at,
-        staged.updated_at,
-        staged.items,
-        staged.is_removal,
-        staged.version_seq,
-        staged._load_id,
-        staged._dlt_id
-    from touched
-    cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'touched.key') }} as staged
-    where staged.user_id is not null and staged.created_at is not null
+    {{ document_versions('touched') }}
 
 ),
 
@@ -55,24 +43,20 @@ other_keys as (
 
 ),
 
+other_versions as (
+
+    {{ document_versions('other_keys') }}
+
+),
+
 versions as (
 
     select * from touched_versions
     union all
-    select
-        other_keys.key,
-        staged.user_id,
-        staged.created_at,
-        staged.updated_at,
-        staged.items,
-        staged.is_removal,
-        staged.version_seq,
-        staged._load_id,
-        staged._dlt_id
-    from other_keys
-    cross join lateral {{ versions_of('stg_moovitamix__listen_history', 'other_keys.key') }} as staged
+    select other_versions.*
+    from other_versions
     where
-        (staged.user_id, staged.created_at) in (
+        (other_versions.user_id, other_versions.created_at) in (
             select
                 touched_versions.user_id,
                 touched_versions.created_at
@@ -93,9 +77,6 @@ select
     {{ is_published('versions', 'listen_history') }}
     -- not what was let through since this build began: the next one looks at it, and takes it for new
     and _load_id in (
-        select publications.load_id
-        from {{ source('gate', 'publications') }} as publications
-        inner join {{ ref('int_build') }} as build on publications.seq <= build.until_seq
-        where publications.table_name = 'listen_history'
+        {{ loads_published('listen_history', 'until_seq') }}
     ) as is_published
 from versions

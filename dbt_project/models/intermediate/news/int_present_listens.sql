@@ -3,10 +3,7 @@ with
 -- whose versions listen_history can know
 seen_loads as (
 
-    select publications.load_id
-    from {{ source('gate', 'publications') }} as publications
-    inner join {{ ref('int_build') }} as build on publications.seq <= build.listens_seq
-    where publications.table_name = 'listen_history'
+    {{ loads_published('listen_history', 'listens_seq') }}
 
 ),
 
