@@ -28,9 +28,16 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 
 from extract.database import refusal, url_parameters
 from extract.errors import LandingFailed
+from extract.source_tables import SOURCE_TABLES
 
 SCHEMA = "staging"
 PIPELINE = "moovitamix"
+OWN_TABLES = ("scans", "unreadable_rows", "_dlt_pipeline_state")
+"""Landing tables beside the source tables, whose rows belong to a load."""
+
+LANDING_TABLES = (*OWN_TABLES, "_dlt_loads", "_dlt_version")
+"""All landing tables beside the source tables."""
+
 REMOVED = "removed"
 """Content hash of a version that says: this key is gone from the source."""
 
@@ -74,6 +81,12 @@ SCANS_SCHEMA = pa.schema(
 )
 
 Batches = Callable[[], Iterable[pa.RecordBatch]]
+
+INDEXES = {
+    "versions": "(key, version_seq) include (content_hash, _dlt_load_id)",
+    "load": "(_dlt_load_id)",
+}
+"""Of each source table: the end of an index's name, and what it covers."""
 
 _SETTINGS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
@@ -246,20 +259,34 @@ def load(pipeline: dlt.Pipeline) -> str:
 
 
 def adopt(connection: psycopg.Connection, tables: Iterable[str]) -> None:
-    """Adds what dlt knows nothing of: the order in which rows and scans landed, and the indexes."""
+    """Adds what dlt knows nothing of: replica identities, the order in which rows and scans landed, and the indexes."""
+    identify_rows(connection)
     for table in (*tables, "scans"):
         if not _is_numbered(connection, table):
             _number_rows(connection, table)
     for table in tables:
-        for suffix, columns in (
-            ("versions", "(key, version_seq) include (content_hash, _dlt_load_id)"),
-            ("load", "(_dlt_load_id)"),
-        ):
+        for suffix, columns in INDEXES.items():
             connection.execute(
                 sql.SQL("create index if not exists {} on {} {}").format(
                     sql.Identifier(f"{table}_{suffix}"), sql.Identifier(SCHEMA, table), sql.SQL(columns)
                 )
             )
+
+
+def identify_rows(connection: psycopg.Connection) -> None:
+    """Give the landing tables a replica identity, as dlt makes them without a primary key.
+
+    In a database that publishes all its tables, Postgres refuses to delete rows that it cannot name to a subscriber.
+    """
+    unidentified = connection.execute(
+        """
+        select oid::regclass::text from pg_class
+        where relnamespace = to_regnamespace(%s) and relkind = 'r' and relreplident = 'd' and relname = any(%s)
+        """,
+        [SCHEMA, [*LANDING_TABLES, *(table.name for table in SOURCE_TABLES)]],
+    ).fetchall()
+    for (table,) in unidentified:
+        connection.execute(f"alter table {table} replica identity full")
 
 
 def _number_rows_of_new_tables(connection: psycopg.Connection, pipeline: dlt.Pipeline, tables: Iterable[str]) -> None:

@@ -13,14 +13,11 @@ from psycopg import sql
 from extract import delivered
 from extract.database import connected, lock
 from extract.errors import working_folder_explained
-from extract.landing import PIPELINE, SCHEMA, adopt, folder_of, load, pipeline_in
+from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, adopt, folder_of, identify_rows, load, pipeline_in
 from extract.source_tables import SOURCE_TABLES
 
 SPOOL = "spool"
 """Folder of the spooled rows, beside dlt's own working files."""
-
-OWN_TABLES = ("scans", "unreadable_rows", "_dlt_pipeline_state")
-"""Landing tables beside the source tables."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +47,7 @@ def recovered(
 ) -> Recovery:
     """Like `recover`, on a connection that holds the extraction's lock."""
     folder = folder_of(connection, working_folder)
+    identify_rows(connection)  # of tables that an earlier version made; what follows deletes rows
     shutil.rmtree(folder / SPOOL, ignore_errors=True)
     sentences = []
     resumed = None

@@ -266,14 +266,14 @@ def show_status(database_url: str | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the statements and change nothing.")
 def grant(database_url: str | None, dry_run: bool) -> None:
     """Make roles that hold no more rights than each step and each reader needs."""
-    from pipeline import roles
+    from pipeline import roles, runs
 
     place = _warehouse(Settings(database_url=database_url))
     if dry_run:
         with _read(place) as connection:
             click.echo(roles.script(connection))
     else:
-        with warehouse.only_run(place) as connection, warehouse.failures_explained(place):
+        with runs.run_lock(place) as connection, warehouse.failures_explained(place):
             roles.grant(connection)
             roles.show(connection, console())
 
@@ -307,13 +307,16 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
 
     What may write is refused while a run is at work, and keeps runs out while it works.
     """
+    from pipeline import runs
     from pipeline.dbt import may_write, run_aloud
 
     settings = Settings(database_url=database_url)
     with contextlib.ExitStack() as stack:
         if may_write(arguments):
             place = _warehouse(settings, warehouse.RUN_APPLICATION)
-            stack.enter_context(warehouse.only_run(place))
+            connection = stack.enter_context(runs.run_lock(place))
+            with warehouse.failures_explained(place):
+                runs.prepare(connection)
         else:
             place = _warehouse(settings)
         warehouse.export(place.at_work("build"))

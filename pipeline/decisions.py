@@ -95,7 +95,7 @@ def _decided_and_built(verb: Verb, place: Warehouse, output: Console, decide: De
         figures |= done[0].about
         _print(done[0], output)
 
-    with warehouse.only_run(place) as connection:
+    with runs.run_lock(place) as connection:
         with warehouse.failures_explained(place):
             if not (warehouse.has(connection, "gate.loads") and warehouse.has(connection, "staging.scans")):
                 raise Stop(Exit.WRONG_SETTINGS, "nothing has landed here yet; start a night with: make run")

@@ -80,7 +80,7 @@ def erase(settings: Settings, place: Warehouse, user_id: str, reason: str, outpu
     if person is None:
         raise Stop(Exit.WRONG_SETTINGS, "USER_ID is empty; give the id as the API sends it")
     with (
-        warehouse.only_run(place) as connection,
+        runs.run_lock(place) as connection,
         warehouse.failures_explained(place),
         # a connection of the run's name: the next run ends what a killed one leaves of it
         place.connect() as work,

@@ -116,7 +116,7 @@ def decide(verb: str, work: Work, place: Warehouse, connection: psycopg.Connecti
 @contextlib.contextmanager
 def alone(place: Warehouse) -> Iterator[psycopg.Connection]:
     """The connection that holds the run lock, with the ledgers made. Raises Stop when it cannot be had."""
-    with warehouse.only_run(place) as connection:
+    with runs.run_lock(place) as connection:
         with warehouse.failures_explained(place):
             runs.prepare(connection)
         yield connection

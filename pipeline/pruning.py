@@ -83,7 +83,7 @@ def age(text: str) -> dt.timedelta:
 def prune(place: Warehouse, keep: dt.timedelta, reason: str, output: Console, *, is_dry_run: bool) -> str:
     """Delete the versions that were superseded longer ago than `keep`; returns what to do next."""
     with (
-        warehouse.only_run(place) as connection,
+        runs.run_lock(place) as connection,
         warehouse.failures_explained(place),
         # a connection of the run's name: the next run ends what a killed one leaves of it
         place.connect() as work,

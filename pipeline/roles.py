@@ -17,6 +17,7 @@ from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
 from pipeline.warehouse import SCHEMAS, STEP_ROLES, has, may_take_role
+from warehouse import ownership
 
 MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
 LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
@@ -35,31 +36,32 @@ RIGHTS = """
 revoke all on schema staging, prep, gate, marts, features, ops
     from public, moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
     moovitamix_monitor;
-revoke all on all tables in schema staging, prep, gate, marts, features, ops from public;
-revoke all on all sequences in schema staging, prep, gate, marts, features, ops from public;
-revoke all on all routines in schema staging, prep, gate, marts, features, ops from public;
-revoke all on all tables in schema staging
+revoke all on {tables} from public;
+revoke all on sequence {sequences} from public;
+revoke all on function {functions} from public;
+revoke all on {staging}
     from moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
-revoke all on all tables in schema prep, marts, features
+revoke all on {prep}, {marts}, {features}
     from moovitamix_loader, moovitamix_gate, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
-revoke all on all tables in schema gate, ops
+revoke all on {gate}, {ops}
     from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
     moovitamix_monitor;
 
 -- every step keeps the run ledger
 grant usage on schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
-grant select, insert, update on all tables in schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+grant select, insert, update on {ops} to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+grant delete on ops.owned_relations to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
 
 -- extract owns the landing tables: dlt adds columns and indexes to them
 grant usage, create on schema staging to moovitamix_loader;
-{landing_tables}
+{new_owners_of_landing_tables}
 grant usage on schema gate to moovitamix_loader;
 grant select on gate.loads, gate.erasures to moovitamix_loader;
 
 -- the gate makes working tables (what a killed one left, only its owner could remove), and decisions for good
 drop table if exists {working_tables};
 grant usage on schema staging, prep to moovitamix_gate;
-grant select on all tables in schema staging to moovitamix_gate;
+grant select on {staging} to moovitamix_gate;
 grant select on {staging_views} to moovitamix_gate;
 grant usage, create on schema gate to moovitamix_gate;
 grant select, insert, update, delete on gate.loads to moovitamix_gate;
@@ -68,18 +70,18 @@ grant select, insert on gate.publications, gate.decisions, gate.told_fields to m
 
 -- the build owns its models: dbt replaces views, adds columns, and writes comments
 grant usage, create on schema prep, marts, features to moovitamix_transformer;
-{models}
+{new_owners_of_models}
 grant usage on schema staging, gate to moovitamix_transformer;
-grant select on all tables in schema staging, gate to moovitamix_transformer;
+grant select on {staging}, {gate} to moovitamix_transformer;
 
 -- who reads sees no personal column
 grant usage on schema marts, features to moovitamix_analyst, moovitamix_recommender;
-grant select on all tables in schema features to moovitamix_analyst, moovitamix_recommender;
-{marts}
+grant select on {features} to moovitamix_analyst, moovitamix_recommender;
+{rights_on_marts}
 
 -- who watches sees no row: neither its key, nor what was wrong with it
 grant usage on schema gate, ops to moovitamix_monitor;
-grant select on all tables in schema ops to moovitamix_monitor;
+grant select on {ops} to moovitamix_monitor;
 grant select on gate.loads, gate.publications to moovitamix_monitor;
 grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outcome) on gate.quarantined_rows
     to moovitamix_monitor;
@@ -117,21 +119,11 @@ where
 group by owners.rolname
 """
 
-STAGING_VIEWS = r"""
-select format('%I.%I', schemaname, viewname)
-from pg_views
-where schemaname = 'prep' and viewname like 'stg\_%'
-order by viewname
-"""
-
 NEW_OWNERS = """
-select format('alter table %%I.%%I owner to %%I;', schemas.nspname, relations.relname, %(role)s::text)
-from pg_class as relations
-inner join pg_namespace as schemas on relations.relnamespace = schemas.oid
-where
-    schemas.nspname = any(%(schemas)s) and relations.relkind in ('r', 'p', 'v', 'm', 'f')
-    and pg_get_userbyid(relations.relowner) <> %(role)s
-order by relations.oid
+select format('alter table %%s owner to %%I;', oid::regclass, %(role)s::text)
+from pg_class
+where oid = any(%(relations)s::regclass[]) and pg_get_userbyid(relowner) <> %(role)s
+order by oid
 """
 
 RIGHTS_THERE_ARE = """
@@ -149,7 +141,7 @@ select
 from unnest(%s::text[]) as roles (role_name)
 cross join pg_namespace as schemas
 left join pg_class as relations
-    on schemas.oid = relations.relnamespace and relations.relkind in ('r', 'p', 'v', 'm', 'f')
+    on schemas.oid = relations.relnamespace and relations.oid = any(%s::regclass[])
 where schemas.nspname = any(%s)
 group by roles.role_name, schemas.oid, schemas.nspname
 """
@@ -190,7 +182,8 @@ def grant(connection: psycopg.Connection) -> None:
 
 def show(connection: psycopg.Connection, output: Console) -> None:
     """Print what each role may do in each schema, in the database's own words, and the next step."""
-    rows = connection.execute(RIGHTS_THERE_ARE, [list(ROLES), list(SCHEMAS)])
+    own = [name for _, kind, name in ownership.relations(connection) if kind in ("table", "view")]
+    rows = connection.execute(RIGHTS_THERE_ARE, [list(ROLES), own, list(SCHEMAS)])
     rights = {(role, schema): right for role, schema, right in rows}
     table = Table(title="who may do what", title_justify="left")
     for name in ("role", *SCHEMAS):
@@ -215,7 +208,8 @@ def _marts() -> dict[str, dict[str, bool]]:
 
 
 def _check_is_built(connection: psycopg.Connection) -> None:
-    for relation in (*(f"marts.{mart}" for mart in _marts()), "features.user_profile", "gate.erasures"):
+    needed = (*(f"marts.{mart}" for mart in _marts()), "features.user_profile", "gate.erasures", ownership.REGISTER)
+    for relation in needed:
         if not has(connection, relation):
             raise Stop(
                 Exit.WRONG_SETTINGS,
@@ -253,17 +247,28 @@ def _execute_or_ask(connection: psycopg.Connection, statements: Iterable[str], r
 
 
 def _rights(connection: psycopg.Connection) -> list[str]:
-    staging_views = _lines(connection, STAGING_VIEWS)
-    landing_tables = _lines(connection, NEW_OWNERS, {"role": LOADER, "schemas": ["staging"]})
-    models = _lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "schemas": ["prep", "marts", "features"]})
+    """On what this project made, and on nothing else that is in the same schemas."""
+    dropped = (judged.ROWS, judged.SCAN)
+    own = [relation for relation in ownership.relations(connection) if relation[-1] not in dropped]
+    tables = {
+        schema: [name for of, kind, name in own if of == schema and kind in ("table", "view")] for schema in SCHEMAS
+    }
+    others = {kind: [name for _, of, name in own if of == kind] for kind in ("sequence", "function")}
+    models = [*tables["prep"], *tables["marts"], *tables["features"]]
     return [
         *_lines(connection, DATABASE_RIGHTS),
         RIGHTS.format(
-            working_tables=f"{judged.ROWS}, {judged.SCAN}",
-            landing_tables="\n".join(landing_tables),
-            staging_views=", ".join(staging_views),
-            models="\n".join(models),
-            marts="\n".join(_rights_on_marts(connection)),
+            tables=", ".join(name for names in tables.values() for name in names),
+            sequences=", ".join(others["sequence"]),
+            functions=", ".join(others["function"]),
+            working_tables=", ".join(dropped),
+            new_owners_of_landing_tables="\n".join(
+                _lines(connection, NEW_OWNERS, {"role": LOADER, "relations": tables["staging"]})
+            ),
+            staging_views=", ".join(name for name in tables["prep"] if name.startswith("prep.stg_")),
+            new_owners_of_models="\n".join(_lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "relations": models})),
+            rights_on_marts="\n".join(_rights_on_marts(connection)),
+            **{schema: ", ".join(names) for schema, names in tables.items()},
         ),
     ]
 

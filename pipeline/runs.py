@@ -18,6 +18,7 @@ from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT, Settings
 from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
+from warehouse import ownership
 
 WHOLE_NIGHT = " ".join(warehouse.STEP_ROLES)
 INTERRUPTED = "interrupted"
@@ -198,9 +199,14 @@ where step = 'build' and status = 'succeeded';
 def prepare(connection: psycopg.Connection) -> None:
     """Make the schemas and ledgers that are missing, and bring those of a version before up to date.
 
-    The caller holds the run lock. Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
+    The caller holds the run lock. Raises Stop: WRONG_SETTINGS where somebody else's relation has a name that this
+    project is about to use, WAREHOUSE_UNAVAILABLE when the user may not make the schemas.
     """
+    from pipeline import owned_names  # which reads the names in this module
+
+    owned_names.check(connection)
     warehouse.create_schemas(connection)
+    ownership.claim(connection, owned_names.names())
     ledger.ensure(connection)
     if is_current(connection):
         return
@@ -208,6 +214,25 @@ def prepare(connection: psycopg.Connection) -> None:
         if warehouse.has(connection, "ops.runs") and not _are_numbered(connection):
             connection.execute(NUMBERING)
         connection.execute(TABLES)
+
+
+@contextlib.contextmanager
+def run_lock(place: Warehouse) -> Iterator[psycopg.Connection]:
+    """Hold the run lock on the yielded connection, in a warehouse whose relations are this project's own.
+
+    Raises Stop as `warehouse.only_run` does, and WRONG_SETTINGS where somebody else's relation has a name of ours.
+    """
+    from pipeline import owned_names
+
+    with warehouse.only_run(place) as connection:
+        with warehouse.failures_explained(place):
+            owned_names.check(connection)
+        try:
+            yield connection
+        finally:
+            # a claim that stays is a name that this project may use: nothing is lost by it
+            with contextlib.suppress(psycopg.Error):
+                ownership.release_unused(connection)
 
 
 def is_current(connection: psycopg.Connection) -> bool:

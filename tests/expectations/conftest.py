@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 import extract
-from expectations import ledger
+from pipeline import runs
 from sample_api.server import serve
 from tests.databases import copied
 from tests.expectations.warehouse import Warehouse
@@ -24,10 +24,11 @@ def staged_template(postgres_url, tmp_path_factory) -> Iterator[str]:
     url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"create database {name}")
+    with psycopg.connect(url, autocommit=True) as connection:
+        runs.prepare(connection)
     with serve({}) as server:
         extract.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
     with psycopg.connect(url, autocommit=True) as connection:
-        ledger.ensure(connection)
         connection.execute("truncate staging.scans, staging._dlt_loads")
     assert run_dbt(url, "run", "--select", "path:models/staging").succeeded
     yield name

@@ -65,6 +65,7 @@ ops.steps                       siudtax  siu      siu      siu          -       
 ops.run_tables                  siudtax  siu      siu      siu          -        -            s        -
 ops.current_runs                sax      s        s        s            -        -            s        -
 ops.run_rules                   sax      s        s        s            -        -            s        -
+ops.owned_relations             siudtax  siud     siud     siud         -        -            s        -
 """
 
 ON_A_TABLE = {
@@ -285,6 +286,7 @@ def marts(connection):
 def test_three_logins_with_a_role_each_make_the_night_of_one_owner(fresh, built_database_url):
     with fresh.connect("owner") as owner:
         owner.execute("create table gate.judged_rows as select 'of a gate that was killed' as what")
+        owner.execute("insert into ops.owned_relations (name) values ('gate.judged_rows')")
         owner.execute(f'revoke all on database "{owner.info.dbname}" from public')
     by_three = fresh.granted()
     with by_three.connect("loader") as loader:
@@ -305,6 +307,7 @@ def test_three_logins_with_a_role_each_make_the_night_of_one_owner(fresh, built_
         line = by_three.command("gate", "gate").only_line(Exit.GATE_BROKEN)
         assert "stg_moovitamix__users" in line and "stays pending" in line
         owner.execute("alter view prep.mislaid rename to stg_moovitamix__users")
+        owner.execute("insert into ops.owned_relations (name) values ('prep.stg_moovitamix__users')")
     judged = by_three.command("gate", "gate")
     assert judged.code == Exit.PUBLISHED and "rows quarantined" in judged.out, judged
     line = by_three.command("loader", "build").only_line(Exit.WAREHOUSE_UNAVAILABLE)

@@ -201,3 +201,21 @@ def test_a_full_disk_ends_the_night_and_with_room_the_next_one_is_good(postgres_
         finally:
             server.execute("drop database tiny with (force)")
             server.execute("drop tablespace tiny")
+
+
+def test_a_database_that_publishes_all_its_tables_is_a_warehouse_like_any_other(built_database_url):
+    """For logical replication; also one that an earlier version made, whose landing tables had no replica identity."""
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        (user_id,) = connection.execute("select min(id)::text from marts.users").fetchone()
+        for table in ("users", "tracks", "listen_history", "scans", "unreadable_rows", "_dlt_loads"):
+            connection.execute(f"alter table staging.{table} replica identity default")
+        connection.execute("create publication everything for all tables")
+        connection.execute("""
+            insert into staging.users (key, payload, content_hash, _dlt_load_id, _dlt_id)
+            select key, payload, content_hash, 'a crash', 'a crash' from staging.users limit 1
+        """)
+    with serve(snapshot(WORLD, 2), ["bad_rows=0.1/1"]) as api:
+        ended = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url)
+        assert ended.code == Exit.PUBLISHED and "Deleted 1 rows" in ended.out, ended
+    ended = command("erase", user_id, "--reason", "why", DATABASE_URL=built_database_url, ERASURE_KEY="x" * 32)
+    assert ended.code == Exit.PUBLISHED, ended
