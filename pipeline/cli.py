@@ -19,6 +19,7 @@ from click.core import ParameterSource
 
 from pipeline import alerts, docs, embedded_postgres, gate_report, messages, status, warehouse
 from pipeline.exits import Exit, Stop
+from pipeline.output import protect_output, write_error
 from pipeline.settings import SECRETS, Settings, secret
 from pipeline.terminal import StepDisplay, console
 from pipeline.warehouse import Warehouse, without_secrets
@@ -496,6 +497,7 @@ def _read(place: Warehouse) -> Iterator[psycopg.Connection]:
 
 def main() -> None:
     """Run the command line; every way to end is an exit code of `Exit`, and one line on standard error."""
+    protect_output()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has its reasons to ignore SIGHUP
             signal.signal(number, _interrupt)
@@ -529,6 +531,8 @@ def main() -> None:
     if sys.argv[1:2] == ["run"]:
         with contextlib.suppress(KeyboardInterrupt):
             watch.ended(code, told or message)
+    if error := write_error():
+        click.echo(f"moovitamix: warning: standard output did not take all that was written ({error})", err=True)
     if message:
         click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
     sys.exit(int(code))
