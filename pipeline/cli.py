@@ -17,7 +17,7 @@ import click
 import psycopg
 from click.core import ParameterSource
 
-from pipeline import alerts, docs, embedded_postgres, gate_report, messages, status, warehouse
+from pipeline import alerts, connections, docs, embedded_postgres, gate_report, messages, status, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.output import protect_output, write_error
 from pipeline.settings import SECRETS, Settings, secret
@@ -39,14 +39,25 @@ database_url_option = click.option(
 )
 
 
+sample_option = click.option(
+    "--sample",
+    envvar="SAMPLE",
+    is_flag=True,
+    help="Read the sample API, also where DATABASE_URL names a real warehouse.",
+)
+
+api_base_url_option = click.option(
+    "--api-base-url",
+    envvar="API_BASE_URL",
+    default=lambda: secret("API_BASE_URL"),
+    show_default=False,
+    help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
+)
+
+
 def source_options(command: Callable) -> Callable:
     for option in (
-        click.option(
-            "--sample",
-            envvar="SAMPLE",
-            is_flag=True,
-            help="Read the sample API, also where DATABASE_URL names a real warehouse.",
-        ),
+        sample_option,
         click.option(
             "--window",
             envvar="WINDOW",
@@ -61,13 +72,7 @@ def source_options(command: Callable) -> Callable:
             default=100,
             help="Rows per page.",
         ),
-        click.option(
-            "--api-base-url",
-            envvar="API_BASE_URL",
-            default=lambda: secret("API_BASE_URL"),
-            show_default=False,
-            help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
-        ),
+        api_base_url_option,
         database_url_option,
     ):
         command = option(command)
@@ -228,7 +233,7 @@ def gate_replay(
     from pipeline import decisions
 
     verb = decisions.Verb("replay", reason, dry_run)
-    place = _warehouse(_closest(settings, database_url), warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(_closest(settings, database_url))
     click.echo(decisions.about_held_rows(verb, place, console(), table, rule))
 
 
@@ -237,7 +242,7 @@ def _decide_about_a_load(
 ) -> None:
     from pipeline import decisions
 
-    place = _warehouse(_closest(settings, database_url), warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(_closest(settings, database_url))
     click.echo(decisions.about_a_load(decisions.Verb(name, reason, dry_run), place, console(), load, table))
 
 
@@ -255,10 +260,15 @@ def build(database_url: str | None) -> None:
 
 @cli.command("status")
 @database_url_option
-def show_status(database_url: str | None) -> None:
+@api_base_url_option
+@sample_option
+def show_status(**options: Any) -> None:
     """Last runs, open loads, quarantine, freshness, and the next thing to do."""
-    settings = Settings(database_url=database_url)
-    with _read(_warehouse(settings)) as connection:
+    settings = Settings(**options)
+    place = _warehouse(settings)
+    with _read(place) as connection:
+        api = status.next_api(settings, connection)
+        click.echo(connections.describe(connections.describe_warehouse(settings, place), api))
         status.show(settings, connection, console())
 
 
@@ -424,7 +434,7 @@ def erase(database_url: str | None, reason: str, dry_run: bool, user_id: str) ->
     from pipeline import erasure
 
     settings = Settings(database_url=database_url)
-    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(settings)
     click.echo(f"next: {erasure.erase(settings, place, user_id, reason, console(), is_dry_run=dry_run)}")
 
 
@@ -435,7 +445,7 @@ def prune(database_url: str | None, reason: str, dry_run: bool, keep: dt.timedel
     """Delete versions of users and tracks that have long been superseded; the marts stay as they are."""
     from pipeline import pruning
 
-    place = _warehouse(Settings(database_url=database_url), warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(Settings(database_url=database_url))
     click.echo(f"next: {pruning.prune(place, keep, reason, console(), is_dry_run=dry_run)}")
 
 
@@ -456,13 +466,18 @@ def _run_steps(
 
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
     output = console()
+    works_on = {"warehouse": connections.describe_warehouse(settings, place)}
+    if steps is None or "extract" in steps:
+        works_on["api"] = connections.describe_api(settings)
+    if output.is_terminal:
+        click.echo(connections.describe(**works_on))
     display = partial(StepDisplay, output) if output.is_terminal else event_log.step
     with contextlib.ExitStack() as stack:
 
         def begin(begun: night.Night) -> None:
             began(begun)
             if not output.is_terminal:
-                stack.enter_context(event_log.run(begun.run_id))
+                stack.enter_context(event_log.run(begun.run_id, **works_on))
 
         finished = night.run(settings, place, display, steps or night.STEPS, begin)
     if output.is_terminal:
@@ -482,6 +497,13 @@ def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Ware
     if settings.database_url:
         return place
     return replace(place, server=embedded_postgres.process_id(settings.postgres_folder))
+
+
+def _warehouse_to_change(settings: Settings) -> Warehouse:
+    """The warehouse of the settings, for a command that changes it; says which one that is."""
+    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    click.echo(connections.describe(connections.describe_warehouse(settings, place)))
+    return place
 
 
 def _found(settings: Settings, application_name: str) -> Warehouse:

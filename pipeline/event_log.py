@@ -20,9 +20,12 @@ def tell(event: str, run_id: str | None = None, **fields: object) -> None:
 
 
 @contextlib.contextmanager
-def run(run_id: str) -> Iterator[None]:
-    """Tell that the run begins, and how it ends where that was unforeseen; of any other end there is more to tell."""
-    tell("run_started", run_id)
+def run(run_id: str, **fields: object) -> Iterator[None]:
+    """Tell that the run begins, and how it ends where that was unforeseen; of any other end there is more to tell.
+
+    `fields`: what it works on.
+    """
+    tell("run_started", run_id, **fields)
     try:
         yield
     except BaseException as error:
