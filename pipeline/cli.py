@@ -17,10 +17,10 @@ import click
 import psycopg
 from click.core import ParameterSource
 
-from pipeline import alerts, connections, docs, embedded_postgres, gate_report, messages, status, warehouse
+from pipeline import alerts, connections, docs, embedded_postgres, env_file, gate_report, messages, status, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.output import protect_output, write_error
-from pipeline.settings import SECRETS, Settings, secret
+from pipeline.settings import PROJECT, SECRETS, Settings, secret
 from pipeline.terminal import StepDisplay, console
 from pipeline.warehouse import Warehouse, without_secrets
 
@@ -456,6 +456,25 @@ def stop() -> None:
     click.echo("the embedded Postgres is stopped" if stopped else "the embedded Postgres was not running")
 
 
+@cli.command()
+@click.pass_context
+def clean(context: click.Context) -> None:
+    """Remove the embedded warehouse and all that was generated; the erasure key and the environments stay."""
+    from pipeline import generated_files
+
+    context.invoke(stop)
+    generated_files.remove(Settings())
+
+
+@cli.command("airflow")
+def serve_airflow() -> None:
+    """Serve an Airflow of this machine alone until Ctrl-C. It takes this command's place."""
+    python = PROJECT / ".airflow" / "venv" / "bin" / "python"
+    if not python.exists():
+        raise Stop(Exit.WRONG_SETTINGS, "Airflow's environment is missing; make it, and start it, with: make airflow")
+    os.execve(python, [str(python), str(PROJECT / "orchestration" / "serve.py")], os.environ)
+
+
 def _run_steps(
     settings: Settings, steps: tuple[str, ...] | None = None, began: Callable[..., None] = lambda night: None
 ) -> None:
@@ -526,6 +545,7 @@ def main() -> None:
     code, message = Exit.PUBLISHED, ""
     watch, told = alerts.Watch(), None
     try:
+        env_file.load()
         _check_text()
         for name in SECRETS:
             secret(name)
