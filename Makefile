@@ -1,10 +1,8 @@
-# Thin: each target makes sure of .venv and calls `python -m pipeline`.
+# Thin: each target makes sure of .venv and calls `python -m pipeline`, which reads the settings in .env itself.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# Settings of your own: a .env file (see .env.example) counts for every command but the tests; the environment goes first.
-SETTINGS := if [ -f .env ]; then given=$$(export -p); set -a; . ./.env; set +a; eval "$$given"; fi;
-PIPELINE := $(SETTINGS) $(BIN)/python -m pipeline
+PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup run schedule airflow airflow-setup extract gate build grant status report metrics dashboard erase prune docs \
@@ -25,10 +23,10 @@ run: setup  ## the whole night: extract, gate, build
 	@$(PIPELINE) run $(ARGS)
 
 schedule: setup  ## stay up, and run the night each day: ARGS="--pipeline-runtime 00:00 --timezone America/Montreal"
-	@$(SETTINGS) exec $(BIN)/python -m pipeline schedule $(ARGS)
+	@exec $(PIPELINE) schedule $(ARGS)
 
 airflow: setup airflow-setup  ## an Airflow of this machine alone, with the night as its DAG, on 127.0.0.1:8080 until Ctrl-C
-	@$(SETTINGS) exec .airflow/venv/bin/python orchestration/serve.py
+	@exec $(PIPELINE) airflow
 
 # .airflow/venv from orchestration/requirements.lock, if it is missing or the lock changed
 airflow-setup:
@@ -69,7 +67,7 @@ docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port
 	@$(PIPELINE) docs-serve $(ARGS)
 
 metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
-	@$(SETTINGS) exec $(BIN)/python -m pipeline metrics $(ARGS)
+	@exec $(PIPELINE) metrics $(ARGS)
 
 dashboard: setup  ## a Grafana dashboard of the metrics, and the files that provision it: ARGS="FOLDER"
 	@$(PIPELINE) dashboard $(ARGS)
@@ -113,7 +111,5 @@ lock:  ## both lock files anew from pyproject.toml and orchestration/requirement
 	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
 	uv pip compile $(LOCKED) orchestration/requirements.in -o orchestration/requirements.lock
 
-clean: stop  ## remove the embedded warehouse and everything that was generated; keeps the environments and the erasure key
-	@$(SETTINGS) home="$${MOOVITAMIX_HOME:-.}"; \
-		[ ! -d "$$home/.postgres" ] || find "$$home/.postgres" -mindepth 1 -maxdepth 1 ! -name erasure_key -exec rm -rf {} +; \
-		rm -rf "$$home/.dlt" "$$home/.trouble" "$$home/reports" .dbt dbt_project/target dbt_project/logs grafana .airflow/home
+clean: setup  ## remove the embedded warehouse and everything that was generated; keeps the environments and the erasure key
+	@$(PIPELINE) clean

@@ -188,7 +188,8 @@ def shown(path: Path) -> Path:
 
 
 def say(line: str) -> None:
-    print(f"airflow: {line}", flush=True)
+    with suppress(OSError):  # a reader that went away, or a full disk, keeps no part from being stopped
+        os.write(1, f"airflow: {line}\n".encode())
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ import click
 import psycopg
 from click.core import ParameterSource
 
-from pipeline import alerts, docs, embedded_postgres, gate_report, messages, status, warehouse
+from pipeline import alerts, connections, docs, embedded_postgres, env_file, gate_report, messages, status, warehouse
 from pipeline.exits import Exit, Stop
-from pipeline.settings import SECRETS, Settings, secret
+from pipeline.output import protect_output, write_error
+from pipeline.settings import PROJECT, SECRETS, Settings, secret
 from pipeline.terminal import StepDisplay, console
 from pipeline.warehouse import Warehouse, without_secrets
 
@@ -38,14 +39,25 @@ database_url_option = click.option(
 )
 
 
+sample_option = click.option(
+    "--sample",
+    envvar="SAMPLE",
+    is_flag=True,
+    help="Read the sample API, also where DATABASE_URL names a real warehouse.",
+)
+
+api_base_url_option = click.option(
+    "--api-base-url",
+    envvar="API_BASE_URL",
+    default=lambda: secret("API_BASE_URL"),
+    show_default=False,
+    help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
+)
+
+
 def source_options(command: Callable) -> Callable:
     for option in (
-        click.option(
-            "--sample",
-            envvar="SAMPLE",
-            is_flag=True,
-            help="Read the sample API, also where DATABASE_URL names a real warehouse.",
-        ),
+        sample_option,
         click.option(
             "--window",
             envvar="WINDOW",
@@ -60,13 +72,7 @@ def source_options(command: Callable) -> Callable:
             default=100,
             help="Rows per page.",
         ),
-        click.option(
-            "--api-base-url",
-            envvar="API_BASE_URL",
-            default=lambda: secret("API_BASE_URL"),
-            show_default=False,
-            help="The MooVitamix API. Default, while DATABASE_URL is unset too: the sample API.",
-        ),
+        api_base_url_option,
         database_url_option,
     ):
         command = option(command)
@@ -227,7 +233,7 @@ def gate_replay(
     from pipeline import decisions
 
     verb = decisions.Verb("replay", reason, dry_run)
-    place = _warehouse(_closest(settings, database_url), warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(_closest(settings, database_url))
     click.echo(decisions.about_held_rows(verb, place, console(), table, rule))
 
 
@@ -236,7 +242,7 @@ def _decide_about_a_load(
 ) -> None:
     from pipeline import decisions
 
-    place = _warehouse(_closest(settings, database_url), warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(_closest(settings, database_url))
     click.echo(decisions.about_a_load(decisions.Verb(name, reason, dry_run), place, console(), load, table))
 
 
@@ -254,10 +260,15 @@ def build(database_url: str | None) -> None:
 
 @cli.command("status")
 @database_url_option
-def show_status(database_url: str | None) -> None:
+@api_base_url_option
+@sample_option
+def show_status(**options: Any) -> None:
     """Last runs, open loads, quarantine, freshness, and the next thing to do."""
-    settings = Settings(database_url=database_url)
-    with _read(_warehouse(settings)) as connection:
+    settings = Settings(**options)
+    place = _warehouse(settings)
+    with _read(place) as connection:
+        api = status.next_api(settings, connection)
+        click.echo(connections.describe(connections.describe_warehouse(settings, place), api))
         status.show(settings, connection, console())
 
 
@@ -426,7 +437,7 @@ def erase(database_url: str | None, reason: str, dry_run: bool, user_id: str) ->
     from pipeline import erasure
 
     settings = Settings(database_url=database_url)
-    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(settings)
     click.echo(f"next: {erasure.erase(settings, place, user_id, reason, console(), is_dry_run=dry_run)}")
 
 
@@ -437,7 +448,7 @@ def prune(database_url: str | None, reason: str, dry_run: bool, keep: dt.timedel
     """Delete versions of users and tracks that have long been superseded; the marts stay as they are."""
     from pipeline import pruning
 
-    place = _warehouse(Settings(database_url=database_url), warehouse.RUN_APPLICATION)
+    place = _warehouse_to_change(Settings(database_url=database_url))
     click.echo(f"next: {pruning.prune(place, keep, reason, console(), is_dry_run=dry_run)}")
 
 
@@ -446,6 +457,25 @@ def stop() -> None:
     """Stop the embedded Postgres; its data stays."""
     stopped = embedded_postgres.stop(Settings().postgres_folder)
     click.echo("the embedded Postgres is stopped" if stopped else "the embedded Postgres was not running")
+
+
+@cli.command()
+@click.pass_context
+def clean(context: click.Context) -> None:
+    """Remove the embedded warehouse and all that was generated; the erasure key and the environments stay."""
+    from pipeline import generated_files
+
+    context.invoke(stop)
+    generated_files.remove(Settings())
+
+
+@cli.command("airflow")
+def serve_airflow() -> None:
+    """Serve an Airflow of this machine alone until Ctrl-C. It takes this command's place."""
+    python = PROJECT / ".airflow" / "venv" / "bin" / "python"
+    if not python.exists():
+        raise Stop(Exit.WRONG_SETTINGS, "Airflow's environment is missing; make it, and start it, with: make airflow")
+    os.execve(python, [str(python), str(PROJECT / "orchestration" / "serve.py")], os.environ)
 
 
 def _run_steps(
@@ -458,13 +488,18 @@ def _run_steps(
 
     place = _warehouse(settings, warehouse.RUN_APPLICATION)
     output = console()
+    works_on = {"warehouse": connections.describe_warehouse(settings, place)}
+    if steps is None or "extract" in steps:
+        works_on["api"] = connections.describe_api(settings)
+    if output.is_terminal:
+        click.echo(connections.describe(**works_on))
     display = partial(StepDisplay, output) if output.is_terminal else event_log.step
     with contextlib.ExitStack() as stack:
 
         def begin(begun: night.Night) -> None:
             began(begun)
             if not output.is_terminal:
-                stack.enter_context(event_log.run(begun.run_id))
+                stack.enter_context(event_log.run(begun.run_id, **works_on))
 
         finished = night.run(settings, place, display, steps or night.STEPS, begin)
     if output.is_terminal:
@@ -486,6 +521,13 @@ def _warehouse(settings: Settings, application_name: str = "moovitamix") -> Ware
     return replace(place, server=embedded_postgres.process_id(settings.postgres_folder))
 
 
+def _warehouse_to_change(settings: Settings) -> Warehouse:
+    """The warehouse of the settings, for a command that changes it; says which one that is."""
+    place = _warehouse(settings, warehouse.RUN_APPLICATION)
+    click.echo(connections.describe(connections.describe_warehouse(settings, place)))
+    return place
+
+
 def _found(settings: Settings, application_name: str) -> Warehouse:
     url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
     return warehouse.find(url, application_name)
@@ -499,12 +541,14 @@ def _read(place: Warehouse) -> Iterator[psycopg.Connection]:
 
 def main() -> None:
     """Run the command line; every way to end is an exit code of `Exit`, and one line on standard error."""
+    protect_output()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has its reasons to ignore SIGHUP
             signal.signal(number, _interrupt)
     code, message = Exit.PUBLISHED, ""
     watch, told = alerts.Watch(), None
     try:
+        env_file.load()
         _check_text()
         for name in SECRETS:
             secret(name)
@@ -532,6 +576,8 @@ def main() -> None:
     if sys.argv[1:2] == ["run"]:
         with contextlib.suppress(KeyboardInterrupt):
             watch.ended(code, told or message)
+    if error := write_error():
+        click.echo(f"moovitamix: warning: standard output did not take all that was written ({error})", err=True)
     if message:
         click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
     sys.exit(int(code))

@@ -93,7 +93,6 @@ def _decided_and_built(verb: Verb, place: Warehouse, output: Console, decide: De
         with _refusals_explained(place):
             done.append(decide(connection, False))
         figures |= done[0].about
-        _print(done[0], output)
 
     with runs.run_lock(place) as connection:
         with warehouse.failures_explained(place):
@@ -105,7 +104,8 @@ def _decided_and_built(verb: Verb, place: Warehouse, output: Console, decide: De
                 _print(tried, output)
                 return DRY_RUN
             runs.prepare(connection)
-        decided = night.decide(verb.name, work, place, connection, partial(StepDisplay, output))
+        display = partial(StepDisplay, output)
+        decided = night.decide(verb.name, work, place, connection, display, lambda: _print(done[0], output))
     summary.show(decided, output)
     what = tried.closing_line.partition(";")[0]
     if decided.problems:

@@ -6,7 +6,6 @@ ends before anything is pulled.
 
 import hmac
 import secrets
-from pathlib import Path
 
 import psycopg
 
@@ -51,7 +50,7 @@ def key_to_erase_with(settings: Settings, connection: psycopg.Connection) -> str
 
 def keep(settings: Settings, key: str) -> None:
     """Store the key of the embedded Postgres beside its data, unless it is kept elsewhere or there already."""
-    file = _file(settings)
+    file = settings.erasure_key_file
     if settings.database_url or settings.erasure_key or file.exists():
         return
     # Renamed when it is whole: half a key would be another one.
@@ -61,7 +60,7 @@ def keep(settings: Settings, key: str) -> None:
 
 
 def _refusal(settings: Settings, message: str) -> Stop:
-    place = "" if settings.database_url else f", or put that back as {_file(settings)}"
+    place = "" if settings.database_url else f", or put that back as {settings.erasure_key_file}"
     return Stop(
         Exit.WRONG_SETTINGS,
         f"{message}, and without it they would come back: nothing is pulled and nobody erased"
@@ -82,7 +81,7 @@ def _key(settings: Settings) -> str | None:
 
 
 def _kept(settings: Settings) -> str | None:
-    file = _file(settings)
+    file = settings.erasure_key_file
     try:
         return file.read_text().strip()
     except FileNotFoundError:
@@ -92,7 +91,3 @@ def _kept(settings: Settings) -> str | None:
             Exit.WRONG_SETTINGS,
             f"the key in {file} cannot be read ({error.strerror}): make it readable, or set ERASURE_KEY",
         ) from None
-
-
-def _file(settings: Settings) -> Path:
-    return settings.postgres_folder / "erasure_key"

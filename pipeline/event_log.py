@@ -3,8 +3,6 @@
 import contextlib
 import datetime as dt
 import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 
@@ -17,18 +15,17 @@ def tell(event: str, run_id: str | None = None, **fields: object) -> None:
     """Write one event; fields that are None are left out."""
     line = {"time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), "event": event, "run_id": run_id}
     line |= fields
-    try:
-        # ASCII: nothing that an API sends can end the line, or make a terminal obey
-        print(json.dumps({name: value for name, value in line.items() if value is not None}), flush=True)
-    except OSError:
-        # a reader that went away, or a full disk, is no reason for a night to fail: its record is in `ops`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    # ASCII: nothing that an API sends can end the line, or make a terminal obey
+    print(json.dumps({name: value for name, value in line.items() if value is not None}), flush=True)
 
 
 @contextlib.contextmanager
-def run(run_id: str) -> Iterator[None]:
-    """Tell that the run begins, and how it ends where that was unforeseen; of any other end there is more to tell."""
-    tell("run_started", run_id)
+def run(run_id: str, **fields: object) -> Iterator[None]:
+    """Tell that the run begins, and how it ends where that was unforeseen; of any other end there is more to tell.
+
+    `fields`: what it works on.
+    """
+    tell("run_started", run_id, **fields)
     try:
         yield
     except BaseException as error:

@@ -100,14 +100,24 @@ def run(
     return night
 
 
-def decide(verb: str, work: Work, place: Warehouse, connection: psycopg.Connection, display: Display) -> Night:
+def decide(
+    verb: str,
+    work: Work,
+    place: Warehouse,
+    connection: psycopg.Connection,
+    display: Display,
+    show: Callable[[], None],
+) -> Night:
     """Carry out a decision, and bring to the readers what it changed, on the connection that holds the run lock.
 
-    A login that may not build leaves that to others.
+    `show` is called once the decision is made and its step recorded: if it fails, the run ledger does not ask for the
+    decision once more. A login that may not build leaves that to others.
     """
     steps = (verb, "build") if _may_build(place, connection) else (verb,)
     with recorded_run(place, connection, " ".join(("gate", *steps))) as night:
         _do_step(connection, night, display, verb, work)
+        if not night.problems:
+            show()
         if "build" in steps and not night.problems:
             _do_step(connection, night, display, "build", partial(_build, connection, night, _dbt(place)))
     return night

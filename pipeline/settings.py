@@ -9,6 +9,37 @@ from pipeline.exits import Exit, Stop
 PROJECT = Path(__file__).resolve().parent.parent
 # What may hold a password, or is one: each may also come from the file that `<NAME>_FILE` names.
 SECRETS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
+# The variable that names another file of settings than `.env`.
+ENV_FILE = "MOOVITAMIX_ENV_FILE"
+# Every setting, by its environment variable; `.env.example` explains each.
+SETTINGS = (
+    *SECRETS,
+    *(f"{name}_FILE" for name in SECRETS),
+    "BATCH_SIZE",
+    "WINDOW",
+    "MAX_PAGE_BYTES",
+    "MAX_STRING_BYTES",
+    "MAX_PAGES",
+    "MAX_TOTAL_BYTES",
+    "MAX_SECONDS",
+    "MAX_ROW_BYTES",
+    "MAX_DEPTH",
+    "PIPELINE_RUNTIME",
+    "TIMEZONE",
+    "REPORT_OUTPUT",
+    "SAMPLE",
+    "POSTGRES_PORT",
+    "DOCS_PORT",
+    "METRICS_HOST",
+    "METRICS_PORT",
+    "PROMETHEUS_URL",
+    "DBT_TARGET",
+    "MOOVITAMIX_HOME",
+    "MOOVITAMIX_TRACEBACK",
+    ENV_FILE,
+)
+# Those that name a file or a folder.
+PATHS = (*(f"{name}_FILE" for name in SECRETS), "REPORT_OUTPUT", "MOOVITAMIX_HOME")
 
 
 def secret(name: str) -> str | None:
@@ -91,6 +122,11 @@ class Settings:
         """ERASURE_KEY, a secret: what the tombstones of erased users are made with. No option: a command line is there
         for everybody to read."""
         return (secret("ERASURE_KEY") or "").strip() or None
+
+    @property
+    def erasure_key_file(self) -> Path:
+        """Where the embedded Postgres' own key is kept."""
+        return self.postgres_folder / "erasure_key"
 
     @property
     def postgres_port(self) -> int | None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from expectations import ledger
-from pipeline import runs, warehouse
+from pipeline import connections, runs, warehouse
 from pipeline.exits import Stop
 from pipeline.settings import Settings
 from pipeline.terminal import inert, minute
@@ -90,6 +90,14 @@ def show(settings: Settings, connection: psycopg.Connection, output: Console) ->
             output.print(_quarantine_table(status.quarantine))
         output.print(_freshness(status))
     output.print(f"next: {status.next_step}", soft_wrap=True)
+
+
+def next_api(settings: Settings, connection: psycopg.Connection) -> str:
+    """Which API the next run would read. Works on an empty database too."""
+    is_named = settings.api_base_url or settings.sample
+    if not is_named and runs.is_current(connection) and runs.has_read_the_real_api(connection):
+        return connections.NOT_SET  # that run would be refused
+    return connections.describe_api(settings)
 
 
 def read(settings: Settings, connection: psycopg.Connection) -> Status:

@@ -11,36 +11,9 @@ import psycopg
 import pytest
 
 from pipeline import embedded_postgres
-from pipeline.settings import SECRETS
+from pipeline.settings import ENV_FILE, SETTINGS
 from tests.databases import copied, created
 
-USER_SETTINGS = (
-    "DATABASE_URL",
-    "API_BASE_URL",
-    "BATCH_SIZE",
-    "WINDOW",
-    "MAX_PAGE_BYTES",
-    "MAX_ROW_BYTES",
-    "MAX_STRING_BYTES",
-    "MAX_DEPTH",
-    "MAX_PAGES",
-    "MAX_TOTAL_BYTES",
-    "MAX_SECONDS",
-    "POSTGRES_PORT",
-    "DOCS_PORT",
-    "METRICS_HOST",
-    "METRICS_PORT",
-    "PROMETHEUS_URL",
-    "DBT_TARGET",
-    "SAMPLE",
-    "ERASURE_KEY",
-    "ALERT_URLS",
-    *(f"{name}_FILE" for name in SECRETS),
-    "PIPELINE_RUNTIME",
-    "TIMEZONE",
-    "REPORT_OUTPUT",
-    "MOOVITAMIX_TRACEBACK",
-)
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -49,8 +22,9 @@ def settings_of_the_user_removed() -> Iterator[None]:
     """No test reaches the warehouse or the API that the person running the suite works with."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name in USER_SETTINGS or name.startswith("PG"):
+            if name in SETTINGS or name.startswith("PG"):
                 patch.delenv(name)
+        patch.setenv(ENV_FILE, "")
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         yield
 
@@ -66,7 +40,7 @@ def interrupts_heard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def working_folders_of_the_user_left_alone(tmp_path_factory) -> Iterator[None]:
+def working_folders_of_the_user_left_alone(tmp_path_factory, settings_of_the_user_removed) -> Iterator[None]:
     """dlt's and dbt's working files of the tests are not those of the checkout."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOOVITAMIX_HOME", str(tmp_path_factory.mktemp("home")))

@@ -1,8 +1,8 @@
 """The night as an Apache Airflow DAG: each step is a task, and each task is `python -m pipeline STEP`.
 
 This file runs in Airflow's environment, which holds nothing of the project; the command runs in the project's own
-`.venv`. Settings are those in the environment of Airflow's processes. A setting that this file cannot read is an import
-error of the DAG.
+`.venv`. Settings are those in the environment of Airflow's processes, and for the command those of the project's `.env`
+besides. A setting that this file cannot read is an import error of the DAG.
 
 The steps follow each other as in `make run`: a failed source does not keep what is pending from being judged and built.
 `outcome` fails when any of them did, because the last step alone would leave a failed night green.

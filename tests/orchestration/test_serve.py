@@ -82,6 +82,17 @@ def test_the_api_answers_before_the_others_start_and_all_are_stopped_in_turn(ser
     assert [line for line in lines if line.endswith("stopped")] == [f"{part} stopped" for part in reversed(PARTS)]
 
 
+def test_all_are_stopped_also_when_nobody_reads_what_it_says(serving, tmp_path):
+    with serving() as process:
+        next(line for line in iter(process.stdout.readline, "") if "Ctrl-C" in line)
+        until(lambda: {f"{part} started" for part in PARTS} <= set(told(tmp_path)))
+        process.stdout.close()
+        process.terminate()
+        assert process.wait(LIMIT_SECONDS) == 0
+        assert process.stderr.read() == ""
+    assert {f"{part} stopped" for part in PARTS} <= set(told(tmp_path))
+
+
 def test_the_password_is_for_its_owner_alone_and_stays(serving, tmp_path):
     passwords = []
     for _ in range(2):

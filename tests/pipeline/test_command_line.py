@@ -1,11 +1,8 @@
 """What an operator types, and what a typo, a missing right or a wrong address answers."""
 
 import contextlib
-import os
-import shutil
 import signal
 import socket
-import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.marts import contents
 from tests.nights import run_night_on
-from tests.pipeline.command import PROJECT, command, finish, launch, launched
+from tests.pipeline.command import command, finish, launch, launched
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
 
@@ -247,55 +244,3 @@ def test_stop_says_whether_there_was_anything_to_stop(tmp_path):
 def test_a_fixed_port_of_the_embedded_postgres_must_be_one(tmp_path):
     line = command("status", MOOVITAMIX_HOME=str(tmp_path), POSTGRES_PORT="70000").only_line(Exit.WRONG_SETTINGS)
     assert "POSTGRES_PORT" in line
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A folder in which `make` works, with a python that only says what it was asked to do."""
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "$API_BASE_URL|$BATCH_SIZE|$*"\n')
-    python.chmod(0o755)
-    shutil.copy(PROJECT / "Makefile", tmp_path)
-    for lock in (tmp_path / "requirements.lock", tmp_path / ".venv" / "requirements.lock"):
-        lock.write_text("the same\n")
-    return tmp_path
-
-
-def make(checkout, *arguments, **environment):
-    return subprocess.run(
-        ["make", *arguments],
-        cwd=checkout,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-
-
-def test_make_reads_settings_from_a_file_and_the_environment_goes_first(checkout):
-    (checkout / ".env").write_text("API_BASE_URL='http://of-the-file?a=1&b=$2'\nBATCH_SIZE=10\n")
-    said = make(checkout, "run", "ARGS=--sample", BATCH_SIZE="20")
-    assert said == "http://of-the-file?a=1&b=$2|20|-m pipeline run --sample\n"
-
-
-def test_make_schedule_leaves_its_place_to_the_schedule(checkout):
-    (checkout / ".env").write_text("BATCH_SIZE=10\n")
-    (checkout / ".venv/bin/python").write_text('#!/bin/sh\necho "$BATCH_SIZE|$*|$(ps -o comm= -p $PPID)"\n')
-    said = make(checkout, "schedule", "ARGS=--timezone UTC")
-    assert said == "10|-m pipeline schedule --timezone UTC|make\n", "a shell between them would take the signals"
-
-
-@pytest.mark.parametrize("home", [".", "else where"])
-def test_make_clean_keeps_the_key_without_which_a_backup_could_not_be_used(home, checkout):
-    assert "stop" in make(checkout, "clean", MOOVITAMIX_HOME=home)
-    folder = checkout / home / ".postgres"
-    (folder / "data").mkdir(parents=True)
-    (checkout / home / ".dlt").mkdir()
-    for name in ("erasure_key", "password", "data/PG_VERSION"):
-        (folder / name).write_text("something")
-
-    make(checkout, "clean", MOOVITAMIX_HOME=home)
-
-    assert [path.name for path in folder.iterdir()] == ["erasure_key"]
-    assert not (checkout / home / ".dlt").exists()

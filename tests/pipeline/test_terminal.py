@@ -26,6 +26,8 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
     assert good.code == 0 and good.err == ""
     started, began, ended, *tables, closed = events(good)
     assert started["event"] == "run_started"
+    host_and_database = database_url.rpartition("@")[2]
+    assert (started["warehouse"], started["api"]) == (f"moovitamix@{host_and_database} (DATABASE_URL)", api.url)
     assert (began["event"], began["step"]) == ("step_started", "extract")
     assert (ended["event"], ended["step"], ended["status"]) == ("step_ended", "extract", "succeeded")
     assert sorted((table["table"], table["rows_read"], table["state"]) for table in tables) == [
@@ -57,7 +59,8 @@ def test_a_log_that_cannot_be_written_fails_no_night(database_url):
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    warning = "moovitamix: warning: standard output did not take all that was written (No space left on device)\n"
+    assert (ended.returncode, ended.stderr) == (0, warning)
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select status, message from ops.runs").fetchall() == [
             ("succeeded", "landed, not judged yet")
@@ -74,6 +77,8 @@ def events(ended):
 def test_a_terminal_gets_a_live_display(database_url):
     with serve(snapshot(WORLD, 0), ["latency=0.2"]) as api:
         shown = on_a_terminal("extract", DATABASE_URL=database_url, API_BASE_URL=api.url, TERM="xterm-256color")
+    first_line = f"{database_url.rpartition('@')[2]} (DATABASE_URL) · API: {api.url}"
+    assert shown.splitlines()[0] == f"warehouse: moovitamix@{first_line}"
     assert "\x1b[2K" in shown, "no line was ever written over"
     assert "extract · " in shown and "40 of 40" in shown
     assert "landed, not judged yet" in shown.splitlines()[-1]
