@@ -18,6 +18,7 @@ from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT, Settings
 from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
+from warehouse import text
 
 WHOLE_NIGHT = " ".join(warehouse.STEP_ROLES)
 INTERRUPTED = "interrupted"
@@ -196,12 +197,13 @@ where step = 'build' and status = 'succeeded';
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make the schemas and ledgers that are missing, and bring those of a version before up to date.
+    """Make the schemas, ledgers and functions that are missing, and bring those of a version before up to date.
 
     The caller holds the run lock. Raises Stop(WAREHOUSE_UNAVAILABLE) when the user may not make the schemas.
     """
     warehouse.create_schemas(connection)
     ledger.ensure(connection)
+    text.create_function(connection)
     if is_current(connection):
         return
     with connection.transaction():

@@ -1,0 +1,1 @@
+"""What every package needs of Postgres, and nothing else."""
