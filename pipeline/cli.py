@@ -307,13 +307,16 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
 
     What may write is refused while a run is at work, and keeps runs out while it works.
     """
+    from pipeline import runs
     from pipeline.dbt import may_write, run_aloud
 
     settings = Settings(database_url=database_url)
     with contextlib.ExitStack() as stack:
         if may_write(arguments):
             place = _warehouse(settings, warehouse.RUN_APPLICATION)
-            stack.enter_context(warehouse.only_run(place))
+            connection = stack.enter_context(warehouse.only_run(place))
+            with warehouse.failures_explained(place):
+                runs.prepare(connection)
         else:
             place = _warehouse(settings)
         warehouse.export(place.at_work("build"))
