@@ -17,6 +17,7 @@ from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
 from pipeline.warehouse import SCHEMAS, STEP_ROLES, has, may_take_role
+from warehouse import text
 
 MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
 LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
@@ -69,6 +70,7 @@ grant select, insert on gate.publications, gate.decisions, gate.told_fields to m
 -- the build owns its models: dbt replaces views, adds columns, and writes comments
 grant usage, create on schema prep, marts, features to moovitamix_transformer;
 {models}
+{functions}
 grant usage on schema staging, gate to moovitamix_transformer;
 grant select on all tables in schema staging, gate to moovitamix_transformer;
 
@@ -132,6 +134,22 @@ where
     schemas.nspname = any(%(schemas)s) and relations.relkind in ('r', 'p', 'v', 'm', 'f')
     and pg_get_userbyid(relations.relowner) <> %(role)s
 order by relations.oid
+"""
+
+# Who reads a view calls the functions in it. Until a build of this version, there may be none.
+FUNCTIONS = """
+select statement
+from pg_proc as functions
+inner join pg_namespace as schemas on functions.pronamespace = schemas.oid
+cross join lateral (
+    values
+    (1, format('alter function %%s owner to %%I;', functions.oid::regprocedure, %(owner)s::text)),
+    (2, format('grant execute on function %%s to %%s;', functions.oid::regprocedure, %(readers)s::text))
+) as statements (place, statement)
+where
+    schemas.nspname = %(schema)s and functions.proname = %(function)s
+    and (place = 2 or pg_get_userbyid(functions.proowner) <> %(owner)s)
+order by functions.oid, place
 """
 
 RIGHTS_THERE_ARE = """
@@ -256,6 +274,8 @@ def _rights(connection: psycopg.Connection) -> list[str]:
     staging_views = _lines(connection, STAGING_VIEWS)
     landing_tables = _lines(connection, NEW_OWNERS, {"role": LOADER, "schemas": ["staging"]})
     models = _lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "schemas": ["prep", "marts", "features"]})
+    names = {"schema": text.SCHEMA, "function": text.FUNCTION}
+    functions = _lines(connection, FUNCTIONS, {"owner": TRANSFORMER, "readers": ", ".join(READERS), **names})
     return [
         *_lines(connection, DATABASE_RIGHTS),
         RIGHTS.format(
@@ -263,6 +283,7 @@ def _rights(connection: psycopg.Connection) -> list[str]:
             landing_tables="\n".join(landing_tables),
             staging_views=", ".join(staging_views),
             models="\n".join(models),
+            functions="\n".join(functions),
             marts="\n".join(_rights_on_marts(connection)),
         ),
     ]
