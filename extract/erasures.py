@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from extract.rows import NUMBER_CAP
 from extract.source_tables import SourceTable
+from warehouse.text import normalize
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 # The source's escapes, and those with which the text of an unreadable row was made fit to be stored.
@@ -22,9 +23,11 @@ def canonical(person: object) -> str | None:
     if isinstance(person, int):
         return str(person)
     text = str(person).strip()
-    if not _NUMBER.fullmatch(text):
-        return text or None
-    number = Decimal(text)
+    # in full-width digits too; other ids that look alike may be different people
+    plain = normalize(text)
+    if not _NUMBER.fullmatch(plain):
+        return text if plain else None
+    number = Decimal(plain)
     if not number:
         return "0"
     if abs(number.adjusted()) > NUMBER_CAP:
@@ -45,8 +48,8 @@ def tombstone(key: str, person: object) -> str:
 
 
 def alias(key: str, address: str) -> str:
-    """The keyed hash of an e-mail address, in which upper and lower case are the same."""
-    return tombstone(key, address.casefold())
+    """The keyed hash of an e-mail address, the same for all spellings that `normalize` makes equal."""
+    return tombstone(key, normalize(address))
 
 
 def key_check(key: str, made: str) -> str:
@@ -67,12 +70,12 @@ class Erasures:
         return name is not None and _keyed_hash(self.key, name) in self.tombstones
 
     def cover_alias(self, address: object) -> bool:
-        """True when an erased person had this e-mail address, in upper or lower case.
+        """True when an erased person had this e-mail address, in a spelling that `normalize` makes equal.
 
-        Hashes of before were made of the address as it was spelled, and cover no other spelling.
+        Older hashes were made of the casefolded address, and before that of the address as it was spelled.
         """
         name = canonical(address)
-        return self.cover(name) or (name is not None and self.cover(name.casefold()))
+        return name is not None and any(map(self.cover, {normalize(name), name.casefold(), name}))
 
     def withhold(self, table: SourceTable, key: str | None, text: str) -> bool:
         """True when a row of `table` tells that it is of an erased person. `key` and `text` are those of a `rows.Row`.
@@ -97,6 +100,8 @@ NO_ERASURES = Erasures()
 def _told(name: str, text: str) -> list[str]:
     """The values that follow `name` anywhere in a text that need not be JSON."""
     plain = _ESCAPE.sub(lambda escape: chr(int(escape[1] or escape[2], 16)), text)
+    # two escapes can be one letter
+    plain = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     value = r"""[\s']*+(?:"((?:[^"\\]|\\.)*+)"|([^\s"',\[\]{}]+))"""
     return [
         quoted or bare

@@ -20,6 +20,7 @@ from pipeline.exits import Exit, Stop
 from pipeline.night import extraction_explained
 from pipeline.settings import Settings
 from pipeline.warehouse import Warehouse
+from warehouse.text import normalize
 
 TABLES = {table.name: table for table in extract.SOURCE_TABLES if table.person}
 UNREADABLE = "staging.unreadable_rows"
@@ -158,25 +159,31 @@ def _blank_reasons(connection: psycopg.Connection, traces: Traces) -> None:
 
 def _tells(reason: str, traces: Traces) -> bool:
     """Whether the text holds the id as a word, an e-mail address, or first and last name."""
-    person = re.escape(traces.person.casefold())
-    tells_id = re.search(rf"(?<!\w){person}(?!\w)", reason.casefold())
+    person = re.escape(normalize(traces.person))
+    tells_id = re.search(rf"(?<!\w){person}(?!\w)", normalize(reason))
     return bool(tells_id) or _tells_name(reason, traces.names, traces.profiles)
 
 
 def _tells_name(text: str, names: extract.Erasures, profiles: Iterable[tuple[str | None, ...]]) -> bool:
     """Whether the text holds an e-mail address of the user, or first and last name."""
-    text = text.casefold()
-    # of one who was erased before, only the hashes of the addresses are left
-    if any("@" in word and names.cover_alias(word.strip(".")) for word in re.split(r"[\s<>()\[\]{}\"',;:]+", text)):
+    plain = normalize(text)
+    # of one who was erased before, only the hashes of the addresses are left, and older ones are of other spellings
+    if any("@" in word and names.cover_alias(word.strip(".")) for word in (*_parts(text), *_parts(plain))):
         return True
-    words = set(re.findall(r"\w+", text))
+    words = set(re.findall(r"\w+", plain))
     for email, first_name, last_name in profiles:
-        if email and "@" in email and email.strip().casefold() in text:
+        address = normalize(email or "")
+        if "@" in address and address in plain:
             return True
-        parts = [set(re.findall(r"\w+", (name or "").casefold())) for name in (first_name, last_name)]
+        parts = [set(re.findall(r"\w+", normalize(name or ""))) for name in (first_name, last_name)]
         if all(parts) and set.union(*parts) <= words:
             return True
     return False
+
+
+def _parts(text: str) -> list[str]:
+    """What could be an e-mail address, cut at what stands around addresses."""
+    return re.split(r"[\s<>()\[\]{}\"',;:]+", text)
 
 
 def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
@@ -184,7 +191,7 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     aliases, _ = ledger.erasures(connection).get(tombstone, ([], ""))
     profiles = _profiles(connection, extract.Erasures(key, frozenset([tombstone])), person)
     # an address that is none, such as "unknown", would name many
-    addresses = {email for email, _, _ in profiles if email and "@" in email}
+    addresses = {email for email, _, _ in profiles if email and "@" in normalize(email)}
     aliases = {*aliases, *(extract.alias(key, address) for address in addresses)}
     names = extract.Erasures(key, frozenset([tombstone, *aliases]))
 

@@ -9,7 +9,7 @@ from expectations import judged, ledger
 from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
-from warehouse import ownership
+from warehouse import ownership, text
 
 MODELS = PROJECT / "dbt_project" / "models"
 MODEL_SCHEMAS = {"staging": "prep", "intermediate": "prep", "marts": "marts", "features": "features"}
@@ -60,6 +60,7 @@ def _of_ledgers() -> Iterator[str]:
         for found in _CREATES.finditer(statements):
             yield found["name"] or f"{found['schema']}.{found['index']}"
     yield from (judged.ROWS, judged.SCAN)
+    yield f"{text.SCHEMA}.{text.FUNCTION}(text)"
 
 
 def _of_landing() -> Iterator[str]:

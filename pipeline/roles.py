@@ -17,7 +17,7 @@ from pipeline import runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT
 from pipeline.warehouse import SCHEMAS, STEP_ROLES, has, may_take_role
-from warehouse import ownership
+from warehouse import ownership, text
 
 MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
 LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
@@ -71,6 +71,7 @@ grant select, insert on gate.publications, gate.decisions, gate.told_fields to m
 -- the build owns its models: dbt replaces views, adds columns, and writes comments
 grant usage, create on schema prep, marts, features to moovitamix_transformer;
 {new_owners_of_models}
+{rights_on_normalization}
 grant usage on schema staging, gate to moovitamix_transformer;
 grant select on {staging}, {gate} to moovitamix_transformer;
 
@@ -124,6 +125,22 @@ select format('alter table %%s owner to %%I;', oid::regclass, %(role)s::text)
 from pg_class
 where oid = any(%(relations)s::regclass[]) and pg_get_userbyid(relowner) <> %(role)s
 order by oid
+"""
+
+# Who reads a view calls the functions in it. Until a build of this version, there may be none.
+FUNCTIONS = """
+select statement
+from pg_proc as functions
+inner join pg_namespace as schemas on functions.pronamespace = schemas.oid
+cross join lateral (
+    values
+    (1, format('alter function %%s owner to %%I;', functions.oid::regprocedure, %(owner)s::text)),
+    (2, format('grant execute on function %%s to %%s;', functions.oid::regprocedure, %(readers)s::text))
+) as statements (place, statement)
+where
+    schemas.nspname = %(schema)s and functions.proname = %(function)s
+    and (place = 2 or pg_get_userbyid(functions.proowner) <> %(owner)s)
+order by functions.oid, place
 """
 
 RIGHTS_THERE_ARE = """
@@ -255,6 +272,12 @@ def _rights(connection: psycopg.Connection) -> list[str]:
     }
     others = {kind: [name for _, of, name in own if of == kind] for kind in ("sequence", "function")}
     models = [*tables["prep"], *tables["marts"], *tables["features"]]
+    normalization = {
+        "owner": TRANSFORMER,
+        "readers": ", ".join(READERS),
+        "schema": text.SCHEMA,
+        "function": text.FUNCTION,
+    }
     return [
         *_lines(connection, DATABASE_RIGHTS),
         RIGHTS.format(
@@ -267,6 +290,7 @@ def _rights(connection: psycopg.Connection) -> list[str]:
             ),
             staging_views=", ".join(name for name in tables["prep"] if name.startswith("prep.stg_")),
             new_owners_of_models="\n".join(_lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "relations": models})),
+            rights_on_normalization="\n".join(_lines(connection, FUNCTIONS, normalization)),
             rights_on_marts="\n".join(_rights_on_marts(connection)),
             **{schema: ", ".join(names) for schema, names in tables.items()},
         ),

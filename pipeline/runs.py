@@ -18,7 +18,7 @@ from pipeline.exits import Exit, Stop
 from pipeline.settings import PROJECT, Settings
 from pipeline.usage import Measures, Meter
 from pipeline.warehouse import Warehouse
-from warehouse import ownership
+from warehouse import ownership, text
 
 WHOLE_NIGHT = " ".join(warehouse.STEP_ROLES)
 INTERRUPTED = "interrupted"
@@ -197,7 +197,7 @@ where step = 'build' and status = 'succeeded';
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make the schemas and ledgers that are missing, and bring those of a version before up to date.
+    """Make the schemas, ledgers and functions that are missing, and bring those of a version before up to date.
 
     The caller holds the run lock. Raises Stop: WRONG_SETTINGS where somebody else's relation has a name that this
     project is about to use, WAREHOUSE_UNAVAILABLE when the user may not make the schemas.
@@ -208,6 +208,7 @@ def prepare(connection: psycopg.Connection) -> None:
     warehouse.create_schemas(connection)
     ownership.claim(connection, owned_names.names())
     ledger.ensure(connection)
+    text.create_function(connection)
     if is_current(connection):
         return
     with connection.transaction():

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import psycopg
 
+# options of `create database`; the second only where the server was built with ICU, as Debian's is
+LOCALE_C = "template template0 encoding 'UTF8' locale_provider 'libc' locale 'C'"
+LOCALE_TURKISH = "template template0 encoding 'UTF8' locale_provider 'icu' icu_locale 'tr-TR' locale 'C'"
+
 
 @contextlib.contextmanager
 def created(postgres_url: str, name: str, how: str = "") -> Iterator[str]:

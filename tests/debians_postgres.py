@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from tests.servers import initialize, running, servers_folder
+from tests.servers import address, initialize, running, servers_folder
 
 DEBIANS_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
@@ -20,3 +21,12 @@ def debians_postgres() -> Iterator[tuple[Path, int]]:
         initialize(DEBIANS_POSTGRES, root / "data")
         with running(DEBIANS_POSTGRES, root / "data", "synchronous_commit=off") as place:
             yield place
+
+
+@contextmanager
+def debians_database(how: str) -> Iterator[str]:
+    """Address of a database made with these options on a server of its own."""
+    with debians_postgres() as (folder, port):
+        with psycopg.connect(address(folder, port), autocommit=True) as server:
+            server.execute(f"create database options_of_its_own {how}")
+        yield address(folder, port, dbname="options_of_its_own")

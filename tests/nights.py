@@ -8,7 +8,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from pipeline import night, warehouse
+from pipeline import night, runs, warehouse
 from pipeline.dbt import Dbt, DbtOutcome
 from pipeline.night import Night
 from pipeline.settings import Settings
@@ -34,9 +34,12 @@ def run_night_on(
 
 
 def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
-    """A dbt command on the test's database."""
+    """A dbt command on the test's database, as `python -m pipeline dbt` does it."""
+    place = warehouse.find(database_url, "test")
+    with place.connect() as connection:
+        runs.prepare(connection)
     with mock.patch.dict(os.environ):
-        warehouse.export(warehouse.find(database_url, "test"))
+        warehouse.export(place)
         return Dbt("--no-write-json").invoke(*arguments)
 
 

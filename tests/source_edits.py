@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 Row = dict[str, Any]
 # The features count what is less than 90 days old one by one: a history begins before that and ends after it.
 BEGINNING = datetime.combine(datetime.now(UTC).date(), datetime.min.time()) - timedelta(days=96)
-GENRES = ("Rock", "Pop, Rock", "jazz", " JAZZ ,pop,", "")
+GENRES = ("Rock", "Pop,\u3000ＲＯＣＫ", "jazz", " JA\u200bZZ\t,pop,", "")
 NOBODYS_TRACK = 99
 
 

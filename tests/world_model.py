@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from warehouse.text import normalize
+
 Row = dict[str, Any]
 
 
@@ -136,7 +138,7 @@ def utc(text: str) -> datetime:
 
 
 def split_genres(text: str | None) -> set[str]:
-    return {genre.strip().lower() for genre in (text or "").split(",") if genre.strip()}
+    return {genre.strip(" ") for genre in normalize(text or "").split(",") if genre.strip(" ")}
 
 
 def _listen_id(user_id: int, document_at: datetime, track_id: int, number: int) -> int:

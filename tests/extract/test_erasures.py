@@ -24,7 +24,15 @@ ERASED = 900719925474
 EMAIL = "erased@example.org"
 SPELLED = "Then.Exactly@Example.org"
 """The address of somebody who was erased when the hashes were still made of the spelling."""
-ADDRESSES = {alias(KEY, EMAIL), alias(KEY, "Érased@Example.ORG"), tombstone(KEY, SPELLED)}
+CASEFOLDED = "Folde\u0301 Then@Example.org"
+"""And of another, when they were made of `str.casefold`."""
+ADDRESSES = {
+    alias(KEY, EMAIL),
+    alias(KEY, "Érased@Example.ORG"),
+    alias(KEY, "Große.İrem@example.org"),
+    tombstone(KEY, SPELLED),
+    tombstone(KEY, CASEFOLDED.casefold()),
+}
 ERASURES = Erasures(KEY, frozenset({tombstone(KEY, ERASED), *ADDRESSES}))
 USERS, TRACKS, LISTEN_HISTORY = extract.SOURCE_TABLES
 
@@ -45,18 +53,20 @@ def test_an_id_is_the_same_person_however_it_is_spelled(person, leading, trailin
         f"{person}.{'0' * trailing}",
         f"{person}{'0' * trailing}e-{trailing}",
         f"{person}e0",
+        f"\u2060{person}".translate({ord(digit): chr(ord(digit) + 0xFEE0) for digit in "0123456789"}),
     ]
     assert {canonical(spelling) for spelling in spellings} == {str(person)}
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(7, 70), (7, -7), (7, 7.5), (7, "7a"), (7, "7 7"), (10, "1_0"), ("1e9999", "1e9998")]
+    ("one", "other"),
+    [(7, 70), (7, -7), (7, 7.5), (7, "7a"), (7, "7 7"), (10, "1_0"), ("1e9999", "1e9998"), ("aB", "ab")],
 )
 def test_different_ids_are_different_people(one, other):
     assert canonical(one) != canonical(other)
 
 
-@pytest.mark.parametrize("nobody", [None, True, "", " ", [7], {"id": 7}])
+@pytest.mark.parametrize("nobody", [None, True, "", " ", "\u200b", [7], {"id": 7}])
 def test_what_names_nobody_is_covered_by_nothing(nobody):
     assert not ERASURES.cover(nobody)
     with pytest.raises(ValueError, match="nobody"):
@@ -87,6 +97,17 @@ def test_a_tombstone_is_the_keyed_hash_of_the_id_and_tells_neither():
         (USERS, '{"email":" ÉRASED@example.org"}'.encode()),
         (USERS, b'{"id":null,"email":"Erased@Example.Org"}'),
         (USERS, b'{"email":"Then.Exactly@Example.org"}'),
+        (USERS, '{"email":"Folde\u0301 Then@Example.org"}'.encode()),
+        (USERS, '{"email":"FOLDE\u0301 THEN@example.org"}'.encode()),
+        # spellings that look the same
+        (USERS, '{"email":"E\u0301rased@example.org"}'.encode()),
+        (USERS, '{"email":"erased＠example.org"}'.encode()),
+        (USERS, '{"email":"ｅｒａｓｅｄ@example．org\u3000"}'.encode()),
+        (USERS, b'{"email":"\\ud835\\udc1erased@example.org"}'),
+        (USERS, b'{"email":"\\u200berased@exam\\u00adple.org\\ufeff"}'),
+        (USERS, '{"email":"GROSSE.I\u0307REM@example.org"}'.encode()),
+        (USERS, '{"id":"９００７１９９２５４７４"}'.encode()),
+        (USERS, b'{"id":"\\u200b900719925474"}'),
         (USERS, b'{"id":NaN,"email":"ERASED@example.org"}'),
         # unreadable, and the key is told
         (USERS, b'{"id":900719925474,"a":"\\u0000"}'),
@@ -115,6 +136,8 @@ def test_a_row_that_tells_the_person_is_withheld(table, text):
         (USERS, b'{"id":7,"id":8}'),
         (USERS, b'{"id":7,"user_id":900719925474,"id":8}'),
         (USERS, b'{"email":"not.erased@example.org"}'),
+        (USERS, '{"email":"èrased@example.org"}'.encode()),
+        (USERS, '{"email":"große.ırem@example.org"}'.encode()),
         (USERS, b'{"id":7,"email":"ERASED@example.org"}'),
         (USERS, b"[900719925474]"),
         (TRACKS, b'{"id":900719925474}'),

@@ -331,6 +331,9 @@ def test_a_reason_that_tells_who_it_is_is_refused(url, connection):
         "Erased@Example.org wrote to us",
         "Zwiebel, Wendelin: letter of May",
         "wendelin's letter (Zwiebel)",
+        "user 900\u200b719925474",
+        "erased＠Example.org wrote to us",
+        "ＺＷＩＥＢＥＬ, Wende\u00adlin",
     ):
         assert "--reason tells who" in erase(url, reason=reason).only_line(Exit.WRONG_SETTINGS)
     assert "it is empty; say why" in erase(url, reason=" ").only_line(Exit.WRONG_SETTINGS)

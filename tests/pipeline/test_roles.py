@@ -381,6 +381,25 @@ def test_granting_again_changes_nothing_and_takes_back_what_was_granted_besides(
         assert [cell.strip() for cell in line.split("│")[2:-1]] == rights
 
 
+def test_the_function_of_a_new_release_is_made_by_who_builds_and_asked_of_nobody_else(granted):
+    source = "select prosrc, proowner::regrole::text, proacl::text from pg_proc where proname = 'normalized_text'"
+    with granted.connect("owner") as owner, serve(snapshot(WORLD, NEXT_DAY)) as api:
+        before = owner.execute(source).fetchone()
+        assert before[1] == "moovitamix_transformer"
+        owner.execute("""
+            create or replace function prep.normalized_text(value text) returns text language plpgsql
+            as 'begin return value; end'
+        """)
+        for login, command_ in {"loader": "extract", "gate": "gate"}.items():
+            ended = granted.command(login, command_, API_BASE_URL=api.url)
+            assert ended.code == Exit.PUBLISHED, ended
+            assert owner.execute(source).fetchone() != before
+
+        assert granted.command("transformer", "build").code == Exit.PUBLISHED
+
+        assert owner.execute(source).fetchone() == before
+
+
 def test_a_login_that_only_judges_decides_and_leaves_the_build_to_others(granted):
     with granted.connect() as server:
         (load_id,) = server.execute("select max(load_id) from gate.loads").fetchone()

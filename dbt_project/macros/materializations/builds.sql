@@ -54,8 +54,8 @@
 {%- endmacro %}
 
 {#
-    What the rows of the kept models depend on beside the data: the SQL of models and macros, and the vars that end in stored
-    rows. When it changes, the next build counts everything anew.
+    What the rows of the kept models depend on beside the data: the SQL of models and macros, the vars that end in stored
+    rows, and the function that says which genres are the same. When it changes, the next build counts everything again.
 #}
 {% macro fingerprint() -%}
     {%- set parts = [var('api_timezone'), var('affinity_half_life_days') | string] -%}
@@ -67,7 +67,12 @@
             {%- do parts.append(macro.macro.macro_sql) -%}
         {%- endfor -%}
     {%- endif -%}
-    '{{ local_md5(parts | join(' ')) }}'
+    md5(
+        concat(
+            '{{ local_md5(parts | join(' ')) }}',
+            (select prosrc from pg_proc where oid = to_regprocedure('prep.normalized_text(text)'))
+        )
+    )
 {%- endmacro %}
 
 {#
