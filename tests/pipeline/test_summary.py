@@ -69,8 +69,8 @@ def test_keys_that_are_not_seen_and_not_proven_gone_are_told():
     figures = {"total": 5, "rows_read": 5, "rows_unchanged": 5, "rows_landed": 0, "rows_removed": 0}
     scans = {
         name: extract.Scan(
-            name, **figures, rows_unreadable=0, keys_known=8, keys_unsettled=unsettled, passes=4,
-            started_at=now, finished_at=now,
+            name, **figures, rows_unreadable=0, keys_known=8, keys_unsettled=unsettled, keys_delivered=8, keys_lost=0,
+            keys_changed=0, passes=4, started_at=now, finished_at=now,
         )
         for name, unsettled in {"users": 3, "tracks": 0}.items()
     }  # fmt: skip
