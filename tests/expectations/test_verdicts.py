@@ -209,7 +209,8 @@ def test_a_mass_removal_is_blocked_and_a_smaller_one_published(removed, figures,
 
 def test_documents_that_are_gone_block_nothing_and_are_told(warehouse):
     keys = [f"[{number}]" for number in range(90)]
-    warehouse.land({"listen_history": [document(1)]}, removed={"listen_history": keys}, keys_known=100, keys_changed=100)
+    removed = {"listen_history": keys}
+    warehouse.land({"listen_history": [document(1)]}, removed=removed, keys_known=100, keys_changed=100)
     judgement = warehouse.judge()["listen_history"]
     assert (judgement.state, failed_rules(judgement, "critical")) == ("accepted", [])
     assert {"few_removals", "few_changes"} & set(failed_rules(judgement, "info")) == {"few_removals"}
@@ -220,11 +221,11 @@ def test_documents_that_are_gone_block_nothing_and_are_told(warehouse):
     ("changed", "figures", "told"),
     [
         (19, {"keys_known": 19}, None),
-        (20, {"keys_known": 39}, "20 of the 39 known {} (51.3 %, more than MAX_CHANGED_SHARE 50 %)"),
+        (20, {"keys_known": 39}, "20 of the 39 known {} (51.3 %, more"),
         (20, {"keys_known": 40}, None),
-        (30, {"keys_known": 1000, "keys_delivered": 50}, "30 of the 50 known {} (60 %, more than MAX_CHANGED_SHARE 50 %)"),
+        (30, {"keys_known": 1000, "keys_delivered": 50}, "30 of the 50 known {} (60 %, more"),
     ],
-)  # fmt: skip
+)
 def test_a_mass_change_is_published_and_told(changed, figures, told, table, warehouse):
     row = {"users": user, "tracks": track}[table](1)
     warehouse.land({table: [row]}, keys_changed=changed, **figures)
@@ -232,7 +233,7 @@ def test_a_mass_change_is_published_and_told(changed, figures, told, table, ware
     assert judgement.state == "accepted"
     assert warehouse.published(table) == ["[1]"]
     found = [example for failed in judgement.failed_rules for example in failed.examples]
-    assert found == ([{"mass_change": told.format(table)}] if told else [])
+    assert found == ([{"mass_change": f"{told.format(table)} than MAX_CHANGED_SHARE 50 %)"}] if told else [])
 
 
 def test_the_shares_are_settings(warehouse):
@@ -240,7 +241,7 @@ def test_the_shares_are_settings(warehouse):
     for _ in range(2):
         warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
         (judgement,) = gate.judge_pending(warehouse.url, max_removed_share=0.245, max_changed_share=0.6)
-        assert judgement.reason == "it would remove 25 of the 100 known users (25 %, more than MAX_REMOVED_SHARE 24.5 %)"
+        assert judgement.reason.endswith("25 of the 100 known users (25 %, more than MAX_REMOVED_SHARE 24.5 %)")
         assert failed_rules(judgement, "info") == []
     warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
     (judgement,) = gate.judge_pending(warehouse.url, max_removed_share=1, max_changed_share=1)

@@ -28,7 +28,7 @@ def die(*_, **__):
 
 @contextlib.contextmanager
 def version_before(*, is_killed=False):
-    """Extraction as it was before the columns in `ADDED_SINCE`; when `is_killed`, it packs its load and lands nothing."""
+    """Extraction as it was before `ADDED_SINCE`; when `is_killed`, it packs its load and lands nothing."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed) if is_killed else contextlib.nullcontext():
         for module in (landing, extraction_night):
             patch.setattr(module, "SCANS_SCHEMA", SCANS_OF_THE_VERSION_BEFORE)
