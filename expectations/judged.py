@@ -47,7 +47,9 @@ def lay_out(connection: psycopg.Connection, batch: Batch, shares: Shares) -> Non
                     as rows_unaccounted_for,
                 scans.rows_landed - there.rows_landed as landed_rows_missing,
                 scans.rows_removed - there.rows_removed as removals_missing,
-                case when scans.mass_removal is null then scans.lost::float8 / nullif(scans.known, 0) end as removed_share
+                case
+                    when scans.mass_removal is null then scans.lost::float8 / nullif(scans.known, 0)
+                end as removed_share
             from scans
             cross join (
                 select
@@ -69,8 +71,7 @@ def lay_out(connection: psycopg.Connection, batch: Batch, shares: Shares) -> Non
 
 
 def _flood(table: str, rows: str, max_share: float, setting: str) -> sql.Composable:
-    """An expression over `counted`: how many rows of a table that has floods, when they are more than the share that the
-    setting allows; else NULL."""
+    """An expression over `counted`: how many rows of how many when that is more than the setting allows, else NULL."""
     if table in TABLES_WITHOUT_FLOODS:
         return sql.SQL("null::text")
     share = Decimal(str(max_share))

@@ -132,7 +132,7 @@ def _group(rows: Words, readable: np.ndarray) -> Keys:
 
 
 def _is_delivered(keys: Keys) -> np.ndarray:
-    """bool (keys,): `delivered.HELD_BACK` adds nothing to the sum of the contents, and an undelivered key has no other."""
+    """bool (keys,): `delivered.HELD_BACK` adds nothing to the sum of the contents; an undelivered key has no other."""
     return keys.contents[:, :2].any(axis=1)
 
 
