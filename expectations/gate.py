@@ -12,7 +12,17 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from expectations import findings, judged, ledger
-from expectations.judgement import FIELDS_ARE_KNOWN, Batch, GateBroken, Judgement, RuleResult
+from expectations.judgement import (
+    FIELDS_ARE_KNOWN,
+    MAX_CHANGED_SHARE,
+    MAX_REMOVED_SHARE,
+    NO_MASS_REMOVAL,
+    Batch,
+    GateBroken,
+    Judgement,
+    RuleResult,
+    Shares,
+)
 from expectations.session import failing_closed, judging
 from expectations.validation import Validator
 
@@ -22,13 +32,22 @@ __all__ = ["Batch", "GateBroken", "Judgement", "RuleResult", "judge_pending"]
 MAX_BAD_SHARE = 0.2
 
 
-def judge_pending(database_url: str, progress: Callable[[str, str], None] | None = None) -> list[Judgement]:
+def judge_pending(
+    database_url: str,
+    progress: Callable[[str, str], None] | None = None,
+    *,
+    max_removed_share: float = MAX_REMOVED_SHARE,
+    max_changed_share: float = MAX_CHANGED_SHARE,
+) -> list[Judgement]:
     """Judge all that is pending, in the order in which it landed; one transaction per load and table.
 
+    A load that would remove more than `max_removed_share` of the known rows of its table is blocked, one that changes
+    more than `max_changed_share` is published with a warning.
     `progress` is called with (load_id, table) before each. A load that cannot be judged stays pending and does not keep
     the others from being judged. Raises psycopg.OperationalError when the database itself fails.
     """
     judgements = []
+    shares = Shares(max_removed_share, max_changed_share)
     with judging(database_url) as (connection, validator):
         if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
             return []
@@ -38,21 +57,27 @@ def judge_pending(database_url: str, progress: Callable[[str, str], None] | None
             if progress:
                 progress(batch.load_id, batch.table)
             try:
-                judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before))
+                judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before, shares))
             except GateBroken as error:
                 judgements.append(Judgement(batch, "pending", broken=_one_line(error)))
     return judgements
 
 
 def _judge(
-    connection: psycopg.Connection, validator: Validator, batch: Batch, is_quiet: bool, blocked_before: set[str]
+    connection: psycopg.Connection,
+    validator: Validator,
+    batch: Batch,
+    is_quiet: bool,
+    blocked_before: set[str],
+    shares: Shares,
 ) -> Judgement:
     with failing_closed(connection):
         rows_there = _rows_there(connection, batch)
         if is_quiet and not rows_there:
-            # all that was read was known: there is no row to judge, and Great Expectations need not be loaded
+            # all that was read was known and nothing is gone: there is no row to judge, neither a removal nor a change
+            # to count, and Great Expectations need not be loaded
             return _decide(connection, batch, rows_there, _unreadable_rows(batch), blocked_before)
-        judged.lay_out(connection, batch)
+        judged.lay_out(connection, batch, shares)
         results = findings.about_the_scan(connection, validator)
         results += findings.about_the_rows(connection, validator, batch.table)
         return _decide(connection, batch, rows_there, results, blocked_before)
@@ -140,9 +165,13 @@ def _quarantine(connection: psycopg.Connection, batch: Batch) -> None:
 
 
 def _verdict(batch: Batch, rows_there: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:
-    critical = [result.rule for result in results if result.severity == "critical"]
-    if critical:
-        return "blocked", f"the delivery cannot be trusted: {', '.join(critical)}"
+    critical = {result.rule: result for result in results if result.severity == "critical"}
+    mass_removal = critical.pop(NO_MASS_REMOVAL, None)
+    reasons = [f"the delivery cannot be trusted: {', '.join(critical)}"] if critical else []
+    if mass_removal:
+        reasons.append(f"it would remove {mass_removal.examples[0]['mass_removal']}")
+    if reasons:
+        return "blocked", "; ".join(reasons)
     bad = quarantined + batch.rows_unreadable
     bad_rows = f"{bad} bad rows" + (f" ({batch.rows_unreadable} unreadable)" if batch.rows_unreadable else "")
     if bad > MAX_BAD_SHARE * batch.rows_read:

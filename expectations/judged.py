@@ -1,18 +1,25 @@
 """What one judgement looks at: the load's rows, typed once, and its scan's figures, where GX's connection sees them."""
 
+from decimal import Decimal
+
 import psycopg
 from psycopg import sql
 
-from expectations.judgement import Batch, GateBroken
+from expectations.judgement import Batch, GateBroken, Shares
 
 ROWS = "gate.judged_rows"
 SCAN = "gate.judged_scan"
+
+# A small table may lose or change most of its rows.
+LEAST_FLOOD_ROWS = 20
+# Documents change every night, and one that is gone takes no listen with it.
+TABLES_WITHOUT_FLOODS = ("listen_history",)
 
 # What an index takes, with room to spare.
 LONGEST_FIELD_NAME = 200
 
 
-def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
+def lay_out(connection: psycopg.Connection, batch: Batch, shares: Shares) -> None:
     """Make `ROWS` and `SCAN` for the batch. Raises GateBroken when they do not hold all of it."""
     clear_away(connection)
     landing_table = sql.Identifier("staging", batch.table)
@@ -21,6 +28,17 @@ def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
     connection.execute(
         sql.SQL("""
             create unlogged table {judged_scan} as
+            with counted as (
+                select
+                    scans.*,
+                    -- NULL, or no column at all, in scans of the time before they were counted
+                    coalesce((to_jsonb(scans) ->> 'keys_delivered')::bigint, scans.keys_known) as known,
+                    coalesce((to_jsonb(scans) ->> 'keys_lost')::bigint, scans.rows_removed) as lost,
+                    (to_jsonb(scans) ->> 'keys_changed')::bigint as changed
+                from staging.scans
+                where scans._dlt_load_id = {load_id} and scans.table_name = {table}
+            ),
+            scans as (select counted.*, {mass_removal} as mass_removal, {mass_change} as mass_change from counted)
             select
                 scans.*,
                 scans.rows_read = 0 and scans.keys_known > 0 as read_nothing_though_keys_are_known,
@@ -29,8 +47,10 @@ def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
                     as rows_unaccounted_for,
                 scans.rows_landed - there.rows_landed as landed_rows_missing,
                 scans.rows_removed - there.rows_removed as removals_missing,
-                scans.rows_removed::float8 / nullif(scans.keys_known, 0) as removed_share
-            from staging.scans
+                case
+                    when scans.mass_removal is null then scans.lost::float8 / nullif(scans.known, 0)
+                end as removed_share
+            from scans
             cross join (
                 select
                     count(*) filter (where payload is not null) as rows_landed,
@@ -38,10 +58,38 @@ def lay_out(connection: psycopg.Connection, batch: Batch) -> None:
                 from {landing_table}
                 where _dlt_load_id = {load_id}
             ) as there
-            where scans._dlt_load_id = {load_id} and scans.table_name = {table}
-        """).format(judged_scan=sql.SQL(SCAN), landing_table=landing_table, load_id=load_id, table=table)
+        """).format(
+            judged_scan=sql.SQL(SCAN),
+            landing_table=landing_table,
+            load_id=load_id,
+            table=table,
+            mass_removal=_flood(batch.table, "lost", shares.max_removed, "MAX_REMOVED_SHARE"),
+            mass_change=_flood(batch.table, "changed", shares.max_changed, "MAX_CHANGED_SHARE"),
+        )
     )
     _check_nothing_is_missing(connection)
+
+
+def _flood(table: str, rows: str, max_share: float, setting: str) -> sql.Composable:
+    """An expression over `counted`: how many rows of how many when that is more than the setting allows, else NULL."""
+    if table in TABLES_WITHOUT_FLOODS:
+        return sql.SQL("null::text")
+    share = Decimal(str(max_share))
+    return sql.SQL("""
+        case
+            when {rows} >= {least} and {rows} > {max_share} * known
+                then to_char({rows}, {number}) || ' of the ' || to_char(known, {number}) || {known_rows}
+                    || trim_scale(coalesce(round(100.0 * {rows} / nullif(known, 0), 1), 100)) || {limit}
+        end
+    """).format(
+        rows=sql.Identifier(rows),
+        least=sql.Literal(LEAST_FLOOD_ROWS),
+        # exact: 30 % of 70 rows are 21 of them
+        max_share=sql.Literal(share),
+        number=sql.Literal("FM999,999,999,999,990"),
+        known_rows=sql.Literal(f" known {table} ("),
+        limit=sql.Literal(f" %, more than {setting} {(100 * share).normalize():f} %)"),
+    )
 
 
 def lay_out_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:

@@ -4,10 +4,26 @@ from dataclasses import dataclass
 from typing import Any
 
 FIELDS_ARE_KNOWN = "fields_are_known"
+NO_MASS_REMOVAL = "no_mass_removal"
+FEW_REMOVALS = "few_removals"
+FEW_CHANGES = "few_changes"
+
+# Of a table's known rows, the share that one load may remove without a person, and change without a warning.
+MAX_REMOVED_SHARE = 0.3
+MAX_CHANGED_SHARE = 0.5
 
 
 class GateBroken(Exception):
     """A load could not be judged; it stays pending. The message says why."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The shares of a table's known rows above which a load is blocked for what it removes, and warned of for what it
+    changes."""
+
+    max_removed: float = MAX_REMOVED_SHARE
+    max_changed: float = MAX_CHANGED_SHARE
 
 
 @dataclass(frozen=True)

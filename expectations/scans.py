@@ -3,6 +3,8 @@
 import great_expectations as gx
 import great_expectations.expectations as gxe
 
+from expectations.judgement import FEW_CHANGES, FEW_REMOVALS, NO_MASS_REMOVAL
+
 # Above this share of the known keys, a night's removals are worth a look: a source that restarted is a new world.
 MANY_REMOVALS_SHARE = 0.2
 
@@ -31,6 +33,11 @@ def suite() -> gx.ExpectationSuite:
                     "removals_missing": "removals_are_all_there",
                 }.items()
             ),
+            gxe.ExpectColumnValuesToBeNull(
+                column="mass_removal",
+                severity="critical",
+                meta={"rule": NO_MASS_REMOVAL, "shows": "mass_removal"},
+            ),
             gxe.ExpectColumnValuesToBeInSet(
                 column="rows_unreadable",
                 value_set=[0],
@@ -41,7 +48,12 @@ def suite() -> gx.ExpectationSuite:
                 column="removed_share",
                 max_value=MANY_REMOVALS_SHARE,
                 severity="info",
-                meta={"rule": "few_removals", "shows": "removed_share"},
+                meta={"rule": FEW_REMOVALS, "shows": "removed_share"},
+            ),
+            gxe.ExpectColumnValuesToBeNull(
+                column="mass_change",
+                severity="info",
+                meta={"rule": FEW_CHANGES, "shows": "mass_change"},
             ),
         ],
     )

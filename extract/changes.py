@@ -53,6 +53,10 @@ class Changes:
     """bool (rows,): tonight's rows that land, in the order in which they were read."""
     keys_known: int
     """How many keys were live before tonight."""
+    keys_delivered: int
+    """How many of these were delivered: of the others, disregarded loads alone have said something."""
+    keys_changed: int
+    """How many delivered keys have another content tonight. One that lands again as it was delivered has not."""
 
 
 def words(digests: bytes | bytearray) -> Words:
@@ -79,12 +83,22 @@ def compare(known: Words, tonight: Words, readable: np.ndarray) -> Changes:
     is a sign of life that changes nothing.
     """
     landed = np.zeros(len(tonight), bool)
-    keys_known = 0
+    keys_known = keys_delivered = keys_changed = 0
     for known_part, part in _slices(known, tonight):
         before = _group(known[known_part], np.ones(len(known_part), bool))
-        landed[part] = _changed(before, tonight[part], readable[part])
+        landed[part], changed = _changed(before, tonight[part], readable[part])
         keys_known += len(before)
-    return Changes(landed, keys_known)
+        keys_delivered += int(_is_delivered(before).sum())
+        keys_changed += changed
+    return Changes(landed, keys_known, keys_delivered, keys_changed)
+
+
+def delivered_among(keys: np.ndarray, known: Words) -> int:
+    """How many of `keys` (uint64 (keys, 2)) were delivered, as far as `known` has a content of them."""
+    if not len(keys):
+        return 0
+    has_content = known[:, 2:].any(axis=1)
+    return len(keys) - len(missing(keys, known if has_content.all() else known[has_content]))
 
 
 def missing(keys: np.ndarray, seen: Words) -> np.ndarray:
@@ -117,8 +131,13 @@ def _group(rows: Words, readable: np.ndarray) -> Keys:
     return _keys(rows, *_grouped(rows, readable))
 
 
-def _changed(before: Keys, tonight: Words, readable: np.ndarray) -> np.ndarray:
-    """bool (rows,): the rows of `tonight` that land."""
+def _is_delivered(keys: Keys) -> np.ndarray:
+    """bool (keys,): `delivered.HELD_BACK` adds nothing to the sum of the contents; an undelivered key has no other."""
+    return keys.contents[:, :2].any(axis=1)
+
+
+def _changed(before: Keys, tonight: Words, readable: np.ndarray) -> tuple[np.ndarray, int]:
+    """bool (rows,): the rows of `tonight` that land; and how many delivered keys have another content."""
     order, starts, is_new_content = _grouped(tonight, readable)
     now = _keys(tonight, order, starts, is_new_content)
     match = _positions(before.digests, now.digests)
@@ -127,7 +146,10 @@ def _changed(before: Keys, tonight: Words, readable: np.ndarray) -> np.ndarray:
     is_changed[is_known] = (now.contents[is_known] != before.contents[match[is_known]]).any(axis=1)
     landed = np.zeros(len(tonight), bool)
     landed[order] = is_new_content & np.repeat(is_changed, now.rows)
-    return landed
+    then, there = before.contents[match[is_known]], now.contents[is_known]
+    # Their number apart: a content that a disregarded load contradicts counts as one more, and is no change.
+    is_other = _is_delivered(before)[match[is_known]] & (there[:, 2] > 0) & (there[:, :2] != then[:, :2]).any(axis=1)
+    return landed, int(is_other.sum())
 
 
 def _grouped(rows: Words, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

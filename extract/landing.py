@@ -73,8 +73,8 @@ SCANS_SCHEMA = pa.schema(
                 "passes",
             )
         ),
-        # NULL in scans of the time before it was counted.
-        pa.field("keys_unsettled", pa.int64()),
+        # NULL in scans of the time before they were counted.
+        *(pa.field(name, pa.int64()) for name in ("keys_unsettled", "keys_delivered", "keys_lost", "keys_changed")),
         pa.field("started_at", pa.timestamp("us", "UTC"), nullable=False),
         pa.field("finished_at", pa.timestamp("us", "UTC"), nullable=False),
     ]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from extract import delivered, recovery
-from extract.changes import Changes, Words, compare
+from extract.changes import Changes, Words, compare, delivered_among
 from extract.database import connected, lock
 from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import LandingFailed, WrongSetting, working_folder_explained
@@ -51,6 +51,8 @@ class Scan:
     `rows_read` = `rows_unchanged` + `rows_landed` + `rows_unreadable`; a removal is not a row that was read. Rows of
     erased people count as unchanged, whatever they hold.
     `keys_unsettled` are the known keys that were not seen, and not proven to be gone either: they stay alive.
+    `keys_delivered` are the known keys without those that only blocked, superseded and rejected loads know; of them,
+    `keys_lost` are gone, and `keys_changed` have another content.
     """
 
     table_name: str
@@ -62,6 +64,9 @@ class Scan:
     rows_unreadable: int
     keys_known: int
     keys_unsettled: int
+    keys_delivered: int
+    keys_lost: int
+    keys_changed: int
     passes: int
     started_at: dt.datetime
     finished_at: dt.datetime
@@ -168,8 +173,10 @@ def _land(
         name = source_table.name
         look = complete[name]
         disregarded = disregarded_loads.get(name, ())
-        changes = compare(known.pop(name), look.spool.words(), look.spool.readable())
-        scans[name] = _figures(look, changes)
+        before = known.pop(name)
+        changes = compare(before, look.spool.words(), look.spool.readable())
+        scans[name] = _figures(look, changes, keys_lost=delivered_among(look.gone, before))
+        del before
         batches[name] = _batches(connection, folder / recovery.SPOOL, look, changes, disregarded, bytes_landed)
         set_aside.append((look, _newly_unreadable(connection, look)))
     load_id = land(
@@ -193,7 +200,7 @@ def _known(connection: psycopg.Connection, table: str, disregarded: Collection[s
     return delivered.live_contents(connection, table, disregarded)
 
 
-def _figures(look: CompletePass, changes: Changes) -> Scan:
+def _figures(look: CompletePass, changes: Changes, keys_lost: int) -> Scan:
     read = len(look.spool)
     landed = int(changes.landed.sum())
     unreadable = int(look.spool.unreadable().sum())
@@ -207,6 +214,9 @@ def _figures(look: CompletePass, changes: Changes) -> Scan:
         rows_unreadable=unreadable,
         keys_known=changes.keys_known,
         keys_unsettled=look.keys_unsettled,
+        keys_delivered=changes.keys_delivered,
+        keys_lost=keys_lost,
+        keys_changed=changes.keys_changed,
         passes=look.passes,
         started_at=look.started_at,
         finished_at=look.finished_at,

@@ -186,7 +186,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Removed",
-                "Share of the rows read or gone that is gone; the gate remarks more than 20 % of the known keys.",
+                "Share of the rows read or gone that is gone; the gate warns of more than 20 %, and blocks masses.",
                 units.PercentUnit,
                 {"{{table}}": "moovitamix_table_removed_ratio"},
                 limits={None: GREEN, 0.05: YELLOW, 0.2: RED},
@@ -196,6 +196,12 @@ def rows() -> dict[str, list[Panel]]:
                 "Rows that each step moved the last time: read, judged, written by models.",
                 units.Short,
                 {"{{step}}": "moovitamix_step_rows"},
+            ),
+            _lines(
+                "Keys changed",
+                "Known keys that had another content than the one delivered before.",
+                units.Short,
+                {"{{table}}": "moovitamix_table_keys_changed"},
             ),
             _lines(
                 "Keys unsettled",

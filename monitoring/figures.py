@@ -88,6 +88,7 @@ def tiles(nights: Sequence[Night]) -> list[Tile]:
         tile("new or changed", lambda night: night.total("rows_landed"), count),
         tile("removed", lambda night: night.total("rows_removed"), count),
         tile("quarantined", lambda night: night.rows_quarantined, count),
+        tile("unreadable", lambda night: night.total("rows_unreadable"), count),
         tile("processor", lambda night: night.measures["cpu_seconds"], duration),
         tile("peak memory", lambda night: night.measures["peak_memory_bytes"], size),
         tile("disk free", lambda night: night.measures["disk_free_bytes"], size),

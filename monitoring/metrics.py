@@ -280,6 +280,7 @@ GROUPS = (
             "table_removed_ratio": "Which share of the rows read or gone is gone.",
             "table_rows_unreadable": "Rows read that Postgres cannot hold, set aside.",
             "table_keys_unsettled": "Known keys that the newest pull that succeeded neither saw nor proved to be gone.",
+            "table_keys_changed": "Known keys that had another content in the newest pull that succeeded.",
             "table_bytes_received": "Bytes that the newest pull that succeeded received of the table.",
             "table_bytes_landed": "Bytes that the newest pull that succeeded landed of the table, as JSON.",
         },
@@ -294,6 +295,7 @@ GROUPS = (
             newest.rows_removed::float8 / nullif(newest.rows_read + newest.rows_removed, 0) as table_removed_ratio,
             newest.rows_unreadable as table_rows_unreadable,
             newest.keys_unsettled as table_keys_unsettled,
+            newest.keys_changed as table_keys_changed,
             newest.bytes_received as table_bytes_received,
             newest.bytes_landed as table_bytes_landed
         from newest

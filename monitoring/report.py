@@ -46,11 +46,16 @@ class OpenLoad:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is to be done, in the words of whoever decides that. `quarantine`: (table, rule, rows, since)."""
+    """What is to be done, in the words of whoever decides that. `quarantine`: (table, rule, rows, since).
+
+    `warned`: what else is worth a look in the newest loads, (load_id, text).
+    """
 
     next_step: str
     open_loads: Sequence[OpenLoad] = ()
     quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
+    warned: Sequence[tuple[str, str]] = ()
+    listens_waiting: int | None = None
 
 
 def page(

@@ -1,27 +1,30 @@
-"""What a night tells by itself to the addresses of ALERT_URLS: that it failed, that a load is blocked, that all is well
-again.
+"""What a night tells by itself to the addresses of ALERT_URLS: that it failed, that a load is blocked, that it was
+published and is worth a look, that all is well again.
 
 For places where nothing reads the metrics and evaluates monitoring/alert_rules.yml. A bad night is told each night: of
-silence after a bad one, nobody could say whether it was mended. A good night after a good one is silent, and so is a
+silence after a bad one, nobody could say whether it was mended. So is one that holds rows back, or removed or changed
+many: the silence after it says that this is over. A good night after a good one is silent, and so is a
 run that finds another at work: that is no night. What cannot be entered in the run ledger may be begun again within
 minutes, and is told every few hours.
 """
 
 import contextlib
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from pipeline import messages, runs
+from pipeline import attention, messages, runs
 from pipeline.exits import Exit, Stop
 from pipeline.settings import Settings, secret
 from pipeline.terminal import inert, minute
 
 if TYPE_CHECKING:
     from expectations.gate import Judgement
+    from pipeline.attention import Warned
     from pipeline.night import Night
 
 LONGEST_LINE = 2000
@@ -78,10 +81,14 @@ class Watch:
                 return
             since = min([*begins, self._began_at])
             trouble.note(since, alert.rule)
-            _send(alert, _since(since, before), is_good=False)
+            _send(alert, _since(since, before), "failure")
+            return
+        trouble.forget()
+        since = f"bad since {_since(min(begins), before)}" if begins else _since(self._began_at, before)
+        if warned := attention.in_night(self._night):
+            _send(_about_warnings(self._night, warned), since, "warning")
         elif begins:
-            trouble.forget()
-            _send(ALL_IS_WELL, f"bad since {_since(min(begins), before)}", is_good=True)
+            _send(ALL_IS_WELL, since, "success")
 
 
 class Trouble:
@@ -135,7 +142,7 @@ def tell(alert: Alert) -> None:
     trouble = Trouble()
     since = trouble.since() or _now()
     trouble.note(since, alert.rule)
-    _send(alert, f"{minute(since)} UTC", is_good=False)
+    _send(alert, f"{minute(since)} UTC", "failure")
 
 
 def _is_anybody_told() -> bool:
@@ -170,6 +177,20 @@ def _about_failure(code: Exit, message: str, night: "Night | None") -> Alert:
     )
 
 
+def _about_warnings(night: "Night", warned: Sequence["Warned"]) -> Alert:
+    kinds: dict[str, list[str]] = {}
+    for each in warned:
+        kinds.setdefault(each.kind, []).append(each.table)
+    listed = ", ".join(f"{kind} of {' and '.join(tables)}" for kind, tables in kinds.items())
+    return Alert(
+        title=f"published, but worth a look: {listed}",
+        what=f"{night.message}, but {attention.listed(warned)}",
+        rule=f"a night that succeeded with {', '.join(kinds)}",
+        next_step=f'make gate ARGS="show {warned[0].load_id}"',
+        runbook=warned[0].runbook,
+    )
+
+
 def _broken_rules(judgement: "Judgement") -> str:
     """Those that block, by themselves or by their number of rows; not a word of the rows, which are personal data."""
     by_severity = {
@@ -195,7 +216,7 @@ def _since(since: dt.datetime, before: runs.Streak) -> str:
     return told
 
 
-def _send(alert: Alert, since: str, *, is_good: bool) -> None:
+def _send(alert: Alert, since: str, kind: messages.Kind) -> None:
     lines = {
         "What": alert.what,
         "Since": since,
@@ -204,7 +225,7 @@ def _send(alert: Alert, since: str, *, is_good: bool) -> None:
         "Runbook": f"{RUNBOOKS}/{alert.runbook}",
     }
     text = "\n".join(f"{name}: {inert(' '.join(line.split()), LONGEST_LINE)}" for name, line in lines.items())
-    messages.send(f"MooVitamix: {alert.title}", text, is_good=is_good)
+    messages.send(f"MooVitamix: {alert.title}", text, kind=kind)
 
 
 def _now() -> dt.datetime:

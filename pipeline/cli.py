@@ -154,6 +154,7 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
 
     settings = Settings(**options)
     settings.check_source()
+    settings.check_shares()
     messages.check_addresses()
     if settings.database_url:
         warehouse.parameters_in(settings.database_url)
@@ -483,6 +484,7 @@ def _run_steps(
 ) -> None:
     if steps is None or "extract" in steps:
         settings.check_source()
+    settings.check_shares()
     # dlt costs seconds: only the commands that need it wait for it
     from pipeline import event_log, night, summary
 

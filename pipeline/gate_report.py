@@ -1,4 +1,5 @@
-"""`gate show`: what the gate found in a load, rule by rule, with the first offending rows as the API sent them."""
+"""`gate show`: what the gate found in a load, rule by rule, with the first offending rows as the API sent them, and the
+first of those that could not even land."""
 
 from typing import Any
 
@@ -7,17 +8,19 @@ from psycopg import sql
 from rich.console import Console
 from rich.text import Text
 
+from expectations.judgement import FEW_CHANGES
 from pipeline import runs, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.terminal import inert
 
+ROWS_ARE_READABLE = "rows_are_readable"
 ROWS_PER_RULE = 3
 LONGEST_KEY = 100
 LONGEST_PAYLOAD = 400
 
 
 def show(connection: psycopg.Connection, load_id: str | None, output: Console) -> None:
-    """Print one load; without an id, the newest that is blocked or holds rows back, else the newest.
+    """Print one load; without an id, the newest that is blocked, holds rows back or is worth a look, else the newest.
 
     Raises Stop(WRONG_SETTINGS) for a load the gate does not know.
     """
@@ -47,9 +50,13 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
         )
         for failed in (verdict or {}).get("failed_rules", []):
             _print_rule(connection, table, failed, output)
-    output.print(
-        f"next: {_next_step(connection, load_id, [(table, state) for table, state, *_ in loads])}", soft_wrap=True
-    )
+            if failed["rule"] == ROWS_ARE_READABLE:
+                _print_unreadable(connection, load_id, table, output)
+    broken = {
+        (table, failed["rule"]) for table, *_, verdict in loads for failed in (verdict or {}).get("failed_rules", [])
+    }
+    next_step = _next_step(connection, load_id, [(table, state) for table, state, *_ in loads], broken)
+    output.print(f"next: {next_step}", soft_wrap=True)
 
 
 def _has_loads(connection: psycopg.Connection) -> bool:
@@ -63,8 +70,16 @@ def _most_interesting(connection: psycopg.Connection) -> str:
         select loads.load_id
         from gate.loads
         left join staging.scans on loads.load_id = scans._dlt_load_id and loads.table_name = scans.table_name
+        left join (
+            select table_name, max(version_seq) as version_seq from staging.scans group by table_name
+        ) as newest on scans.table_name = newest.table_name and scans.version_seq = newest.version_seq
         order by
             state = 'blocked' desc,
+            (
+                newest.version_seq is not null
+                and loads.verdict @? '$.failed_rules[*] ? (@.rule == "rows_are_readable" || @.rule == "few_changes")'
+            ) is true
+            or
             exists (
                 select 1
                 from gate.quarantined_rows as held
@@ -100,8 +115,36 @@ def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, An
             output.print(Text(f"      {inert(payload, LONGEST_PAYLOAD)}", style="dim"), soft_wrap=True)
 
 
-def _next_step(connection: psycopg.Connection, load_id: str, loads: list[tuple[str, str]]) -> str:
-    """The commands that fit the first table that needs one."""
+def _print_unreadable(connection: psycopg.Connection, load_id: str, table: str, output: Console) -> None:
+    """The first rows of the load that could not land; a text is kept with the load that had it first."""
+    if not warehouse.has(connection, "staging.unreadable_rows"):
+        return
+    rows = connection.execute(
+        """
+        select key, reason, raw, _dlt_load_id
+        from staging.unreadable_rows as aside
+        inner join staging.scans using (_dlt_load_id, table_name)
+        where
+            table_name = %(table)s
+            and scans.version_seq <= (
+                select version_seq from staging.scans where _dlt_load_id = %(load_id)s and table_name = %(table)s
+            )
+        order by scans.version_seq desc, key, aside.content_hash
+        limit %(rows)s
+        """,
+        {"table": table, "load_id": load_id, "rows": ROWS_PER_RULE},
+    )
+    for key, reason, raw, first_load_id in rows:
+        since = "" if first_load_id == load_id else f" (set aside by load {first_load_id})"
+        named = inert(key, LONGEST_KEY) if key else "without a key"
+        output.print(Text(f"    {named} {inert(reason, LONGEST_KEY)}{since}"), soft_wrap=True)
+        output.print(Text(f"      {inert(raw, LONGEST_PAYLOAD)}", style="dim"), soft_wrap=True)
+
+
+def _next_step(
+    connection: psycopg.Connection, load_id: str, loads: list[tuple[str, str]], broken: set[tuple[str, str]]
+) -> str:
+    """The commands that fit the first table that needs one. `broken`: (table, rule)."""
     tables = {state: [table for table, of_table in loads if of_table == state] for _, state in loads}
     if "blocked" in tables:
         table = tables["blocked"][0]
@@ -121,6 +164,18 @@ def _next_step(connection: psycopg.Connection, load_id: str, loads: list[tuple[s
         )
     if "superseded" in tables or "rejected" in tables:
         return "nothing: later nights landed what this load had brought"
+    changed = sorted(table for table, rule in broken if rule == FEW_CHANGES)
+    if changed:
+        return (
+            f"see whether the source means it, most of {', '.join(changed)} has changed; if it does not:"
+            f" {decision('reject', load_id, changed[0])}"
+        )
+    unreadable = sorted(table for table, rule in broken if rule == ROWS_ARE_READABLE)
+    if unreadable:
+        return (
+            f"tell the owner of the source which rows of {', '.join(unreadable)} cannot be read; until they can,"
+            " readers see what these records held before"
+        )
     return f"nothing; if this load should not have been let through: {decision('reject', load_id, loads[0][0])}"
 
 

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # For all addresses together, each of which is tried twice. A service manager that ends a night gives it as long.
 LIMIT_SECONDS = 20
+
+Kind = Literal["success", "warning", "failure"]
 
 
 def addresses() -> list["NotifyBase | None"]:
@@ -60,12 +62,12 @@ def check_addresses() -> None:
         )
 
 
-def send(title: str, text: str, *, is_good: bool) -> None:
+def send(title: str, text: str, *, kind: Kind) -> None:
     """Send to all addresses of ALERT_URLS, for LIMIT_SECONDS at most. Raises nothing: what was not sent is told in one
     line on standard error."""
     try:
         known = addresses()
-        unsent = _undelivered(title, text, is_good, known)
+        unsent = _undelivered(title, text, kind, known)
     except Stop as stop:
         _warn(str(stop))
     except Exception as error:
@@ -76,18 +78,17 @@ def send(title: str, text: str, *, is_good: bool) -> None:
             _warn(f"{told} of the {len(known)} in ALERT_URLS did not take it; try the address, and the way to it")
 
 
-def _undelivered(title: str, text: str, is_good: bool, to: Sequence["NotifyBase | None"]) -> list[int]:
+def _undelivered(title: str, text: str, kind: Kind, to: Sequence["NotifyBase | None"]) -> list[int]:
     """Send, and return the numbers of those that did not take it in time."""
     import apprise
 
-    kind = apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE
     taken: set[int] = set()
 
     def deliver(number: int, address: "NotifyBase") -> None:
         with contextlib.suppress(Exception):
             sender = apprise.Apprise(asset=address.asset)
             sender.add(address)
-            if sender.notify(text, title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+            if sender.notify(text, title, notify_type=apprise.NotifyType(kind), body_format=apprise.NotifyFormat.TEXT):
                 taken.add(number)
 
     # none of them may keep the process from ending

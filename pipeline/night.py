@@ -12,7 +12,8 @@ import psycopg
 
 import extract
 from expectations import gate, ledger
-from pipeline import erasure_key, run_figures, runs, sample_source, warehouse
+from expectations.judgement import Shares
+from pipeline import erasure_key, gate_report, run_figures, runs, sample_source, warehouse
 from pipeline.dbt import Dbt, DbtOutcome, explained
 from pipeline.exits import Exit, Stop
 from pipeline.settings import Settings
@@ -90,7 +91,7 @@ def run(
         dbt = _dbt(place)
         work: dict[str, Work] = {
             "extract": partial(_extract, settings, connection, night),
-            "gate": partial(_gate, connection, night, dbt),
+            "gate": partial(_gate, connection, night, dbt, settings.shares),
             "build": partial(_build, connection, night, dbt),
         }
         for step in steps:
@@ -273,7 +274,14 @@ def extraction_explained(place: Warehouse) -> Iterator[None]:
         raise Stop(Exit.WAREHOUSE_UNAVAILABLE, warehouse.redacted(error, place.conninfo)) from None
 
 
-def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: Progress, figures: dict[str, Any]) -> None:
+def _gate(
+    connection: psycopg.Connection,
+    night: Night,
+    dbt: Dbt,
+    shares: Shares,
+    show: Progress,
+    figures: dict[str, Any],
+) -> None:
     if not warehouse.has(connection, "staging.scans"):
         return
     if _may_replace_staging_views(connection):
@@ -281,7 +289,10 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: Progress
         if not night.staged.succeeded:
             raise explained(night.staged, night.warehouse, Exit.GATE_BROKEN, "the staging views could not be built")
     night.judgements = gate.judge_pending(
-        night.warehouse.at_work("gate").conninfo, progress=lambda load_id, table: show(table)
+        night.warehouse.at_work("gate").conninfo,
+        progress=lambda load_id, table: show(table),
+        max_removed_share=shares.max_removed,
+        max_changed_share=shares.max_changed,
     )
     broken = [judgement for judgement in night.judgements if judgement.broken]
     blocked = [judgement for judgement in night.judgements if judgement.state == "blocked"]
@@ -294,7 +305,14 @@ def _gate(connection: psycopg.Connection, night: Night, dbt: Dbt, show: Progress
         )
     if blocked:
         what = ", ".join(f"{judgement.batch.table} ({judgement.reason})" for judgement in blocked)
-        raise Stop(Exit.BLOCKED, f'blocked: {what}; look at it with: make gate ARGS="show {blocked[0].batch.load_id}"')
+        releases = " and ".join(
+            gate_report.decision("release", judgement.batch.load_id, judgement.batch.table) for judgement in blocked
+        )
+        raise Stop(
+            Exit.BLOCKED,
+            f'blocked: {what}; look at it with: make gate ARGS="show {blocked[0].batch.load_id}";'
+            f" if the source is right, release it: {releases}",
+        )
 
 
 def _build(connection: psycopg.Connection, night: Night, dbt: Dbt, show: Progress, figures: dict[str, Any]) -> None:

@@ -35,7 +35,8 @@ def _standing(now: status.Status) -> Standing:
         OpenLoad(load.load_id, load.table, load.state, load.reason or "waits for the gate", _commands(load))
         for load in now.open_loads
     ]
-    return Standing(now.next_step, open_loads, now.quarantine)
+    warned = [(each.load_id, each.text) for each in now.warned]
+    return Standing(now.next_step, open_loads, now.quarantine, warned, now.listens_waiting)
 
 
 def _commands(load: status.OpenLoad) -> list[tuple[str, str]]:

@@ -9,7 +9,15 @@ import extract
 from expectations.gate import Judgement
 from pipeline.dbt import DbtOutcome
 
-SCAN_FIGURES = ("rows_read", "rows_unchanged", "rows_landed", "rows_removed", "rows_unreadable", "keys_unsettled")
+SCAN_FIGURES = (
+    "rows_read",
+    "rows_unchanged",
+    "rows_landed",
+    "rows_removed",
+    "rows_unreadable",
+    "keys_unsettled",
+    "keys_changed",
+)
 
 Row = dict[str, object]
 

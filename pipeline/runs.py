@@ -91,6 +91,7 @@ create table if not exists ops.run_tables (
     bytes_landed bigint,
     primary key (run_id, table_name)
 );
+alter table ops.run_tables add column if not exists keys_changed bigint;
 
 -- nulls and missing fields among the rows read; the fields are those of the API's contract
 create table if not exists ops.run_columns (
@@ -238,8 +239,15 @@ def run_lock(place: Warehouse) -> Iterator[psycopg.Connection]:
 
 def is_current(connection: psycopg.Connection) -> bool:
     """Whether the run ledger is there, and of this version."""
-    # what comes last is there when all is
-    return warehouse.has(connection, "ops.run_growth")
+    # Of each version what it added last: all of a version is made in one transaction.
+    return connection.execute("""
+        select
+            to_regclass('ops.run_growth') is not null
+            and exists (
+                select from pg_attribute
+                where attrelid = to_regclass('ops.run_tables') and attname = 'keys_changed' and not attisdropped
+            )
+    """).fetchone()[0]
 
 
 def _are_numbered(connection: psycopg.Connection) -> bool:

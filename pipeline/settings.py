@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from expectations.judgement import MAX_CHANGED_SHARE, MAX_REMOVED_SHARE, Shares
 from pipeline.exits import Exit, Stop
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,8 @@ SETTINGS = (
     "MAX_SECONDS",
     "MAX_ROW_BYTES",
     "MAX_DEPTH",
+    "MAX_REMOVED_SHARE",
+    "MAX_CHANGED_SHARE",
     "PIPELINE_RUNTIME",
     "TIMEZONE",
     "REPORT_OUTPUT",
@@ -99,6 +102,16 @@ class Settings:
             except WrongSetting as error:
                 raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
 
+    def check_shares(self) -> None:
+        """Raises Stop(WRONG_SETTINGS) for shares that are none."""
+        _ = self.shares
+
+    @property
+    def shares(self) -> Shares:
+        """MAX_REMOVED_SHARE and MAX_CHANGED_SHARE: what one load may do to the known rows of a table. Raises
+        Stop(WRONG_SETTINGS)."""
+        return Shares(_share("MAX_REMOVED_SHARE", MAX_REMOVED_SHARE), _share("MAX_CHANGED_SHARE", MAX_CHANGED_SHARE))
+
     @property
     def home(self) -> Path:
         """The folder for what the project keeps between runs: embedded Postgres and dlt's working folders."""
@@ -137,3 +150,16 @@ class Settings:
         if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65535:
             raise Stop(Exit.WRONG_SETTINGS, f"POSTGRES_PORT must be a port number from 1 to 65535, not {text!r}")
         return int(text)
+
+
+def _share(name: str, default: float) -> float:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0
+    if not 0 < share <= 1:  # which is also said of "nan"
+        raise Stop(Exit.WRONG_SETTINGS, f"{name} must be a number over 0 and at most 1, not {text!r}")
+    return share

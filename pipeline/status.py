@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from expectations import ledger
-from pipeline import connections, runs, warehouse
+from pipeline import attention, connections, gate_report, runs, warehouse
+from pipeline.attention import Warned
 from pipeline.exits import Stop
 from pipeline.settings import Settings
 from pipeline.terminal import inert, minute
@@ -65,6 +66,8 @@ class OpenLoad:
 class Status:
     """How the warehouse stands. `quarantine`: (table, rule, rows, the oldest one's time). `now`: the warehouse's.
 
+    `warned`: what else is worth a look in the newest load of each table. `listens_waiting`: for their user or track;
+    None where this login may not count them.
     `last_runs` is empty where no run was entered yet, and where the ledger is of a version before.
     """
 
@@ -74,6 +77,8 @@ class Status:
     open_loads: Sequence[OpenLoad] = ()
     quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
     loaded_at: dt.datetime | None = None
+    warned: Sequence[Warned] = ()
+    listens_waiting: int | None = None
 
 
 def show(settings: Settings, connection: psycopg.Connection, output: Console) -> None:
@@ -88,6 +93,11 @@ def show(settings: Settings, connection: psycopg.Connection, output: Console) ->
             output.print(_open_loads_table(status.open_loads))
         if status.quarantine:
             output.print(_quarantine_table(status.quarantine))
+        if status.warned:
+            output.print(_warned_table(status.warned))
+        if status.listens_waiting:
+            listens = "1 listen waits" if status.listens_waiting == 1 else f"{status.listens_waiting:,} listens wait"
+            output.print(f"{listens} for a user or track that no load has brought yet")
         output.print(_freshness(status))
     output.print(f"next: {status.next_step}", soft_wrap=True)
 
@@ -112,6 +122,7 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
         return Status(NO_RUN, now)
     open_loads = _open_loads(connection)
     quarantine = _quarantine(connection)
+    warned = attention.in_warehouse(connection)
     loaded_at, now = _last_load(connection)
     next_step = _next_step(
         connection,
@@ -119,9 +130,10 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
         open_loads,
         key_problem=_key_problem(settings, connection),
         has_quarantine=bool(quarantine),
+        warned=warned,
         is_stale=loaded_at is None or now - loaded_at > STALE_AFTER,
     )
-    return Status(next_step, now, last_runs, open_loads, quarantine, loaded_at)
+    return Status(next_step, now, last_runs, open_loads, quarantine, loaded_at, warned, _listens_waiting(connection))
 
 
 def _next_step(
@@ -131,6 +143,7 @@ def _next_step(
     *,
     key_problem: str | None,
     has_quarantine: bool,
+    warned: Sequence[Warned],
     is_stale: bool,
 ) -> str:
     last_run = last_runs[0]
@@ -146,9 +159,13 @@ def _next_step(
     again = "make build" if last_run.verb else "make run"
     if last_run.status == "crashed":
         return f"the last run was killed; the next one clears up after it: {again}"
-    blocked = [load.load_id for load in open_loads if load.state == "blocked"]
+    blocked = [load for load in open_loads if load.state == "blocked"]
     if blocked:
-        return f'see why the load was blocked: make gate ARGS="show {blocked[-1]}"'
+        load = blocked[-1]
+        return (
+            f'see why the load was blocked: make gate ARGS="show {load.load_id}";'
+            f" if the source is right, release it: {gate_report.decision('release', load.load_id, load.table)}"
+        )
     if last_run.status == "failed":
         return f"mend what the last run's message says, then: {again}"
     if open_loads:
@@ -161,6 +178,10 @@ def _next_step(
         return "what a rejected load brought is missing until it lands again: make run"
     if is_stale:
         return "the warehouse is older than a day: make run"
+    if warned:
+        load_ids = {each.load_id for each in warned}
+        load = f" {load_ids.pop()}" if len(load_ids) == 1 else ""
+        return f'{attention.listed(warned)}; look at them: make gate ARGS="show{load}"'
     if has_quarantine:
         return 'look at the quarantined rows: make gate ARGS="show"'
     return "nothing; all is well"
@@ -236,6 +257,20 @@ def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.
     """).fetchall()
 
 
+def _listens_waiting(connection: psycopg.Connection) -> int | None:
+    may_count = connection.execute("""
+        select coalesce(bool_or(has_table_privilege(relations.oid, 'select')), false)
+        from pg_namespace as schemas
+        inner join pg_class as relations on schemas.oid = relations.relnamespace
+        where
+            schemas.nspname = 'prep' and relations.relname = 'parked_listens'
+            and has_schema_privilege(schemas.oid, 'usage')
+    """).fetchone()[0]
+    if not may_count:
+        return None
+    return connection.execute("select count(*) from prep.parked_listens").fetchone()[0]
+
+
 def _last_load(connection: psycopg.Connection) -> tuple[dt.datetime | None, dt.datetime]:
     """(time of the last complete load, the warehouse's now)"""
     if not warehouse.has(connection, "staging._dlt_loads"):
@@ -303,4 +338,13 @@ def _quarantine_table(quarantine: Sequence[tuple[str, str, int, dt.datetime]]) -
         table.add_column(name)
     for table_name, rule, rows, oldest in quarantine:
         table.add_row(table_name, rule, f"{rows:,}", minute(oldest))
+    return table
+
+
+def _warned_table(warned: Sequence[Warned]) -> Table:
+    table = Table(title="worth a look, in the newest loads", title_justify="left")
+    for name in ("table", "load", "what"):
+        table.add_column(name, overflow="fold")
+    for each in warned:
+        table.add_row(each.table, each.load_id, escape(inert(each.text)))
     return table

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from expectations.gate import Judgement, RuleResult
-from pipeline import event_log
+from pipeline import attention, event_log
 from pipeline.gate_report import LONGEST_KEY
 from pipeline.night import Night
 from pipeline.terminal import inert
@@ -99,13 +99,9 @@ def notices(night: Night) -> Iterator[Notice]:
             yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message, keys[:EXAMPLES_SHOWN])
         if judgement.broken:
             yield Notice("error", "could not run", f"{judgement.batch.table}: {inert(judgement.broken)}")
-    for table, keys, share in _many_removals(night):
-        yield Notice(
-            "warning",
-            "",
-            f"{table}: {keys:,} keys are gone from the source, {share:.0%} of all that were known."
-            " If it was not set up anew, tell its owner; what comes back is alive again.",
-        )
+    for warned in attention.in_night(night):
+        if warned.kind != "quarantined rows":  # of which there is a line per rule
+            yield Notice("warning", "", warned.advice)
     for scan in night.extraction.scans.values() if night.extraction else ():
         if scan.keys_unsettled:
             yield Notice(
@@ -121,16 +117,6 @@ def notices(night: Night) -> Iterator[Notice]:
 def _looked_at(failed: RuleResult) -> str:
     """The figures that a rule about the whole load has looked at."""
     return ", ".join(f"{name} {value}" for example in failed.examples for name, value in example.items())
-
-
-def _many_removals(night: Night) -> list[tuple[str, int, float]]:
-    """(table, keys that are gone, their share of those known) where the gate found many."""
-    return [
-        (judgement.batch.table, judgement.batch.rows_removed, float(failed.examples[0]["removed_share"]))
-        for judgement in night.judgements
-        for failed in judgement.failed_rules
-        if failed.rule == "few_removals"
-    ]
 
 
 def loads(night: Night) -> list[LoadFigures]:
@@ -174,18 +160,15 @@ def _table(run_id: str, figures: list[LoadFigures]) -> Table:
 
 def closing_line(night: Night) -> str:
     """One line for a night without problems: what happened and what to do next."""
-    quarantined = sum(judgement.rows_quarantined for judgement in night.judgements)
-    worth_a_look = [f"{quarantined:,} rows quarantined"] if quarantined else []
-    worth_a_look += [
-        f"{keys:,} keys of {table} are gone from the source ({share:.0%} of those known)"
-        for table, keys, share in _many_removals(night)
-    ]
-    if worth_a_look:
-        return f'{night.message}, but {" and ".join(worth_a_look)}; look at them with: make gate ARGS="show"'
+    message = night.message
+    if worth_a_look := attention.in_night(night):
+        message += f", but {attention.listed(worth_a_look)}"
+        if night.judgements:
+            return f'{message}; look at them with: make gate ARGS="show"'
     if night.build:
-        return f"{night.message}; ask the warehouse with: make psql"
+        return f"{message}; ask the warehouse with: make psql"
     if night.judgements:
-        return f"{night.message}; the next step: make build"
+        return f"{message}; the next step: make build"
     if night.extraction:
-        return f"{night.message}; the next step: make gate"
-    return f"{night.message}; a whole night is: make run"
+        return f"{message}; the next step: make gate"
+    return f"{message}; a whole night is: make run"

@@ -86,6 +86,70 @@ def test_what_is_about_the_scan_is_shown_with_its_figure(warehouse):
     assert "  critical all_of_the_total_was_read: rows_missing_of_total -1000" in shown(warehouse).splitlines()
 
 
+def set_aside(warehouse, load_id, key, raw):
+    warehouse.execute(
+        "insert into staging.unreadable_rows (table_name, key, raw, reason, content_hash, _dlt_load_id, _dlt_id)"
+        " values ('users', %s, %s, 'it is not UTF-8', %s, %s, %s)",
+        key, raw, raw, load_id, f"{load_id} {raw}",
+    )  # fmt: skip
+
+
+def test_rows_that_could_not_land_are_shown_also_those_that_an_earlier_load_set_aside(warehouse):
+    first = warehouse.land({"users": [user(1)]}, rows_unreadable=1)
+    set_aside(warehouse, first, "[7]", "[31mred")
+    second = warehouse.land({"users": []}, rows_unreadable=2)
+    set_aside(warehouse, second, None, "[bold]{[/bold]")
+    later = warehouse.land({"users": [user(2)]})
+    set_aside(warehouse, later, "[9]", "later")
+    warehouse.judge()
+
+    printed = shown(warehouse, second)
+
+    assert printed.splitlines()[2:7] == [
+        "  info rows_are_readable: rows_unreadable 2",
+        "    without a key it is not UTF-8",
+        "      [bold]{[/bold]",
+        f"    [7] it is not UTF-8 (set aside by load {first})",
+        "      \\x1b[31mred",
+    ]
+    assert printed.splitlines()[-1].startswith("next: tell the owner of the source which rows of users cannot be read;")
+    assert obeyed(printed) == set()
+
+
+@pytest.mark.parametrize(
+    ("figures", "next_step"),
+    [
+        ({"rows_unreadable": 1}, "next: tell the owner of the source"),
+        (
+            {"keys_changed": 900},
+            "next: see whether the source means it, most of users has changed; if it does not: make",
+        ),
+    ],
+    ids=["unreadable", "mass change"],
+)
+def test_without_an_id_what_is_worth_a_look_in_the_newest_load_goes_before_older_quarantine(
+    figures, next_step, warehouse
+):
+    quarantined = warehouse.land({"users": [user(1, email="nobody")]})
+    newest = warehouse.land({"users": [user(2)]}, **figures)
+    warehouse.judge()
+    assert f"load {newest}: accepted" in shown(warehouse)
+    assert shown(warehouse).splitlines()[-1].startswith(next_step)
+    warehouse.land({"users": [user(2)]})
+    warehouse.judge()
+    assert f"load {quarantined}: accepted" in shown(warehouse), "that is over"
+
+
+def test_a_mass_removal_is_shown_with_its_figures_and_how_to_release_it(warehouse):
+    keys = [f"[{number}]" for number in range(45)]
+    load_id = warehouse.land({"users": []}, removed={"users": keys}, keys_known=50)
+    warehouse.judge()
+    lines = shown(warehouse).splitlines()
+    figures = "45 of the 50 known users (90 %, more than MAX_REMOVED_SHARE 30 %)"
+    assert f"  critical no_mass_removal: mass_removal {figures}" in lines
+    assert lines[-1].endswith(f"""make gate ARGS="release {load_id} users --reason '...'\"""")
+
+
 def test_rows_that_were_erased_since_leave_nothing_behind_in_the_verdict(warehouse):
     warehouse.land({"users": [user(4711, email="lovelace", updated_at="2025-01-01T00:00:00")]})
     warehouse.judge()

@@ -155,7 +155,10 @@ def test_there_is_a_fault_for_every_expectation_about_the_scan():
         (expectation.meta["rule"], expectation.severity.value) for expectation in scans.suite().expectations
     }
     critical = {(rule, "critical") for *_, rules in SCAN_FAULTS.values() for rule in rules}
-    assert expectations == critical | {("few_removals", "info"), ("rows_are_readable", "info")}
+    assert expectations == critical | {
+        ("no_mass_removal", "critical"), ("few_changes", "info"), ("few_removals", "info"),
+        ("rows_are_readable", "info"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("removed", "told"), [(2, []), (3, ["few_removals"])])
@@ -166,6 +169,101 @@ def test_many_removals_are_told_and_change_nothing(removed, told, warehouse):
     assert judgement.state == "accepted"
     assert failed_rules(judgement, "info") == told
     assert warehouse.published() == keys
+
+
+MASS_REMOVAL = "it would remove {} known users ({} %, more than MAX_REMOVED_SHARE 30 %)"
+
+
+@pytest.mark.parametrize(
+    ("removed", "figures", "reason"),
+    [
+        (19, {"keys_known": 20}, None),
+        (20, {"keys_known": 20}, MASS_REMOVAL.format("20 of the 20", 100)),
+        (20, {"keys_known": 66}, MASS_REMOVAL.format("20 of the 66", "30.3")),
+        (21, {"keys_known": 70}, None),
+        (22, {"keys_known": 70}, MASS_REMOVAL.format("22 of the 70", "31.4")),
+        (300, {"keys_known": 1000}, None),
+        (301, {"keys_known": 1000}, MASS_REMOVAL.format("301 of the 1,000", "30.1")),
+        # of what blocked loads alone had brought, readers lose nothing
+        (30, {"keys_known": 40, "keys_delivered": 20, "keys_lost": 10}, None),
+        # and it is no reason to take a loss for a small one
+        (45, {"keys_known": 1000, "keys_delivered": 50, "keys_lost": 45}, MASS_REMOVAL.format("45 of the 50", 90)),
+    ],
+)
+def test_a_mass_removal_is_blocked_and_a_smaller_one_published(removed, figures, reason, warehouse):
+    keys = [f"[{number}]" for number in range(removed)]
+    warehouse.land({"users": []}, removed={"users": keys}, **figures)
+    warehouse.land({"tracks": [track(1)]})
+
+    judgements = warehouse.judge()
+
+    judgement = judgements["users"]
+    assert failed_rules(judgement, "critical") == (["no_mass_removal"] if reason else [])
+    assert judgement.state == ("blocked" if reason else "accepted")
+    assert warehouse.published() == ([] if reason else sorted(keys))
+    if reason:
+        assert judgement.reason == reason
+        assert "few_removals" not in failed_rules(judgement, "info"), "nothing is removed"
+    assert judgements["tracks"].state == "accepted"
+
+
+def test_documents_that_are_gone_block_nothing_and_are_told(warehouse):
+    keys = [f"[{number}]" for number in range(90)]
+    removed = {"listen_history": keys}
+    warehouse.land({"listen_history": [document(1)]}, removed=removed, keys_known=100, keys_changed=100)
+    judgement = warehouse.judge()["listen_history"]
+    assert (judgement.state, failed_rules(judgement, "critical")) == ("accepted", [])
+    assert {"few_removals", "few_changes"} & set(failed_rules(judgement, "info")) == {"few_removals"}
+
+
+@pytest.mark.parametrize("table", ["users", "tracks"])
+@pytest.mark.parametrize(
+    ("changed", "figures", "told"),
+    [
+        (19, {"keys_known": 19}, None),
+        (20, {"keys_known": 39}, "20 of the 39 known {} (51.3 %, more"),
+        (20, {"keys_known": 40}, None),
+        (30, {"keys_known": 1000, "keys_delivered": 50}, "30 of the 50 known {} (60 %, more"),
+    ],
+)
+def test_a_mass_change_is_published_and_told(changed, figures, told, table, warehouse):
+    row = {"users": user, "tracks": track}[table](1)
+    warehouse.land({table: [row]}, keys_changed=changed, **figures)
+    judgement = warehouse.judge()[table]
+    assert judgement.state == "accepted"
+    assert warehouse.published(table) == ["[1]"]
+    found = [example for failed in judgement.failed_rules for example in failed.examples]
+    assert found == ([{"mass_change": f"{told.format(table)} than MAX_CHANGED_SHARE 50 %)"}] if told else [])
+
+
+def test_the_shares_are_settings(warehouse):
+    keys = [f"[{number}]" for number in range(25)]
+    for _ in range(2):
+        warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
+        (judgement,) = gate.judge_pending(warehouse.url, max_removed_share=0.245, max_changed_share=0.6)
+        assert judgement.reason.endswith("25 of the 100 known users (25 %, more than MAX_REMOVED_SHARE 24.5 %)")
+        assert failed_rules(judgement, "info") == []
+    warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
+    (judgement,) = gate.judge_pending(warehouse.url, max_removed_share=1, max_changed_share=1)
+    assert (judgement.state, failed_rules(judgement, "info")) == ("accepted", ["few_removals"])
+
+
+def test_scans_of_the_version_before_tell_removals_and_no_changes(warehouse):
+    keys = [f"[{number}]" for number in range(25)]
+    warehouse.execute("alter table staging.scans drop keys_delivered, drop keys_lost, drop keys_changed")
+    warehouse.land({"users": []}, removed={"users": keys}, keys_known=50)
+    warehouse.land({"tracks": [track(1)]}, keys_known=50)
+    judgements = warehouse.judge()
+    assert judgements["users"].reason == MASS_REMOVAL.format("25 of the 50", 50)
+    assert judgements["tracks"].reason == "all rules passed"
+
+
+def test_a_mass_removal_with_more_against_it_says_all(warehouse):
+    keys = [f"[{number}]" for number in range(25)]
+    warehouse.land({"users": []}, removed={"users": keys}, keys_known=50, rows_read=0)
+    assert warehouse.judge()["users"].reason == (
+        f"the delivery cannot be trusted: source_is_not_empty; {MASS_REMOVAL.format('25 of the 50', 50)}"
+    )
 
 
 def test_a_source_that_has_always_been_empty_is_accepted(warehouse):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import changes
-from extract.changes import compare, missing, tally, words
+from extract.changes import compare, delivered_among, missing, tally, words
 
 # Few keys and contents, so that they meet, and half of a key is never enough to tell it.
 HALVES = st.sampled_from([0, 1, 2**63, 2**63 + 1])
@@ -48,6 +48,42 @@ def test_a_key_lands_whole_exactly_when_its_set_of_contents_differs(known, rows,
     assert sorted((key, content) for key, content, _ in landed) == sorted(expected)
     assert all(is_readable for _, _, is_readable in landed)
     assert found.keys_known == len(known)
+
+
+HELD_BACK = (0, 0)
+
+
+@THOROUGHLY
+@given(KNOWN, st.sets(KEYS), ROWS, SLICE_ROWS)
+def test_a_delivered_key_has_changed_when_it_has_another_content_whatever_was_held_back_since(
+    delivered, contradicted, rows, slice_rows
+):
+    known = {key: set(contents) for key, contents in delivered.items()}
+    for key in contradicted:
+        known.setdefault(key, set()).add(HELD_BACK)
+    before = table([(key, content) for key, contents in known.items() for content in contents])
+    with sliced(slice_rows):
+        found = compare(before, table(rows), readable(rows))
+        gone = missing(before, table(rows))
+        lost = delivered_among(gone, before)
+
+    told: dict[tuple, set] = {}
+    for key, content, is_readable in rows:
+        if is_readable:
+            told.setdefault(key, set()).add(content)
+    assert found.keys_known == len(known)
+    assert found.keys_delivered == len(delivered)
+    assert found.keys_changed == sum(told.get(key, contents) != contents for key, contents in delivered.items())
+    assert lost == len(delivered.keys() - {key for key, _, _ in rows})
+
+
+def test_a_row_that_lands_again_as_it_was_delivered_has_not_changed_and_one_that_never_was_is_new():
+    answered, unseen, changed = (0, 1), (0, 2), (0, 3)
+    before = table([(answered, (1, 1)), (answered, HELD_BACK), (unseen, HELD_BACK), (changed, (1, 1))])
+    rows = [(answered, (1, 1), True), (unseen, (1, 1), True), (changed, (1, 2), True)]
+    found = compare(before, table(rows), readable(rows))
+    assert found.landed.all()
+    assert (found.keys_known, found.keys_delivered, found.keys_changed) == (3, 2, 1)
 
 
 @THOROUGHLY

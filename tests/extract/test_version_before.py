@@ -14,7 +14,8 @@ from tests.extract.test_database_failures import rows
 from tests.extract.test_night import assert_accounts_hold, payloads
 from tests.extract.test_recovery import FINISHED, orphans
 
-SCANS_OF_THE_VERSION_BEFORE = pa.schema([field for field in landing.SCANS_SCHEMA if field.name != "keys_unsettled"])
+ADDED_SINCE = ("keys_unsettled", "keys_delivered", "keys_lost", "keys_changed")
+SCANS_OF_THE_VERSION_BEFORE = pa.schema([field for field in landing.SCANS_SCHEMA if field.name not in ADDED_SINCE])
 
 
 class Killed(BaseException):
@@ -27,7 +28,7 @@ def die(*_, **__):
 
 @contextlib.contextmanager
 def version_before(*, is_killed=False):
-    """Extraction as it was before `keys_unsettled`; when `is_killed`, it packs its load and lands nothing."""
+    """Extraction as it was before `ADDED_SINCE`; when `is_killed`, it packs its load and lands nothing."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed) if is_killed else contextlib.nullcontext():
         for module in (landing, extraction_night):
             patch.setattr(module, "SCANS_SCHEMA", SCANS_OF_THE_VERSION_BEFORE)
@@ -39,7 +40,8 @@ def version_before(*, is_killed=False):
 def has_column(connection):
     return connection.execute(
         "select exists (select from information_schema.columns where table_schema = 'staging'"
-        " and table_name = 'scans' and column_name = 'keys_unsettled')"
+        " and table_name = 'scans' and column_name = any(%s))",
+        [list(ADDED_SINCE)],
     ).fetchone()[0]
 
 
@@ -61,9 +63,14 @@ def test_a_load_packed_by_the_version_before_is_finished(landed_before, api, nig
 
     assert extraction.recovery.sentence == FINISHED
     assert live_rows(connection, "users") == payloads(connection, rows(2))
-    unsettled = dict(connection.execute("select _dlt_load_id, keys_unsettled from staging.scans").fetchall())
-    assert unsettled[extraction.recovery.resumed_load_id] is None
-    assert unsettled[extraction.load_id] == 0
+    counted = {
+        load_id: figures
+        for load_id, *figures in connection.execute(
+            f"select _dlt_load_id, {', '.join(ADDED_SINCE)} from staging.scans where table_name = 'users'"
+        )
+    }
+    assert counted[extraction.recovery.resumed_load_id] == [None] * len(ADDED_SINCE)
+    assert counted[extraction.load_id][0] == 0 and None not in counted[extraction.load_id]
     assert_accounts_hold(connection)
     assert orphans(connection) == []
 

@@ -204,7 +204,7 @@ def test_tables_tell_the_newest_pull_that_succeeded_and_the_requests_of_the_newe
     good, failed = enter_night(ledger, 2), enter_night(ledger, 1, {"extract": "SOURCE_FAILED"})
     figures = {
         "rows_read": 90, "rows_unchanged": 80, "rows_landed": 7, "rows_removed": 10, "rows_unreadable": 3,
-        "keys_unsettled": 2, "bytes_landed": 700, "bytes_received": 9000,
+        "keys_unsettled": 2, "keys_changed": 6, "bytes_landed": 700, "bytes_received": 9000,
     }  # fmt: skip
     enter_pull(ledger, good, "users", "1", **figures)
     enter_pull(ledger, good, "tracks", "1")

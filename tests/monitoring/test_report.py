@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from monitoring import figures, record
 from monitoring.record import NIGHTS_SHOWN
@@ -455,6 +456,31 @@ def test_what_an_api_a_rule_or_a_message_says_is_text_and_no_more(database_url, 
     assert obeyed(page.source) == set()
     assert "<script>alert(1)</script>" in page.text, "as text"
     assert len(page.source) < 2_000_000
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_rows_that_cannot_be_read_and_a_mass_change_are_told(rows, built_database_url, tmp_path):
+    assert "No row is held back." in report(built_database_url, tmp_path).text
+    flood = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
+        broken = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": flood}]}]
+        verdict = "update gate.loads set verdict = %s where load_id = %s and table_name = 'users'"
+        connection.execute(verdict, [Jsonb({"failed_rules": broken}), load_id])
+        for table, load_column in {"staging.scans": "_dlt_load_id", "ops.run_tables": "load_id"}.items():
+            connection.execute(
+                f"update {table} set rows_unreadable = %s where table_name = 'tracks' and {load_column} = %s",
+                [rows, load_id],
+            )
+    page = report(built_database_url, tmp_path)
+    unreadable = "1 row of tracks is unreadable" if rows == 1 else "12 rows of tracks are unreadable"
+    assert f"all published; {rows} row{'s' if rows > 1 else ''} unreadable. " in page.text
+    for text in (f"{flood} have changed", unreadable):
+        assert f"In the newest load {text}." in page.text
+        assert f'{text} make gate ARGS="show {load_id}"' in page.text
+    assert "No row is in quarantine." in page.text and "No row is held back." not in page.text
+    assert f"Next: {next_step(built_database_url)}" in page.text and unreadable in next_step(built_database_url)
+    assert "few changes" in page.text, "among the rules that were broken"
 
 
 def test_times_are_told_on_the_clocks_of_the_zone(database_url, ledgers, tmp_path):

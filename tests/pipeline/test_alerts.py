@@ -203,6 +203,58 @@ def test_a_blocked_table_does_not_hide_what_failed_first(settings, inbox, outcom
     assert "somebody" not in str(lines)
 
 
+def test_a_good_night_that_is_worth_a_look_is_told_each_time_and_the_clean_one_after_it_is_not(
+    settings, inbox, outcome
+):
+    row = {"dlt_id": "x", "key": '["somebody@example.org"]', "detail": "somebody@example.org"}
+    flood = "30 of the 50 known users (60 %, more than MAX_CHANGED_SHARE 50 %)"
+    rules = (
+        RuleResult("email_is_an_address", "warning", 1, [row]),
+        RuleResult("few_changes", "info", 1, [{"mass_change": flood}]),
+    )
+
+    def publish(connection, current, *_):
+        users = Batch("17.5", "users", 50, 30, 0, rows_unreadable=2)
+        tracks = Batch("17.5", "tracks", 9, 0, 0, rows_unreadable=1)
+        current.judgements = [
+            Judgement(users, "accepted_with_quarantine", 1, rules),
+            Judgement(tracks, "accepted"),
+        ]
+
+    outcome["gate"] = publish
+    for _ in range(2):
+        assert command("run", **settings).code == Exit.PUBLISHED
+        title, kind, lines = only(inbox)
+        assert kind == "warning"
+        assert title == (
+            "MooVitamix: published, but worth a look: mass change of users, unreadable rows of users and tracks,"
+            " quarantined rows of users"
+        )
+        assert lines["What"] == (
+            f"judged, not built yet, but {flood} have changed, 2 rows of users are unreadable,"
+            " 1 row of users is quarantined and 1 row of tracks is unreadable"
+        )
+        assert lines["Rule"] == "a night that succeeded with mass change, unreadable rows, quarantined rows"
+        assert lines["Next"] == 'make gate ARGS="show 17.5"'
+        assert lines["Runbook"] == "docs/runbooks/unusual-night.md"
+        assert "somebody" not in str(lines)
+
+    outcome.clear()
+    assert command("run", **settings).code == Exit.PUBLISHED
+    assert told(inbox) == [], "a clean night after it is silent"
+
+    outcome["gate"] = fail(Exit.GATE_BROKEN, "the gate could not judge users")
+    assert command("run", **settings).code == Exit.GATE_BROKEN
+    assert only(inbox)[1] == "failure"
+    outcome["gate"] = publish
+    assert command("run", **settings).code == Exit.PUBLISHED
+    title, kind, lines = only(inbox)
+    assert kind == "warning" and lines["Since"].startswith("bad since ")
+    outcome.clear()
+    assert command("run", **settings).code == Exit.PUBLISHED
+    assert told(inbox) == [], "it was told that the nights are published again"
+
+
 def test_a_crashed_night_is_told_by_the_next(settings, inbox, outcome, database_url):
     assert command("run", **settings).code == Exit.PUBLISHED
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -97,7 +97,8 @@ def test_a_rejected_load_is_gone_for_readers_and_lands_again_the_next_night(
     )
     second = night(built_database_url)
     assert renamed(connection) == ALL
-    assert next_step("status") == "nothing; all is well"
+    # nearly all of them have changed, as the night before
+    assert " have changed; look at them: make gate " in next_step("status")
     assert next_step("gate", "show", first) == "nothing: later nights landed what this load had brought"
     landed = connection.execute(
         "select _dlt_load_id, count(*) from staging.users where payload ->> 'first_name' = 'New' group by 1 order by 1"

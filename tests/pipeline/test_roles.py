@@ -309,7 +309,7 @@ def test_three_logins_with_a_role_each_make_the_night_of_one_owner(fresh, built_
         owner.execute("alter view prep.mislaid rename to stg_moovitamix__users")
         owner.execute("insert into ops.owned_relations (name) values ('prep.stg_moovitamix__users')")
     judged = by_three.command("gate", "gate")
-    assert judged.code == Exit.PUBLISHED and "rows quarantined" in judged.out, judged
+    assert judged.code == Exit.PUBLISHED and "rows of users are quarantined" in judged.out, judged
     line = by_three.command("loader", "build").only_line(Exit.WAREHOUSE_UNAVAILABLE)
     assert "permission denied" in line and "moovitamix_transformer" in line
     assert by_three.command("transformer", "build").code == Exit.PUBLISHED

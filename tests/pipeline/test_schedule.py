@@ -497,7 +497,7 @@ def told(monkeypatch, home):
     """What is told to the addresses of ALERT_URLS."""
     alerts = []
     monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1:1")
-    monkeypatch.setattr(messages, "send", lambda title, text, is_good: alerts.append((title, text, is_good)))
+    monkeypatch.setattr(messages, "send", lambda title, text, kind: alerts.append((title, text, kind)))
     return alerts
 
 
@@ -510,7 +510,7 @@ def test_that_the_ledger_is_away_is_told_once_for_each_slot(played, told, home):
     time.find = fail
     assert time.play("00:00", "UTC", "2026-07-02T00:30") == []
     assert [title for title, _, _ in told] == ["MooVitamix: no night can begin"] * 2, "at the start, and at midnight"
-    assert "What: nobody there\n" in told[0][1] and "Next: make run" in told[0][1] and not told[0][2]
+    assert "What: nobody there\n" in told[0][1] and "Next: make run" in told[0][1] and told[0][2] == "failure"
     assert (home / ".trouble").exists(), "the next good night tells that it is over"
 
 

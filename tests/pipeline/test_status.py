@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 import extract
 from expectations import ledger
@@ -129,7 +130,76 @@ def test_a_blocked_load_is_named_with_its_reason(built_database_url, connection)
     newest = connection.execute("select max(load_id) from gate.loads").fetchone()[0]
     out = command("status", DATABASE_URL=built_database_url).out
     assert "too many" in out
-    assert out.splitlines()[-1] == f'next: see why the load was blocked: make gate ARGS="show {newest}"'
+    assert out.splitlines()[-1] == (
+        f'next: see why the load was blocked: make gate ARGS="show {newest}"; if the source is right, release it:'
+        f""" make gate ARGS="release {newest} users --reason '...'\""""
+    )
+
+
+NEWEST = "_dlt_load_id = (select max(_dlt_load_id) from staging.scans)"
+MASS_CHANGE = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
+
+
+def break_rule(connection, table, rule, **example):
+    failed = [{"rule": rule, "severity": "info", "rows": 1, "examples": [example]}]
+    connection.execute(
+        "update gate.loads set verdict = %s, state = 'accepted'"
+        " where table_name = %s and load_id = (select max(load_id) from gate.loads)",
+        [Jsonb({"failed_rules": failed}), table],
+    )
+
+
+def test_what_is_worth_a_look_in_the_newest_loads_is_said_and_is_the_next_thing_to_do(built_database_url, connection):
+    newest = connection.execute("select max(load_id) from gate.loads").fetchone()[0]
+    connection.execute("update staging.scans set rows_unreadable = 12 where table_name = 'users'")
+    connection.execute(f"update staging.scans set rows_unreadable = 1 where table_name = 'tracks' and {NEWEST}")
+    break_rule(connection, "users", "few_changes", mass_change=MASS_CHANGE)
+    break_rule(connection, "listen_history", "few_removals", removed_share="0.25")
+    out = command("status", DATABASE_URL=built_database_url).out
+    removed = connection.execute(
+        f"select rows_removed from staging.scans where table_name = 'listen_history' and {NEWEST}"
+    ).fetchone()[0]
+    assert out.splitlines()[-1] == (
+        f"next: {removed} keys of listen_history are gone from the source (25% of those known),"
+        f" 1 row of tracks is unreadable, {MASS_CHANGE} have changed and 12 rows of users are unreadable;"
+        f' look at them: make gate ARGS="show {newest}"'
+    )
+    assert "worth a look, in the newest loads" in out
+
+    # what somebody decided about was looked at, and rows that cannot be read are still not there
+    connection.execute("update gate.loads set state = 'released'")
+    assert command("status", DATABASE_URL=built_database_url).out.splitlines()[-1] == (
+        "next: 1 row of tracks is unreadable and 12 rows of users are unreadable;"
+        f' look at them: make gate ARGS="show {newest}"'
+    )
+    connection.execute(f"update staging.scans set rows_unreadable = 0 where {NEWEST}")
+    assert command("status", DATABASE_URL=built_database_url).out.endswith("next: nothing; all is well\n"), "it is over"
+
+
+def test_listens_that_wait_are_counted_where_that_is_allowed(built_database_url, connection):
+    connection.execute("delete from prep.parked_listens")
+    assert "wait" not in command("status", DATABASE_URL=built_database_url).out
+    connection.execute("""
+        insert into prep.parked_listens (id, user_id, track_id, is_user_unknown, is_track_unknown)
+        values (1, 1, 99, false, true)
+    """)
+    out = command("status", DATABASE_URL=built_database_url).out
+    assert "1 listen waits for a user or track that no load has brought yet\n" in out
+    assert out.endswith("next: nothing; all is well\n"), "for information only"
+
+
+def test_the_run_ledger_of_the_version_before_gets_the_count_of_changed_keys(built_database_url, connection):
+    before = connection.execute("select run_id, table_name, rows_read from ops.run_tables order by 1, 2").fetchall()
+    connection.execute("alter table ops.run_tables drop column keys_changed")
+    assert command("status", DATABASE_URL=built_database_url).out == (
+        "next: bring the ledgers of the version before up to date: make build\n"
+    )
+    runs.prepare(connection)
+    assert runs.is_current(connection)
+    counted = connection.execute("select distinct keys_changed from ops.run_tables").fetchall()
+    assert counted == [(None,)], "nobody knows"
+    after = connection.execute("select run_id, table_name, rows_read from ops.run_tables order by 1, 2").fetchall()
+    assert after == before
 
 
 def test_a_run_at_work_is_told_from_a_killed_one_by_its_lock(built_database_url, connection):
