@@ -1,6 +1,7 @@
 """Whatever becomes of standard output and standard error, what was begun is finished, and ends as it would have."""
 
 import fcntl
+import io
 import os
 import subprocess
 import sys
@@ -159,12 +160,13 @@ def test_an_output_that_is_not_ready_is_waited_for():
     reading = threading.Thread(target=read_slowly)
     reading.start()
     file = LossyFile(writer)
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]
-    os.close(writer)
-    reading.join()
-    os.close(reader)
+    try:
+        with io.BufferedWriter(file) as buffered:
+            buffered.write(content)
+    finally:
+        os.close(writer)
+        reading.join()
+        os.close(reader)
     assert b"".join(received) == content and file.error is None
 
 
