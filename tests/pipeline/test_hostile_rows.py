@@ -24,6 +24,12 @@ FORMULAS = {
 EVERYTHING = "\n".join(HOSTILE[what] for what in HOSTILE if what != "very long")
 
 
+@pytest.fixture(autouse=True)
+def another_world(monkeypatch):
+    """The tracks of the template are gone at once, and that is meant."""
+    monkeypatch.setenv("MAX_REMOVED_SHARE", "1")
+
+
 @pytest.fixture
 def connection(built_database_url):
     with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
