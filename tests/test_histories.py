@@ -30,7 +30,7 @@ from expectations import decisions, ledger
 from expectations.decisions import Undecidable
 from expectations.gate import judge_pending
 from expectations.replay import replay
-from pipeline import erasure, erasure_key, pruning, warehouse
+from pipeline import erasure, erasure_key, pruning, runs, warehouse
 from pipeline.exits import Stop
 from pipeline.settings import Settings
 from sample_api.server import serve
@@ -99,10 +99,10 @@ def histories(server_of_version, tmp_path_factory) -> Iterator[type[RuleBasedSta
     url = server_of_version.rsplit("/", 1)[0] + f"/{TEMPLATE}"
     with psycopg.connect(server_of_version, autocommit=True) as server:
         server.execute(f"create database {TEMPLATE}")
-    with serve({}) as server:
-        extract.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
     with psycopg.connect(url, autocommit=True) as connection:
-        ledger.ensure(connection)
+        runs.prepare(connection)
+        with serve({}) as server:
+            extract.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
         connection.execute("truncate staging.scans, staging._dlt_loads")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ERASURE_KEY", "k" * 32)

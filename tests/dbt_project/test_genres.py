@@ -96,6 +96,7 @@ def test_a_login_that_may_not_make_the_function_goes_on_without(database_url, co
     try:
         connection.execute("create role reads_genres")
         connection.execute("grant usage on schema ops, gate to reads_genres")
+        connection.execute("grant select, insert on ops.owned_relations to reads_genres")
         connection.execute("set role reads_genres")
         runs.prepare(connection)
         connection.execute("reset role")

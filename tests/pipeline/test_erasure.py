@@ -16,7 +16,7 @@ import extract
 from expectations import ledger
 from expectations.decisions import reject, release
 from extract import database
-from pipeline import erasure, erasure_key, warehouse
+from pipeline import erasure, erasure_key, runs, warehouse
 from pipeline.exits import Exit, Stop
 from pipeline.night import STEPS
 from pipeline.settings import Settings
@@ -395,7 +395,7 @@ def test_without_a_key_nobody_is_erased(url, connection):
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
 def test_without_the_key_of_then_nothing_is_pulled_and_nobody_erased(arguments, key, database_url):
     with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
-        ledger.ensure(connection)
+        runs.prepare(connection)
         made = extract.tombstone(KEY, PERSON)
         ledger.record_erasure(connection, made, [], extract.key_check(KEY, made))
         settings = {"DATABASE_URL": database_url, "API_BASE_URL": api.url}

@@ -8,8 +8,7 @@ import psycopg
 import pytest
 
 import extract
-from expectations import ledger
-from pipeline import warehouse
+from pipeline import runs, warehouse
 from pipeline.exits import Exit
 from pipeline.pruning import age
 from sample_api.server import serve
@@ -140,10 +139,10 @@ def test_nothing_is_pruned_while_another_run_is_at_work(built_database_url):
 def test_what_goes_is_what_a_plain_reading_of_the_rule_says(database_url, tmp_path):
     """Random histories of many keys, with loads of every state and rows of every fate."""
     print(f"seed {SEED}")
-    with serve({}) as api:
-        extract.run(database_url, api.url, working_folder=tmp_path)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        ledger.ensure(connection)
+        runs.prepare(connection)
+        with serve({}) as api:
+            extract.run(database_url, api.url, working_folder=tmp_path)
         histories = {table: history(connection, table, Random(f"{SEED} {table}")) for table in ("users", "tracks")}
 
         assert prune(database_url).code == Exit.PUBLISHED

@@ -191,9 +191,9 @@ def test_listens_that_wait_are_counted_where_that_is_allowed(built_database_url,
 def test_the_run_ledger_of_the_version_before_gets_the_count_of_changed_keys(built_database_url, connection):
     before = connection.execute("select run_id, table_name, rows_read from ops.run_tables order by 1, 2").fetchall()
     connection.execute("alter table ops.run_tables drop column keys_changed")
-    assert command("status", DATABASE_URL=built_database_url).out == (
-        "next: bring the ledgers of the version before up to date: make build\n"
-    )
+    assert command("status", DATABASE_URL=built_database_url).out.splitlines()[1:] == [
+        "next: bring the ledgers of the version before up to date: make build"
+    ]
     runs.prepare(connection)
     assert runs.is_current(connection)
     counted = connection.execute("select distinct keys_changed from ops.run_tables").fetchall()
