@@ -1,4 +1,7 @@
-{# The moment the feature views look from, as SQL. The var is checked here because it ends in the text of a view. #}
+{#
+    The moment for which the feature views are computed, as SQL: the var `as_of`, or now(). The var is validated here because
+    its value becomes part of the text of a view.
+#}
 {% macro as_of() -%}
     {%- if var('as_of') -%}
         {%- if not modules.re.match('^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$', var('as_of') | string) -%}

@@ -1,4 +1,4 @@
-{# The key of a document as the API spells it: its time without a zone, and without a fraction that is 0. #}
+{# The key of a document in the API's default spelling: the time has no zone, and no fraction if the fraction is 0. #}
 {% macro document_key(user_id, created_at) -%}
     (
         '[' || {{ user_id }} || ',"'
@@ -7,20 +7,20 @@
     )
 {%- endmacro %}
 
-{# The keys of documents (user_id, created_at): as the API spells them, and each other way in which they ever came. #}
-{% macro keys_of(documents) -%}
+{# All keys under which documents (user_id, created_at) ever landed: the default spelling and every other one. #}
+{% macro document_keys(documents) -%}
     select {{ document_key('user_id', 'created_at') }} as key
     from {{ documents }}
     union
     select respelled.key
-    from {{ as_built_before('respelled_documents') }} as respelled
+    from {{ previous_state('respelled_documents') }} as respelled
     inner join {{ documents }}
         on
             respelled.user_id = {{ documents }}.user_id
             and respelled.created_at = {{ documents }}.created_at
 {%- endmacro %}
 
-{# What landed of documents under these keys. #}
+{# All landed versions of the documents with these keys. #}
 {% macro document_versions(keys) -%}
     select
         {{ keys }}.key,

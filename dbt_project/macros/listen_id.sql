@@ -1,7 +1,7 @@
 {#
-    64 bits of an md5 over user, document, track and the how-manieth listen of that track in that document. The document's
-    time goes in as microseconds since 1970, so that neither a session's time zone nor the API's way of writing a time
-    changes an id. Postgres' own hash functions may change between its versions; md5 does not.
+    The first 64 bits of an md5 over user, document, track and `nth`, which numbers the listens of a track in a document.
+    The document's time is hashed as microseconds since 1970: neither the session's time zone nor the API's spelling of a
+    time changes an id. md5 is used because Postgres may change its own hash functions between versions.
 #}
 {% macro listen_id(user_id, document_created_at, track_id, nth) -%}
     (

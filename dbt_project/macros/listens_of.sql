@@ -1,7 +1,7 @@
 {#
-    The rows of a table of listens that some versions of documents brought: (user_id, created_at, updated_at) each; when all
-    is counted anew, all rows, which none but these brought. `offset 0` keeps this a look at the primary key, in the one month
-    it is about: for a join the planner reckons with all months, and would rather read them all.
+    The rows in a table of listens that come from these document versions (user_id, created_at, updated_at). In a full
+    recount, all rows: the versions are then all there are. `offset 0` forces one primary-key lookup per version, in one
+    monthly partition. With a plain join the planner expects to visit every partition, and reads them all.
 #}
 {% macro listens_of(versions, listens) -%}
     select

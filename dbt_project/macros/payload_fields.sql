@@ -1,6 +1,6 @@
 {#
-    Which fields of a payload are not what the API's contract says, as comma-separated names; NULL when all is well, and for
-    a removal. A payload can be any JSON: one that is no object has none of the fields.
+    Each macro gives the names, comma-separated, of the fields in which a payload differs from the API's contract. NULL means
+    no difference, or a removal. A payload can be any JSON; one that is not an object lacks all fields.
 #}
 
 {% macro absent_fields(fields) -%}
@@ -17,7 +17,7 @@
     end
 {%- endmacro %}
 
-{# Fields that should be text and are neither text nor null. #}
+{# Text fields whose value is neither text nor null. #}
 {% macro mistyped_texts(fields) -%}
     nullif(
         concat_ws(
@@ -29,8 +29,8 @@
 {%- endmacro %}
 
 {#
-    What is left when the known fields are taken away. A subquery over the payload's keys would be easier to read, but takes
-    three times as long and keeps Postgres from working on the rows in parallel.
+    Fields that the contract does not have. A subquery over the payload's keys would be easier to read, but takes three times
+    as long and prevents parallel plans.
 #}
 {% macro unknown_fields(known_fields) -%}
     case

@@ -1,6 +1,6 @@
 {#
-    Casts of a jsonb expression that answer NULL where the value does not fit, and never fail: one odd row must not
-    stop a night. `pg_input_is_valid` would say it shorter, but exists from Postgres 16 on only.
+    Casts of a jsonb expression that never fail: a value that does not fit becomes NULL, because one malformed row must not
+    stop a run. `pg_input_is_valid` would be shorter, but needs Postgres 16.
 #}
 
 {% macro safe_text(field) -%}
@@ -21,9 +21,9 @@
 {%- endmacro %}
 
 {#
-    The jsonb array itself if all its elements are whole numbers, else NULL. Digits alone, and not too many of them in a row,
-    are whole numbers for sure; only what looks otherwise is worth looking at one by one, which takes four times as long.
-    `strict`: lax mode would look into nested arrays.
+    The jsonb array if all its elements are whole numbers, else NULL. A regular expression accepts the common case, short runs
+    of digits. Only other arrays are checked element by element, which takes four times as long. `strict`, because lax mode
+    would unwrap nested arrays.
 #}
 {% macro safe_whole_numbers(field) -%}
     case
@@ -43,12 +43,12 @@
 {%- endmacro %}
 
 {#
-    ISO 8601 date and time, with or without a zone; without one it is read in the var `api_timezone`. Postgres itself would
-    also accept 'yesterday' and 'infinity', and would fail on 30 February and on endless fractions: the form and the day are
-    checked first. [0-9] and not \d, which in some collations is any digit that Unicode knows.
+    ISO 8601 date and time, with or without a zone; the var `api_timezone` is the default zone. The format and the day are
+    checked first: Postgres would accept 'yesterday' and 'infinity', and would fail on 30 February and on very long fractions.
+    [0-9] instead of \d, which in some collations matches every Unicode digit.
 #}
 {% macro safe_timestamptz(field) -%}
-    {#- there is no year 0; a look ahead, `(?!0000)`, would say it shorter and takes half as long again -#}
+    {#- there is no year 0; the lookahead `(?!0000)` would be shorter, but takes 1.5 times as long -#}
     {%- set year = '([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])' -%}
     {%- set date = year ~ '-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])' -%}
     {%- set time = '([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?' -%}
@@ -69,7 +69,7 @@
     end
 {%- endmacro %}
 
-{# Whether the month of an ISO date has that day. #}
+{# Whether the day of an ISO date exists in its month. #}
 {% macro day_exists(field) -%}
     case
         when substr({{ field }} #>> '{}', 9, 2)::int <= 28 then true

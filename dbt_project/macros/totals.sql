@@ -1,5 +1,5 @@
-{# What the totals in a model cover: listens before `totals_until`, as far as they were published up to `seq`. #}
-{% macro built(model_name) -%}
+{# The progress of a table of totals: it covers listens before `totals_until` that were published up to `seq`. #}
+{% macro build_progress(model_name) -%}
     select
         seq,
         totals_until
@@ -8,10 +8,10 @@
 {%- endmacro %}
 
 {#
-    The CTEs of a table of totals, the last of them `listens_to_count`: of users who are counted anew, all listens before the
-    new `totals_until` (of `build`); of the others, those by which the totals in the table grow. A listen grows them once: the
-    days since the old `totals_until` (of `built`), and what is late for these only if the table has not seen this build's
-    news yet. Each reads the history by itself: a CTE that two of them share would be all of it, every night.
+    The CTEs of a table of totals; the last one is `listens_to_count`. For recounted users it has all listens before the new
+    `totals_until` (from `build`). For other users it has the listens to add to the totals, each exactly once: those since the
+    old `totals_until` (from `previous_build`), and late ones if the table has not processed this build's publications yet.
+    Each CTE reads listen_history separately: a shared CTE would read the whole history in every run.
 #}
 {% macro listens_to_count(model_name) -%}
 build as (
@@ -20,9 +20,9 @@ build as (
 
 ),
 
-built as (
+previous_build as (
 
-    {{ built(model_name) }}
+    {{ build_progress(model_name) }}
 
 ),
 
@@ -40,7 +40,7 @@ more_listens as (
         listened_at
     from {{ ref('listen_history') }}
     where
-        listened_at >= (select built.totals_until from built)
+        listened_at >= (select previous_build.totals_until from previous_build)
         and listened_at < (select build.totals_until from build)
     union all
     select
@@ -49,8 +49,8 @@ more_listens as (
         listened_at
     from {{ ref('int_late_listens') }}
     where
-        listened_at < (select built.totals_until from built)
-        and (select built.seq < build.until_seq from built cross join build)
+        listened_at < (select previous_build.totals_until from previous_build)
+        and (select previous_build.seq < build.until_seq from previous_build cross join build)
 
 ),
 
@@ -76,8 +76,8 @@ listens_to_count as (
 )
 {%- endmacro %}
 
-{# The elements of a set, and those of another that it lacks. NULL is a set without elements. #}
-{% macro with_new_elements(elements, others) -%}
+{# The union of two arrays of distinct elements. NULL counts as an empty array. #}
+{% macro array_union(elements, others) -%}
     {{ elements }} || array(
         select unnest({{ others }})
         except
@@ -86,7 +86,7 @@ listens_to_count as (
     )
 {%- endmacro %}
 
-{# The totals that a feature begins with; looking from another moment than now, none: they know what came later. #}
+{# The totals that a feature view starts from. None with `as_of`, because totals include later listens. #}
 {% macro totals_of(model_name) -%}
     select * from {{ ref(model_name) }}
     {% if var('as_of') -%}
@@ -94,12 +94,12 @@ listens_to_count as (
     {%- endif %}
 {%- endmacro %}
 
-{# The listens that these totals do not cover, up to the moment the features look from. #}
+{# The listens that these totals do not cover, up to the moment for which the feature views are computed. #}
 {% macro listens_since_totals(model_name) -%}
     select * from {{ ref('listen_history') }}
     where
         {% if not var('as_of') -%}
-            listened_at >= (select built.totals_until from ({{ built(model_name) }}) as built)
+            listened_at >= (select previous_build.totals_until from ({{ build_progress(model_name) }}) as previous_build)
             and {% endif -%}
         listened_at <= {{ as_of() }}
 {%- endmacro %}

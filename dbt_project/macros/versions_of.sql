@@ -1,6 +1,6 @@
 {#
-    The versions of one key in a model of landed rows, to be joined with `cross join lateral`. `offset 0` keeps this a look at
-    the index per key: an ordinary join would cast all that ever landed.
+    The versions of one key in a model of landed rows; join it with `cross join lateral`. `offset 0` forces an index lookup
+    per key: an ordinary join would cast every row that ever landed.
 #}
 {% macro versions_of(model_name, key) -%}
 (

@@ -15,7 +15,7 @@ mart_loads as (
     select distinct
         'listen_history' as table_name,
         _load_id as load_id
-    -- of the documents that this build looked at
+    -- the documents that this build processed
     from {{ ref('int_listens') }}
 
 )
@@ -28,5 +28,5 @@ left join {{ source('gate', 'loads') }} as loads
     on
         mart_loads.load_id = loads.load_id
         and mart_loads.table_name = loads.table_name
-        and loads.state in ('accepted', 'accepted_with_quarantine', 'released')
+        and loads.state in {{ published_states() }}
 where loads.load_id is null

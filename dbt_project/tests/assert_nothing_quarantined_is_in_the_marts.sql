@@ -1,4 +1,4 @@
--- a mart row shows a version of its load; where that version is held back, the row must come from another load
+-- A mart row shows a version from the load in _load_id. No quarantined version may be the one that is shown.
 select
     quarantined_rows.table_name,
     quarantined_rows.key,

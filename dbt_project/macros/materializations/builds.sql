@@ -1,6 +1,6 @@
 {#
-    How far each model that is kept from night to night has come: one row per model in `prep.builds`, written in the
-    transaction that changed the model. What is published after it is news to that model, after a crash too.
+    `prep.builds` records the progress of each stateful model: one row per model, written in the transaction that changed the
+    model. Publications after that point are new to the model, even if a crash ended the build.
 #}
 {% macro create_builds() %}
     {%- if execute and not load_relation(source('prep', 'builds')) and adapter.check_schema_exists(target.database, target.schema) -%}
@@ -14,13 +14,13 @@
 {% endmacro %}
 
 {% macro record_build() %}
-    insert into {{ kept_by_builds('builds') }} as builds (model, seq, fingerprint, totals_until)
+    insert into {{ prep_table('builds') }} as builds (model, seq, fingerprint, totals_until)
     select
         '{{ this.schema }}.{{ this.identifier }}',
         until_seq,
         fingerprint,
         totals_until
-    from {{ kept_by_builds('int_build') }}
+    from {{ prep_table('int_build') }}
     on conflict (model) do update
     set
         seq = excluded.seq,
@@ -32,10 +32,10 @@
 {% endmacro %}
 
 {#
-    A model as the build before left it, for the models that find out what has to change in it: these it is built from, so
-    that they cannot `ref` it. Without rows as long as it is not there.
+    A stateful model as the previous build left it. The models that compute its changes read it through this macro: it depends
+    on them, so `ref` would be a cycle. Empty while the table does not exist.
 #}
-{% macro as_built_before(model_name) -%}
+{% macro previous_state(model_name) -%}
     {%- if execute -%}
         {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
         {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
@@ -54,8 +54,8 @@
 {%- endmacro %}
 
 {#
-    What the rows of the kept models depend on beside the data: the SQL of models and macros, the vars that end in stored
-    rows, and the function that says which genres are the same. When it changes, the next build counts everything again.
+    A hash of everything except data that determines the rows of stateful models: the SQL of models and macros, the vars that
+    affect stored rows, and the function that normalizes genres. When it changes, the next build recounts everything.
 #}
 {% macro fingerprint() -%}
     {%- set parts = [var('api_timezone'), var('affinity_half_life_days') | string] -%}
@@ -76,23 +76,23 @@
 {%- endmacro %}
 
 {#
-    The models that are kept from night to night: those that `record_build`.
+    The stateful models: the tables that builds update in place and whose progress `record_build` records.
 #}
-{% macro kept_models() %}
-    {%- set kept = [] -%}
+{% macro stateful_models() %}
+    {%- set models = [] -%}
     {%- if execute -%}
         {%- for node in graph.nodes.values() | selectattr('config.incremental_strategy', 'equalto', 'reconcile') -%}
-            {%- do kept.append(node.schema ~ '.' ~ node.alias) -%}
+            {%- do models.append(node.schema ~ '.' ~ node.alias) -%}
         {%- endfor -%}
     {%- endif -%}
-    {{ return(kept | sort) }}
+    {{ return(models | sort) }}
 {% endmacro %}
 
 {% macro is_full_refresh() -%}
     {{ 'true' if flags.FULL_REFRESH else 'false' }}
 {%- endmacro %}
 
-{# A table of `prep` for a hook: the models it is for do not depend on it. #}
-{% macro kept_by_builds(identifier) -%}
+{# A table in `prep` for use in a hook, without making the model depend on it. #}
+{% macro prep_table(identifier) -%}
     {{ return(api.Relation.create(database=target.database, schema=target.schema, identifier=identifier)) }}
 {%- endmacro %}

@@ -1,11 +1,11 @@
 {#
-    dbt-postgres knows no partitions. A model with the config `partition_by` (a timestamptz column that never is NULL, part of
-    the primary key) is a table that is partitioned by the months of that column, in UTC. A month is added when its first rows
-    come. What is older than the year 2000 shares one partition: times come from the source, and each absurd one would else
-    leave a table behind. The partitions are in `prep`, where analysts need not see them.
+    dbt-postgres has no partitions. The config `partition_by` names a timestamptz column that is never NULL and is part of the
+    primary key: the table is then partitioned by UTC month of that column. A build adds a month with its first rows. Times
+    before 2000 share one partition: they come from the source, and each absurd one would otherwise create a table. The
+    partitions are in the schema `prep`, out of the analysts' way.
 
-    The months that `rows` need and `relation` lacks. Each is made beside the table and then attached, because
-    `partition of` would keep readers of the table waiting until the rows are in.
+    This macro creates the partitions that `rows` need and `relation` lacks. It creates each as a separate table and attaches
+    it, because `create table ... partition of` would block readers until the transaction ends.
 #}
 {% macro add_missing_partitions(relation, rows) -%}
     {%- set partition_by = config.get('partition_by') -%}
@@ -41,13 +41,13 @@
     $partitions$;
 {%- endmacro %}
 
-{# A table of the time before it was partitioned cannot become it in place. #}
+{# Postgres cannot partition an existing table in place. #}
 {% macro check_is_partitioned(relation) %}
     {%- set kind = run_query("select relkind from pg_class where oid = '" ~ relation ~ "'::regclass").columns[0].values()[0] -%}
     {% if kind != 'p' %}
         {{ exceptions.raise_compiler_error(
-            relation.include(database=false) ~ " is not partitioned, and cannot be changed in place. Drop it, the build makes it"
-            ~ " anew (views that others have on it go along, so note them first): make psql ARGS=\"-c 'drop table "
+            relation.include(database=false) ~ " is not partitioned, and Postgres cannot change that in place. Drop it; the next build"
+            ~ " creates it again. This also drops views on it, so save their definitions first: make psql ARGS=\"-c 'drop table "
             ~ relation.schema ~ "." ~ relation.identifier ~ " cascade'\", then: make build"
         ) }}
     {% endif %}

@@ -1,8 +1,8 @@
 {#
-    Incremental strategy: the rows of the model's query are in the table afterwards, and of the rows that match `scope`
-    no others. A row that was already right is not written. Rows are matched by `unique_key`. Running it twice changes nothing.
+    Incremental strategy. It upserts the rows of the model's query by `unique_key`, and deletes table rows that match `scope`
+    but are not in the query. Rows that are already correct are not written. The strategy is idempotent.
         scope={'model': <a model that this one refs>, 'match': {<column of this table>: <column of that model>}}
-    Without `scope` nothing is deleted.
+    Without `scope` it deletes nothing.
 #}
 {% macro get_incremental_reconcile_sql(arg_dict) %}
     {%- set target = arg_dict["target_relation"] -%}
@@ -22,7 +22,7 @@
         {{ add_missing_partitions(target, desired) }}
     {%- endif %}
 
-    {{ take_statistics(desired) }}
+    {{ collect_statistics(desired) }}
 
     {% if scope -%}
     delete from {{ target }} as present

@@ -1,6 +1,6 @@
 {#
-    A kept table is made once and never again, so what it must be from the first row on is said here: contract, partitions,
-    distribution, keys. Foreign keys come last: on Citus they may not be there before a table is distributed.
+    A stateful table is created once and never rebuilt, so it gets its contract, partitions, distribution and keys here.
+    Foreign keys come last: Citus does not allow them before a table is distributed.
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {%- if temporary or not config.get('contract').enforced -%}
@@ -10,14 +10,14 @@
         {%- set columns = adapter.dispatch('get_column_names', 'dbt')() -%}
         {%- set partition_by = config.get('partition_by') -%}
         {%- set foreign_keys = model.constraints | selectattr('type', 'equalto', 'foreign_key') | list -%}
-        {%- set others = model.constraints | rejectattr('type', 'equalto', 'foreign_key') | list -%}
+        {%- set other_constraints = model.constraints | rejectattr('type', 'equalto', 'foreign_key') | list -%}
         {{ get_assert_columns_equivalent(sql) }}
         create temporary table {{ rows }} on commit drop as (
             {{ sql }}
         );
         create table {{ relation }} (
             {{ (adapter.render_raw_columns_constraints(raw_columns=model.columns)
-                + adapter.render_raw_model_constraints(raw_constraints=others)) | join(', ') }}
+                + adapter.render_raw_model_constraints(raw_constraints=other_constraints)) | join(', ') }}
         ){% if partition_by %} partition by range ({{ partition_by }}){% endif %};
         {{ distribute(relation) }}
         {% if partition_by %}{{ add_missing_partitions(relation, rows) }}{% endif %}
@@ -29,9 +29,9 @@
 {%- endmacro %}
 
 {#
-    On Citus (the output `citus` of the profile) a table is spread over the machines by the config
-        distribution={'by': <a column>, 'with': <a table that is spread alike>}
-    or is whole on each of them: distribution='reference'. Without the config, and anywhere else, it is a table like any other.
+    On Citus (the output `citus` of the profile) the config `distribution` shards a table over the nodes
+        distribution={'by': <a column>, 'with': <a table to colocate it with>}
+    or copies it to every node: distribution='reference'. Without the config, or on another target, it is an ordinary table.
 #}
 {% macro distribute(relation) -%}
     {%- set distribution = config.get('distribution') -%}

@@ -1,37 +1,36 @@
 {#
-    dbt's own view materialization renames and drops, and takes an analyst's view on the view, and the grants on it, along.
-    `create or replace` keeps both, but can only add columns at the end, and waits for everybody who reads the view: one that is
-    right already is left alone. After any other change of columns a view of `prep`
-    is dropped and made anew, because only this project builds on it; elsewhere that takes a --full-refresh. The grants on
-    it are then granted again.
+    dbt's own view materialization renames and drops the old view; that also drops analysts' views on it and the grants.
+    `create or replace view` keeps both. But it can only add columns at the end, and it waits for everyone who reads the view.
+    So an unchanged view is left alone. When columns change in any other way, a view in `prep` is dropped and created again,
+    because only this project builds on it; in other schemas that needs --full-refresh. The grants are then restored.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set grant_config = config.get('grants') -%}
     {%- set lost_grants = [] -%}
-    {%- set is_right = false -%}
+    {%- set is_unchanged = false -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% if existing_relation is not none %}
-        {% set compared = compared_with(existing_relation, sql) if existing_relation.is_view else {} %}
-        {% set is_right = compared.is_same %}
-        {% set is_replaceable = compared.are_columns_kept %}
+        {% set comparison = compare_with(existing_relation, sql) if existing_relation.is_view else {} %}
+        {% set is_unchanged = comparison.is_same %}
+        {% set is_replaceable = comparison.are_columns_kept %}
         {% if not is_replaceable and (should_full_refresh() or this.schema == 'prep') %}
             {% do lost_grants.extend(grants_on(existing_relation)) %}
             {% do adapter.drop_relation(existing_relation) %}
         {% elif not is_replaceable %}
             {{ exceptions.raise_compiler_error(
-                "The columns of " ~ this ~ " changed, so it must be dropped together with what others built on it: "
+                "The columns of " ~ this ~ " changed, so it must be dropped, together with all views on it: "
                 ~ "make dbt ARGS='build --full-refresh'"
             ) }}
         {% endif %}
     {% endif %}
 
     {% call statement('main') -%}
-        {{ get_replace_view_sql(target_relation, sql) if not is_right else 'do $$ begin end $$' }}
+        {{ get_replace_view_sql(target_relation, sql) if not is_unchanged else 'do $$ begin end $$' }}
     {%- endcall %}
 
     {% for grant in lost_grants %}{% do run_query(grant) %}{% endfor %}
@@ -46,10 +45,10 @@
 {% endmaterialization %}
 
 {#
-    How the query compares with the view that is there: whether they are the same (`is_same`), and whether it begins with the
-    columns of the view, names, types and order alike (`are_columns_kept`).
+    Compares a query with the existing view. `is_same`: both are the same. `are_columns_kept`: the query starts with the
+    columns of the view, with the same names, types and order.
 #}
-{% macro compared_with(existing_relation, sql) %}
+{% macro compare_with(existing_relation, sql) %}
     {%- set probe = model.alias ~ '__columns' -%}
     {% do run_query('create or replace temporary view ' ~ adapter.quote(probe) ~ ' as (' ~ sql ~ '\n)') %}
     {%- set comparison %}
@@ -74,7 +73,7 @@
     {{ return({'is_same': found[0] and found[1], 'are_columns_kept': found[1]}) }}
 {% endmacro %}
 
-{# What others than its owner may do with a relation, as statements that grant it. #}
+{# The privileges of all roles except the owner on a relation, as `grant` statements. #}
 {% macro grants_on(relation) %}
     {%- set statements %}
         select

@@ -9,7 +9,7 @@ track_genres as (
             track_id,
             genre
         from {{ ref('int_track_genres_told') }}
-        where {{ was_told_then() }}
+        where {{ was_valid_then() }}
     {%- else -%}
         select * from {{ ref('track_genres') }}
     {%- endif %}
@@ -49,7 +49,7 @@ parts as (
         0 as listens_7d,
         0 as listens_30d,
         0 as listens_90d,
-        {{ decayed('affinity', days_between('affinity_at', as_of())) }} as affinity,
+        {{ decay('affinity', days_between('affinity_at', as_of())) }} as affinity,
         last_listened_at
     from totals
     union all
@@ -60,7 +60,7 @@ parts as (
         count(*) filter (where age_days < 7) as listens_7d,
         count(*) filter (where age_days < 30) as listens_30d,
         count(*) filter (where age_days < 90) as listens_90d,
-        sum({{ decayed('1::float8', 'age_days') }}) as affinity,
+        sum({{ decay('1::float8', 'age_days') }}) as affinity,
         max(listened_at) as last_listened_at
     from aged_listens
     group by 1, 2
@@ -94,7 +94,7 @@ ranked as (
         listens_30d,
         listens_90d,
         affinity,
-        -- rounded: sums of the same listens differ in their last bits with the order in which they were added
+        -- rounded, because the order of addition changes the last bits of a sum
         row_number() over (partition by user_id order by round(affinity::numeric, 9) desc, genre asc) as genre_rank,
         last_listened_at
     from per_genre

@@ -11,7 +11,7 @@ users as (
 
 ),
 
-users_by_then as (
+users_as_of as (
 
     select * from users
     {% if var('as_of') %}
@@ -51,14 +51,14 @@ recent_listening as (
 
 ),
 
-declared as (
+declared_genres as (
 
     {% if var('as_of') -%}
         select
             id,
             favorite_genres as genres
         from {{ ref('int_favorite_genres_told') }}
-        where {{ was_told_then() }}
+        where {{ was_valid_then() }}
     {%- else -%}
         select
             id,
@@ -70,7 +70,7 @@ declared as (
 
 favorite_genres as (
 
-    {{ split_genres('declared', 'user_id') }}
+    {{ split_genres('declared_genres', 'user_id') }}
 
 ),
 
@@ -107,7 +107,7 @@ profiles as (
         taste.genre_entropy,
         taste.favorite_genre_share,
         greatest(totals.last_listened_at, recent.last_listened_at) as last_listened_at
-    from users_by_then as users
+    from users_as_of as users
     left join totals on users.id = totals.user_id
     left join recent_listening as recent on users.id = recent.user_id
     left join taste on users.id = taste.user_id

@@ -1,1 +1,1 @@
-{{ told('int_published_users', 'users', 'favorite_genres') }}
+{{ validity_periods('int_published_users', 'users', 'favorite_genres') }}

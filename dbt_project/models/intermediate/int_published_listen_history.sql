@@ -1,1 +1,1 @@
-{{ published('stg_moovitamix__listen_history', 'listen_history') }}
+{{ published_versions('stg_moovitamix__listen_history', 'listen_history') }}

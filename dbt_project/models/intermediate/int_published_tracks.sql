@@ -1,1 +1,1 @@
-{{ published('stg_moovitamix__tracks', 'tracks') }}
+{{ published_versions('stg_moovitamix__tracks', 'tracks') }}

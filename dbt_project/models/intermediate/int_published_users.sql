@@ -1,1 +1,1 @@
-{{ published('stg_moovitamix__users', 'users') }}
+{{ published_versions('stg_moovitamix__users', 'users') }}

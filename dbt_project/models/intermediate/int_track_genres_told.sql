@@ -2,7 +2,7 @@ with
 
 tracks as (
 
-    {{ told('int_published_tracks', 'tracks', 'genres') }}
+    {{ validity_periods('int_published_tracks', 'tracks', 'genres') }}
 
 )
 

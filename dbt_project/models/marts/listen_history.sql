@@ -22,7 +22,7 @@ select
     listens._load_id
 from {{ ref('int_listens') }} as listens
 where
-    -- the others wait in parked_listens
+    -- the other listens are in parked_listens
     not listens.is_user_unknown
     and not listens.is_track_unknown
     and not exists (
@@ -36,5 +36,5 @@ where
             and present.created_at = listens.created_at
             and present._load_id = listens._load_id
     )
--- as the primary key is: each of its pages is met once, and the listens of a user lie side by side
+-- in primary-key order: each index page is visited once, and a user's listens are stored together
 order by listens.user_id, listens.listened_at

@@ -12,7 +12,7 @@ tracks as (
 
     select tracks.*
     from {{ ref('tracks') }} as tracks
-    inner join {{ ref('int_touched_tracks') }} as touched on tracks.id = touched.id
+    inner join {{ ref('int_touched_tracks') }} as changed on tracks.id = changed.id
 
 ),
 

@@ -11,8 +11,8 @@ with
 versions as (
 
     select published.*
-    from {{ ref('int_touched_users') }} as touched
-    cross join lateral {{ versions_of('int_published_users', "'[' || touched.id || ']'") }} as published
+    from {{ ref('int_touched_users') }} as changed
+    cross join lateral {{ versions_of('int_published_users', "'[' || changed.id || ']'") }} as published
 
 ),
 
@@ -23,8 +23,8 @@ scans as (
 
 ),
 
--- what the API said last of it, also when it is gone since
-newest_profile as (
+-- the latest published version with a payload, also of removed users
+latest_version as (
 
     select distinct on (id)
         id,
@@ -43,27 +43,27 @@ newest_profile as (
 
 ),
 
-gone as (
+removals as (
 
-    {{ gone('versions', 'newest_profile', 'scans') }}
+    {{ first_removals('versions', 'latest_version', 'scans') }}
 
 ),
 
 users as (
 
     select
-        newest_profile.id,
-        newest_profile.first_name,
-        newest_profile.last_name,
-        newest_profile.email,
-        newest_profile.gender,
-        newest_profile.favorite_genres,
-        newest_profile.created_at,
-        newest_profile.updated_at,
-        gone.finished_at as deleted_at,
-        coalesce(gone._load_id, newest_profile._load_id) as _load_id
-    from newest_profile
-    left join gone on newest_profile.id = gone.id
+        latest_version.id,
+        latest_version.first_name,
+        latest_version.last_name,
+        latest_version.email,
+        latest_version.gender,
+        latest_version.favorite_genres,
+        latest_version.created_at,
+        latest_version.updated_at,
+        removals.finished_at as deleted_at,
+        coalesce(removals._load_id, latest_version._load_id) as _load_id
+    from latest_version
+    left join removals on latest_version.id = removals.id
 
 )
 

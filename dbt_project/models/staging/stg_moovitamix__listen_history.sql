@@ -33,7 +33,7 @@ renamed as (
         {{ safe_timestamptz("(payload -> 'updated_at')") }} as updated_at,
         (payload -> 'updated_at')::text as updated_at_raw,
 
-        ---------- how the payload differs from the API's contract
+        ---------- differences from the API's contract
         {{ absent_fields(['items']) }} as absent_fields,
         case
             when jsonb_typeof(payload -> 'items') <> 'null' and {{ safe_whole_numbers("(payload -> 'items')") }} is null
@@ -41,7 +41,7 @@ renamed as (
         end as mistyped_fields,
         {{ unknown_fields(['user_id', 'items', 'created_at', 'updated_at']) }} as unknown_fields,
 
-        ---------- the version
+        ---------- version
         payload is null as is_removal,
         version_seq,
         _dlt_load_id as _load_id,

@@ -23,7 +23,7 @@ renamed as (
     select
         ---------- ids
         key,
-        -- 7 and 7.0 are two keys; only one of them may be the id, or the removal of one would remove the other
+        -- 7 and 7.0 are different keys: only 7 gets the id, so that removing 7.0 does not remove 7
         case when key = '[' || whole_id || ']' then whole_id end as id,
         (payload -> 'id')::text as id_raw,
 
@@ -41,12 +41,12 @@ renamed as (
         {{ safe_timestamptz("(payload -> 'updated_at')") }} as updated_at,
         (payload -> 'updated_at')::text as updated_at_raw,
 
-        ---------- how the payload differs from the API's contract
+        ---------- differences from the API's contract
         {{ absent_fields(texts + ['email']) }} as absent_fields,
         {{ mistyped_texts(texts) }} as mistyped_fields,
         {{ unknown_fields(texts + ['id', 'email', 'created_at', 'updated_at']) }} as unknown_fields,
 
-        ---------- the version
+        ---------- version
         payload is null as is_removal,
         version_seq,
         _dlt_load_id as _load_id,

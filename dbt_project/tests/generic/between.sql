@@ -1,4 +1,4 @@
-{# Fails with each row whose value lies outside [at_least, at_most]; a hair's breadth is allowed for sums of floats. #}
+{# Returns the rows whose value is outside [at_least, at_most]. The tolerance of 1e-9 is for sums of floats. #}
 {% test between(model, column_name, at_least, at_most) %}
 select *
 from {{ model }}

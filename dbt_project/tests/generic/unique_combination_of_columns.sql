@@ -1,4 +1,4 @@
-{# Fails with each combination of the columns that occurs more than once, and how often. #}
+{# Returns each combination of the columns that occurs more than once, with its number of rows. #}
 {% test unique_combination_of_columns(model, column_names) %}
 select
     {{ column_names | join(', ') }},

@@ -1,8 +1,8 @@
 {#
-    Since which load, and since when, something is gone: the first removal after the newest version that still had a payload.
-    A later removal of what is gone already says nothing new. The arguments name the CTEs of `users` and `tracks`.
+    The removal of each user or track that is gone from the API: the first removal after the latest version with a payload.
+    Later removals of the same key are ignored. The arguments are names of CTEs in the models `users` and `tracks`.
 #}
-{% macro gone(versions, newest_profile, scans) -%}
+{% macro first_removals(versions, newest_profile, scans) -%}
 select distinct on ({{ versions }}.id)
     {{ versions }}.id,
     {{ versions }}._load_id,

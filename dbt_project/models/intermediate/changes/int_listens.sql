@@ -1,6 +1,6 @@
 with
 
--- a version whose items are null says nothing about listens, and is passed over
+-- a version whose items are null has no information about listens: skip it
 versions as (
 
     select
@@ -15,7 +15,7 @@ versions as (
 
 ),
 
-dated as (
+versions_in_order as (
 
     select
         *,
@@ -28,7 +28,7 @@ dated as (
 
 ),
 
--- not later than the newest one counted so far: stale, counts nothing
+-- a version not newer than the newest one counted before it is stale: skip it
 counted_versions as (
 
     select
@@ -38,7 +38,7 @@ counted_versions as (
         items,
         _load_id,
         row_number() over (partition by user_id, created_at order by version_seq) as version_number
-    from dated
+    from versions_in_order
     where newest_updated_at_before is null or updated_at > newest_updated_at_before
 
 ),
@@ -57,7 +57,7 @@ occurrences as (
 
 ),
 
-compared as (
+numbered_occurrences as (
 
     select
         *,
@@ -73,13 +73,13 @@ compared as (
 
 ),
 
--- the multiset difference between a version and the one before it
+-- multiset difference between a version and the previous one
 new_occurrences as (
 
     select
         *,
         row_number() over (partition by user_id, created_at, track_id order by version_number) as listen_number
-    from compared
+    from numbered_occurrences
     where occurrence_number > occurrences_before
 
 ),
@@ -97,7 +97,7 @@ listens as (
 
 ),
 
-placed as (
+checked_listens as (
 
     select
         listens.*,
@@ -109,4 +109,4 @@ placed as (
 
 )
 
-select * from placed
+select * from checked_listens

@@ -12,19 +12,19 @@ builds as (
 
 ),
 
-kept_models as (
+stateful_models as (
 
-    select unnest(array{{ kept_models() }}::text[]) as model
+    select unnest(array{{ stateful_models() }}::text[]) as model
 
 ),
 
-now_due as (
+current_inputs as (
 
     select
         coalesce((select max(seq) from publications), 0) as until_seq,
         {{ fingerprint() }} as fingerprint,
-        -- whole days, and never within the 90 days that the features count one by one
-        -- (hours: days are shorter or longer when the session's zone changes its clocks)
+        -- whole days, older than the 90 days that the features count listen by listen
+        -- in hours, because a day in the session's time zone can have 23 or 25
         date_trunc('day', now() - interval '2160 hours', 'UTC') as totals_until
 
 ),
@@ -35,26 +35,26 @@ progress as (
         min(
             case
                 when
-                    to_regclass(kept_models.model) is not null
-                    and builds.fingerprint = now_due.fingerprint
-                    -- a clock that was set back
-                    and builds.totals_until <= now_due.totals_until
+                    to_regclass(stateful_models.model) is not null
+                    and builds.fingerprint = current_inputs.fingerprint
+                    -- not so if the clock was set back
+                    and builds.totals_until <= current_inputs.totals_until
                     then builds.seq
                 else 0
             end
         ) as built_seq,
         min(builds.seq) filter (where builds.model like 'prep.user%totals') as totals_seq,
         min(builds.seq) filter (where builds.model = 'marts.listen_history') as listens_seq
-    from kept_models
-    cross join now_due
-    left join builds on kept_models.model = builds.model
+    from stateful_models
+    cross join current_inputs
+    left join builds on stateful_models.model = builds.model
 
 ),
 
--- with a user or track that is taken back go listens of any document
-taken_back as (
+-- rejecting a load of users or tracks can remove listens of any document
+rejected_loads as (
 
-    select count(*) as loads
+    select count(*) as load_count
     from publications
     cross join progress
     where
@@ -67,15 +67,18 @@ taken_back as (
 build as (
 
     select
-        case when {{ is_full_refresh() }} or taken_back.loads > 0 then 0 else progress.built_seq end as after_seq,
-        now_due.until_seq,
-        now_due.fingerprint,
-        now_due.totals_until,
+        case
+            when {{ is_full_refresh() }} or rejected_loads.load_count > 0 then 0
+            else progress.built_seq
+        end as after_seq,
+        current_inputs.until_seq,
+        current_inputs.fingerprint,
+        current_inputs.totals_until,
         progress.listens_seq,
         progress.totals_seq <> progress.listens_seq as are_totals_behind
-    from now_due
+    from current_inputs
     cross join progress
-    cross join taken_back
+    cross join rejected_loads
 
 )
 

@@ -1,8 +1,8 @@
 {#
-    What is left of a weight after some days; it halves every `affinity_half_life_days`. Below exp(-700) float8 underflows,
-    and Postgres makes that an error.
+    A weight after exponential decay: it halves every `affinity_half_life_days`. The exponent stops at -700, because Postgres
+    raises an error when float8 underflows.
 #}
-{% macro decayed(weight, days) -%}
+{% macro decay(weight, days) -%}
 exp(greatest(ln({{ weight }}) - ln(2::float8) * {{ days }} / {{ var('affinity_half_life_days') }}, -700))
 {%- endmacro %}
 

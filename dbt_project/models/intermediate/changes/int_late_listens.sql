@@ -6,7 +6,7 @@ build as (
 
 ),
 
-late as (
+late_listens as (
 
     select
         listens.user_id,
@@ -17,7 +17,7 @@ late as (
         not listens.is_user_unknown
         and not listens.is_track_unknown
         and listens.listened_at < (select build.totals_until from build)
-        -- else all are counted anew
+        -- otherwise the users are recounted
         and (select build.after_seq > 0 and not build.are_totals_behind from build)
         and not exists (
             select 1
@@ -30,4 +30,4 @@ late as (
 
 )
 
-select * from late
+select * from late_listens

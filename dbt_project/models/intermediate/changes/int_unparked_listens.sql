@@ -1,5 +1,5 @@
 select parked_listens.id
-from {{ as_built_before('parked_listens') }} as parked_listens
+from {{ previous_state('parked_listens') }} as parked_listens
 where
     (
         (select build.after_seq = 0 from {{ ref('int_build') }} as build)

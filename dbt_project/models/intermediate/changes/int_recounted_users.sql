@@ -6,37 +6,37 @@ build as (
 
 ),
 
--- tagged otherwise in another version, published or not
+-- tracks whose versions, published or not, have different genres
 retagged_tracks as (
 
-    select touched.id
-    from {{ ref('int_touched_tracks') }} as touched
-    cross join lateral {{ versions_of('stg_moovitamix__tracks', "'[' || touched.id || ']'") }} as versions
+    select changed.id
+    from {{ ref('int_touched_tracks') }} as changed
+    cross join lateral {{ versions_of('stg_moovitamix__tracks', "'[' || changed.id || ']'") }} as versions
     where not versions.is_removal
-    group by touched.id
+    group by changed.id
     having count(distinct coalesce(versions.genres, '')) > 1
 
 ),
 
-recounted as (
+recounted_users as (
 
     select id as user_id
     from {{ ref('users') }}
     where (select build.after_seq = 0 from build)
     union
-    select built_before.user_id
-    from {{ as_built_before('user_totals') }} as built_before
+    select previous.user_id
+    from {{ previous_state('user_totals') }} as previous
     where (select build.after_seq = 0 from build)
     union
-    select built_before.user_id
-    from {{ as_built_before('user_genre_totals') }} as built_before
+    select previous.user_id
+    from {{ previous_state('user_genre_totals') }} as previous
     where (select build.after_seq = 0 from build)
     union
     select user_id
     from {{ ref('int_vanished_listens') }}
     union
     select listens.user_id
-    from {{ as_built_before('listen_history') }} as listens
+    from {{ previous_state('listen_history') }} as listens
     inner join retagged_tracks on listens.track_id = retagged_tracks.id
     union
     select user_id
@@ -45,4 +45,4 @@ recounted as (
 
 )
 
-select * from recounted
+select * from recounted_users

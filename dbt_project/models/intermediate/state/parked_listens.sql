@@ -8,8 +8,8 @@
 }}
 
 -- depends_on: {{ ref('int_unparked_listens') }}
--- Last of all: a listen that waits no longer must be in listen_history, and after a build that ended before the totals its
--- user is found by it.
+-- Build this model last. A listen leaves it only once listen_history has it; and if a build ends before the totals, the
+-- parked listens are how the next build finds the users to recount.
 -- depends_on: {{ ref('user_genre_totals') }}
 -- depends_on: {{ ref('user_totals') }}
 

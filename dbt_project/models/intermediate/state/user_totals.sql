@@ -28,14 +28,14 @@ totals as (
 
     select
         counted.user_id,
-        coalesce(before.listens, 0) + counted.listens as listens,
-        {{ with_new_elements('before.track_ids', 'counted.track_ids') }} as track_ids,
-        {{ with_new_elements('before.days', 'counted.days') }} as days,
-        greatest(before.last_listened_at, counted.last_listened_at) as last_listened_at
+        coalesce(previous.listens, 0) + counted.listens as listens,
+        {{ array_union('previous.track_ids', 'counted.track_ids') }} as track_ids,
+        {{ array_union('previous.days', 'counted.days') }} as days,
+        greatest(previous.last_listened_at, counted.last_listened_at) as last_listened_at
     from counted
-    left join {{ as_built_before('user_totals') }} as before
+    left join {{ previous_state('user_totals') }} as previous
         on
-            counted.user_id = before.user_id
+            counted.user_id = previous.user_id
             and not counted.is_recount
 
 )

@@ -1,5 +1,5 @@
--- each listen of the documents that this build looked at is in exactly one of listen_history and parked_listens, and nothing
--- else of these documents is; of all documents after a full refresh
+-- Each listen of the documents that this build processed is in exactly one of listen_history and parked_listens, and these
+-- tables hold no other listens of the documents. After a full refresh this covers all documents.
 with
 
 versions as (
@@ -12,7 +12,7 @@ versions as (
 
 ),
 
-kept_or_parked as (
+stored_listens as (
 
     {{ listens_of('versions', ref('listen_history')) }}
     union all
@@ -26,14 +26,14 @@ counted as (
         id,
         _load_id,
         count(*) as times
-    from kept_or_parked
+    from stored_listens
     group by 1, 2
 
 )
 
 select
     listens.id as published_id,
-    counted.id as kept_or_parked_id,
+    counted.id as stored_id,
     counted.times
 from {{ ref('int_listens') }} as listens
 full outer join counted

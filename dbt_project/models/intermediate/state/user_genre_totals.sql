@@ -25,7 +25,7 @@ counted as (
         track_genres.genre,
         listens_to_count.is_recount,
         count(*) as listens,
-        sum({{ decayed('1::float8', days_between('listens_to_count.listened_at', totals_until)) }}) as affinity,
+        sum({{ decay('1::float8', days_between('listens_to_count.listened_at', totals_until)) }}) as affinity,
         max(listens_to_count.listened_at) as last_listened_at
     from listens_to_count
     inner join track_genres on listens_to_count.track_id = track_genres.track_id
@@ -38,17 +38,17 @@ totals as (
     select
         counted.user_id,
         counted.genre,
-        coalesce(before.listens, 0) + counted.listens as listens,
+        coalesce(previous.listens, 0) + counted.listens as listens,
         coalesce(
-            {{ decayed('before.affinity', days_between('before.affinity_at', totals_until)) }}, 0
+            {{ decay('previous.affinity', days_between('previous.affinity_at', totals_until)) }}, 0
         ) + counted.affinity as affinity,
         {{ totals_until }} as affinity_at,
-        greatest(before.last_listened_at, counted.last_listened_at) as last_listened_at
+        greatest(previous.last_listened_at, counted.last_listened_at) as last_listened_at
     from counted
-    left join {{ as_built_before('user_genre_totals') }} as before
+    left join {{ previous_state('user_genre_totals') }} as previous
         on
-            counted.user_id = before.user_id
-            and counted.genre = before.genre
+            counted.user_id = previous.user_id
+            and counted.genre = previous.genre
             and not counted.is_recount
 
 )

@@ -1,0 +1,66 @@
+{# The states of a published load. A test compares them with `PUBLISHED` in warehouse/names.py. #}
+{% macro published_states() -%}
+('accepted', 'accepted_with_quarantine', 'released')
+{%- endmacro %}
+
+{#
+    Whether a version in a landing table is published: the gate accepted its load for this table, or an operator released it,
+    and the row is not in quarantine. A quarantined row counts only after a replay freed it from every rule it broke.
+#}
+{% macro is_published(version, table_name) -%}
+exists (
+    select 1
+    from {{ source('gate', 'loads') }} as loads
+    where
+        loads.load_id = {{ version }}._load_id
+        and loads.table_name = '{{ table_name }}'
+        and loads.state in {{ published_states() }}
+)
+and not exists (
+    select 1
+    from {{ source('gate', 'quarantined_rows') }} as quarantined_rows
+    where
+        quarantined_rows.dlt_id = {{ version }}._dlt_id
+        and quarantined_rows.table_name = '{{ table_name }}'
+        and quarantined_rows.outcome is distinct from 'freed'
+)
+{%- endmacro %}
+
+{% macro published_versions(staging_model, table_name) -%}
+select staged.*
+from {{ ref(staging_model) }} as staged
+where
+    {{ is_published('staged', table_name) }}
+{%- endmacro %}
+
+{# The loads of a table that were published up to the publication in `until`, a column of int_build. #}
+{% macro published_loads(table_name, until) -%}
+select publications.load_id
+from {{ source('gate', 'publications') }} as publications
+inner join {{ ref('int_build') }} as build on publications.seq <= build.{{ until }}
+where publications.table_name = '{{ table_name }}'
+{%- endmacro %}
+
+{#
+    The loads of a table whose published rows changed since the previous build. An array, because the planner then uses the
+    index on the load, however many rows there are.
+#}
+{% macro newly_published_loads(table_name) -%}
+array(
+    {{ published_loads(table_name, 'until_seq') }}
+    and publications.seq > build.after_seq
+)
+{%- endmacro %}
+
+{# The ids in newly published loads of users or tracks; in a full recount, also all ids that are already in the mart. #}
+{% macro changed_ids(staging_model, mart) -%}
+select id
+from {{ ref(staging_model) }}
+where
+    _load_id = any({{ newly_published_loads(mart) }})
+    and id is not null
+union
+select previous.id
+from {{ previous_state(mart) }} as previous
+where (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+{%- endmacro %}

@@ -1,0 +1,82 @@
+with
+
+published_keys as (
+
+    select key from {{ ref('stg_moovitamix__listen_history') }}
+    where _load_id = any({{ newly_published_loads('listen_history') }})
+
+),
+
+-- documents with parked listens whose user or track may be published now
+parked_documents as (
+
+    select distinct
+        parked_listens.user_id,
+        parked_listens.created_at
+    from {{ previous_state('parked_listens') }} as parked_listens
+    where
+        parked_listens.user_id in (select changed.id from {{ ref('int_touched_users') }} as changed)
+        or parked_listens.track_id in (select changed.id from {{ ref('int_touched_tracks') }} as changed)
+
+),
+
+changed_keys as (
+
+    select key from published_keys
+    union
+    {{ document_keys('parked_documents') }}
+
+),
+
+changed_versions as (
+
+    {{ document_versions('changed_keys') }}
+
+),
+
+-- other keys of the same documents
+other_keys as (
+
+    {{ document_keys('changed_versions') }}
+    except
+    select key from changed_keys
+
+),
+
+other_versions as (
+
+    {{ document_versions('other_keys') }}
+
+),
+
+versions as (
+
+    select * from changed_versions
+    union all
+    select other_versions.*
+    from other_versions
+    where
+        (other_versions.user_id, other_versions.created_at) in (
+            select
+                changed_versions.user_id,
+                changed_versions.created_at
+            from changed_versions
+        )
+
+)
+
+select
+    key,
+    user_id,
+    created_at,
+    updated_at,
+    items,
+    is_removal,
+    version_seq,
+    _load_id,
+    {{ is_published('versions', 'listen_history') }}
+    -- loads published since this build began are left to the next build
+    and _load_id in (
+        {{ published_loads('listen_history', 'until_seq') }}
+    ) as is_published
+from versions

@@ -1,0 +1,1 @@
+{{ changed_ids('stg_moovitamix__users', 'users') }}

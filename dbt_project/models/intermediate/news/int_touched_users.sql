@@ -1,1 +1,0 @@
-{{ touched('stg_moovitamix__users', 'users') }}
