@@ -1,4 +1,4 @@
-# Thin: each target makes sure of .venv and calls `python -m pipeline`, which reads the settings in .env itself.
+# Each target updates .venv and calls `python -m pipeline`, which reads the settings in .env itself.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,110 +6,139 @@ PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup run schedule airflow airflow-setup extract gate build grant status report metrics dashboard erase prune docs \
-	docs-serve dbt psql dump restore stop test test-machine test-airflow lint bench lock clean
+	docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration test-slow test-machine test-airflow \
+	test-all lint bench lock clean
 
-help:  ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## .venv from requirements.lock, if it is missing or the lock changed
+# Install the lock file $(2) with the Python $(1), and say how far it is: with uv where there is one, else with pip.
+define INSTALL
+if command -v uv >/dev/null; then uv pip install --python $(1) --no-deps --require-hashes -r $(2); else \
+	( $(1) -m pip install --disable-pip-version-check --progress-bar off --no-deps --require-hashes -r $(2) 2>&1; echo "exit $$?" ) \
+	| awk -v all=$$(grep -c == $(2)) '/^Collecting /{printf "\r%d of %d packages", ++n, all; fflush()} /^ERROR/{print} \
+		/^exit /{code = $$2} END{print ""; exit code}'; fi
+endef
+
+setup:  ## create .venv from requirements.lock, if it is missing or outdated
 	@cmp -s requirements.lock .venv/requirements.lock || { \
-		echo "making .venv from requirements.lock (once) ..." && \
-		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with: make PYTHON=python3.12 ...")' && \
+		echo "creating .venv from requirements.lock (once) ..." && \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; select it with: make PYTHON=python3.12 ...")' && \
 		$(PYTHON) -m venv --clear .venv && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
+		$(call INSTALL,$(BIN)/python,requirements.lock) && \
 		cp requirements.lock .venv/requirements.lock; }
 
-run: setup  ## the whole night: extract, gate, build
+setup-dev: setup  ## add the tools of requirements-dev.lock, which tests and lint need
+	@cmp -s requirements-dev.lock .venv/requirements-dev.lock || { \
+		echo "adding the development tools from requirements-dev.lock (once) ..." && \
+		$(call INSTALL,$(BIN)/python,requirements-dev.lock) && \
+		cp requirements-dev.lock .venv/requirements-dev.lock; }
+
+run: setup  ## run the whole pipeline: extract, gate, build
 	@$(PIPELINE) run $(ARGS)
 
-schedule: setup  ## stay up, and run the night each day: ARGS="--pipeline-runtime 00:00 --timezone America/Montreal"
+schedule: setup  ## start the run each day until Ctrl-C: ARGS="--pipeline-runtime 00:00 --timezone America/Montreal"
 	@exec $(PIPELINE) schedule $(ARGS)
 
-airflow: setup airflow-setup  ## an Airflow of this machine alone, with the night as its DAG, on 127.0.0.1:8080 until Ctrl-C
+airflow: setup airflow-setup  ## start Airflow with the run as its DAG, on 127.0.0.1:8080 until Ctrl-C
 	@exec $(PIPELINE) airflow
 
-# .airflow/venv from orchestration/requirements.lock, if it is missing or the lock changed
+# Create .airflow/venv from orchestration/requirements.lock, if it is missing or outdated.
 airflow-setup:
 	@cmp -s orchestration/requirements.lock .airflow/venv/requirements.lock || { \
-		echo "making .airflow/venv from orchestration/requirements.lock (once) ..." && \
+		echo "creating .airflow/venv from orchestration/requirements.lock (once) ..." && \
 		$(PYTHON) -m venv --clear .airflow/venv && \
-		.airflow/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r orchestration/requirements.lock && \
+		$(call INSTALL,.airflow/venv/bin/python,orchestration/requirements.lock) && \
 		cp orchestration/requirements.lock .airflow/venv/requirements.lock; }
 
-extract: setup  ## only land what changed in the API
+extract: setup  ## only load changed rows from the API
 	@$(PIPELINE) extract $(ARGS)
 
-gate: setup  ## judge what is pending; ARGS="show [LOAD]" tells what was found; release, reject, replay
+gate: setup  ## check pending loads; ARGS="show [LOAD]" shows the failed rules; also release, reject, replay
 	@$(PIPELINE) gate $(ARGS)
 
-build: setup  ## only build marts and features from what is published
+build: setup  ## only build the marts and features from published rows
 	@$(PIPELINE) build $(ARGS)
 
-grant: setup  ## roles with no more rights than each step and each reader needs; ARGS=--dry-run shows the SQL
+grant: setup  ## create roles with the least privileges of each step and reader; ARGS=--dry-run prints the SQL
 	@$(PIPELINE) grant $(ARGS)
 
-status: setup  ## last runs, open loads, quarantine, freshness, the next thing to do
+status: setup  ## show the last runs, open loads, quarantine, freshness and the next command
 	@$(PIPELINE) status $(ARGS)
 
-report: setup  ## the newest nights as one page, and where it is; ARGS="--timezone America/Montreal"
+report: setup  ## write a report of the newest runs as one page: ARGS="--timezone America/Montreal"
 	@$(PIPELINE) report $(ARGS)
 
-erase: setup  ## all that is held of a user goes for good: ARGS="USER_ID --reason '...' [--dry-run]"
+erase: setup  ## delete all data of a user permanently: ARGS="USER_ID --reason '...' [--dry-run]"
 	@$(PIPELINE) erase $(ARGS)
 
-prune: setup  ## superseded versions of users and tracks go: ARGS="--keep 90d --reason '...' [--dry-run]"
+prune: setup  ## delete old superseded versions of users and tracks: ARGS="--keep 90d --reason '...' [--dry-run]"
 	@$(PIPELINE) prune $(ARGS)
 
-docs: setup  ## dbt docs as one static page, and where it is
+docs: setup  ## generate the dbt docs as one static page
 	@$(PIPELINE) docs $(ARGS)
 
-docs-serve: setup  ## the same page on 127.0.0.1:8080 until Ctrl-C; ARGS="--port 8081"
+docs-serve: setup  ## serve the dbt docs on 127.0.0.1:8080 until Ctrl-C; ARGS="--port 8081"
 	@$(PIPELINE) docs-serve $(ARGS)
 
-metrics: setup  ## the metrics of the runs for a Prometheus, on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
+metrics: setup  ## serve metrics to Prometheus on 127.0.0.1:9464 until Ctrl-C; ARGS="--port 9465"
 	@exec $(PIPELINE) metrics $(ARGS)
 
-dashboard: setup  ## a Grafana dashboard of the metrics, and the files that provision it: ARGS="FOLDER"
+dashboard: setup  ## write a Grafana dashboard and its provisioning files: ARGS="FOLDER"
 	@$(PIPELINE) dashboard $(ARGS)
 
-dbt: setup  ## any dbt command on the warehouse: ARGS="test"
+dbt: setup  ## run a dbt command on the warehouse: ARGS="test"
 	@$(PIPELINE) dbt $(ARGS)
 
-psql: setup  ## psql on the warehouse; ARGS="-c 'select ...'"
+psql: setup  ## open psql on the warehouse; ARGS="-c 'select ...'"
 	@$(PIPELINE) psql $(ARGS)
 
-dump: setup  ## pg_dump of the warehouse: ARGS="-Fc -f warehouse.dump"
+dump: setup  ## run pg_dump on the warehouse: ARGS="-Fc -f warehouse.dump"
 	@$(PIPELINE) pg-dump $(ARGS)
 
-restore: setup  ## pg_restore into the warehouse: ARGS="warehouse.dump"
+restore: setup  ## run pg_restore into the warehouse: ARGS="warehouse.dump"
 	@$(PIPELINE) pg-restore $(ARGS)
 
-stop: setup  ## stop the embedded Postgres; its data stays
-	@$(PIPELINE) stop
+stop: setup  ## stop the embedded Postgres, its data stays; refused during a run: ARGS=--force
+	@$(PIPELINE) stop $(ARGS)
 
-test: setup lint  ## everything a change must pass: lint, and pytest on a real Postgres
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not machine and not airflow" $(ARGS)
+# Two workers, and each file on one of them: most files share fixtures that are slow to build.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-machine: setup  ## the tests that need programs of the machine: Prometheus, Alertmanager; skipped without them
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m machine $(ARGS)
+test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
 
-test-airflow: setup airflow-setup  ## what needs Airflow: its DAG parsed, and run on a real Postgres
-	@$(BIN)/python -m pytest -m airflow tests/orchestration $(ARGS)
+test-unit: setup-dev  ## run the tests that need no database
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
-lint: setup  ## ruff, sqlfluff, import rules, dbt parse with warnings as errors, house rules of the dbt project
+test-integration: setup-dev  ## run the short tests on a real Postgres
+	@$(PYTEST) -m "not slow and not machine and not airflow" tests/integration $(ARGS)
+
+test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
+	@$(PYTEST) -m "slow and not machine and not airflow" tests/integration $(ARGS)
+
+test-machine: setup-dev  ## run the tests that need Prometheus and Alertmanager; skipped without them
+	@$(PYTEST) -m machine $(ARGS)
+
+test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
+	@$(BIN)/python -m pytest -m airflow tests/integration/orchestration $(ARGS)
+
+test-all: test test-slow test-machine test-airflow  ## run all tests
+
+lint: setup-dev  ## run ruff, import rules, sqlfluff, dbt parse and the rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@$(BIN)/sqlfluff lint dbt_project
+	@$(BIN)/sqlfluff lint --processes 2 dbt_project
 	@mkdir -p .dbt && cp profiles.yml.example .dbt/profiles.yml
 	@$(BIN)/dbt parse --quiet --warn-error --show-all-deprecations --project-dir dbt_project --profiles-dir .dbt
 	@$(BIN)/dbt-bouncer run --config-file dbt_project/dbt-bouncer.yml
 
-bench: setup  ## ratios of pulls and builds, each with its target; SCALE=small for a first look, SCALE="full warehouse" for a part
+bench: setup-dev  ## measure the ratios and their targets; SCALE=small for a quick check, SCALE="full warehouse" for a part
 	@$(BIN)/python -m benchmarks $(SCALE)
 
-lock:  ## both lock files anew from pyproject.toml and orchestration/requirements.in (needs uv)
-	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
+lock:  ## update the lock files from pyproject.toml and orchestration/requirements.in (needs uv)
+	uv pip compile $(LOCKED) pyproject.toml -o requirements.lock
+	uv pip compile $(LOCKED) --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile $(LOCKED) orchestration/requirements.in -o orchestration/requirements.lock
 
-clean: setup  ## remove the embedded warehouse and everything that was generated; keeps the environments and the erasure key
+clean: setup  ## remove the embedded warehouse and all generated files; keeps the environments and the erasure key
 	@$(PIPELINE) clean

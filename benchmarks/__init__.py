@@ -1,1 +1,1 @@
-"""Ratios, measured side by side in one run: `make bench`. Never a test: a machine's mood must not turn a build red."""
+"""Measure ratios side by side in one run: `make bench`. Not a test: a slow machine must not fail a build."""

@@ -1,4 +1,4 @@
-"""`make bench`: each ratio with its target. SCALE=small for a first look in two to three minutes."""
+"""Print each ratio with its target: `make bench`. SCALE=small takes two to three minutes."""
 
 import argparse
 import sys
@@ -9,19 +9,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction, judging, warehouse
+from benchmarks import extraction, validation, warehouse
 from benchmarks.targets import add_row
-from pipeline import embedded_postgres
+from warehouse import embedded_postgres
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Rows of two pulls, one with few and one with many; rows of each table that the gate judges; users and tracks,
-    listens of two histories and of a night.
+    """Hold the sizes: rows of a small and a large pull; rows per table for the gate; users and tracks; listens of two
+    histories and of one night.
     """
 
     pulls: tuple[int, int]
-    judged: int
+    gate_rows: int
     profiles: int
     histories: tuple[int, int]
     night: int
@@ -34,8 +34,8 @@ SCALES = {
 PARTS = ("extraction", "gate", "warehouse")
 
 
-def parsed(arguments: list[str]) -> argparse.Namespace:
-    """`scale`, and the `part` to measure; None means all. Leaves with a usage line when an argument is unknown."""
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Parse `scale` and the `part` to measure (None: all). Exits with a usage line for an unknown argument."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("scale", choices=SCALES, nargs="?", default="full")
     parser.add_argument("part", choices=PARTS, nargs="?")
@@ -43,8 +43,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def main() -> None:
-    """`python -m benchmarks [small|full] [extraction|gate|warehouse]`, on an embedded Postgres of its own."""
-    arguments = parsed(sys.argv[1:])
+    """Run `python -m benchmarks [small|full] [extraction|gate|warehouse]` on its own embedded Postgres."""
+    arguments = parse_arguments(sys.argv[1:])
     scale = SCALES[arguments.scale]
     output = Console(highlight=False)
     title = f"benchmarks, scale {arguments.scale}" + ("" if arguments.scale == "full" else "; the targets are for full")
@@ -52,15 +52,15 @@ def main() -> None:
     for name in ("what", "target", "measured"):
         table.add_column(name)
     with tempfile.TemporaryDirectory(prefix="moovitamix-bench-") as folder:
-        Path(folder).chmod(0o711)  # under root the server runs as another user, who has to pass through
+        Path(folder).chmod(0o711)  # under root the server runs as another user, who needs access
         postgres = Path(folder) / "postgres"
         server_url = embedded_postgres.start(postgres)
         try:
             parts = {
                 "extraction": lambda: extraction.figures(server_url, *scale.pulls),
-                "gate": lambda: judging.figures(server_url, scale.judged),
+                "gate": lambda: validation.figures(server_url, scale.gate_rows),
                 "warehouse": lambda: warehouse.figures(
-                    server_url, scale.profiles, *scale.histories, scale.night, tell=output.print
+                    server_url, scale.profiles, *scale.histories, scale.night, log=output.print
                 ),
             }
             for part in [arguments.part] if arguments.part else PARTS:

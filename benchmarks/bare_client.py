@@ -1,4 +1,4 @@
-"""The fastest that a client with a given window can be: fetches every page and throws it away."""
+"""Fetch every page and discard it: the lower bound for a client with a given window."""
 
 import asyncio
 import json
@@ -28,5 +28,5 @@ async def _fetch_all(base_url: str, window_size: int) -> None:
 
 
 def run(base_url: str, window: int = 8) -> None:
-    """Reads all pages of all endpoints, `window` at a time."""
+    """Read all pages of all endpoints, `window` at a time."""
     asyncio.run(_fetch_all(base_url, window))

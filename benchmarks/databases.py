@@ -1,4 +1,4 @@
-"""A database of a benchmark's own."""
+"""Create a database for a benchmark."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import psycopg
 
 @contextmanager
 def database(server_url: str) -> Iterator[str]:
-    """URL of an empty database beside the server's, dropped at the end."""
+    """Yield the URL of an empty database on the server, dropped at the end."""
     with psycopg.connect(server_url, autocommit=True) as server:
         server.execute("drop database if exists bench with (force)")
         server.execute("create database bench")

@@ -1,20 +1,21 @@
-"""dbt on a benchmark's own database, without a trace in the checkout."""
+"""Run dbt on a benchmark's database, without writing to the checkout."""
 
 import os
 import tempfile
 
-from pipeline import runs, warehouse
-from pipeline.dbt import Dbt
+from pipeline.records import run_ledger
+from pipeline.run.dbt import Dbt
+from warehouse import database
 
 
 def run_dbt(database_url: str, *arguments: str) -> dict[str, float]:
-    """Seconds per model and test. Raises RuntimeError when one failed."""
+    """Run dbt and return seconds per model and test. Raises RuntimeError when one failed."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
-        place = warehouse.find(database_url, "bench")
-        with place.connect() as connection:
-            runs.prepare(connection)
-        warehouse.export(place)
+        warehouse = database.find(database_url, "bench")
+        with warehouse.connect() as connection:
+            run_ledger.prepare(connection)
+        database.export(warehouse)
         outcome = Dbt("--no-write-json").invoke(*arguments)
     if not outcome.succeeded:
         raise RuntimeError(outcome.lines)

@@ -1,19 +1,19 @@
-"""Extraction and landing: against a bare client, against the prototype, against a raw COPY."""
+"""Measure extraction and landing against a bare client, the prototype, and a raw COPY."""
 
 from collections.abc import Callable, Iterator
 
 from benchmarks import bare_client, prototype
 from benchmarks.databases import database
-from benchmarks.measuring import Measurement, best_of, measured
+from benchmarks.measuring import Measurement, best_of, measure
 from benchmarks.page_server import serving
-from benchmarks.pulls import WINDOW, copy_of_what_landed, extract_night, landing_seconds, scan_only
+from benchmarks.pulls import WINDOW, copy_landed_rows, extract_all, landing_seconds, scan_only
 from benchmarks.targets import Figure
 
 LATENCY_SECONDS = 0.03
 
 
 def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
-    """The extraction's rows of the targets; `server_url` is a Postgres server's database to make others beside."""
+    """Measure the extraction's targets; `server_url` is a database on the Postgres server for the benchmarks."""
     with serving(rows, LATENCY_SECONDS) as slow_url:
         bare = best_of(2, bare_client.run, slow_url, WINDOW)
         read = best_of(2, scan_only, slow_url)
@@ -24,14 +24,14 @@ def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
     with serving(rows, 0) as fast_url:
         yield from _against_prototype(server_url, fast_url, rows, "at once", target=1)
         with database(server_url) as database_url:
-            night = measured(extract_night, fast_url, database_url)
-            landed = measured(landing_seconds, fast_url, database_url)
-            copied = measured(copy_of_what_landed, database_url)
+            night = measure(extract_all, fast_url, database_url)
+            landed = measure(landing_seconds, fast_url, database_url)
+            copied = measure(copy_landed_rows, database_url)
             seconds = float(str(landed.answer))
             yield Figure(f"land {rows:,} rows vs a raw COPY of them", 4, seconds / float(str(copied.answer)))
     with serving(many_rows, 0) as fast_url, database(server_url) as database_url:
-        many = measured(extract_night, fast_url, database_url)
-        again = measured(extract_night, fast_url, database_url)
+        many = measure(extract_all, fast_url, database_url)
+        again = measure(extract_all, fast_url, database_url)
         yield Figure("peak memory of a first night, MB", 300, many.peak_mb, unit="")
         yield Figure(f"peak memory, {many_rows:,} rows vs {rows:,}", 1.5, many.peak_mb / night.peak_mb)
         yield Figure(f"seconds per row, {many_rows:,} rows vs {rows:,}", 1.3, _per_row(many, night, many_rows, rows))
@@ -43,14 +43,14 @@ def _per_row(many: Measurement, few: Measurement, many_rows: int, rows: int) -> 
 
 
 def _against_prototype(server_url: str, api_url: str, rows: int, latency: str, target: float) -> Iterator[Figure]:
-    old, new = (_first_night(server_url, api_url, call) for call in (prototype.run, extract_night))
+    old, new = (_first_night(server_url, api_url, call) for call in (prototype.run, extract_all))
     yield Figure(f"extract and land {rows:,} rows vs the prototype, {latency}", target, new / old)
 
 
 def _first_night(server_url: str, api_url: str, call: Callable[[str, str], None]) -> float:
-    """Seconds into an empty database, the better of two."""
+    """Return the seconds of a first run into an empty database, the better of two."""
     found = []
     for _ in range(2):
         with database(server_url) as database_url:
-            found.append(measured(call, api_url, database_url).seconds)
+            found.append(measure(call, api_url, database_url).seconds)
     return min(found)

@@ -1,4 +1,4 @@
-"""A long history, made inside the database: what two years of pulls would have landed and the gate let through."""
+"""Generate a long history inside the database: two years of published loads."""
 
 import tempfile
 import zlib
@@ -7,15 +7,15 @@ from pathlib import Path
 import psycopg
 from psycopg.types.json import Jsonb
 
-import extract
 from expectations import ledger
+from extract import extraction
 from sample_api.server import serve
 
 LISTENS_PER_DOCUMENT = 5
 DAYS = 730
 SHARE_OF_CHANGED_PROFILES = 0.01
 
-# Few users listen much, many a little; tracks alike. Genres of a track: one to three of thirty.
+# Few users listen much, many a little; the same for tracks. A track has one to three of thirty genres.
 FUNCTIONS = """
 select setseed(%(seed)s);
 create function pg_temp.long_tailed(n bigint) returns bigint language sql as $$
@@ -71,7 +71,7 @@ from (
         to_char(listened_at - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS.US') as created_at,
         listened_at,
         (
-            -- with n in it, or all documents would share one list
+            -- depends on n, otherwise all documents would share one list
             select jsonb_agg(pg_temp.long_tailed(%(profiles)s) + (n + item) * 0)
             from generate_series(1, {LISTENS_PER_DOCUMENT}) as item
         ) as items
@@ -107,9 +107,9 @@ select %(load)s, name, 'load' from unnest(array['users', 'tracks', 'listen_histo
 
 
 def create_inputs(database_url: str) -> None:
-    """The empty landing tables and the gate's ledger."""
+    """Create the empty landing tables and the gate's ledger."""
     with serve({}) as server, tempfile.TemporaryDirectory() as folder:
-        extract.run(database_url, server.url, working_folder=Path(folder))
+        extraction.run(database_url, server.url, working_folder=Path(folder))
     with psycopg.connect(database_url, autocommit=True) as connection:
         ledger.ensure(connection)
         connection.execute("truncate staging._dlt_loads")
@@ -117,7 +117,7 @@ def create_inputs(database_url: str) -> None:
 
 
 def add_history(connection: psycopg.Connection, profiles: int, listens: int) -> None:
-    """That many users and tracks, and their listens up to yesterday, as weekly loads."""
+    """Add this many users and tracks, and their listens up to yesterday, as weekly loads."""
     weeks = DAYS // 7
     for week in range(weeks):
         days_ago = DAYS + 1 - 7 * week
@@ -125,15 +125,15 @@ def add_history(connection: psycopg.Connection, profiles: int, listens: int) -> 
     connection.execute("vacuum analyze")
 
 
-def add_night(connection: psycopg.Connection, number: int, profiles: int, listens: int) -> str:
-    """A load with that many listens of the day that is over, and some profiles that say something else; its id."""
+def add_daily_load(connection: psycopg.Connection, number: int, profiles: int, listens: int) -> str:
+    """Add a load with this many listens of yesterday and some changed profiles; return its id."""
     load = f"night {number}"
     _add_load(connection, load, profiles, listens, 1, 1, step=round(1 / SHARE_OF_CHANGED_PROFILES))
     return load
 
 
 def add_pending_load(connection: psycopg.Connection, rows: int) -> None:
-    """A load with that many rows of each table, which waits for the gate."""
+    """Add a pending load with this many rows of each table."""
     scan = {"total": rows, "rows_read": rows, "rows_landed": rows, "keys_known": 0}
     with connection.transaction():
         _deliver(connection, "pending", rows, rows, days_ago=8, days=7, step=1, scan=scan)
@@ -157,7 +157,7 @@ def _deliver(
     step: int,
     scan: dict[str, int],
 ) -> None:
-    """Each `step`th user and track (none: 0), and documents of these days; `scan` is what the scan says of itself."""
+    """Deliver each `step`th user and track (0: none), and documents of these days; `scan` holds counts of the scan."""
     values = {
         "load": load,
         "profiles": profiles,
@@ -168,7 +168,7 @@ def _deliver(
     }
     with psycopg.ClientCursor(connection) as cursor:
         cursor.execute("drop function if exists pg_temp.long_tailed, pg_temp.genres")
-        # another seed per load, or each would send the documents of the one before again
+        # another seed per load, otherwise each would repeat the documents of the previous one
         cursor.execute(FUNCTIONS, {"seed": zlib.crc32(load.encode()) / 2**32})
         cursor.execute("select now()::date - %s::int", [days_ago])
         values["day"] = cursor.fetchone()[0]

@@ -1,4 +1,4 @@
-"""One call in a process of its own: seconds, CPU seconds and peak memory of it alone."""
+"""Measure one call in its own process: seconds, CPU seconds and peak memory."""
 
 import multiprocessing
 import resource
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measurement:
-    """`seconds` of the call without the imports before it; `peak_mb` of the whole process, imports included."""
+    """Hold `seconds` of the call without imports, and `peak_mb` of the whole process with imports."""
 
     seconds: float
     cpu_seconds: float
@@ -17,7 +17,7 @@ class Measurement:
     answer: object = None
 
 
-def measured(call: Callable[..., object], *arguments: object) -> Measurement:
+def measure(call: Callable[..., object], *arguments: object) -> Measurement:
     """Run `call(*arguments)` (both importable by name) in a fresh process. Raises RuntimeError when it fails."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -42,5 +42,5 @@ def _run(sender: object, call: Callable[..., object], arguments: tuple) -> None:
 
 
 def best_of(times: int, call: Callable[..., object], *arguments: object) -> Measurement:
-    """The fastest of several: noise on a shared machine only ever adds."""
-    return min((measured(call, *arguments) for _ in range(times)), key=lambda measurement: measurement.seconds)
+    """Return the fastest of several calls: noise on a shared machine only adds time."""
+    return min((measure(call, *arguments) for _ in range(times)), key=lambda measurement: measurement.seconds)

@@ -1,4 +1,4 @@
-"""A server that has all its pages ready in memory and answers after a fixed time: the clients are what is measured."""
+"""Serve pages from memory after a fixed latency, so that only the clients are measured."""
 
 import asyncio
 import re
@@ -15,12 +15,12 @@ SHARES = {"users": 0.2, "tracks": 0.2, "listen_history": 0.6}
 
 
 def sizes(rows: int) -> dict[str, int]:
-    """How many of `rows` each endpoint serves."""
+    """Return how many of `rows` each endpoint serves."""
     return {table: int(rows * share) for table, share in SHARES.items()}
 
 
 def row(table: str, number: int) -> bytes:
-    """One row in the shape and the size of the real API's rows."""
+    """Return one row with the shape and size of the real API's rows."""
     times = (
         f'"created_at":"2026-01-{number % 28 + 1:02d}T06:40:29.{number % 1000000:06d}",'
         f'"updated_at":"2026-02-{number % 28 + 1:02d}T12:05:41.{number % 999983:06d}"'
@@ -42,7 +42,7 @@ def row(table: str, number: int) -> bytes:
 
 
 def pages(table: str, rows: int) -> list[bytes]:
-    """The bodies of all pages of a table with this many rows."""
+    """Return the bodies of all pages of a table with this many rows."""
     count = -(-rows // PAGE_ROWS)
     return [
         b'{"items":['
@@ -54,7 +54,7 @@ def pages(table: str, rows: int) -> list[bytes]:
 
 @contextmanager
 def serving(rows: int, latency_seconds: float) -> Iterator[str]:
-    """A server process; yields its base URL."""
+    """Start a server process, and yield its base URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.page_server", str(rows), str(latency_seconds)],
         stdout=subprocess.PIPE,
@@ -68,7 +68,7 @@ def serving(rows: int, latency_seconds: float) -> Iterator[str]:
 
 
 def main() -> None:
-    """`python -m benchmarks.page_server ROWS LATENCY`: prints its address and serves until it is terminated."""
+    """Print the address and serve until terminated: `python -m benchmarks.page_server ROWS LATENCY`."""
     rows, latency_seconds = int(sys.argv[1]), float(sys.argv[2])
     bodies = {table: pages(table, size) for table, size in sizes(rows).items()}
     head = {"type": "http.response.start", "status": 200}

@@ -1,4 +1,4 @@
-"""What this project replaces, as a baseline: each endpoint one page after another, `to_sql` append after the last."""
+"""Run the prototype as a baseline: read each endpoint page by page, then append with `to_sql`."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def _read_all(base_url: str) -> dict[str, list[dict]]:
 
 
 def run(base_url: str, database_url: str) -> None:
-    """Reads all endpoints and appends them to tables of their own."""
+    """Read all endpoints, and append each to its own table."""
     tables = asyncio.run(_read_all(base_url))
     engine = sqlalchemy.create_engine(database_url.replace("postgresql://", "postgresql+psycopg2://"))
     for table, rows in tables.items():

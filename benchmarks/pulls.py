@@ -1,4 +1,4 @@
-"""What is measured of this project's extraction; nothing else is imported here, because the imports count as memory."""
+"""Define the measured calls of the extraction; other modules are not imported, because imports count as memory."""
 
 import io
 import tempfile
@@ -7,34 +7,35 @@ from pathlib import Path
 
 import psycopg
 
-import extract
+from extract import extraction
 from extract.pages import DEFAULT_LIMITS, Client
 from extract.scan import scan
+from extract.source_tables import SOURCE_TABLES
 
 WINDOW = 8
 BATCH_ROWS = 100
 
 
 def scan_only(api_url: str) -> None:
-    """All pages read, checked and spooled, nothing landed."""
+    """Read, check and spool all pages, without landing."""
     with tempfile.TemporaryDirectory() as folder:
         client = Client(api_url, window=WINDOW, deadline_seconds=3600, limits=DEFAULT_LIMITS, batch_size=BATCH_ROWS)
-        scan(client, extract.SOURCE_TABLES, window=WINDOW, folder=Path(folder))
+        scan(client, SOURCE_TABLES, window=WINDOW, folder=Path(folder))
 
 
-def extract_night(api_url: str, database_url: str) -> None:
-    """A whole extraction, as the night does it."""
+def extract_all(api_url: str, database_url: str) -> None:
+    """Run a whole extraction, as in a night."""
     with tempfile.TemporaryDirectory() as folder:
-        extract.run(database_url, api_url, working_folder=Path(folder), window=WINDOW)
+        extraction.run(database_url, api_url, working_folder=Path(folder), window=WINDOW)
 
 
 def landing_seconds(api_url: str, database_url: str) -> float:
-    """Seconds that a first night takes beyond the reading, into an empty schema."""
+    """Return the seconds of a first run after the last page, into an empty schema."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("drop schema staging cascade")
     moments: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        extract.run(
+        extraction.run(
             database_url,
             api_url,
             working_folder=Path(folder),
@@ -44,11 +45,11 @@ def landing_seconds(api_url: str, database_url: str) -> float:
     return time.perf_counter() - moments[-1]
 
 
-def copy_of_what_landed(database_url: str) -> float:
-    """Seconds of a COPY of the landed rows into tables of the same shape, keys and indexes."""
+def copy_landed_rows(database_url: str) -> float:
+    """Return the seconds of a COPY of the landed rows into tables with the same shape, keys and indexes."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         total = 0.0
-        for table in (table.name for table in extract.SOURCE_TABLES):
+        for table in (table.name for table in SOURCE_TABLES):
             connection.execute(f"create schema if not exists copied; drop table if exists copied.{table}")
             connection.execute(f"create table copied.{table} (like staging.{table} including all)")
             text = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A target and what was measured, side by side."""
+"""Compare targets with measured values."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """`measured` should be at most `target`, if there is one; both in `unit` (x: a ratio)."""
+    """Hold a measured value that should be at most `target`, if there is one; both in `unit` (x: a ratio)."""
 
     what: str
     target: float | None

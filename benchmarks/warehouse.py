@@ -1,4 +1,4 @@
-"""The build: a night on a long history against the same night on a shorter one, and against SQL by hand."""
+"""Measure the build: a night on a long history against a shorter one, and against hand-written SQL."""
 
 import statistics
 import time
@@ -9,14 +9,14 @@ import psycopg
 
 from benchmarks.databases import database
 from benchmarks.dbt_runs import run_dbt
-from benchmarks.history import DAYS, add_history, add_night, create_inputs
-from benchmarks.measuring import Measurement, measured
+from benchmarks.history import DAYS, add_daily_load, add_history, create_inputs
+from benchmarks.measuring import Measurement, measure
 from benchmarks.targets import Figure
-from pipeline.night import NIGHTLY_BUILD
+from pipeline.run.pipeline_run import NIGHTLY_BUILD
 
 READERS = 200
 MOST_GIGABYTES, MOST_MINUTES = 15, 20
-# What makes listens of landed documents; the others keep users, tracks and the totals of the features.
+# The models that turn landed documents into listens; the others build users, tracks and totals of features.
 LISTENS_MODELS = (
     "int_document_versions",
     "respelled_documents",
@@ -27,7 +27,7 @@ LISTENS_MODELS = (
     "int_unparked_listens",
     "parked_listens",
 )
-BY_HAND = """
+HAND_WRITTEN = """
 insert into marts.listen_history (id, user_id, track_id, listened_at, created_at, _load_id)
 select
     (
@@ -62,8 +62,8 @@ on conflict do nothing
 
 @dataclass(frozen=True)
 class Nights:
-    """What nights cost on one history. Seconds; `first` and `again` are builds of a night's listens each, `day` is one
-    of none that adds one more day of the history to the totals.
+    """Hold the seconds of nights on one history: `first` and `again` build one night's listens each, `day` builds
+    none and adds one more day of the history to the totals.
     """
 
     first: Measurement
@@ -75,20 +75,20 @@ class Nights:
     heaviest_user_ms: float
     all_users: float
     gigabytes: float
-    by_hand: float
+    hand_written: float
 
 
 def figures(
-    server_url: str, profiles: int, few: int, many: int, night: int, tell: Callable[[str], None]
+    server_url: str, profiles: int, few: int, many: int, night: int, log: Callable[[str], None]
 ) -> Iterator[Figure]:
-    """The build's rows of the targets; `server_url` is a Postgres server's database to make others beside."""
+    """Measure the build's targets; `server_url` is a database on the Postgres server for the benchmarks."""
     started = time.perf_counter()
-    short, long = (_nights(server_url, profiles, listens, night, tell) for listens in (few, many))
+    short, long = (_nights(server_url, profiles, listens, night, log) for listens in (few, many))
     sizes = f"{many:,} vs {few:,} listens"
     yield Figure(f"a build of {night:,} listens, {sizes}", 1.25, long.first.seconds / short.first.seconds)
     yield Figure("the same of another night", 1.25, long.again.seconds / short.again.seconds)
-    yield Figure(f"its models of listens vs INSERT by hand, {many:,}", 1.5, long.listens_models / long.by_hand)
-    yield Figure(f"its models of listens vs INSERT by hand, {few:,}", 1.5, short.listens_models / short.by_hand)
+    yield Figure(f"its listens models vs hand-written INSERT, {many:,}", 1.5, long.listens_models / long.hand_written)
+    yield Figure(f"its listens models vs hand-written INSERT, {few:,}", 1.5, short.listens_models / short.hand_written)
     yield Figure("reading one user's features", 5, long.one_user_ms, unit=" ms")
     yield Figure(f"reading one user's features, {sizes}", 1.25, long.one_user_ms / short.one_user_ms)
     yield Figure(f"a build of none, {many:,} listens", None, long.quiet.seconds, unit=" s")
@@ -100,21 +100,21 @@ def figures(
     yield Figure("minutes of all this", MOST_MINUTES, (time.perf_counter() - started) / 60, unit="")
 
 
-def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Callable[[str], None]) -> Nights:
+def _nights(server_url: str, profiles: int, listens: int, night: int, log: Callable[[str], None]) -> Nights:
     with database(server_url) as url:
         create_inputs(url)
         with psycopg.connect(url, autocommit=True) as connection:
             started = time.perf_counter()
             add_history(connection, profiles, listens)
-            tell(f"{listens:,} listens generated in {time.perf_counter() - started:.0f} s")
-            whole = measured(build, url)
-            tell(f"built from nothing in {whole.seconds:.0f} s, {whole.peak_mb:.0f} MB")
+            log(f"{listens:,} listens generated in {time.perf_counter() - started:.0f} s")
+            whole = measure(build, url)
+            log(f"built from nothing in {whole.seconds:.0f} s, {whole.peak_mb:.0f} MB")
             connection.execute("vacuum analyze")
             first = _night(connection, url, 1, profiles, night)
             again = _night(connection, url, 2, profiles, night)
-            quiet = measured(build, url)
+            quiet = measure(build, url)
             connection.execute("update prep.builds set totals_until = totals_until - interval '1 day'")
-            day = measured(build, url)
+            day = measure(build, url)
             one_user = [_seconds_of_one_user(connection, user) for user in range(1, profiles, profiles // READERS)]
             nights = Nights(
                 first,
@@ -127,13 +127,16 @@ def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Call
                 all_users=_seconds(connection, "select count(*), sum(affinity) from features.user_genre_affinity")
                 + _seconds(connection, "select count(*), sum(distinct_tracks) from features.user_profile"),
                 gigabytes=connection.execute("select pg_database_size(current_database()) / 1e9").fetchone()[0],
-                # last: no build knows of these listens
-                by_hand=min(_by_hand(connection, add_night(connection, number, profiles, night)) for number in (3, 4)),
+                # last, because no build processes these listens
+                hand_written=min(
+                    _reference_seconds(connection, add_daily_load(connection, number, profiles, night))
+                    for number in (3, 4)
+                ),
             )
-        tell(
+        log(
             f"{listens:,} listens: a build of {night:,} more {first.seconds:.1f} s, then {again.seconds:.1f} s, of none"
             f" {quiet.seconds:.1f} s, of a day into the totals {day.seconds:.1f} s;"
-            f" models of listens {nights.listens_models:.1f} s, by hand {nights.by_hand:.1f} s;"
+            f" models of listens {nights.listens_models:.1f} s, hand-written {nights.hand_written:.1f} s;"
             f" features of one user {nights.one_user_ms:.2f} ms, of the heaviest {nights.heaviest_user_ms:.1f} ms,"
             f" of all {nights.all_users:.1f} s; {nights.gigabytes:.1f} GB; {first.peak_mb:.0f} MB"
         )
@@ -141,12 +144,12 @@ def _nights(server_url: str, profiles: int, listens: int, night: int, tell: Call
 
 
 def _night(connection: psycopg.Connection, url: str, number: int, profiles: int, listens: int) -> Measurement:
-    add_night(connection, number, profiles, listens)
-    return measured(build, url)
+    add_daily_load(connection, number, profiles, listens)
+    return measure(build, url)
 
 
 def build(database_url: str) -> dict[str, float]:
-    """What the night does after the gate; seconds per model and test."""
+    """Run the nightly build, and return seconds per model and test."""
     return run_dbt(database_url, *NIGHTLY_BUILD)
 
 
@@ -154,10 +157,10 @@ def _seconds_of_listens_models(night: Measurement) -> float:
     return sum(night.answer[model] for model in LISTENS_MODELS)
 
 
-def _by_hand(connection: psycopg.Connection, load: str) -> float:
-    """Seconds of the same for a load that no build has seen."""
+def _reference_seconds(connection: psycopg.Connection, load: str) -> float:
+    """Return the seconds of the hand-written SQL for a load that no build has processed."""
     started = time.perf_counter()
-    connection.execute(BY_HAND, [load])
+    connection.execute(HAND_WRITTEN, [load])
     return time.perf_counter() - started
 
 

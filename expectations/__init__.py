@@ -1,1 +1,1 @@
-"""Is tonight's load fit to build on? Great Expectations suites, one per table, and the gate that acts on them."""
+"""Check whether a load is fit to publish: Great Expectations suites, one per table, and the gate that applies them."""

@@ -1,13 +1,13 @@
-"""Expectations that more than one suite holds.
+"""Define the expectations that several suites share.
 
-Every expectation carries in `meta` its rule's name and the column that `gate show` shows of an offending row.
-Its severity is its consequence: a warning quarantines the row, critical blocks the table's load, info is recorded.
+Every expectation has in `meta` the name of its rule and the column that `gate show` prints for a failing row.
+Its severity decides the consequence: a warning quarantines the row, critical blocks the table's load, info is recorded.
 """
 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from expectations.judgement import FIELDS_ARE_KNOWN
+from expectations.verdicts import FIELDS_ARE_KNOWN
 
 
 def key_is_present(column: str) -> list[Expectation]:
@@ -19,7 +19,7 @@ def key_is_present(column: str) -> list[Expectation]:
 
 
 def key_comes_once() -> list[Expectation]:
-    """Identical copies of a row land once: a key that is here twice has two different contents."""
+    """Require unique keys. Identical copies of a row land once, so a duplicate key has two different contents."""
     return [
         gxe.ExpectColumnValuesToBeUnique(
             column="key", severity="warning", meta={"rule": "key_comes_once", "shows": "key"}
@@ -43,7 +43,7 @@ def fields_are_as_in_the_contract(*, mistyped_rule: str, mistyped_shows: str) ->
 
 
 def times_are_plausible() -> list[Expectation]:
-    """Both times parse, and neither lies more than a day after the scan that read them."""
+    """Require that both times parse, and that neither is more than a day after the scan that read them."""
     expectations: list[Expectation] = []
     for column in ("created_at", "updated_at"):
         expectations += [
@@ -63,8 +63,8 @@ def times_are_plausible() -> list[Expectation]:
     return expectations
 
 
-def worth_knowing(nullable_columns: list[str]) -> list[Expectation]:
-    """Legal, but an operator wants to see when it changes: nulls, times the wrong way round, fields nobody knows."""
+def nulls_and_fields_are_noted(nullable_columns: list[str]) -> list[Expectation]:
+    """Record allowed facts that may matter to an operator: nulls, `updated_at` before `created_at`, new fields."""
     return [
         *(
             gxe.ExpectColumnValuesToNotBeNull(

@@ -1,4 +1,4 @@
-"""What a person decides about a load: release what was held back, reject what was let through."""
+"""Apply an operator's decision on a load: release a held-back load, reject a published one."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,23 @@ import psycopg
 from psycopg import sql
 
 from expectations import ledger
+from warehouse.names import PUBLISHED
 
 RELEASABLE = ("blocked", "superseded", "rejected")
 REJECTABLE = ("pending", "blocked", "accepted", "accepted_with_quarantine", "released")
 
 
-class Undecidable(Exception):
-    """The decision does not fit the load. One line: why, and what would."""
+class DecisionError(Exception):
+    """Report that the decision does not fit the load. One line: why, and which command fits."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a table's load stands.
+class LoadSummary:
+    """Summarize a table's load.
 
-    Of its `versions` (rows and removals), `held` are kept back by rules of their own; `published` are let through, and
-    `overtaken` of these are older than another published version of their key. `only_here` are the keys that readers
-    know from this load alone.
+    Of its `versions` (rows and removals), `held` are quarantined by row rules; `published` are published, and
+    `overtaken` of these are older than another published version of their key. `only_here` counts the keys that have a
+    published row only in this load.
     """
 
     load_id: str
@@ -37,36 +38,37 @@ class Standing:
 
 @dataclass(frozen=True)
 class Decision:
-    """A load before and after a decision."""
+    """Hold the summaries of a load before and after a decision."""
 
-    before: Standing
-    after: Standing
+    before: LoadSummary
+    after: LoadSummary
 
 
 def release(connection: psycopg.Connection, load_id: str, table: str, reason: str, *, is_dry_run: bool) -> Decision:
-    """Lift the verdict on a table's load: what no row rule holds is published, whenever it landed.
+    """Release a table's load: all rows except quarantined ones are published.
 
-    An older version never overwrites a newer one: readers order versions, not publications. Raises Undecidable.
+    An older version never overwrites a newer one, because readers order versions, not publications. Raises
+    DecisionError.
     """
     return _decide(connection, "release", load_id, table, reason, RELEASABLE, "released", is_dry_run)
 
 
 def reject(connection: psycopg.Connection, load_id: str, table: str, reason: str, *, is_dry_run: bool) -> Decision:
-    """Forget a table's load: nothing of it is published any more, and the next night lands those keys again.
+    """Reject a table's load: nothing of it stays published, and the next night lands its keys again.
 
-    Raises Undecidable.
+    Raises DecisionError.
     """
     return _decide(connection, "reject", load_id, table, reason, REJECTABLE, "rejected", is_dry_run)
 
 
-def standing(connection: psycopg.Connection, load_id: str, table: str) -> Standing:
-    """Raises Undecidable for a load that the ledger does not know."""
+def summarize_load(connection: psycopg.Connection, load_id: str, table: str) -> LoadSummary:
+    """Summarize a load. Raises DecisionError when the ledger does not know it."""
     known = connection.execute(
         "select state, coalesce(reason, 'waits for the gate') from gate.loads where load_id = %s and table_name = %s",
         [load_id, table],
     ).fetchone()
     if known is None:
-        raise Undecidable(_unknown(connection, load_id, table))
+        raise DecisionError(_unknown(connection, load_id, table))
     versions, held, free, overtaken, only_here = connection.execute(
         sql.SQL("""
             select
@@ -74,7 +76,7 @@ def standing(connection: psycopg.Connection, load_id: str, table: str) -> Standi
                 count(*) filter (where is_held),
                 count(*) filter (where not is_held),
                 count(*) filter (where not is_held and newest_other_seq > version_seq),
-                count(distinct key) filter (where not is_held and payload is not null and not is_told_elsewhere)
+                count(distinct key) filter (where not is_held and payload is not null and not is_in_other_load)
             from (
                 select
                     version.key,
@@ -86,12 +88,12 @@ def standing(connection: psycopg.Connection, load_id: str, table: str) -> Standi
                         where held.dlt_id = version._dlt_id and held.outcome is distinct from 'freed'
                     ) as is_held,
                     others.newest_other_seq,
-                    coalesce(others.is_told_elsewhere, false) as is_told_elsewhere
+                    coalesce(others.is_in_other_load, false) as is_in_other_load
                 from {landing_table} as version
                 cross join lateral (
                     select
                         max(other.version_seq) as newest_other_seq,
-                        bool_or(other.payload is not null) as is_told_elsewhere
+                        bool_or(other.payload is not null) as is_in_other_load
                     from {landing_table} as other
                     inner join gate.loads on other._dlt_load_id = loads.load_id and loads.table_name = %(table)s
                     where
@@ -106,12 +108,12 @@ def standing(connection: psycopg.Connection, load_id: str, table: str) -> Standi
                 where version._dlt_load_id = %(load_id)s
             ) as versions
         """).format(landing_table=sql.Identifier("staging", table)),
-        {"load_id": load_id, "table": table, "published": ledger.PUBLISHED},
+        {"load_id": load_id, "table": table, "published": list(PUBLISHED)},
     ).fetchone()
     state, reason = known
-    if state not in ledger.PUBLISHED:
+    if state not in PUBLISHED:
         free = overtaken = only_here = 0
-    return Standing(load_id, table, state, reason, versions, held, free, overtaken, only_here)
+    return LoadSummary(load_id, table, state, reason, versions, held, free, overtaken, only_here)
 
 
 def _decide(
@@ -124,12 +126,12 @@ def _decide(
     state: str,
     is_dry_run: bool,
 ) -> Decision:
-    """Ledger, quarantine, publication and the record of the decision, in one transaction."""
+    """Update ledger, quarantine and publications, and record the decision, in one transaction."""
     with connection.transaction(force_rollback=is_dry_run):
         connection.execute("select from gate.loads where load_id = %s and table_name = %s for update", [load_id, table])
-        before = standing(connection, load_id, table)
+        before = summarize_load(connection, load_id, table)
         if before.state not in fitting:
-            raise Undecidable(_misfit(verb, before))
+            raise DecisionError(_misfit(verb, before))
         connection.execute(
             """
             update gate.loads
@@ -139,21 +141,21 @@ def _decide(
             [state, reason, load_id, table],
         )
         ledger.settle_quarantine(connection, load_id, table)
-        if before.versions and (state in ledger.PUBLISHED) != (before.state in ledger.PUBLISHED):
+        if before.versions and (state in PUBLISHED) != (before.state in PUBLISHED):
             ledger.publish(connection, load_id, table, verb)
-        after = standing(connection, load_id, table)
+        after = summarize_load(connection, load_id, table)
         details = {"state": before.state, "reason": before.reason}
         ledger.record_decision(connection, verb, reason, load_id=load_id, table=table, details={"before": details})
     return Decision(before, after)
 
 
-def _misfit(verb: str, load: Standing) -> str:
+def _misfit(verb: str, load: LoadSummary) -> str:
     what = f"load {load.load_id} of {load.table} is {load.state}"
     if verb == "reject":
         return f"{what}: nothing of it is published, and its keys land again anyway; there is nothing to reject"
     if load.state == "pending":
-        return f"{what}: it has no verdict to lift yet; let the gate judge it with: make gate"
-    return f"{what}: it is published already; rows that a rule holds back are looked at again with: gate replay"
+        return f"{what}: it has no verdict yet; let the gate judge it with: make gate"
+    return f"{what}: it is published already; check its quarantined rows again with: gate replay"
 
 
 def _unknown(connection: psycopg.Connection, load_id: str, table: str) -> str:

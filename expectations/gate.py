@@ -1,7 +1,7 @@
-"""The gate: judge what has landed and not been judged, and publish, quarantine or block it.
+"""Judge the pending loads, and publish, quarantine or block them.
 
-Great Expectations says which rules failed; the rows that broke one are then found by the very query GX reports for
-it, inside the database, so that all of them are quarantined, however many they are.
+Great Expectations reports which rules failed. The query that GX reports for a failed rule then finds all its failing
+rows inside the database, so any number of rows can be quarantined.
 """
 
 from collections.abc import Callable
@@ -11,22 +11,22 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from expectations import findings, judged, ledger
-from expectations.judgement import (
+from expectations import batch_tables, ledger, rule_failures
+from expectations.session import fail_closed, open_session
+from expectations.validation import Validator
+from expectations.verdicts import (
     FIELDS_ARE_KNOWN,
     MAX_CHANGED_SHARE,
     MAX_REMOVED_SHARE,
     NO_MASS_REMOVAL,
     Batch,
-    GateBroken,
+    GateError,
     Judgement,
     RuleResult,
     Shares,
 )
-from expectations.session import failing_closed, judging
-from expectations.validation import Validator
 
-__all__ = ["Batch", "GateBroken", "Judgement", "RuleResult", "judge_pending"]
+__all__ = ["Batch", "GateError", "Judgement", "RuleResult", "judge_pending"]
 
 # A load with more bad rows than this share of the rows read is blocked.
 MAX_BAD_SHARE = 0.2
@@ -39,16 +39,16 @@ def judge_pending(
     max_removed_share: float = MAX_REMOVED_SHARE,
     max_changed_share: float = MAX_CHANGED_SHARE,
 ) -> list[Judgement]:
-    """Judge all that is pending, in the order in which it landed; one transaction per load and table.
+    """Judge all pending loads in landing order; one transaction per load and table.
 
-    A load that would remove more than `max_removed_share` of the known rows of its table is blocked, one that changes
+    A load that would remove more than `max_removed_share` of the known rows of its table is blocked; one that changes
     more than `max_changed_share` is published with a warning.
-    `progress` is called with (load_id, table) before each. A load that cannot be judged stays pending and does not keep
-    the others from being judged. Raises psycopg.OperationalError when the database itself fails.
+    `progress` is called with (load_id, table) before each. A load that cannot be judged stays pending; the others are
+    still judged. Raises psycopg.OperationalError when the database itself fails.
     """
     judgements = []
     shares = Shares(max_removed_share, max_changed_share)
-    with judging(database_url) as (connection, validator):
+    with open_session(database_url) as (connection, validator):
         if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
             return []
         ledger.register_pending(connection)
@@ -58,8 +58,8 @@ def judge_pending(
                 progress(batch.load_id, batch.table)
             try:
                 judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before, shares))
-            except GateBroken as error:
-                judgements.append(Judgement(batch, "pending", broken=_one_line(error)))
+            except GateError as error:
+                judgements.append(Judgement(batch, "pending", error=_one_line(error)))
     return judgements
 
 
@@ -71,25 +71,25 @@ def _judge(
     blocked_before: set[str],
     shares: Shares,
 ) -> Judgement:
-    with failing_closed(connection):
-        rows_there = _rows_there(connection, batch)
-        if is_quiet and not rows_there:
-            # all that was read was known and nothing is gone: there is no row to judge, neither a removal nor a change
-            # to count, and Great Expectations need not be loaded
-            return _decide(connection, batch, rows_there, _unreadable_rows(batch), blocked_before)
-        judged.lay_out(connection, batch, shares)
-        results = findings.about_the_scan(connection, validator)
-        results += findings.about_the_rows(connection, validator, batch.table)
-        return _decide(connection, batch, rows_there, results, blocked_before)
+    with fail_closed(connection):
+        landed_rows = _count_landed_rows(connection, batch)
+        if is_quiet and not landed_rows:
+            # nothing is new, changed or removed: there is no row to judge, and importing Great Expectations would
+            # cost seconds
+            return _decide(connection, batch, landed_rows, _unreadable_rows(batch), blocked_before)
+        batch_tables.stage_batch(connection, batch, shares)
+        results = rule_failures.check_scan(connection, validator)
+        results += rule_failures.check_rows(connection, validator, batch.table)
+        return _decide(connection, batch, landed_rows, results, blocked_before)
 
 
 def _one_line(message: object) -> str:
-    """Only the first: after it, Postgres quotes rows."""
+    """Return the first line of the message: in further lines Postgres quotes rows."""
     return " ".join(str(message).strip().partition("\n")[0].split())[:300]
 
 
-def _rows_there(connection: psycopg.Connection, batch: Batch) -> int:
-    """How many rows of the load a reader finds, whatever its scan says."""
+def _count_landed_rows(connection: psycopg.Connection, batch: Batch) -> int:
+    """Count the rows of the load in its landing table, independently of its scan."""
     return connection.execute(
         sql.SQL("select count(*) from {} where _dlt_load_id = %s").format(sql.Identifier("staging", batch.table)),
         [batch.load_id],
@@ -97,19 +97,19 @@ def _rows_there(connection: psycopg.Connection, batch: Batch) -> int:
 
 
 def _unreadable_rows(batch: Batch) -> list[RuleResult]:
-    """What the scan's suite would say of a quiet night's unreadable rows."""
+    """Return the result that the suite of scans would have for the unreadable rows of an unchanged load."""
     if not batch.rows_unreadable:
         return []
     return [RuleResult("rows_are_readable", "info", 1, [{"rows_unreadable": str(batch.rows_unreadable)}])]
 
 
 def _decide(
-    connection: psycopg.Connection, batch: Batch, rows_there: int, results: list[RuleResult], blocked_before: set[str]
+    connection: psycopg.Connection, batch: Batch, landed_rows: int, results: list[RuleResult], blocked_before: set[str]
 ) -> Judgement:
-    """Verdict, quarantine and publication, in one transaction; of a load that is still pending only."""
+    """Record verdict, quarantine and publication in one transaction, if the load is still pending."""
     has_bad_rows = any(result.severity == "warning" for result in results)
     quarantined = _count_bad_rows(connection) if has_bad_rows else 0
-    state, reason = _verdict(batch, rows_there, results, quarantined)
+    state, reason = _verdict(batch, landed_rows, results, quarantined)
     with connection.transaction():
         turned = connection.execute(
             """
@@ -120,51 +120,51 @@ def _decide(
             [state, reason, quarantined, Jsonb(_as_json(results)), batch.load_id, batch.table],
         ).rowcount
         if not turned:
-            return _decided_meanwhile(connection, batch)
+            return _read_concurrent_decision(connection, batch)
         if has_bad_rows:
             _quarantine(connection, batch)
         if any(result.rule == FIELDS_ARE_KNOWN for result in results):
-            judged.note_new_fields(connection, batch)
+            batch_tables.note_new_fields(connection, batch)
         _supersede_blocked(connection, batch, blocked_before)
-        if state != "blocked" and rows_there:
+        if state != "blocked" and landed_rows:
             ledger.publish(connection, batch.load_id, batch.table, "load")
             ledger.settle_quarantine(connection, batch.load_id, batch.table)
     return Judgement(batch, state, quarantined, tuple(results), reason)
 
 
-def _decided_meanwhile(connection: psycopg.Connection, batch: Batch) -> Judgement:
-    """What somebody else decided about the load while it was judged: that stands, and this verdict comes too late."""
+def _read_concurrent_decision(connection: psycopg.Connection, batch: Batch) -> Judgement:
+    """Return the decision that was made while the gate judged the load: it stands, and this verdict is dropped."""
     decided = connection.execute(
         "select state, rows_quarantined, reason from gate.loads where load_id = %s and table_name = %s",
         [batch.load_id, batch.table],
     ).fetchone()
     if decided is None:
-        raise GateBroken("the load was withdrawn while it was judged")
+        raise GateError("the load was withdrawn while it was judged")
     state, quarantined, reason = decided
     return Judgement(batch, state, quarantined, reason=reason)
 
 
 def _count_bad_rows(connection: psycopg.Connection) -> int:
-    """How many rows broke a rule of severity warning."""
+    """Count the rows that broke a rule of severity warning."""
     return connection.execute(
-        f"select count(distinct dlt_id) from {findings.BAD_ROWS} where severity = 'warning'"
+        f"select count(distinct dlt_id) from {rule_failures.BAD_ROWS} where severity = 'warning'"
     ).fetchone()[0]
 
 
 def _quarantine(connection: psycopg.Connection, batch: Batch) -> None:
-    """Hold back the rows that broke a rule of severity warning."""
+    """Quarantine the rows that broke a rule of severity warning."""
     connection.execute(
         f"""
         insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, detail)
         select %s, %s, key, dlt_id, rule, detail
-        from {findings.BAD_ROWS}
+        from {rule_failures.BAD_ROWS}
         where severity = 'warning'
         """,
         [batch.load_id, batch.table],
     )
 
 
-def _verdict(batch: Batch, rows_there: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:
+def _verdict(batch: Batch, landed_rows: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:
     critical = {result.rule: result for result in results if result.severity == "critical"}
     mass_removal = critical.pop(NO_MASS_REMOVAL, None)
     reasons = [f"the delivery cannot be trusted: {', '.join(critical)}"] if critical else []
@@ -173,24 +173,26 @@ def _verdict(batch: Batch, rows_there: int, results: list[RuleResult], quarantin
     if reasons:
         return "blocked", "; ".join(reasons)
     bad = quarantined + batch.rows_unreadable
-    bad_rows = f"{bad} bad rows" + (f" ({batch.rows_unreadable} unreadable)" if batch.rows_unreadable else "")
+    bad_rows = f"{bad} bad row{'' if bad == 1 else 's'}"
+    bad_rows += f" ({batch.rows_unreadable} unreadable)" if batch.rows_unreadable else ""
     if bad > MAX_BAD_SHARE * batch.rows_read:
+        rows_read = f"{batch.rows_read} row{'' if batch.rows_read == 1 else 's'} read"
         return "blocked", (
-            f"{bad_rows} are {bad / batch.rows_read:.0%} of the {batch.rows_read} rows read"
+            f"{bad_rows} {'is' if bad == 1 else 'are'} {bad / batch.rows_read:.0%} of the {rows_read}"
             f" (more than {MAX_BAD_SHARE:.0%})"
         )
     if quarantined:
         return "accepted_with_quarantine", f"{bad_rows} of {batch.rows_read} read"
-    if not rows_there:
+    if not landed_rows:
         return "accepted", "nothing had changed"
     return "accepted", "all rules passed"
 
 
 def _supersede_blocked(connection: psycopg.Connection, batch: Batch, blocked_before: set[str]) -> None:
-    """A load that was blocked before this one was extracted has been passed by, and so have the rows it held back.
+    """Supersede the loads that were blocked before this one was extracted, and their quarantined rows.
 
-    One that was blocked just now, after waiting for a gate that was broken, has not: this load was compared with it,
-    and left out what it had brought.
+    A load that was blocked only now, after the gate had failed, is not superseded: this load was compared with it, and
+    does not contain its rows again.
     """
     connection.execute(
         """
@@ -198,7 +200,7 @@ def _supersede_blocked(connection: psycopg.Connection, batch: Batch, blocked_bef
             update gate.loads as older
             set
                 state = 'superseded',
-                reason = 'blocked: ' || older.reason || '; load ' || %(load_id)s || ' was judged since'
+                reason = 'blocked: ' || older.reason || '; superseded by load ' || %(load_id)s
             from staging.scans as older_scan
             inner join staging.scans as scan on older_scan.table_name = scan.table_name
             where
@@ -218,7 +220,8 @@ def _supersede_blocked(connection: psycopg.Connection, batch: Batch, blocked_bef
 
 
 def _as_json(results: list[RuleResult]) -> dict[str, Any]:
-    """For the ledger. Of a row only its id: what it says stays where an erasure finds it, in staging and quarantine."""
+    """Convert the results for the ledger. Only the ids of rows are kept: an erasure searches only staging and
+    quarantine for values."""
     return {
         "failed_rules": [
             {

@@ -1,7 +1,7 @@
-"""The gate's ledger in Postgres schema `gate`: what was judged, what is held back, what was published.
+"""Keep the gate's ledger in Postgres schema `gate`: verdicts, quarantined rows, publications, decisions, erasures.
 
-States of a load, per table: pending -> accepted | accepted_with_quarantine | blocked; a blocked load is later
-superseded (a newer load of the table was judged); a person may release what was held back, and reject what was not.
+States of a load, per table: pending -> accepted | accepted_with_quarantine | blocked. A blocked load is superseded
+when a newer load of the table is judged. An operator may release a held-back load and reject a published one.
 """
 
 import getpass
@@ -13,7 +13,8 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from expectations.judgement import Batch
+from expectations.verdicts import Batch
+from warehouse.names import DISREGARDED, PUBLISHED
 
 TABLES = """
 create schema if not exists gate;
@@ -51,7 +52,7 @@ create table if not exists gate.quarantined_rows (
     foreign key (load_id, table_name) references gate.loads
 );
 create index if not exists quarantined_rows_key on gate.quarantined_rows (table_name, key);
--- of the time before decisions
+-- made by versions without decisions
 drop index if exists gate.quarantined_rows_open;
 
 create table if not exists gate.publications (
@@ -63,11 +64,11 @@ create table if not exists gate.publications (
     foreign key (load_id, table_name) references gate.loads
 );
 create index if not exists publications_load on gate.publications (load_id, table_name);
--- a load is published once; what is published of it later is the work of a decision, and has another kind
+-- a load is published once; later publications of it come from decisions, and have another kind
 create unique index if not exists publications_once
     on gate.publications (load_id, table_name) where kind = 'load';
 
--- what people decided; nobody changes it afterwards, and nobody signs for another
+-- decisions of operators; append-only, signed with the login
 create table if not exists gate.decisions (
     decision_seq bigint generated always as identity primary key,
     decided_at timestamptz not null default now(),
@@ -100,8 +101,8 @@ create or replace trigger decisions_are_final
     before update or delete or truncate on gate.decisions
     for each statement execute function gate.refuse_to_change_decisions();
 
--- users whose data was erased, as keyed hashes: extract withholds their rows. The tombstone is made of the id, the
--- aliases of what else named the user, and the check of the tombstone, so that another key is noticed
+-- erased users, as keyed hashes: extract withholds their rows. The tombstone is the hash of the id, the aliases are
+-- hashes of other identifiers, and the key check reveals the use of another key
 create table if not exists gate.erasures (
     tombstone text primary key,
     aliases text[] not null default '{}',
@@ -109,7 +110,7 @@ create table if not exists gate.erasures (
     erased_at timestamptz not null default now()
 );
 
--- fields beyond the API's contract, from the load on that first had them: each is news once
+-- fields outside the API's contract, with the load that first had them: each is reported once
 create table if not exists gate.told_fields (
     table_name text not null,
     field text not null,
@@ -119,41 +120,36 @@ create table if not exists gate.told_fields (
 );
 """
 
-# Let through: what the warehouse is built from.
-PUBLISHED = ["accepted", "accepted_with_quarantine", "released"]
-# Not published, and no later night may take them for delivered.
-DISREGARDED = ["blocked", "superseded", "rejected"]
-
 
 def ensure(connection: psycopg.Connection) -> None:
-    """Create the ledger's schema and tables where they are missing."""
+    """Create the ledger's schema and tables if they are missing."""
     missing = connection.execute("select to_regclass('gate.told_fields') is null").fetchone()[0]
     if missing:
         connection.execute(TABLES)
 
 
 def disregarded_loads(connection: psycopg.Connection) -> dict[str, set[str]]:
-    """Per table, the ids of loads whose rows were never let through, so that extraction lands those keys again."""
+    """Return per table the ids of loads that were not published, so that extraction lands their keys again."""
     loads: dict[str, set[str]] = defaultdict(set)
     for table, load_id in connection.execute(
-        "select table_name, load_id from gate.loads where state = any(%s)", [DISREGARDED]
+        "select table_name, load_id from gate.loads where state = any(%s)", [list(DISREGARDED)]
     ):
         loads[table].add(load_id)
     return dict(loads)
 
 
 def publish(connection: psycopg.Connection, load_id: str, table: str, kind: str) -> None:
-    """Tell the readers that what they may see of the load has changed."""
+    """Record a publication: readers then see the changed state of the load."""
     connection.execute(
         "insert into gate.publications (load_id, table_name, kind) values (%s, %s, %s)", [load_id, table, kind]
     )
 
 
 def settle_quarantine(connection: psycopg.Connection, load_id: str, table: str) -> None:
-    """Bring the held rows whose keys the load has up to what is published now.
+    """Update the quarantined rows of the load's keys to the published state.
 
-    A row waits for nothing once a newer version of its key came in a published load, or its own load is out; when
-    that is taken back, it waits again. What a decision freed stays free.
+    A row is closed once a published load has a newer version of its key, or its own load is superseded or rejected.
+    When that is undone, it is open again. A row that a decision freed stays free.
     """
     connection.execute(
         sql.SQL("""
@@ -188,8 +184,16 @@ def settle_quarantine(connection: psycopg.Connection, load_id: str, table: str) 
                 held.dlt_id = settled.dlt_id and held.rule = settled.rule
                 and held.outcome is distinct from settled.outcome
         """).format(landing_table=sql.Identifier("staging", table)),
-        {"load_id": load_id, "table": table, "published": PUBLISHED},
+        {"load_id": load_id, "table": table, "published": list(PUBLISHED)},
     )
+
+
+def rows_held(connection: psycopg.Connection) -> dict[str, int]:
+    """By table, how many rows are in quarantine now."""
+    rows = connection.execute(
+        "select table_name, count(distinct dlt_id) from gate.quarantined_rows where closed_at is null group by 1"
+    )
+    return dict(rows.fetchall())
 
 
 def record_decision(
@@ -201,7 +205,7 @@ def record_decision(
     table: str | None = None,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Enter what a person decided; the caller's transaction holds what was done about it."""
+    """Record an operator's decision, in the same transaction as its effects."""
     connection.execute(
         """
         insert into gate.decisions (verb, load_id, table_name, operator, reason, details)
@@ -212,7 +216,7 @@ def record_decision(
 
 
 def record_erasure(connection: psycopg.Connection, tombstone: str, aliases: list[str], key_check: str) -> None:
-    """Enter a user who was erased; of one who is there already, keep the time and add the aliases."""
+    """Record an erased user; for a recorded one, keep the time and add the aliases."""
     connection.execute(
         """
         insert into gate.erasures as known (tombstone, aliases, key_check)
@@ -225,7 +229,7 @@ def record_erasure(connection: psycopg.Connection, tombstone: str, aliases: list
 
 
 def erasures(connection: psycopg.Connection) -> dict[str, tuple[list[str], str]]:
-    """Tombstone -> (aliases, key check) of all users who were erased. Works on an empty database too."""
+    """Return tombstone -> (aliases, key check) of all erased users. Works on an empty database too."""
     if connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]:
         return {}
     rows = connection.execute("select tombstone, aliases, key_check from gate.erasures")
@@ -233,7 +237,7 @@ def erasures(connection: psycopg.Connection) -> dict[str, tuple[list[str], str]]
 
 
 def waiting_loads(connection: psycopg.Connection) -> list[str]:
-    """The ids of complete loads that wait for the gate, registered or not."""
+    """Return the ids of complete loads that wait for the gate, registered or not."""
     if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
         return []
     rows = connection.execute("""
@@ -248,13 +252,15 @@ def waiting_loads(connection: psycopg.Connection) -> list[str]:
 
 
 def blocked_loads(connection: psycopg.Connection) -> set[str]:
-    """The ids of loads that are blocked for some table."""
+    """Return the ids of loads that are blocked for some table."""
     return {load_id for (load_id,) in connection.execute("select load_id from gate.loads where state = 'blocked'")}
 
 
 def register_pending(connection: psycopg.Connection) -> None:
-    """Enter each complete load that the ledger does not know, and forget the pending ones that were withdrawn. A load
-    without its row in dlt's own ledger was left by a crash; it is not a load."""
+    """Register each complete load that the ledger does not know, and delete the pending ones that were withdrawn.
+
+    A load without its row in dlt's ledger is the rest of a crash, and does not count.
+    """
     with connection.transaction():
         connection.execute("""
             delete from gate.loads
@@ -279,8 +285,8 @@ def register_pending(connection: psycopg.Connection) -> None:
 
 
 def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
-    """What waits for a verdict, in landing order, each with whether its scan is quiet: it adds up, and brought nothing
-    that was not known."""
+    """Return the pending batches in landing order, each with whether its scan is quiet: it adds up, and nothing is new,
+    changed or removed."""
     rows = connection.execute("""
         select
             loads.load_id, loads.table_name, loads.rows_read, loads.rows_landed, loads.rows_removed,
@@ -297,7 +303,7 @@ def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
 
 
 def _operator() -> str:
-    """Whose hands these are: the name of the account that runs the command."""
+    """Return the name of the account that runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name

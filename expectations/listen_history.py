@@ -1,12 +1,12 @@
-"""The suite for landed history documents."""
+"""Define the suite for landed history documents."""
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
 
 from expectations import common
 
-# A document may come before its user or its tracks; its listens are then parked. Known means: ever landed.
-# GX leaves the alias of {batch} to queries that hold a join, and gives it one of its own in others.
+# A document may come before its user or its tracks; its listens are then parked. Known means: landed at some time.
+# GX keeps the alias of {batch} only in queries with a join, and sets its own alias in others.
 UNKNOWN_USERS = """
 select documents._dlt_id
 from {batch} as documents
@@ -29,7 +29,7 @@ def suite() -> gx.ExpectationSuite:
             *common.key_comes_once(),
             *common.fields_are_as_in_the_contract(mistyped_rule="items_are_track_ids", mistyped_shows="items_raw"),
             *common.times_are_plausible(),
-            *common.worth_knowing(["items"]),
+            *common.nulls_and_fields_are_noted(["items"]),
             gxe.UnexpectedRowsExpectation(
                 unexpected_rows_query=UNKNOWN_USERS,
                 severity="info",

@@ -1,36 +1,37 @@
-"""The rules once more on rows that are held back: after a rule was mended, what passes now goes free."""
+"""Check the quarantined rows again after a rule was fixed, and publish those that pass now."""
 
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from expectations import findings, judged, ledger
-from expectations.decisions import Undecidable
-from expectations.session import failing_closed, judging
+from expectations import batch_tables, ledger, rule_failures
+from expectations.decisions import DecisionError
+from expectations.session import fail_closed, open_session
 from expectations.validation import Validator
+from warehouse.names import DISREGARDED, PUBLISHED
 
 WAITING_ROWS = "pg_temp.waiting_rows"
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What came of a table's held rows: of those `looked_at`, `freed` pass all rules now."""
+class ReplayResult:
+    """Count a table's quarantined rows: of those `checked`, `freed` pass all rules now."""
 
     table: str
-    looked_at: int
+    checked: int
     freed: int
 
 
 def replay(
     database_url: str, reason: str, *, table: str | None = None, rule: str | None = None, is_dry_run: bool
-) -> list[Replayed]:
-    """Re-run the rules on the held rows of published loads that are still the newest of their key.
+) -> list[ReplayResult]:
+    """Check the quarantined rows of published loads that are still the newest of their key.
 
     With `table` or `rule`, only on rows of that table or held by that rule. One transaction per table. Raises
-    Undecidable when no row fits, GateBroken when a rule cannot run.
+    DecisionError when no row fits, GateError when a rule cannot run.
     """
-    with judging(database_url) as (connection, validator):
+    with open_session(database_url) as (connection, validator):
         held_tables = [
             name
             for (name,) in connection.execute(
@@ -42,35 +43,35 @@ def replay(
             for name in held_tables
             if table in (None, name)
         ]
-    replayed = [outcome for outcome in replayed if outcome.looked_at]
+    replayed = [outcome for outcome in replayed if outcome.checked]
     if not replayed:
         which = " ".join([*(["of " + table] if table else []), *(["held by " + rule] if rule else [])])
-        raise Undecidable(
+        raise DecisionError(
             f"no row {which + ' ' if which else ''}waits that is the newest of its key in a published load;"
-            " see what is held back with: make status"
+            " see the quarantined rows with: make status"
         )
     return replayed
 
 
 def _replay(
     connection: psycopg.Connection, validator: Validator, table: str, rule: str | None, reason: str, is_dry_run: bool
-) -> Replayed:
-    looked_at = _find_waiting(connection, table, rule)
-    if not looked_at:
-        return Replayed(table, 0, 0)
-    with failing_closed(connection):
-        judged.lay_out_rows(connection, table, WAITING_ROWS)
-        findings.about_the_rows(connection, validator, table)
+) -> ReplayResult:
+    checked = _find_waiting(connection, table, rule)
+    if not checked:
+        return ReplayResult(table, 0, 0)
+    with fail_closed(connection):
+        batch_tables.stage_rows(connection, table, WAITING_ROWS)
+        rule_failures.check_rows(connection, validator, table)
         with connection.transaction(force_rollback=is_dry_run):
             _hold_and_free(connection, table)
             freed = _publish_freed(connection, table)
-            details = {"rule": rule, "looked_at": looked_at, "freed": freed}
+            details = {"rule": rule, "looked_at": checked, "freed": freed}
             ledger.record_decision(connection, "replay", reason, table=table, details=details)
-    return Replayed(table, looked_at, freed)
+    return ReplayResult(table, checked, freed)
 
 
 def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) -> int:
-    """Note the rows that may go free; a newer version, judged or not, makes them history."""
+    """List the rows that may be freed: those without a newer version, judged or not."""
     connection.execute(f"drop table if exists {WAITING_ROWS}")
     return connection.execute(
         sql.SQL("""
@@ -103,14 +104,14 @@ def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) 
             landing_table=sql.Identifier("staging", table),
             table=sql.Literal(table),
             rule=sql.SQL("{}::text").format(sql.Literal(rule)),
-            published=sql.Literal(ledger.PUBLISHED),
-            disregarded=sql.Literal(ledger.DISREGARDED),
+            published=sql.Literal(list(PUBLISHED)),
+            disregarded=sql.Literal(list(DISREGARDED)),
         )
     ).rowcount
 
 
 def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
-    """Each waiting row is held by the rules that it breaks now, and by no other."""
+    """Quarantine each waiting row under exactly the rules that it breaks now."""
     connection.execute(
         f"""
         update gate.quarantined_rows as held
@@ -120,7 +121,7 @@ def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
             held.dlt_id = waiting.dlt_id and held.closed_at is null
             and not exists (
                 select 1
-                from {findings.BAD_ROWS} as bad
+                from {rule_failures.BAD_ROWS} as bad
                 where bad.dlt_id = held.dlt_id and bad.rule = held.rule and bad.severity = 'warning'
             )
         """
@@ -129,7 +130,7 @@ def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
         f"""
         insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, detail)
         select waiting.load_id, %s, bad.key, bad.dlt_id, bad.rule, bad.detail
-        from {findings.BAD_ROWS} as bad
+        from {rule_failures.BAD_ROWS} as bad
         inner join {WAITING_ROWS} as waiting on bad.dlt_id = waiting.dlt_id
         where bad.severity = 'warning'
         on conflict (dlt_id, rule) do update
@@ -140,7 +141,7 @@ def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
 
 
 def _publish_freed(connection: psycopg.Connection, table: str) -> int:
-    """Publish the loads of the waiting rows that nothing holds any more; returns how many rows these are."""
+    """Publish the loads of the waiting rows that no rule holds any more; return the number of these rows."""
     loads = connection.execute(
         f"""
         select waiting.load_id, count(*)

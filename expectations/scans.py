@@ -1,11 +1,11 @@
-"""The suite for the scan that brought a load: one row, about the delivery as a whole."""
+"""Define the suite for the scan of a load: one row about the whole delivery."""
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
 
-from expectations.judgement import FEW_CHANGES, FEW_REMOVALS, NO_MASS_REMOVAL
+from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS, NO_MASS_REMOVAL
 
-# Above this share of the known keys, a night's removals are worth a look: a source that restarted is a new world.
+# Above this share of the known keys, removals are reported: the source may have been replaced.
 MANY_REMOVALS_SHARE = 0.2
 
 

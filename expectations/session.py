@@ -1,31 +1,31 @@
-"""The connection on which the gate works: one gate at a time, and no statement without end."""
+"""Open the gate's connection: one gate at a time, and a timeout for every statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
 
-from expectations import findings, judged, ledger
-from expectations.judgement import GateBroken
+from expectations import batch_tables, ledger, rule_failures
 from expectations.validation import Validator
+from expectations.verdicts import GateError
 
-# A statement that hangs must not hold the night for ever (GX asks some six times, too); its rule then could not run.
+# A hanging statement must not block the run for ever (GX repeats it about six times); then its rule could not run.
 STATEMENT_TIMEOUT = "10min"
-# Only one gate judges at a time (this advisory lock), so that the tables of `judged` cannot be shared by two loads.
+# This advisory lock allows one gate at a time, so that two loads never share the batch tables.
 LOCK = "moovitamix gate"
 
 
 @contextmanager
-def judging(database_url: str) -> Iterator[tuple[psycopg.Connection, Validator]]:
-    """A connection that holds the gate's lock, with the ledger made, and Great Expectations beside it.
+def open_session(database_url: str) -> Iterator[tuple[psycopg.Connection, Validator]]:
+    """Open a connection that holds the gate's lock, create the ledger if needed, and yield both with a Validator.
 
     Raises psycopg.OperationalError when the database itself fails.
     """
-    # compiling the staging views' expressions costs more than it saves
+    # JIT-compiling the expressions of the staging views costs more than it saves
     settings = {"statement_timeout": STATEMENT_TIMEOUT, "jit": "off"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     with psycopg.connect(database_url, autocommit=True) as connection, _one_gate_at_a_time(connection):
-        # it holds the lock, and says nothing while Great Expectations works on connections of its own
+        # this connection holds the lock and idles while Great Expectations uses its own connections
         connection.execute("set idle_session_timeout = 0")
         ledger.ensure(connection)
         for name, value in settings.items():
@@ -35,23 +35,23 @@ def judging(database_url: str) -> Iterator[tuple[psycopg.Connection, Validator]]
 
 
 @contextmanager
-def failing_closed(connection: psycopg.Connection) -> Iterator[None]:
-    """Whatever goes wrong in judging is GateBroken, so that nothing is published; only a database that fails is not.
+def fail_closed(connection: psycopg.Connection) -> Iterator[None]:
+    """Turn every error in the block into GateError, so that nothing is published; a failing database is the exception.
 
-    What was laid out for the judgement is cleared away.
+    The batch tables are dropped at the end.
     """
     try:
         yield
     except psycopg.errors.QueryCanceled as error:
-        raise GateBroken(str(error)) from error
-    except (GateBroken, psycopg.OperationalError):
+        raise GateError(str(error)) from error
+    except (GateError, psycopg.OperationalError):
         raise
     except Exception as error:
-        raise GateBroken(f"{type(error).__name__}: {error}") from error
+        raise GateError(f"{type(error).__name__}: {error}") from error
     finally:
         if not connection.closed:
-            judged.clear_away(connection)
-            findings.clear_away(connection)
+            batch_tables.drop_batch(connection)
+            rule_failures.drop_batch(connection)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The suite for landed tracks."""
+"""Define the suite for landed tracks."""
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
@@ -21,6 +21,6 @@ def suite() -> gx.ExpectationSuite:
                 meta={"rule": "duration_is_mm_ss", "shows": "duration_raw"},
             ),
             *common.times_are_plausible(),
-            *common.worth_knowing(["name", "artist", "songwriters", "genres", "album"]),
+            *common.nulls_and_fields_are_noted(["name", "artist", "songwriters", "genres", "album"]),
         ],
     )

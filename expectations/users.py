@@ -1,4 +1,4 @@
-"""The suite for landed users."""
+"""Define the suite for landed users."""
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
@@ -17,12 +17,12 @@ def suite() -> gx.ExpectationSuite:
             ),
             gxe.ExpectColumnValuesToMatchRegex(
                 column="email_raw",
-                # of the JSON text: a quote or a control character would show as a backslash
+                # matches the JSON text, in which a quote or a control character appears as a backslash
                 regex=r'^"[^@[:space:]"\\]+@([^@[:space:]"\\.]+\.)+[^@[:space:]"\\.]+"$',
                 severity="warning",
                 meta={"rule": "email_is_an_address", "shows": "email_raw"},
             ),
             *common.times_are_plausible(),
-            *common.worth_knowing(["first_name", "last_name", "gender", "favorite_genres"]),
+            *common.nulls_and_fields_are_noted(["first_name", "last_name", "gender", "favorite_genres"]),
         ],
     )

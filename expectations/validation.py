@@ -1,4 +1,4 @@
-"""Great Expectations at work: which rules of a suite a relation breaks, and the query that finds the rows."""
+"""Run Great Expectations: find the rules of a suite that a relation breaks, and the query for the failing rows."""
 
 import importlib
 import logging
@@ -8,12 +8,12 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from expectations.judgement import GateBroken
+from expectations.verdicts import GateError
 
 
 @dataclass(frozen=True)
 class BrokenRule:
-    """A rule that failed. `shows` is the column worth seeing; `rows` is a query with a column `_dlt_id`."""
+    """Describe a failed rule. `shows` is the column to print; `rows` is a query with a column `_dlt_id`."""
 
     rule: str
     severity: str
@@ -22,7 +22,8 @@ class BrokenRule:
 
 
 class Validator:
-    """Great Expectations, loaded when the first load needs it: it costs seconds, and quiet nights need none of it."""
+    """Wrap Great Expectations, and import it for the first batch only: the import takes seconds, and a run without
+    changes does not need it."""
 
     def __init__(self, database_url: str, session_options: str) -> None:
         self._database_url = database_url
@@ -34,19 +35,19 @@ class Validator:
 
     def __exit__(self, *_: object) -> None:
         if self._source is not None:
-            # GX keeps two pools: one to look at tables, one to judge them
+            # GX keeps two pools: one to inspect tables, one to validate them
             self._source.get_engine().dispose()
             self._source.get_execution_engine().engine.dispose()
 
     def broken_rules(self, suite_name: str, relation: str) -> list[BrokenRule]:
         """Run the suite on `relation` ("schema.table", with a column `_dlt_id`).
 
-        Raises GateBroken when not all of its expectations could be answered.
+        Raises GateError when an expectation could not run.
         """
         suite = _suite(suite_name)
         outcome = self._batch(relation).validate(
             suite,
-            # true or false, and the query for the offending rows: one cheap pass, nothing is fetched
+            # true or false, and the query for the failing rows: one cheap pass, no row is fetched
             result_format={
                 "result_format": "BOOLEAN_ONLY",
                 "unexpected_index_column_names": ["_dlt_id"],
@@ -54,7 +55,7 @@ class Validator:
             },
         )
         if len(outcome.results) != len(suite.expectations):
-            raise GateBroken(f"{len(outcome.results)} of {len(suite.expectations)} expectations of {suite_name} ran")
+            raise GateError(f"{len(outcome.results)} of {len(suite.expectations)} expectations of {suite_name} ran")
         for result in outcome.results:
             _raise_if_it_could_not_run(result)
         return [_broken_rule(result, relation) for result in outcome.results if not result.success]
@@ -74,7 +75,7 @@ class Validator:
             os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
             import great_expectations as gx
 
-            # this one module sets its own level, and speaks of its temporary folder
+            # this module sets its own level and logs its temporary folder
             logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
             context = gx.get_context(mode="ephemeral")
             context.variables.progress_bars = {"globally": False, "metric_calculations": False}
@@ -82,7 +83,7 @@ class Validator:
             options = f"{parameters.get('options', '')} {self._session_options}".strip()
             self._source = context.data_sources.add_postgres(
                 "warehouse",
-                # GX substitutes $NAME in an address, also in a password; so this one says nothing
+                # GX substitutes $NAME in an address, also in a password; so the address is a placeholder
                 connection_string="postgresql+psycopg2://see@connect/args",
                 kwargs={"connect_args": {**parameters, "options": options}},
             )
@@ -96,20 +97,20 @@ def _suite(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise GateBroken(f"there is no suite for {name}") from error
+        raise GateError(f"there is no suite for {name}") from error
     if not suite.expectations:
-        raise GateBroken(f"the suite for {name} holds no expectation")
+        raise GateError(f"the suite for {name} holds no expectation")
     return suite
 
 
 def _raise_if_it_could_not_run(result: Any) -> None:
-    """GX reports a check that raised as failed, with its own severity: a broken info check would pass unseen."""
+    """Raise GateError for a check that raised: GX reports it as failed with its severity, and info blocks nothing."""
     info = result.exception_info or {}
     exceptions = [info] if "raised_exception" in info else list(info.values())
     for exception in exceptions:
         if exception.get("raised_exception"):
             rule = result.expectation_config.meta["rule"]
-            raise GateBroken(f"rule {rule} could not run: {exception.get('exception_message')}")
+            raise GateError(f"rule {rule} could not run: {exception.get('exception_message')}")
 
 
 def _broken_rule(result: Any, relation: str) -> BrokenRule:
@@ -120,5 +121,5 @@ def _broken_rule(result: Any, relation: str) -> BrokenRule:
     else:
         rows = (result.result or {}).get("unexpected_index_query")
     if not rows:
-        raise GateBroken(f"no query for the rows that broke {rule}")
+        raise GateError(f"no query for the rows that broke {rule}")
     return BrokenRule(rule, str(config.severity.value), config.meta["shows"], rows.rstrip().rstrip(";"))

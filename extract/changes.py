@@ -1,11 +1,10 @@
-"""Which of tonight's rows differ from what was delivered before: plain set arithmetic over digests.
+"""Find the rows that differ from the delivered ones: plain set arithmetic over digests.
 
-A row is 32 bytes here: 16 for its key, 16 for its content. Everything is sorted instead of hashed, so that
-many keys cost flat arrays and no Python objects. All of it is done slice by slice, a slice being the rows
-whose key digests begin with the same bits. So the peak is what is held anyway, 32 bytes per known key and 33
-per row read, and 28 bytes per row of the one table that is compared (measured at 1 and at 4 million keys; a
-comparison in one piece took 280). Time is linear: 0.8 seconds for all that is asked here about a million keys.
-A key that a million rows share is in one slice with all of them, and costs what they cost in one piece.
+A row is 32 bytes: 16 for its key, 16 for its content. Rows are sorted, not hashed, so many keys need flat
+arrays and no Python objects. The work is done in slices: a slice holds the rows whose key digests begin with
+the same bits. Memory peaks at 32 bytes per known key, 33 per row read, and 28 per row of the table that is
+compared (measured at 1 and at 4 million keys; a comparison in one piece took 280). Time is linear: 0.8 seconds
+for a million keys. Rows that share one key are always in one slice.
 """
 
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Words = np.ndarray
-"""uint64 array of shape (rows, 4): two words of key digest, two words of content digest."""
+Digests = np.ndarray
+"""uint64 array of shape (rows, 4): two numbers of key digest, two numbers of content digest."""
 
 _SLICE_ROWS = 16_000
 _MOST_SLICE_BITS = 16
@@ -37,35 +36,35 @@ class Keys:
 
 @dataclass(frozen=True)
 class Tally:
-    """What one look at a table found."""
+    """The keys that one pass over a table found."""
 
     keys: int
-    """How many distinct keys."""
+    """Number of distinct keys."""
     doubled: np.ndarray
-    """uint64 (doubled keys, 6): the keys that more than one row has, their contents and row counts."""
+    """uint64 (doubled keys, 6): the keys of more than one row, their contents and row counts."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What one table's landing consists of, removals apart."""
+    """The rows of one table that land, removals excluded."""
 
     landed: np.ndarray
-    """bool (rows,): tonight's rows that land, in the order in which they were read."""
+    """bool (rows,): the rows that land, in the order in which they were read."""
     keys_known: int
-    """How many keys were live before tonight."""
+    """Number of keys that were live before this run."""
     keys_delivered: int
-    """How many of these were delivered: of the others, disregarded loads alone have said something."""
+    """Number of known keys that were delivered; only disregarded loads hold the others."""
     keys_changed: int
-    """How many delivered keys have another content tonight. One that lands again as it was delivered has not."""
+    """Number of delivered keys with a different content now. A key that lands again unchanged does not count."""
 
 
-def words(digests: bytes | bytearray) -> Words:
-    """The view of 32-byte records (key digest, content digest) as four 64-bit words each."""
+def view_digests(digests: bytes | bytearray) -> Digests:
+    """View 32-byte records (key digest, content digest) as four 64-bit numbers each."""
     return np.frombuffer(digests, dtype="<u8").reshape(-1, 4)
 
 
-def tally(rows: Words, readable: np.ndarray) -> Tally:
-    """The keys among `rows`, counted; `readable` is bool (rows,)."""
+def tally(rows: Digests, readable: np.ndarray) -> Tally:
+    """Count the keys among `rows`; `readable` is bool (rows,)."""
     keys, doubled = 0, [np.empty((0, 6), np.uint64)]
     for (part,) in _slices(rows):
         found = _group(rows[part], readable[part])
@@ -76,33 +75,33 @@ def tally(rows: Words, readable: np.ndarray) -> Tally:
     return Tally(keys, np.concatenate(doubled))
 
 
-def compare(known: Words, tonight: Words, readable: np.ndarray) -> Changes:
-    """What lands, given what the newest delivered load of each live key held (`known`).
+def compare(known: Digests, current: Digests, readable: np.ndarray) -> Changes:
+    """Find the rows that land. `known` holds the contents of each live key in its newest delivered load.
 
     A key lands with all its distinct contents when their set differs from the known one. An unreadable row
-    is a sign of life that changes nothing.
+    keeps its key alive and changes nothing.
     """
-    landed = np.zeros(len(tonight), bool)
+    landed = np.zeros(len(current), bool)
     keys_known = keys_delivered = keys_changed = 0
-    for known_part, part in _slices(known, tonight):
+    for known_part, part in _slices(known, current):
         before = _group(known[known_part], np.ones(len(known_part), bool))
-        landed[part], changed = _changed(before, tonight[part], readable[part])
+        landed[part], changed = _find_changes(before, current[part], readable[part])
         keys_known += len(before)
         keys_delivered += int(_is_delivered(before).sum())
         keys_changed += changed
     return Changes(landed, keys_known, keys_delivered, keys_changed)
 
 
-def delivered_among(keys: np.ndarray, known: Words) -> int:
-    """How many of `keys` (uint64 (keys, 2)) were delivered, as far as `known` has a content of them."""
+def delivered_among(keys: np.ndarray, known: Digests) -> int:
+    """Count the `keys` (uint64 (keys, 2)) that were delivered, that is, have a content in `known`."""
     if not len(keys):
         return 0
     has_content = known[:, 2:].any(axis=1)
     return len(keys) - len(missing(keys, known if has_content.all() else known[has_content]))
 
 
-def missing(keys: np.ndarray, seen: Words) -> np.ndarray:
-    """uint64 (missing, 2): the digests of those `keys` (uint64, two words or more each) that `seen` has not."""
+def missing(keys: np.ndarray, seen: Digests) -> np.ndarray:
+    """Return the digests of the `keys` that `seen` lacks: uint64 (missing, 2); `keys` has two columns or more."""
     absent = [np.empty((0, 2), np.uint64)]
     for keys_part, part in _slices(keys, seen):
         wanted, found = _distinct(keys[keys_part, :2]), _distinct(seen[part, :2])
@@ -111,10 +110,7 @@ def missing(keys: np.ndarray, seen: Words) -> np.ndarray:
 
 
 def _slices(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """int64 positions, for each table, of the rows in a slice; all slices, in the order of the keys.
-
-    The positions of a slice are in the order of the rows.
-    """
+    """Yield the slices in key order: for each table the int64 positions of its rows, in row order."""
     slices = -(-max(len(table) for table in tables) // _SLICE_ROWS)
     bits = min((slices - 1).bit_length() if slices else 0, _MOST_SLICE_BITS)
     cut = []
@@ -127,36 +123,36 @@ def _slices(*tables: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         yield tuple(order[ends[number - 1] if number else 0 : ends[number]] for order, ends in cut)
 
 
-def _group(rows: Words, readable: np.ndarray) -> Keys:
-    return _keys(rows, *_grouped(rows, readable))
+def _group(rows: Digests, readable: np.ndarray) -> Keys:
+    return _summarize_keys(rows, *_group_order(rows, readable))
 
 
 def _is_delivered(keys: Keys) -> np.ndarray:
-    """bool (keys,): `delivered.HELD_BACK` adds nothing to the sum of the contents; an undelivered key has no other."""
+    """Return bool (keys,). An undelivered key has only the content `delivered.HELD_BACK`, which adds 0 to the sum."""
     return keys.contents[:, :2].any(axis=1)
 
 
-def _changed(before: Keys, tonight: Words, readable: np.ndarray) -> tuple[np.ndarray, int]:
-    """bool (rows,): the rows of `tonight` that land; and how many delivered keys have another content."""
-    order, starts, is_new_content = _grouped(tonight, readable)
-    now = _keys(tonight, order, starts, is_new_content)
+def _find_changes(before: Keys, current: Digests, readable: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the rows of `current` that land, bool (rows,), and the number of delivered keys that changed."""
+    order, starts, is_new_content = _group_order(current, readable)
+    now = _summarize_keys(current, order, starts, is_new_content)
     match = _positions(before.digests, now.digests)
     is_known = match >= 0
     is_changed = np.ones(len(now), bool)
     is_changed[is_known] = (now.contents[is_known] != before.contents[match[is_known]]).any(axis=1)
-    landed = np.zeros(len(tonight), bool)
+    landed = np.zeros(len(current), bool)
     landed[order] = is_new_content & np.repeat(is_changed, now.rows)
     then, there = before.contents[match[is_known]], now.contents[is_known]
-    # Their number apart: a content that a disregarded load contradicts counts as one more, and is no change.
+    # Without the number of contents: `HELD_BACK` counts as one more content, and is no change.
     is_other = _is_delivered(before)[match[is_known]] & (there[:, 2] > 0) & (there[:, :2] != then[:, :2]).any(axis=1)
     return landed, int(is_other.sum())
 
 
-def _grouped(rows: Words, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Order that brings equal keys together; where each key starts; first copies of a readable content."""
+def _group_order(rows: Digests, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the order that groups equal keys, where each key starts, and the first copy of each readable content."""
     order = np.argsort(rows[:, 0])
     if not _has_repeats(rows[order, 0]):
-        # No key twice, as in any sound table: one sort instead of five.
+        # No duplicate key, as in any valid table: one sort instead of five.
         return order, np.arange(len(rows)), readable[order]
     # The readable rows of a content come first, so that the first copy is a readable one.
     order = np.lexsort((~readable, rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))
@@ -169,7 +165,7 @@ def _grouped(rows: Words, readable: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return order, np.flatnonzero(is_new_key), is_new_content
 
 
-def _keys(rows: Words, order: np.ndarray, starts: np.ndarray, is_new_content: np.ndarray) -> Keys:
+def _summarize_keys(rows: Digests, order: np.ndarray, starts: np.ndarray, is_new_content: np.ndarray) -> Keys:
     if not len(starts):
         return Keys(np.empty((0, 2), np.uint64), np.empty((0, 3), np.uint64), np.empty(0, np.int64))
     contents = np.empty((len(starts), 3), np.uint64)
@@ -181,7 +177,7 @@ def _keys(rows: Words, order: np.ndarray, starts: np.ndarray, is_new_content: np
 
 
 def _distinct(keys: np.ndarray) -> np.ndarray:
-    """The distinct keys (uint64 (keys, 2)), sorted."""
+    """Return the distinct keys (uint64 (keys, 2)), sorted."""
     ordered = keys[np.argsort(keys[:, 0])]
     if _has_repeats(ordered[:, 0]):
         ordered = keys[np.lexsort((keys[:, 1], keys[:, 0]))]
@@ -191,7 +187,7 @@ def _distinct(keys: np.ndarray) -> np.ndarray:
 
 
 def _positions(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """int64 (now,): where each key of `now` is in `before`, -1 where it is not. Both sorted, no key twice."""
+    """Return the position in `before` of each key of `now` (int64), or -1. Both are sorted and distinct."""
     if len(before) and not _has_repeats(before[:, 0]):
         at = np.minimum(np.searchsorted(before[:, 0], now[:, 0]), len(before) - 1)
         return np.where((before[at] == now).all(axis=1), at, -1)
@@ -205,6 +201,6 @@ def _positions(before: np.ndarray, now: np.ndarray) -> np.ndarray:
     return positions
 
 
-def _has_repeats(first_words: np.ndarray) -> bool:
-    """True when sorting by the first word of the keys leaves their order open: a key twice, or a rare coincidence."""
-    return bool((first_words[1:] == first_words[:-1]).any())
+def _has_repeats(first_halves: np.ndarray) -> bool:
+    """Return True when the first half of a key occurs twice: a duplicate key, or a rare coincidence."""
+    return bool((first_halves[1:] == first_halves[:-1]).any())

@@ -1,4 +1,4 @@
-"""What earlier nights delivered: the contents that tonight's rows are compared with."""
+"""Read the contents that earlier runs delivered; the rows of this run are compared with them."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from extract.changes import Words, words
+from extract.changes import Digests, view_digests
 from extract.landing import REMOVED, ROW_SCHEMA, SCHEMA
 
 KEY_DIGEST = "substring(sha256(convert_to(key, 'UTF8')) for 16)"
-"""The same 16 bytes as `rows.digest_of_key`."""
+"""Yields the same 16 bytes as `rows.digest_of_key`."""
 
 _BATCH_ROWS = 5_000
 _COPY_HEADER_BYTES = 19
@@ -22,12 +22,11 @@ _COPY_RECORD = np.dtype(
 )
 
 HELD_BACK = "0" * 32
-"""Content hash that no row has: of a key of which a disregarded load has said something else since it was delivered."""
+"""Content hash that no row has. It marks a key for which a later disregarded load holds a different content."""
 
 # All contents of a key in the load that delivered its newest version: usually one, more for a key that came twice
-# with different content. And what disregarded loads have said since: a later decision may let them through, and they
-# must not have the last word on a key of which tonight says something else. The index (key, version_seq) gives the
-# order.
+# with different content. Also the later contents in disregarded loads: a decision may release such a load, and then
+# it must not override a key whose content is different now. The index (key, version_seq) gives the order.
 _NEWEST = """
     select
         key,
@@ -60,28 +59,28 @@ _NEWEST = """
 """
 
 
-def live_contents(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> Words:
-    """uint64 (rows, 4): digests of key and content of what is live in `table`.
+def live_contents(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> Digests:
+    """Return the digests of key and content of the live rows in `table`: uint64 (rows, 4).
 
-    Only complete loads count. A key of which `disregarded` load ids have said something else since it was delivered
-    has the content `HELD_BACK` too. Costs 32 bytes per row, and time linear in the rows: about 3 seconds for a million.
+    Only complete loads count. A key also has the content `HELD_BACK` if a later load among the `disregarded` ids holds
+    a different content. Needs 32 bytes per row, and about 3 seconds per million rows.
     """
     query = sql.SQL(
         f"copy (select {KEY_DIGEST}, decode(content_hash, 'hex') from ({{newest}}) as newest) to stdout (format binary)"
     ).format(newest=_newest(table, disregarded))
-    with _sorting(connection):
-        return _copied(connection, query)
+    with _sorting_transaction(connection):
+        return _copy_digests(connection, query)
 
 
 def removals(
     connection: psycopg.Connection, table: str, disregarded: Collection[str], digests: np.ndarray
 ) -> Iterator[pa.RecordBatch]:
-    """The removal versions (`ROW_SCHEMA`) of the live keys with these digests (uint64 of shape (keys, 2))."""
+    """Yield the removal versions (`ROW_SCHEMA`) of the live keys with these digests (uint64 of shape (keys, 2))."""
     wanted = [digest.tobytes() for digest in np.ascontiguousarray(digests)]
     query = sql.SQL(f"select distinct key from ({{newest}}) as newest where {KEY_DIGEST} = any (%s)").format(
         newest=_newest(table, disregarded)
     )
-    with _sorting(connection), connection.cursor(name="removals") as cursor:
+    with _sorting_transaction(connection), connection.cursor(name="removals") as cursor:
         cursor.execute(query, [wanted])
         while keys := [key for (key,) in cursor.fetchmany(_BATCH_ROWS)]:
             yield pa.record_batch(
@@ -90,17 +89,17 @@ def removals(
             )
 
 
-def unreadable_contents(connection: psycopg.Connection, table: str) -> Words:
-    """uint64 (rows, 4): twice the digest of the content of each row of `table` that is set aside already."""
+def unreadable_contents(connection: psycopg.Connection, table: str) -> Digests:
+    """Return the content digest, twice, of each row of `table` that is set aside already: uint64 (rows, 4)."""
     query = sql.SQL(
         "copy (select decode(content_hash, 'hex'), decode(content_hash, 'hex') from {} where table_name = {}"
         " and _dlt_load_id in (select load_id from {} where status = 0)) to stdout (format binary)"
     ).format(sql.Identifier(SCHEMA, "unreadable_rows"), sql.Literal(table), sql.Identifier(SCHEMA, "_dlt_loads"))
-    return _copied(connection, query)
+    return _copy_digests(connection, query)
 
 
 def tombstones(connection: psycopg.Connection) -> set[str]:
-    """What the gate's ledger knows of people who were erased; see `erasures`."""
+    """Read the tombstones and aliases of erased users from the gate's ledger; see `erasures`."""
     if connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]:
         return set()
     rows = connection.execute("select unnest(array[tombstone] || aliases) from gate.erasures")
@@ -108,13 +107,13 @@ def tombstones(connection: psycopg.Connection) -> set[str]:
 
 
 def exists(connection: psycopg.Connection, table: str) -> bool:
-    """True when the landing table has been made."""
+    """Return True when the landing table exists."""
     name = f'"{SCHEMA}"."{table}"'
     return connection.execute("select to_regclass(%s) is not null", [name]).fetchone()[0]
 
 
-def _copied(connection: psycopg.Connection, query: sql.Composed) -> Words:
-    """What a binary copy of two digests per row sends."""
+def _copy_digests(connection: psycopg.Connection, query: sql.Composed) -> Digests:
+    """Read a binary COPY of two digests per row."""
     waiting, digests = bytearray(), bytearray()
     header_bytes = _COPY_HEADER_BYTES
     with connection.cursor().copy(query) as copy:
@@ -124,11 +123,11 @@ def _copied(connection: psycopg.Connection, query: sql.Composed) -> Words:
             if len(waiting) >= _WAITING_BYTES:
                 _move_records(waiting, digests)
     _move_records(waiting, digests)
-    return words(digests)
+    return view_digests(digests)
 
 
 def _move_records(waiting: bytearray, digests: bytearray) -> None:
-    """Moves the digests of the whole records in `waiting` to `digests`; what is left is less than a record."""
+    """Move the digests of the whole records in `waiting` to `digests`; less than one record is left."""
     count = len(waiting) // _COPY_RECORD.itemsize
     records = np.frombuffer(bytes(waiting), _COPY_RECORD, count=count)
     digests += np.hstack([records["key"], records["content"]]).tobytes()
@@ -146,8 +145,8 @@ def _newest(table: str, disregarded: Collection[str]) -> sql.Composed:
 
 
 @contextmanager
-def _sorting(connection: psycopg.Connection) -> Iterator[None]:
-    """A transaction for one large sorted read."""
+def _sorting_transaction(connection: psycopg.Connection) -> Iterator[None]:
+    """Open a transaction for one large sorted read."""
     with connection.transaction():
         connection.execute("set local work_mem = '64MB'")
         connection.execute("set local jit = off")

@@ -1,4 +1,4 @@
-"""People whose data was erased: their rows are counted, and never land. Known are only keyed hashes of them."""
+"""Withhold the rows of erased users: they are counted and never land. Only keyed hashes identify these users."""
 
 import hmac
 import json
@@ -8,16 +8,16 @@ from decimal import Decimal
 
 from extract.rows import NUMBER_CAP
 from extract.source_tables import SourceTable
-from warehouse.text import normalize
+from warehouse.normalization import normalize
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
-# The source's escapes, and those with which the text of an unreadable row was made fit to be stored.
+# The source's escapes, and those that make the text of an unreadable row storable.
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-7][0-9a-f]))")
 _decode = json.JSONDecoder(parse_float=Decimal).decode
 
 
 def canonical(person: object) -> str | None:
-    """The one spelling of a person's id: 7, 7.0, "7" and "07" are the same person. None for what names nobody."""
+    """Return the one spelling of a person's id: 7, 7.0, "7" and "07" are the same person. None if it is no id."""
     if isinstance(person, bool) or not isinstance(person, int | float | Decimal | str):
         return None
     if isinstance(person, int):
@@ -37,68 +37,70 @@ def canonical(person: object) -> str | None:
 
 
 def tombstone(key: str, person: object) -> str:
-    """HMAC-SHA256 of the person's canonical id, in hexadecimal: without the key nobody can tell whose it is.
+    """Return the HMAC-SHA256 of the person's canonical id, in hexadecimal: without the key it identifies no one.
 
-    Raises ValueError for what names nobody.
+    Raises ValueError when `person` is no id.
     """
     name = canonical(person)
     if name is None:
-        raise ValueError("this names nobody")
+        raise ValueError("this is not the id of a person")
     return _keyed_hash(key, name)
 
 
 def alias(key: str, address: str) -> str:
-    """The keyed hash of an e-mail address, the same for all spellings that `normalize` makes equal."""
+    """Return the keyed hash of an e-mail address, the same for all spellings that `normalize` makes equal."""
     return tombstone(key, normalize(address))
 
 
 def key_check(key: str, made: str) -> str:
-    """What is kept beside a tombstone, so that another key than the one that made it is noticed."""
+    """Return the check value that is stored beside a tombstone. It reveals a key other than the one that made it."""
     return _keyed_hash(key, made)
 
 
 @dataclass(frozen=True)
 class Erasures:
-    """The tombstones of the erased, and the key that made them."""
+    """Hold the tombstones of erased users, and the key that made them."""
 
     key: str = field(default="", repr=False)
     tombstones: frozenset[str] = frozenset()
 
-    def cover(self, person: object) -> bool:
-        """True when this person was erased, however the id is spelled."""
+    def covers(self, person: object) -> bool:
+        """Return True when this person was erased, however the id is spelled."""
         name = canonical(person)
         return name is not None and _keyed_hash(self.key, name) in self.tombstones
 
-    def cover_alias(self, address: object) -> bool:
-        """True when an erased person had this e-mail address, in a spelling that `normalize` makes equal.
+    def covers_alias(self, address: object) -> bool:
+        """Return True when an erased person had this e-mail address, in a spelling that `normalize` makes equal.
 
-        Older hashes were made of the casefolded address, and before that of the address as it was spelled.
+        Older hashes used the casefolded address; the oldest used the address as it was spelled.
         """
         name = canonical(address)
-        return name is not None and any(map(self.cover, {normalize(name), name.casefold(), name}))
+        return name is not None and any(map(self.covers, {normalize(name), name.casefold(), name}))
 
-    def withhold(self, table: SourceTable, key: str | None, text: str) -> bool:
-        """True when a row of `table` tells that it is of an erased person. `key` and `text` are those of a `rows.Row`.
+    def withholds(self, table: SourceTable, key: str | None, text: str) -> bool:
+        """Return True when a row of `table` belongs to an erased person. `key` and `text` are those of a `rows.Row`.
 
-        The key tells whose row it is. When it holds no id, the alias does; when it is not told at all, whatever the
-        text says of either.
+        The key identifies the person. If it holds no id, the alias does. If the row has no key, any id or alias in the
+        text does.
         """
         if table.person is None or not self.tombstones:
             return False
         if key is not None:
             person = dict(zip(table.key, _decode(key), strict=False)).get(table.person)
             if canonical(person) is not None or table.alias is None:
-                return self.cover(person)
-        if key is None and any(self.cover(person) for person in _told(table.person, text)):
+                return self.covers(person)
+        if key is None and any(self.covers(person) for person in _values_after(table.person, text)):
             return True
-        return table.alias is not None and any(self.cover_alias(address) for address in _told(table.alias, text))
+        return table.alias is not None and any(
+            self.covers_alias(address) for address in _values_after(table.alias, text)
+        )
 
 
 NO_ERASURES = Erasures()
 
 
-def _told(name: str, text: str) -> list[str]:
-    """The values that follow `name` anywhere in a text that need not be JSON."""
+def _values_after(name: str, text: str) -> list[str]:
+    """Return the values that follow `name` anywhere in a text that need not be JSON."""
     plain = _ESCAPE.sub(lambda escape: chr(int(escape[1] or escape[2], 16)), text)
     # two escapes can be one letter
     plain = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

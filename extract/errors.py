@@ -1,50 +1,47 @@
-"""The ways an extraction ends badly. Each message is one line: what happened, and what to do next."""
+"""Define the errors of an extraction. Each message is one line: what happened, and what to do next."""
 
 import errno
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from warehouse.redaction import sanitize
+
 _DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
-_UNPRINTABLE = re.compile(r"[^ -~\u00a1-\ud7ff\ue000-\uffff]+")
 
 
-class WrongSetting(ValueError):
-    """An argument that no source or database can answer for: a malformed address, a batch size of 0."""
+class SettingError(ValueError):
+    """Report a wrong argument: a malformed address, a batch size of 0."""
 
 
-class SourceFailed(Exception):
-    """The API could not be read completely and truthfully; nothing was landed tonight."""
+class SourceError(Exception):
+    """Report that the API could not be read completely and correctly; nothing was landed."""
 
 
-class IncompleteScan(SourceFailed):
-    """Every look at an endpoint showed totals and rows that contradict each other."""
+class IncompleteScanError(SourceError):
+    """Report that in every pass over an endpoint the totals contradicted the rows."""
 
 
-class LandingFailed(Exception):
-    """The database refused, is unreachable or full, or what landed is not what was sent."""
+class LandingError(Exception):
+    """Report that the database refused, is unreachable or full, or that landed rows differ from the sent ones."""
 
 
 @contextmanager
-def working_folder_explained(folder: Path) -> Iterator[None]:
-    """What goes wrong with files becomes `LandingFailed` when the disk is to blame, and else `WrongSetting`."""
+def translate_file_errors(folder: Path) -> Iterator[None]:
+    """Turn file errors into `LandingError` when the disk is the cause, and else into `SettingError`."""
     try:
         yield
     except OSError as error:
-        kind = LandingFailed if error.errno in _DISK_FAILURES else WrongSetting
+        kind = LandingError if error.errno in _DISK_FAILURES else SettingError
         reason = os.strerror(error.errno) if error.errno else one_line(error)
         raise kind(
-            f"The working folder {folder} cannot be used: {reason}. Nothing was landed tonight;"
+            f"The working folder {folder} cannot be used: {reason}. Nothing was landed;"
             " free space there, or set MOOVITAMIX_HOME to another folder."
         ) from error
 
 
 def one_line(text: object, longest: int = 300) -> str:
-    """`text` without line breaks and control characters, cut to `longest` characters.
-
-    Servers and databases answer with several lines and, when hostile, with terminal escape codes.
-    """
-    line = _UNPRINTABLE.sub(" ", str(text)).strip()
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    """Put `text` on one line of at most `longest` characters: servers and databases send several lines and, when
+    hostile, terminal escape codes."""
+    return sanitize(" ".join(str(text).split()), longest)

@@ -1,9 +1,8 @@
-"""Taking JSON text apart without decoding it: for bodies and rows that an ordinary decoder refuses.
+"""Split JSON text without decoding it: for bodies and rows that an ordinary decoder refuses.
 
-A page with one `NaN`, one lone surrogate or one value nested 100,000 deep is refused whole by a decoder,
-although the other 99 rows are fine. Nothing here recurses, and the text is looked at as one array of bytes: 8 MB of
-brackets cost some 100 MB and a quarter of a second. Only brackets are counted; what is between them is for others to
-decode.
+A decoder refuses a whole page for one `NaN`, one lone surrogate or one value nested 100,000 deep, although the other
+99 rows are valid. Nothing here recurses; the text is processed as one array of bytes: 8 MB of brackets cost about
+100 MB and a quarter of a second. Only brackets are counted; the caller decodes the parts.
 """
 
 import re
@@ -20,12 +19,12 @@ _STEPS[list(b"[{")] = 1
 _STEPS[list(b"]}")] = -1
 _MEMBER = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:\s*+(.++)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
-# It takes many times the size of the text: not for many texts at once.
+# The work needs many times the size of the text, so only one text is processed at a time.
 _one_at_a_time = threading.Lock()
 
 
 def elements(text: bytes, most: int) -> list[bytes] | None:
-    """The texts of the first `most` elements of a JSON array; None when the brackets of `text` do not balance."""
+    """Return the texts of the first `most` elements of a JSON array; None when its brackets do not balance."""
     parts = _parts(text.strip(), b"[]")
     if parts is None:
         return None
@@ -36,9 +35,9 @@ def elements(text: bytes, most: int) -> list[bytes] | None:
 
 
 def members(text: bytes) -> list[tuple[bytes, bytes]] | None:
-    """The (name, value) texts of a JSON object, doubles included.
+    """Return the (name, value) texts of a JSON object, duplicate names included.
 
-    None when `text` is not one, or has more than `MOST_MEMBERS`.
+    None when `text` is no object, or has more than `MOST_MEMBERS`.
     """
     parts = _parts(text.strip(), b"{}")
     if parts is None:
@@ -51,13 +50,13 @@ def members(text: bytes) -> list[tuple[bytes, bytes]] | None:
 
 
 def depth(text: bytes) -> int:
-    """How deep the arrays and objects of `text` are nested."""
+    """Return the nesting depth of the arrays and objects in `text`."""
     with _one_at_a_time:
         return int(_depths(_outside_strings(text)[0]).max(initial=0))
 
 
 def longest_string(text: bytes | bytearray) -> int:
-    """Bytes of the longest string in `text`, quotes not counted; one that does not end counts too."""
+    """Return the bytes of the longest string in `text` without its quotes; an unterminated one counts too."""
     with _one_at_a_time:
         quotes = np.flatnonzero(_are_quotes(_without_escapes(text)))
         lengths = quotes[1::2] - quotes[: len(quotes) // 2 * 2 : 2] - 1
@@ -66,7 +65,7 @@ def longest_string(text: bytes | bytearray) -> int:
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """True when a `\\uD800` to `\\uDFFF` escape of `text` stands without its other half."""
+    """Return True when a `\\uD800` to `\\uDFFF` escape of `text` lacks its other half."""
     awaited_at = -1
     for escape in _ESCAPE.finditer(text):
         code = int(escape[1], 16) if escape[1] else 0
@@ -78,12 +77,12 @@ def has_lone_surrogate(text: str) -> bool:
 
 
 def has_nul(text: str) -> bool:
-    """True when `text` holds the escape `\\u0000`; an escaped backslash before `u0000` is not one."""
+    """Return True when `text` holds the escape `\\u0000`; an escaped backslash before `u0000` is not one."""
     return any(escape[1] and int(escape[1], 16) == 0 for escape in _ESCAPE.finditer(text))
 
 
 def _parts(text: bytes, brackets: bytes) -> Iterator[bytes] | None:
-    """What stands between the commas of an array or object."""
+    """Yield the texts between the commas of an array or object; None when the brackets do not balance."""
     if text[:1] != brackets[:1] or text[-1:] != brackets[1:]:
         return None
     with _one_at_a_time:
@@ -97,14 +96,14 @@ def _parts(text: bytes, brackets: bytes) -> Iterator[bytes] | None:
 
 
 def _outside_strings(text: bytes) -> tuple[np.ndarray, bool]:
-    """The bytes of `text` (uint8) with blanks in place of its strings, and whether the last string ends."""
+    """Return the bytes of `text` (uint8) with blanks in place of its strings, and whether the last string ends."""
     chars = _without_escapes(text)
     is_inside = np.logical_xor.accumulate(_are_quotes(chars))
     return np.where(is_inside, np.uint8(ord(" ")), chars), not (len(text) and is_inside[-1])
 
 
 def _without_escapes(text: bytes | bytearray) -> np.ndarray:
-    """The bytes of `text` (uint8) without the escapes that could hide the end of a string or look like one."""
+    """Return the bytes of `text` (uint8) without the escapes that could hide or imitate the end of a string."""
     return np.frombuffer(text.replace(b"\\\\", b"  ").replace(b'\\"', b"  "), np.uint8)
 
 
@@ -113,5 +112,5 @@ def _are_quotes(chars: np.ndarray) -> np.ndarray:
 
 
 def _depths(outside: np.ndarray) -> np.ndarray:
-    """int32: how many brackets are open after each byte."""
+    """Return the number of open brackets after each byte: int32."""
     return np.cumsum(_STEPS[outside], dtype=np.int32)

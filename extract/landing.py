@@ -1,4 +1,4 @@
-"""Tonight's rows into schema `staging`, as one dlt load."""
+"""Land the rows of a run in schema `staging`, as one dlt load."""
 
 import importlib
 import os
@@ -26,20 +26,20 @@ from dlt.common.runtime.run_context import RunContext
 from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 
-from extract.database import refusal, url_parameters
-from extract.errors import LandingFailed
+from extract.database import describe_failure, url_parameters
+from extract.errors import LandingError
 from extract.source_tables import SOURCE_TABLES
 
 SCHEMA = "staging"
 PIPELINE = "moovitamix"
 OWN_TABLES = ("scans", "unreadable_rows", "_dlt_pipeline_state")
-"""Landing tables beside the source tables, whose rows belong to a load."""
+"""Landing tables other than the source tables whose rows belong to a load."""
 
 LANDING_TABLES = (*OWN_TABLES, "_dlt_loads", "_dlt_version")
-"""All landing tables beside the source tables."""
+"""All landing tables other than the source tables."""
 
 REMOVED = "removed"
-"""Content hash of a version that says: this key is gone from the source."""
+"""Content hash of a removal: the key is gone from the source."""
 
 ROW_SCHEMA = pa.schema(
     [
@@ -73,7 +73,7 @@ SCANS_SCHEMA = pa.schema(
                 "passes",
             )
         ),
-        # NULL in scans of the time before they were counted.
+        # NULL in scans of versions that did not count them.
         *(pa.field(name, pa.int64()) for name in ("keys_unsettled", "keys_delivered", "keys_lost", "keys_changed")),
         pa.field("started_at", pa.timestamp("us", "UTC"), nullable=False),
         pa.field("finished_at", pa.timestamp("us", "UTC"), nullable=False),
@@ -86,7 +86,7 @@ INDEXES = {
     "versions": "(key, version_seq) include (content_hash, _dlt_load_id)",
     "load": "(_dlt_load_id)",
 }
-"""Of each source table: the end of an index's name, and what it covers."""
+"""The indexes of each source table: suffix of the name -> columns."""
 
 _SETTINGS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
@@ -99,7 +99,7 @@ _SETTINGS = {
 
 
 class _NoPandas:
-    """A finder of modules for which there is no pandas."""
+    """Find no module named pandas."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
@@ -108,9 +108,9 @@ class _NoPandas:
 
 
 def _spare_pandas() -> None:
-    """pyarrow looks for pandas once, at its first array, and never again: 40 MB and half a second that no row needs.
+    """Keep pyarrow from importing pandas at its first array: 40 MB and half a second that no row needs.
 
-    Whoever imports pandas afterwards gets it.
+    Later imports of pandas still work.
     """
     if "pandas" in sys.modules:
         return
@@ -125,7 +125,7 @@ _spare_pandas()
 
 
 class _Context(RunContext):
-    """dlt's surroundings: settings from here only, not from home, project or environment."""
+    """Give dlt its settings from this module only, not from home, project or environment."""
 
     @property
     def global_dir(self) -> str:
@@ -142,7 +142,7 @@ class _Context(RunContext):
 
 
 class _Postgres(dlt.destinations.postgres):
-    """dlt's destination, but connecting with libpq's `parameters` as they are.
+    """Connect dlt's destination with unchanged libpq `parameters`.
 
     The address that dlt renders loses blanks: in `application_name`, and around a password.
     """
@@ -164,7 +164,7 @@ class _Postgres(dlt.destinations.postgres):
 @configspec
 class _Configuration(PostgresClientConfiguration):
     def __str__(self) -> str:
-        # For a report that nobody reads; dlt's own way to it imports SQLAlchemy.
+        # Only for dlt's trace, which is unused; dlt's own implementation imports SQLAlchemy.
         return PIPELINE
 
 
@@ -175,26 +175,26 @@ class _Credentials(PostgresCredentials):
         return self.conninfo
 
 
-def folder_of(connection: psycopg.Connection, working_folder: Path) -> Path:
-    """The folder below `working_folder` that belongs to the connected database and to no other.
+def folder_for(connection: psycopg.Connection, working_folder: Path) -> Path:
+    """Return the folder below `working_folder` that belongs to the connected database only.
 
-    A server keeps its identity when its port or its name changes (the embedded one has another port after every
-    start), and a database that was dropped and made anew is another one.
+    The folder stays the same when the server's port or name changes (the embedded one gets a new port at every start).
+    A database that was dropped and created again gets another folder.
     """
     server, oid = connection.execute(
         "select (select system_identifier from pg_control_system()), oid"
         " from pg_database where datname = current_database()"
     ).fetchone()
-    place = f"{server}/{oid}"
-    return working_folder.resolve() / sha256(place.encode()).hexdigest()[:16]
+    identity = f"{server}/{oid}"
+    return working_folder.resolve() / sha256(identity.encode()).hexdigest()[:16]
 
 
 def pipeline_in(folder: Path, connection: psycopg.Connection, database_url: str) -> dlt.Pipeline:
-    """The dlt pipeline with its working files in `folder` and the connected database as destination."""
+    """Return the dlt pipeline with its working files in `folder` and the connected database as destination."""
     Container()[PluggableRunContext] = PluggableRunContext(_Context(str(folder)))
     info = connection.info
     parameters = url_parameters(database_url)
-    # What the connection ended up with, and not the address: it may have said `localhost,standby` or nothing.
+    # Taken from the open connection: the address may name several hosts or none.
     parameters |= {"host": info.host, "port": str(info.port), "user": info.user, "dbname": info.dbname}
     if info.password:
         parameters["password"] = info.password
@@ -203,7 +203,7 @@ def pipeline_in(folder: Path, connection: psycopg.Connection, database_url: str)
             "host": info.host,
             "port": info.port,
             "username": info.user,
-            # dlt insists on a password, even where the server asks for none.
+            # dlt requires a password, even if the server does not.
             "password": "none",
             "database": info.dbname,
             "query": {"options": parameters.get("options", "")},
@@ -219,7 +219,7 @@ def pipeline_in(folder: Path, connection: psycopg.Connection, database_url: str)
 
 
 def warm_up() -> None:
-    """Loads what dlt loads at its first landing, a quarter of a second, for instance while a network is slow."""
+    """Import the modules that dlt imports at its first landing (0.25 s), while the network is slow."""
     for module in ("dlt.common.libs.pyarrow", "dlt.sources.helpers.requests", "pyarrow.csv", "pyarrow.parquet"):
         importlib.import_module(module)
 
@@ -232,10 +232,10 @@ def land(
     unreadable: Batches,
     scans: pa.RecordBatch,
 ) -> str:
-    """Lands everything as one load and returns its id.
+    """Land everything as one load and return its id.
 
     `tables` has the rows of each source table (`ROW_SCHEMA`), `unreadable` those that jsonb cannot hold
-    (`UNREADABLE_SCHEMA`), `scans` one row per table (`SCANS_SCHEMA`). Raises `LandingFailed`.
+    (`UNREADABLE_SCHEMA`), `scans` one row per table (`SCANS_SCHEMA`). Raises `LandingError`.
     """
     resources = [_resource(name, ROW_SCHEMA, batches) for name, batches in tables.items()]
     resources.append(_resource("unreadable_rows", UNREADABLE_SCHEMA, unreadable))
@@ -247,19 +247,19 @@ def land(
         _number_rows_of_new_tables(connection, pipeline, tables)
         load_id = load(pipeline)
     except Exception as error:
-        raise LandingFailed(refusal(error, database_url)) from error
+        raise LandingError(describe_failure(error, database_url)) from error
     shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"), ignore_errors=True)
     return load_id
 
 
 def load(pipeline: dlt.Pipeline) -> str:
-    """Loads the one normalized package and returns its load id."""
+    """Load the one normalized package and return its load id."""
     (load_id,) = pipeline.load(workers=4).loads_ids
     return load_id
 
 
 def adopt(connection: psycopg.Connection, tables: Iterable[str]) -> None:
-    """Adds what dlt knows nothing of: replica identities, the order in which rows and scans landed, and the indexes."""
+    """Add what dlt does not create: replica identities, the landing order of rows and scans, and indexes."""
     identify_rows(connection)
     for table in (*tables, "scans"):
         if not _is_numbered(connection, table):
@@ -274,9 +274,9 @@ def adopt(connection: psycopg.Connection, tables: Iterable[str]) -> None:
 
 
 def identify_rows(connection: psycopg.Connection) -> None:
-    """Give the landing tables a replica identity, as dlt makes them without a primary key.
+    """Give the landing tables a replica identity: dlt creates them without a primary key.
 
-    In a database that publishes all its tables, Postgres refuses to delete rows that it cannot name to a subscriber.
+    In a database that publishes all its tables, Postgres refuses to delete rows without a replica identity.
     """
     unidentified = connection.execute(
         """
@@ -290,7 +290,7 @@ def identify_rows(connection: psycopg.Connection) -> None:
 
 
 def _number_rows_of_new_tables(connection: psycopg.Connection, pipeline: dlt.Pipeline, tables: Iterable[str]) -> None:
-    """Numbers tables before their first rows land: afterwards Postgres would write all rows a second time."""
+    """Number tables before their first rows land: afterwards Postgres would rewrite all rows."""
     new = [table for table in (*tables, "scans") if not _is_numbered(connection, table)]
     if new:
         pipeline.sync_schema()
@@ -299,7 +299,7 @@ def _number_rows_of_new_tables(connection: psycopg.Connection, pipeline: dlt.Pip
 
 
 def _is_numbered(connection: psycopg.Connection, table: str) -> bool:
-    # Asked first, because `alter table` waits for every reader even when there is nothing to add.
+    # Checked first, because `alter table` waits for every reader even when there is nothing to add.
     return bool(
         connection.execute(
             "select from information_schema.columns"

@@ -1,19 +1,19 @@
-"""What the source may cost, and the environment variables that say so."""
+"""Limit the cost of reading the source; environment variables set the limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from extract.errors import WrongSetting
+from extract.errors import SettingError
 
 _MOST_DIGITS = 15
-# A 32 MB row of 16 million elements is more than Postgres' parser may allocate; decoders give up at a depth of 1,000.
-# No thread can wait for more than 9e9 seconds; a year is as good as for ever.
+# A 32 MB row of 16 million elements is more than Postgres' parser may allocate; decoders fail at a depth of 1,000.
+# No thread can wait for more than 9e9 seconds; a year is long enough.
 _LARGEST = {"MAX_ROW_BYTES": 16 * 1024 * 1024, "MAX_DEPTH": 500, "MAX_SECONDS": 365 * 24 * 3600}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the source may cost. A limit that is reached ends in `SourceFailed`, with its name where it has one."""
+    """Limit the cost of the source. An exceeded limit raises `SourceError`, with the name of its variable."""
 
     page_bytes: int = 8 * 1024 * 1024
     """Bytes of one page, after decompression."""
@@ -25,11 +25,11 @@ class Limits:
     """Deepest nesting; deeper rows are set aside."""
     pages_per_table: int = 1_000_000
     total_bytes: int = 64 * 1024 * 1024 * 1024
-    """Bytes of all pages of the whole pull, after decompression, all looks included."""
+    """Bytes of all pages of the whole pull, after decompression, all scan passes included."""
     seconds: float = 3600
     """Time for the whole pull, the landing not included."""
     passes: int = 4
-    """Looks at one table, whatever they are for."""
+    """Most scan passes over one table, for any reason."""
     attempts: int = 6
     """Tries for one page."""
     attempt_seconds: float = 30
@@ -50,11 +50,11 @@ LIMIT_VARIABLES = {
     "MAX_TOTAL_BYTES": "total_bytes",
     "MAX_SECONDS": "seconds",
 }
-"""The limits that are settings. An error that a limit ends in names its variable."""
+"""The limits that are settings. The error of an exceeded limit names its variable."""
 
 
 def limits_from_environment(environ: Mapping[str, str]) -> Limits:
-    """The default limits, but for those that `environ` sets. Raises `WrongSetting` naming the variable."""
+    """Return the default limits, overridden by `environ`. Raises `SettingError` naming the variable."""
     return Limits(
         **{
             limit: _whole_number(variable, environ[variable])
@@ -66,7 +66,7 @@ def limits_from_environment(environ: Mapping[str, str]) -> Limits:
 
 def _whole_number(variable: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS or not int(text):
-        raise WrongSetting(f"{variable} must be a whole number above 0, not {text[:40]!r}")
+        raise SettingError(f"{variable} must be a whole number above 0, not {text[:40]!r}")
     if int(text) > _LARGEST.get(variable, int(text)):
-        raise WrongSetting(f"{variable} must be a whole number from 1 to {_LARGEST[variable]}, not {text}")
+        raise SettingError(f"{variable} must be a whole number from 1 to {_LARGEST[variable]}, not {text}")
     return int(text)

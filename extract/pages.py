@@ -1,4 +1,4 @@
-"""One page of the API: fetched within limits, retried where that can help, checked before use."""
+"""Fetch one page of the API within limits, retry what can pass, and check the page before use."""
 
 import contextlib
 import datetime as dt
@@ -22,12 +22,12 @@ import tenacity
 import urllib3
 
 from extract import json_text
-from extract.errors import SourceFailed, WrongSetting, one_line
+from extract.errors import SettingError, SourceError, one_line
 from extract.limits import DEFAULT_LIMITS, Limits
 from extract.source_tables import SourceTable
 from extract.window import Window
 
-# 501 and 505: the server does not know how to do what is asked, and will not learn it tonight.
+# 501 and 505: the server does not support the request, so a retry cannot help.
 _RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
 _READ_BYTES = 256 * 1024
 _OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
@@ -35,7 +35,7 @@ _OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
 
 @dataclass(frozen=True)
 class Page:
-    """One page as the API sent it, in `size_bytes`: `total` rows in the table, and the JSON text of each item."""
+    """Hold one page as the API sent it: `total` rows in the table, the JSON text of each item, and `size_bytes`."""
 
     total: int
     items: list[bytes]
@@ -47,8 +47,8 @@ _Figure = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 @dataclass
 class Traffic:
-    """What one endpoint was asked for: attempts at pages, those of them that failed, and the bytes of all answers'
-    bodies, as they are after decompression."""
+    """Count the requests to one endpoint, the failed ones among them, and the bytes of all response bodies after
+    decompression."""
 
     requests: int = 0
     requests_failed: int = 0
@@ -63,13 +63,13 @@ class _Envelope(msgspec.Struct):
 
 @functools.cache
 def _decoder(size: int) -> msgspec.json.Decoder:
-    """Decodes a page of which no more than the first `size` items and one are taken: a page may hold millions."""
+    """Return a decoder that takes at most `size` + 1 items of a page: a page may hold millions."""
     items = msgspec.defstruct("Items", [(f"item_{n}", msgspec.Raw, None) for n in range(size + 1)], array_like=True)
     return msgspec.json.Decoder(msgspec.defstruct("Envelope", [("items", items)], bases=(_Envelope,), kw_only=True))
 
 
 class _TooMuch(Exception):
-    """A limit that the page exceeds, however often it is asked for."""
+    """Report a limit that the page exceeds; a retry cannot help."""
 
     def __init__(self, what: str, variable: str) -> None:
         super().__init__(what)
@@ -77,7 +77,7 @@ class _TooMuch(Exception):
 
 
 class _TryAgain(Exception):
-    """A failure that may pass; `wait_seconds` is what the server asked for (0: nothing)."""
+    """Report a failure that may pass; `wait_seconds` is the server's Retry-After (0: none)."""
 
     def __init__(self, message: str, wait_seconds: float = 0, is_one_too_many: bool = False) -> None:
         super().__init__(message)
@@ -86,11 +86,10 @@ class _TryAgain(Exception):
 
 
 class Client:
-    """Fetches pages from one origin and from nowhere else; safe to use from several threads.
+    """Fetch pages from one origin only; safe to use from several threads.
 
-    Pages are asked for with up to `window` connections; after a 429 all of them keep quiet for as long as the
-    server wants, and fewer are used for a while. `close` cuts what is still under way, so that a server that
-    hangs delays no exit.
+    Up to `window` connections are used. After a 429 all of them pause for as long as the server asks, and fewer are
+    used for a while. `close` cuts the open requests, so a server that hangs does not delay the exit.
     """
 
     def __init__(
@@ -103,8 +102,8 @@ class Client:
         limits: Limits = DEFAULT_LIMITS,
         traffic: dict[str, Traffic] | None = None,
     ) -> None:
-        """What each table is asked for is added to `traffic`, by its name."""
-        self.base_url = checked_base_url(base_url)
+        """Count the requests of each table in `traffic`, by table name."""
+        self.base_url = check_base_url(base_url)
         self.batch_size = batch_size
         self.limits = limits
         self.deadline_seconds = deadline_seconds
@@ -118,9 +117,9 @@ class Client:
         self._pool = self._connections(window)
 
     def fetch(self, table: SourceTable, page: int) -> Page:
-        """Page number `page` (from 1) of `table`.
+        """Fetch page number `page` (from 1) of `table`.
 
-        Raises `SourceFailed` when the server refuses, leads elsewhere, or answered no attempt properly.
+        Raises `SourceError` when the server refuses or redirects, or when every attempt failed.
         """
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
@@ -132,30 +131,30 @@ class Client:
         try:
             return attempts(self._attempt, table, page)
         except _TooMuch as error:
-            raise SourceFailed(
+            raise SourceError(
                 f"{self._at(table, page)} {error} (limit {error.variable})."
-                " Nothing was landed tonight; look at what the API sends."
+                " Nothing was landed; check what the API sends."
             ) from error
         except _TryAgain as error:
             self.check_deadline(table)
             tries = attempts.statistics["attempt_number"]
             out_of_time = "" if tries >= self.limits.attempts else f" {self._no_time_after(error)}"
-            raise SourceFailed(
+            raise SourceError(
                 f"{self._at(table, page)} failed {tries} time{'s' if tries > 1 else ''} in a row: {error}."
-                f"{out_of_time} Nothing was landed tonight; look at the API, then run again."
+                f"{out_of_time} Nothing was landed; check the API, then run again."
             ) from error
 
     def seconds_left(self) -> float:
-        """Seconds until the deadline of the whole extraction; negative after it."""
+        """Return the seconds until the deadline of the whole extraction; negative after it."""
         return self._deadline - time.monotonic()
 
     def check_deadline(self, table: SourceTable) -> None:
-        """Raises `SourceFailed` after the deadline."""
+        """Raise `SourceError` after the deadline."""
         if self.seconds_left() <= 0:
             raise self._too_late(table)
 
     def cut_overdue(self) -> None:
-        """Cuts each connection whose attempt has used up its time: no read time-out sees a slow trickle."""
+        """Cut each connection whose attempt has used up its time: a read timeout does not notice a slow trickle."""
         now = time.monotonic()
         with self._lock:
             for ends_at, sock in self._busy.values():
@@ -163,7 +162,7 @@ class Client:
                     _cut(sock)
 
     def close(self) -> None:
-        """Cuts all connections and ends all pauses; the fetches under way fail."""
+        """Cut all connections and end all pauses; open requests fail."""
         self._closed.set()
         self._window.open_to_all()
         with self._lock:
@@ -181,7 +180,7 @@ class Client:
             headers={"User-Agent": f"moovitamix-elt/{version()}", "Accept": "application/json"},
         )
         pool.pool_classes_by_scheme = {
-            scheme: type("_Pool", (kind,), {"ConnectionCls": self._watched(kind.ConnectionCls)})
+            scheme: type("_Pool", (kind,), {"ConnectionCls": self._watch_sockets(kind.ConnectionCls)})
             for scheme, kind in (
                 ("http", urllib3.HTTPConnectionPool),
                 ("https", urllib3.HTTPSConnectionPool),
@@ -189,25 +188,25 @@ class Client:
         }
         return pool
 
-    def _watched(self, kind: type) -> type:
-        """`kind` of connection that tells its socket before it waits for the first byte of an answer."""
+    def _watch_sockets(self, kind: type) -> type:
+        """Return a subclass of `kind` that registers its socket before it waits for the first byte of a response."""
         note_socket = self._note_socket
 
-        class Watched(kind):
+        class WatchedConnection(kind):
             def getresponse(self) -> urllib3.HTTPResponse:
                 note_socket(self.sock)
                 return super().getresponse()
 
-        return Watched
+        return WatchedConnection
 
     def _attempt(self, table: SourceTable, page: int) -> Page:
         try:
-            with self._window.place(self.seconds_left()) as place:
+            with self._window.slot(self.seconds_left()) as slot:
                 try:
                     answer = self._answer(table, page)
                 except _TryAgain as error:
                     if error.is_one_too_many:
-                        self._window.narrow(place)
+                        self._window.narrow(slot)
                     raise
         except TimeoutError:
             raise self._too_late(table) from None
@@ -223,19 +222,19 @@ class Client:
         ends_at = time.monotonic() + seconds
         with self._lock:
             self._busy[me] = (ends_at, None)
-        with self._counted(table) as traffic:
+        with self._count_attempt(table) as traffic:
             try:
                 body = self._body(table, page, seconds, ends_at, traffic)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise _TryAgain(self._plain(error, ends_at)) from error
+                raise _TryAgain(self._describe(error, ends_at)) from error
             finally:
                 with self._lock:
                     del self._busy[me]
             return read_page(body, page=page, size=self.batch_size, limits=self.limits)
 
     @contextlib.contextmanager
-    def _counted(self, table: SourceTable) -> Iterator[Traffic]:
-        """Counts an attempt, and its failure; one that `close` cuts has not failed."""
+    def _count_attempt(self, table: SourceTable) -> Iterator[Traffic]:
+        """Count an attempt, and its failure; one that `close` cuts has not failed."""
         with self._lock:
             traffic = self._traffic.setdefault(table.name, Traffic())
             traffic.requests += 1
@@ -266,7 +265,7 @@ class Client:
                     raise _TooMuch(f"is larger than {self.limits.page_bytes} bytes", "MAX_PAGE_BYTES")
                 if time.monotonic() > ends_at:
                     break
-            # Also where the answer seems to have ended: a cut connection looks like one that closed.
+            # Checked after the body has ended, too: a cut connection looks like a closed one.
             if time.monotonic() > ends_at:
                 raise _TryAgain(self._too_slow())
             is_whole = True
@@ -275,7 +274,7 @@ class Client:
                 traffic.bytes_received += len(body)
             if not is_whole:
                 response.close()
-            # Closed or not: without it, the place in the pool would be lost.
+            # Also after a close: otherwise the pool would lose this connection's slot.
             response.release_conn()
         self._check_status(table, page, response, body)
         return body
@@ -284,20 +283,20 @@ class Client:
         status = response.status
         if status == 200:
             return
-        said = f"status {status} ({one_line(body[:1000].decode(errors='replace'), 120) or 'without a word'})"
+        answer = f"status {status} ({one_line(body[:1000].decode(errors='replace'), 120) or 'empty body'})"
         if status in _RETRIED_STATUSES:
-            wait_seconds = _asked_wait(response.headers.get("Retry-After")) if status in (429, 503) else 0
+            wait_seconds = _retry_after_seconds(response.headers.get("Retry-After")) if status in (429, 503) else 0
             if wait_seconds:
                 self._quiet_until = max(self._quiet_until, time.monotonic() + wait_seconds)
-            raise _TryAgain(said, wait_seconds, is_one_too_many=status == 429)
+            raise _TryAgain(answer, wait_seconds, is_one_too_many=status == 429)
         if 300 <= status < 400:
             target = one_line(response.headers.get("Location", "nowhere"), 120)
-            raise SourceFailed(
+            raise SourceError(
                 f"{self._at(table, page)} redirects to {target}: only the configured address is read."
-                " Nothing was landed tonight; set API_BASE_URL to the address that is meant."
+                " Nothing was landed; set API_BASE_URL to the correct address."
             )
-        raise SourceFailed(
-            f"{self._at(table, page)} answered {said}. Nothing was landed tonight; check API_BASE_URL and BATCH_SIZE."
+        raise SourceError(
+            f"{self._at(table, page)} answered {answer}. Nothing was landed; check API_BASE_URL and BATCH_SIZE."
         )
 
     def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
@@ -325,7 +324,7 @@ class Client:
         if self._closed.is_set():
             _cut(sock)
 
-    def _plain(self, error: Exception, ends_at: float) -> str:
+    def _describe(self, error: Exception, ends_at: float) -> str:
         if time.monotonic() >= ends_at or isinstance(error, urllib3.exceptions.ReadTimeoutError):
             return self._too_slow()
         for part in error.args:
@@ -334,10 +333,10 @@ class Client:
         # urllib3 begins with the name of its class, or of ours
         return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
-    def _too_late(self, table: SourceTable) -> SourceFailed:
-        return SourceFailed(
+    def _too_late(self, table: SourceTable) -> SourceError:
+        return SourceError(
             f"{self.base_url}{table.path}: the {self.deadline_seconds:g} seconds for the whole pull are over"
-            " (limit MAX_SECONDS). Nothing was landed tonight; raise it or look at the API."
+            " (limit MAX_SECONDS). Nothing was landed; raise the limit or check the API."
         )
 
     def _no_time_after(self, error: _TryAgain) -> str:
@@ -354,8 +353,8 @@ class Client:
         return f"{self.base_url}{table.path} page {page}"
 
 
-def checked_base_url(base_url: str) -> str:
-    """`base_url` without its last slash. Raises `WrongSetting` unless it is a plain http(s) address."""
+def check_base_url(base_url: str) -> str:
+    """Return `base_url` without its last slash. Raises `SettingError` unless it is a plain http(s) address."""
     try:
         parts = urlsplit(base_url.strip())
         is_plain = (
@@ -367,18 +366,18 @@ def checked_base_url(base_url: str) -> str:
     except ValueError:
         is_plain = False
     if not is_plain:
-        raise WrongSetting("API_BASE_URL is not an address such as http://host:8000")
-    # Also an empty one: it would swallow the path of a table.
+        raise SettingError("API_BASE_URL is not an address such as http://host:8000")
+    # Also an empty query or fragment: it would swallow the path of a table.
     if parts.username is not None or "?" in base_url or "#" in base_url:
-        raise WrongSetting("API_BASE_URL must not hold a user, a password, a query or a fragment")
+        raise SettingError("API_BASE_URL must not hold a user, a password, a query or a fragment")
     return base_url.strip().rstrip("/")
 
 
 def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits = DEFAULT_LIMITS) -> Page:
-    """The checked content of a page's body.
+    """Parse and check the body of a page.
 
-    Raises an error that makes the client try again unless it is the page asked for, and one that ends the pull when it
-    is beyond a limit.
+    Raises an error that makes the client retry when it is not the requested page, and one that ends the pull when it
+    exceeds a limit.
     """
     if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
         raise _TooMuch(f"holds a string of more than {limits.string_bytes} bytes", "MAX_STRING_BYTES")
@@ -391,20 +390,20 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
 
 
 def version() -> str:
-    """This project's version, as pyproject.toml says it."""
+    """Return this project's version from pyproject.toml."""
     project = Path(__file__).resolve().parent.parent / "pyproject.toml"
     return tomllib.loads(project.read_text())["project"]["version"]
 
 
 def _content(body: bytes | bytearray, size: int, limits: Limits) -> tuple[_Envelope, list[bytes]]:
-    """Envelope and items; when there are more than `size`, one more of them at most."""
+    """Return the envelope and the items, at most `size` + 1 of them."""
     try:
         envelope = _decoder(size).decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        return _taken_apart(body, size, limits, str(error))
+        return _parse_leniently(body, size, limits, str(error))
     items = [bytes(item) for item in msgspec.structs.astuple(envelope.items) if item is not None]
     if _brackets(body) - sum(map(_brackets, items)) > limits.depth:
-        return _taken_apart(body, size, limits, "nested deep")
+        return _parse_leniently(body, size, limits, "nested deep")
     return envelope, items
 
 
@@ -412,28 +411,30 @@ def _brackets(text: bytes | bytearray) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _taken_apart(body: bytes | bytearray, size: int, limits: Limits, complaint: str) -> tuple[_Envelope, list[bytes]]:
-    """The same of a page that holds a row no decoder takes; such a row is set aside later, alone."""
+def _parse_leniently(
+    body: bytes | bytearray, size: int, limits: Limits, complaint: str
+) -> tuple[_Envelope, list[bytes]]:
+    """Parse a page with a row that no decoder accepts; only that row is set aside later."""
     fields = json_text.members(bytes(body))
     names = [name for name, _ in fields or []]
     items = json_text.elements(dict(fields or []).get(b'"items"', b""), size + 1)
     if items is None or len(set(names)) != len(names):
-        raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_beginning(body)}")
+        raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_excerpt(body)}")
     rest = b",".join(name + b":" + value for name, value in fields if name != b'"items"')
     if json_text.depth(rest) > limits.depth:
         raise _TooMuch(f"is nested deeper than {limits.depth} outside its items", "MAX_DEPTH")
     try:
         return msgspec.json.decode(b"{" + rest + b"}", type=_Envelope), items
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise _TryAgain(f"not a page of JSON ({one_line(error, 100)}): {_beginning(body)}") from error
+        raise _TryAgain(f"not a page of JSON ({one_line(error, 100)}): {_excerpt(body)}") from error
 
 
-def _beginning(body: bytes | bytearray) -> str:
+def _excerpt(body: bytes | bytearray) -> str:
     return json.dumps(one_line(body[:80].decode(errors="replace"), 60), ensure_ascii=False)
 
 
-def _asked_wait(header: str | None) -> float:
-    """Seconds that a Retry-After header (seconds or a date) asks for; 0 when it says nothing usable."""
+def _retry_after_seconds(header: str | None) -> float:
+    """Return the seconds of a Retry-After header (seconds or a date); 0 when it is unusable."""
     if not header:
         return 0
     try:
@@ -450,6 +451,6 @@ def _asked_wait(header: str | None) -> float:
 
 
 def _cut(sock: socket.socket) -> None:
-    # It may have been closed meanwhile, which is what was wanted.
+    # The socket may be closed already.
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)

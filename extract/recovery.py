@@ -1,4 +1,4 @@
-"""What a crashed run left behind, dealt with before tonight's pull and never instead of it."""
+"""Recover from a crashed run before the pull of this run, never instead of it."""
 
 import logging
 import shutil
@@ -11,71 +11,71 @@ import psycopg
 from psycopg import sql
 
 from extract import delivered
-from extract.database import connected, lock
-from extract.errors import working_folder_explained
-from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, adopt, folder_of, identify_rows, load, pipeline_in
+from extract.database import connect, lock
+from extract.errors import translate_file_errors
+from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, adopt, folder_for, identify_rows, load, pipeline_in
 from extract.source_tables import SOURCE_TABLES
 
 SPOOL = "spool"
-"""Folder of the spooled rows, beside dlt's own working files."""
+"""Folder of the spooled rows, next to dlt's working files."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What was done about an earlier run: `sentence` for the summary, empty when nothing had to be done."""
+    """Describe the recovery: `sentence` for the summary, empty when there was nothing to recover."""
 
     sentence: str = ""
     resumed_load_id: str | None = None
 
 
 def recover(database_url: str, working_folder: Path, *, lands_packed_load: bool = True) -> Recovery:
-    """Finishes or forgets what a crashed run left, in the database and in `working_folder`.
+    """Complete or drop the unfinished load of a crashed run, in the database and in `working_folder`.
 
-    Rows of loads that were never completed are deleted; a load that was packed but not landed is landed, if
-    that is wanted and can still be right, and otherwise dropped: the next pull reads everything anyway. Raises
-    `LandingFailed` and `WrongSetting`.
+    Rows of incomplete loads are deleted. A packed load that has not landed is landed, if `lands_packed_load` and it is
+    not outdated; otherwise it is dropped: the next pull reads everything anyway. Raises `LandingError` and
+    `SettingError`.
     """
-    with connected(database_url) as connection:
+    with connect(database_url) as connection:
         lock(connection)
-        return recovered(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
+        return recover_locked(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
 
 
-def recovered(
+def recover_locked(
     connection: psycopg.Connection, database_url: str, working_folder: Path, *, lands_packed_load: bool = True
 ) -> Recovery:
-    """Like `recover`, on a connection that holds the extraction's lock."""
-    folder = folder_of(connection, working_folder)
-    identify_rows(connection)  # of tables that an earlier version made; what follows deletes rows
+    """Recover on a connection that already holds the extraction's lock; see `recover`."""
+    folder = folder_for(connection, working_folder)
+    identify_rows(connection)  # in tables of earlier versions: the deletes below need it
     shutil.rmtree(folder / SPOOL, ignore_errors=True)
     sentences = []
     resumed = None
-    with working_folder_explained(working_folder):
+    with translate_file_errors(working_folder):
         pipeline = None
         if (folder / PIPELINE).exists():
-            pipeline = _opened(folder, connection, database_url)
+            pipeline = _open_pipeline(folder, connection, database_url)
             if pipeline is None:
-                sentences.append("dropped the working files of an earlier run, which cannot be read")
+                sentences.append("dropped the unreadable working files of an earlier run")
         if pipeline and _is_pending(pipeline):
             if lands_packed_load:
                 resumed = _resume(pipeline, connection)
             else:
                 _drop_packages(pipeline)
             sentences.append(
-                "finished the load that an earlier run had left half done"
+                "completed the unfinished load of an earlier run"
                 if resumed
-                else "dropped the load that an earlier run had left half done"
+                else "dropped the unfinished load of an earlier run"
             )
     if deleted := _delete_orphans(connection):
-        sentences.append(f"deleted {deleted} rows of loads that were never completed")
+        sentences.append(f"deleted {deleted} row{'s' if deleted > 1 else ''} of incomplete loads")
     if delivered.exists(connection, "scans"):
         adopt(connection, [table.name for table in SOURCE_TABLES if delivered.exists(connection, table.name)])
     return Recovery(_sentence(sentences), resumed)
 
 
-def reconciliation(connection: psycopg.Connection, load_id: str) -> str:
-    """What the scans of a load say and its tables contradict; empty when they agree."""
+def find_contradictions(connection: psycopg.Connection, load_id: str) -> str:
+    """Describe where the tables of a load contradict its scans; empty when they agree."""
     contradictions = []
     scans = connection.execute(
         sql.SQL(
@@ -101,7 +101,7 @@ def reconciliation(connection: psycopg.Connection, load_id: str) -> str:
 
 
 def withdraw(connection: psycopg.Connection, load_id: str) -> None:
-    """Makes a load vanish as if it had never completed."""
+    """Remove a load and its rows, as if it had never completed."""
     with connection.transaction():
         connection.execute(
             sql.SQL("delete from {} where load_id = %s").format(sql.Identifier(SCHEMA, "_dlt_loads")),
@@ -110,12 +110,12 @@ def withdraw(connection: psycopg.Connection, load_id: str) -> None:
         _delete_orphans(connection)
 
 
-def _opened(folder: Path, connection: psycopg.Connection, database_url: str) -> dlt.Pipeline | None:
-    """The pipeline as an earlier run left it; None when its working files are damaged, and then they are gone."""
+def _open_pipeline(folder: Path, connection: psycopg.Connection, database_url: str) -> dlt.Pipeline | None:
+    """Open the pipeline of an earlier run; if its working files are damaged, delete them and return None."""
     try:
         pipeline = pipeline_in(folder, connection, database_url)
         _delete_unfinished_packages(pipeline)
-        # Opens all files that are opened later, but for those of a package.
+        # Opens all files that are used later, except those of a package.
         _is_pending(pipeline)
         return pipeline
     except Exception as error:
@@ -125,12 +125,12 @@ def _opened(folder: Path, connection: psycopg.Connection, database_url: str) -> 
 
 
 def _is_pending(pipeline: dlt.Pipeline) -> bool:
-    """Whether a package is there, in whatever state: dlt's own answer leaves out one that it began to abort."""
+    """Return True when a package is pending in any state: dlt's own check omits one that it began to abort."""
     return bool(pipeline.list_extracted_load_packages() or pipeline.list_normalized_load_packages())
 
 
 def _resume(pipeline: dlt.Pipeline, connection: psycopg.Connection) -> str | None:
-    """Lands the pending package once; None when it cannot be landed whole, and then nothing of it is left."""
+    """Land the pending package; if it cannot land completely, remove it and return None."""
     load_id = None
     try:
         if pipeline.list_extracted_load_packages():
@@ -139,8 +139,8 @@ def _resume(pipeline: dlt.Pipeline, connection: psycopg.Connection) -> str | Non
         if _can_be_resumed(pipeline, connection, pending):
             load_id = load(pipeline)
     except Exception as error:
-        _log.warning("the pending load cannot be finished: %s", type(error).__name__)
-    if load_id and not reconciliation(connection, load_id):
+        _log.warning("the pending load cannot be completed: %s", type(error).__name__)
+    if load_id and not find_contradictions(connection, load_id):
         return load_id
     if load_id:
         withdraw(connection, load_id)
@@ -149,16 +149,16 @@ def _resume(pipeline: dlt.Pipeline, connection: psycopg.Connection) -> str | Non
 
 
 def _can_be_resumed(pipeline: dlt.Pipeline, connection: psycopg.Connection, load_id: str) -> bool:
-    """Prepares the tables for the package's jobs that are still to run; False when that is not possible.
+    """Prepare the tables for the package's remaining jobs; False when that is not possible.
 
-    A job that crashed between its commit and dlt's note of it would run into its own rows, so these go
-    first. Rows of jobs that are noted as done must stay. A package that is older than a completed load would
-    put old versions on top of newer ones.
+    A job that crashed between its commit and dlt's record of it would duplicate its rows, so they are deleted first.
+    Rows of jobs recorded as done must stay. A package older than a completed load would put old versions on top of
+    newer ones.
     """
     if _is_overtaken(connection, load_id):
         return False
     jobs = pipeline.get_load_package_info(load_id).jobs
-    # Noted as committed, although dlt was killed before it moved them to the completed ones.
+    # Recorded as committed, although dlt was killed before it moved them to the completed jobs.
     committed = {
         Path(file).name for file in pipeline.abort_packages(dry_run=True)["package_to_abort"]["committed_jobs"]
     }
@@ -184,22 +184,22 @@ def _is_overtaken(connection: psycopg.Connection, load_id: str) -> bool:
 def _drop_packages(pipeline: dlt.Pipeline) -> None:
     try:
         pipeline.abort_packages()
-        # What dlt aborts it keeps, rows and all.
+        # dlt keeps the rows of an aborted package.
         shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"))
     except Exception as error:
-        _log.warning("dlt cannot abort the pending load, its working files go: %s", type(error).__name__)
+        _log.warning("dlt cannot abort the pending load; its working files are deleted: %s", type(error).__name__)
         shutil.rmtree(pipeline.working_dir)
 
 
 def _delete_unfinished_packages(pipeline: dlt.Pipeline) -> None:
-    """dlt packs rows in folders with random names and forgets those of a run that was killed meanwhile."""
+    """Delete the folders of killed runs: dlt packs rows in folders with random names and does not clean them up."""
     for folder in Path(pipeline.working_dir, "normalize").glob("*/"):
         if folder.name != "extracted":
             shutil.rmtree(folder)
 
 
 def _delete_orphans(connection: psycopg.Connection, keep: tuple[str, Iterable[str]] = ("", ())) -> int:
-    """Deletes the rows whose load was never completed; of load `keep[0]`, the tables `keep[1]` stay."""
+    """Delete the rows of incomplete loads; of load `keep[0]`, the tables `keep[1]` stay."""
     if not delivered.exists(connection, "_dlt_loads"):
         return 0
     deleted = 0

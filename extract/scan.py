@@ -1,18 +1,18 @@
-"""A complete look at all endpoints: pages at once, counted, and looked at again when they do not add up.
+"""Scan all endpoints completely: fetch pages concurrently, and repeat a table's pass when its counts do not add up.
 
-Two proofs are made of looks at a table of which nothing is known but its pages:
+The scan proves two properties of a pass, although it knows nothing but the pages:
 
-- A look *adds up* when every page told the same total and as many distinct keys were seen. It can still have
-  missed a row that stood still: when a row before the reading position is deleted and another one is added
-  behind it, every row between moves one place to the front, and one of them slips past.
-- A look that adds up *missed nothing* when a later look sees all of its keys again. For there were as many rows
-  as keys were seen; if one of the rows was missed, then one of the keys seen belonged to no row any more, and
-  had been deleted before the look ended. (Unless a deleted key comes back between the two looks.)
+- A pass *adds up* when every page has the same total and as many distinct keys were seen. It can still have missed an
+  unchanged row: when a row before the reading position is deleted and another one is added behind it, all rows between
+  move one position forward, and one of them is never read.
+- A pass that adds up *missed nothing* when a later pass sees all of its keys again. It saw as many keys as there were
+  rows. If it missed a row, then one of the keys it saw had been deleted before the pass ended, and the later pass
+  cannot see it. (Unless the deleted key comes back between the two passes.)
 
-So a known key is gone only when a look that missed nothing missed it. That costs a second reading in nights
-with removals, and in these only. Two kinds of look land their rows and prove nothing about the keys they lack: one
-with doubles, whose total counts more rows than it has keys, so that a double may stand in the place of a row; and
-one with rows that do not tell their key, each of which may be the row that is missing.
+So a known key is removed only when a pass that missed nothing did not see it. That costs a second pass, but only in
+runs with removals. Two kinds of pass land their rows and prove no removal: a pass with duplicate keys, because a
+duplicate may stand in the place of a missed row; and a pass with rows without a key, because each of them may be the
+missing row.
 """
 
 import datetime as dt
@@ -26,9 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from extract.changes import Tally, Words, missing, tally
+from extract.changes import Digests, Tally, missing, tally
 from extract.erasures import NO_ERASURES, Erasures
-from extract.errors import IncompleteScan, SourceFailed
+from extract.errors import IncompleteScanError, SourceError
 from extract.pages import Client, Page
 from extract.rows import Row, read_row
 from extract.source_tables import SourceTable
@@ -43,7 +43,7 @@ _NO_KEYS = np.empty((0, 2), np.uint64)
 
 @dataclass(frozen=True)
 class CompletePass:
-    """A table as the source showed it, every row accounted for."""
+    """Hold a complete pass over a table."""
 
     table: SourceTable
     spool: Spool
@@ -51,23 +51,23 @@ class CompletePass:
     gone: np.ndarray
     """uint64 (keys, 2): digests of the known keys that are proven to be gone from the source."""
     keys_unsettled: int
-    """How many known keys no look saw and no look proved to be gone: the source did not stand still for long enough."""
+    """Number of known keys that no pass saw and no pass proved to be gone, because the source kept changing."""
     passes: int
-    """Looks at the table, this one and all others of tonight."""
+    """Number of passes over the table in this run."""
     started_at: dt.datetime
     finished_at: dt.datetime
 
 
 @dataclass(eq=False)
 class _Pass:
-    """One look at one table, while it is under way."""
+    """Track one pass over one table while it runs."""
 
     table: SourceTable
     number: int
     spool: Spool
     started_at: dt.datetime
     doubled_before: np.ndarray | None = None
-    to_confirm: "_Lacking | None" = None
+    to_confirm: "_Unconfirmed | None" = None
     next_page: int = 1
     last_page: int = 1
     under_way: int = 0
@@ -76,10 +76,10 @@ class _Pass:
     has_repeated_page: bool = False
 
 
-class _Lacking(NamedTuple):
-    """A look that adds up and tells all its keys, and the known keys (uint64 (keys, 2)) that no look has seen yet."""
+class _Unconfirmed(NamedTuple):
+    """Hold a pass that adds up and has all keys, and the known keys (uint64 (keys, 2)) that no pass has seen yet."""
 
-    look: _Pass
+    scan_pass: _Pass
     keys: np.ndarray
 
 
@@ -89,165 +89,170 @@ def scan(
     *,
     window: int,
     folder: Path,
-    known: Mapping[str, Words] = MappingProxyType({}),
+    known: Mapping[str, Digests] = MappingProxyType({}),
     erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
 ) -> dict[str, CompletePass]:
-    """Reads all pages of all tables, with `window` requests in flight over all of them together.
+    """Read all pages of all tables, with `window` requests in flight over all of them together.
 
-    The first pages come first, then the tables one after the other, so that each is looked at for as short
-    a time as possible. Rows are spooled to `folder`. `known` has the live keys of each table that was delivered
-    before. Of the rows that `erasures` withhold only the digests are kept, so that a look at them adds up. Raises
-    `SourceFailed` for a page that cannot be had, and `IncompleteScan` when no look at a table added up and
-    `client.limits.passes` are used up. When they are used up before it is proven which keys are
-    gone, the rows land all the same: an unproven removal can wait a night, the rows need not.
+    First the first page of each table is fetched, then the tables one after the other, to keep each pass short. Rows
+    are spooled to `folder`. `known` holds the live keys of each delivered table. Rows that `erasures` withholds keep
+    only their digests, so the counts still add up. Raises `SourceError` when a page cannot be fetched, and
+    `IncompleteScanError` when none of `client.limits.passes` passes over a table added up. When they are used up before
+    removals are proven, the rows land anyway, and the removals wait for a later run.
     """
     done: dict[str, CompletePass] = {}
-    looks = [_Pass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
+    passes = [_Pass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
     pending: dict[Future[Page], _Pass] = {}
     taken_bytes = 0
     pool = ThreadPoolExecutor(window, thread_name_prefix="page")
     try:
-        while looks:
-            # Twice the window: a free worker finds a page waiting, and no more bodies than that are held.
-            while len(pending) < 2 * window and (look := _next(looks)):
-                pending[pool.submit(client.fetch, look.table, look.next_page)] = look
-                look.next_page += 1
-                look.under_way += 1
+        while passes:
+            # Twice the window: a free worker always has a page to fetch, and the number of bodies in memory is bounded.
+            while len(pending) < 2 * window and (scan_pass := _next(passes)):
+                pending[pool.submit(client.fetch, scan_pass.table, scan_pass.next_page)] = scan_pass
+                scan_pass.next_page += 1
+                scan_pass.under_way += 1
             finished, _ = wait(pending, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED)
             client.cut_overdue()
             while finished:
                 future = finished.pop()
-                look = pending.pop(future)
+                scan_pass = pending.pop(future)
                 page = future.result()
                 taken_bytes += page.size_bytes
                 if taken_bytes > client.limits.total_bytes:
-                    raise SourceFailed(
-                        f"{client.base_url}{look.table.path}: the pages of the whole pull are more than"
+                    raise SourceError(
+                        f"{client.base_url}{scan_pass.table.path}: the pages of the whole pull are more than"
                         f" {client.limits.total_bytes} bytes (limit MAX_TOTAL_BYTES)."
-                        " Nothing was landed tonight; raise it or look at what the API sends."
+                        " Nothing was landed; raise the limit or check what the API sends."
                     )
-                _take(look, page, client, erasures)
+                _take(scan_pass, page, client, erasures)
                 if progress:
-                    progress(look.table.name, len(look.spool), max(look.totals))
-                if not look.under_way and look.next_page > look.last_page:
-                    looks.remove(look)
-                    outcome = _end(look, known.get(look.table.name, _NO_KEYS), client.limits.passes, folder)
-                    client.check_deadline(look.table)
+                    progress(scan_pass.table.name, len(scan_pass.spool), max(scan_pass.totals))
+                if not scan_pass.under_way and scan_pass.next_page > scan_pass.last_page:
+                    passes.remove(scan_pass)
+                    outcome = _end(scan_pass, known.get(scan_pass.table.name, _NO_KEYS), client.limits.passes, folder)
+                    client.check_deadline(scan_pass.table)
                     if isinstance(outcome, _Pass):
-                        looks.append(outcome)
+                        passes.append(outcome)
                     else:
-                        done[look.table.name] = outcome
+                        done[scan_pass.table.name] = outcome
     finally:
         client.close()
         pool.shutdown(cancel_futures=True)
     return done
 
 
-def _next(looks: list[_Pass]) -> _Pass | None:
-    """The look whose next page is asked for: one that has not begun, else the first with pages left."""
-    waiting = [look for look in looks if look.next_page <= look.last_page]
-    return min(waiting, key=lambda look: look.next_page > 1, default=None)
+def _next(passes: list[_Pass]) -> _Pass | None:
+    """Return the pass whose next page is fetched: one that has not begun, else the first with pages left."""
+    waiting = [scan_pass for scan_pass in passes if scan_pass.next_page <= scan_pass.last_page]
+    return min(waiting, key=lambda scan_pass: scan_pass.next_page > 1, default=None)
 
 
-def _take(look: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
-    look.under_way -= 1
-    if not look.totals:
-        look.last_page = max(1, -(-page.total // client.batch_size))
-        if look.last_page > client.limits.pages_per_table:
-            raise SourceFailed(
-                f"{client.base_url}{look.table.path} claims {page.total} rows, which is more than"
+def _take(scan_pass: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
+    scan_pass.under_way -= 1
+    if not scan_pass.totals:
+        scan_pass.last_page = max(1, -(-page.total // client.batch_size))
+        if scan_pass.last_page > client.limits.pages_per_table:
+            raise SourceError(
+                f"{client.base_url}{scan_pass.table.path} claims {page.total} rows, which is more than"
                 f" {client.limits.pages_per_table} pages (limit MAX_PAGES)."
-                " Nothing was landed tonight; look at what the API sends."
+                " Nothing was landed; check what the API sends."
             )
-    look.totals.add(page.total)
-    # In this one thread, because a decoded row can be twenty times its text.
+    scan_pass.totals.add(page.total)
+    # Only in this thread, because a decoded row can be twenty times the size of its text.
     rows = []
     for item in page.items:
-        row = read_row(item, look.table.key, client.limits, look.table.fields)
-        rows.append(_nameless(row) if erasures.withhold(look.table, row.key, row.text) else row)
-        # A page of a few megabytes can be made to cost seconds.
-        client.check_deadline(look.table)
-    # One row that comes again is a double at the source.
+        row = read_row(item, scan_pass.table.key, client.limits, scan_pass.table.fields)
+        rows.append(_withhold(row) if erasures.withholds(scan_pass.table, row.key, row.text) else row)
+        # Decoding a hostile page of a few megabytes can take seconds.
+        client.check_deadline(scan_pass.table)
+    # A page of one row may repeat: then its key is a duplicate at the source.
     if len(rows) > 1:
         digest = blake2b(b"".join(row.key_digest + row.content_digest for row in rows), digest_size=16).digest()
-        look.has_repeated_page |= digest in look.page_digests
-        look.page_digests.add(digest)
-    look.spool.append(rows)
+        scan_pass.has_repeated_page |= digest in scan_pass.page_digests
+        scan_pass.page_digests.add(digest)
+    scan_pass.spool.append(rows)
 
 
-def _nameless(row: Row) -> Row:
+def _withhold(row: Row) -> Row:
     return Row(None, "", None, row.key_digest, row.content_digest, is_withheld=True)
 
 
-def _end(look: _Pass, known: Words, most_passes: int, folder: Path) -> CompletePass | _Pass:
-    """What lands, or the next look at the same table when that is not known yet."""
-    look.spool.close()
-    seen = look.spool.words()
-    found = tally(seen, look.spool.readable())
-    before = look.to_confirm
-    adds_up = _adds_up(look, found)
-    is_believed = adds_up or (before is None and _has_lasting_doubles(look, found))
-    can_prove = adds_up and not look.spool.untold_rows
-    is_last = look.number >= most_passes
+def _end(scan_pass: _Pass, known: Digests, most_passes: int, folder: Path) -> CompletePass | _Pass:
+    """Return the complete pass, or the next pass over the same table when one is needed."""
+    scan_pass.spool.close()
+    seen = scan_pass.spool.digests()
+    found = tally(seen, scan_pass.spool.readable())
+    before = scan_pass.to_confirm
+    adds_up = _adds_up(scan_pass, found)
+    is_believed = adds_up or (before is None and _has_lasting_doubles(scan_pass, found))
+    can_prove = adds_up and not scan_pass.spool.rows_without_key
+    is_last = scan_pass.number >= most_passes
     if not (is_believed or before):
-        look.spool.delete()
+        scan_pass.spool.delete()
         if is_last:
-            raise IncompleteScan(_contradiction(look, found))
-        return _next_look(look, found, None, folder)
-    # Whether it adds up or not: a look that sees a key tells that it lives.
+            raise IncompleteScanError(_contradiction(scan_pass, found))
+        return _next_pass(scan_pass, found, None, folder)
+    # Also in a pass that does not add up, a key that was seen is live.
     lacking = missing(before.keys if before else known, seen)
-    is_proven = bool(before) and not look.spool.untold_rows and not len(missing(before.look.spool.words(), seen))
+    is_proven = (
+        bool(before)
+        and not scan_pass.spool.rows_without_key
+        and not len(missing(before.scan_pass.spool.digests(), seen))
+    )
     if before:
-        (before.look if is_believed else look).spool.delete()
-    whole = look if is_believed else before.look
-    if len(lacking) and not is_proven and not is_last and (can_prove or whole is not look):
-        return _next_look(look, found, _Lacking(whole, lacking), folder)
+        (before.scan_pass if is_believed else scan_pass).spool.delete()
+    whole = scan_pass if is_believed else before.scan_pass
+    if len(lacking) and not is_proven and not is_last and (can_prove or whole is not scan_pass):
+        return _next_pass(scan_pass, found, _Unconfirmed(whole, lacking), folder)
     return CompletePass(
-        look.table,
+        scan_pass.table,
         whole.spool,
         max(whole.totals),
         gone=lacking if is_proven else _NO_KEYS,
         keys_unsettled=0 if is_proven else len(lacking),
-        passes=look.number,
-        started_at=look.started_at,
+        passes=scan_pass.number,
+        started_at=scan_pass.started_at,
         finished_at=_now(),
     )
 
 
-def _next_look(look: _Pass, found: Tally, to_confirm: _Lacking | None, folder: Path) -> _Pass:
-    number = look.number + 1
-    spool = Spool(folder / f"{look.table.name}.{number}.arrow")
-    return _Pass(look.table, number, spool, look.started_at, doubled_before=found.doubled, to_confirm=to_confirm)
+def _next_pass(scan_pass: _Pass, found: Tally, to_confirm: _Unconfirmed | None, folder: Path) -> _Pass:
+    number = scan_pass.number + 1
+    spool = Spool(folder / f"{scan_pass.table.name}.{number}.arrow")
+    return _Pass(
+        scan_pass.table, number, spool, scan_pass.started_at, doubled_before=found.doubled, to_confirm=to_confirm
+    )
 
 
-def _adds_up(look: _Pass, found: Tally) -> bool:
-    """True when as many rows and distinct keys were seen as the source counted all the time."""
-    return _has_all_rows(look) and found.keys == len(look.spool)
+def _adds_up(scan_pass: _Pass, found: Tally) -> bool:
+    """Return True when the rows, the distinct keys and the constant total of the source are equal in number."""
+    return _has_all_rows(scan_pass) and found.keys == len(scan_pass.spool)
 
 
-def _has_lasting_doubles(look: _Pass, found: Tally) -> bool:
-    """True when all rows were read and a second look finds exactly the same doubles.
+def _has_lasting_doubles(scan_pass: _Pass, found: Tally) -> bool:
+    """Return True when all rows were read and a second pass finds exactly the same duplicate keys.
 
-    A page that came twice is no such double: it hides the page in whose place it came.
+    A repeated page does not qualify: it hides the page that it replaced.
     """
-    if not _has_all_rows(look) or look.doubled_before is None or look.has_repeated_page:
+    if not _has_all_rows(scan_pass) or scan_pass.doubled_before is None or scan_pass.has_repeated_page:
         return False
-    return np.array_equal(found.doubled, look.doubled_before)
+    return np.array_equal(found.doubled, scan_pass.doubled_before)
 
 
-def _has_all_rows(look: _Pass) -> bool:
-    return len(look.totals) == 1 and len(look.spool) == max(look.totals)
+def _has_all_rows(scan_pass: _Pass) -> bool:
+    return len(scan_pass.totals) == 1 and len(scan_pass.spool) == max(scan_pass.totals)
 
 
-def _contradiction(look: _Pass, found: Tally) -> str:
-    totals = sorted(look.totals)
+def _contradiction(scan_pass: _Pass, found: Tally) -> str:
+    totals = sorted(scan_pass.totals)
     expected = f"{totals[0]}" if len(totals) == 1 else f"{totals[0]} to {totals[-1]}"
-    repeated = "; one page came twice" if look.has_repeated_page else ""
+    repeated = "; one page came twice" if scan_pass.has_repeated_page else ""
     return (
-        f"{look.table.path} does not add up after {look.number} looks: {expected} rows expected,"
-        f" {len(look.spool)} seen with {found.keys} distinct keys{repeated}."
-        " Nothing was landed tonight; run again when the source is quiet."
+        f"{scan_pass.table.path} does not add up after {scan_pass.number} passes: {expected} rows expected,"
+        f" {len(scan_pass.spool)} seen with {found.keys} distinct keys{repeated}."
+        " Nothing was landed; run again when the source has stopped changing."
     )
 
 

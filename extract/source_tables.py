@@ -1,13 +1,13 @@
-"""The endpoints that are pulled every night. A new source table is one entry in `SOURCE_TABLES`."""
+"""List the endpoints that are pulled every night. A new source table is one entry in `SOURCE_TABLES`."""
 
 from typing import NamedTuple
 
 
 class SourceTable(NamedTuple):
-    """One endpoint: its landing table `name`, its `path` below the base URL, and the fields of its `key`.
+    """Describe one endpoint: its landing table `name`, its `path` below the base URL, and the fields of its `key`.
 
-    `fields` are those of the API's contract, whose nulls are counted. Rows about people: `person` is the field of the
-    key that has the user's id, `alias` the field that still tells who it is when a row has no id.
+    `fields` are those of the API's contract; their nulls are counted. For rows about people, `person` is the key field
+    with the user's id, and `alias` is the field that identifies the user when a row has no id.
     """
 
     name: str

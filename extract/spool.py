@@ -1,4 +1,4 @@
-"""Tonight's rows on disk until it is known which of them land: memory stays flat, however large the scan."""
+"""Keep the rows of a scan on disk until it is known which of them land: memory stays flat for a scan of any size."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from extract.changes import Words, words
+from extract.changes import Digests, view_digests
 from extract.rows import Row
 
 _BATCH_ROWS = 5_000
@@ -16,8 +16,8 @@ UNREADABLE, READABLE, WITHHELD = range(3)
 _SCHEMA = pa.schema([("key", pa.string()), ("text", pa.string()), ("reason", pa.string())])
 
 
-def spooled(batches: Iterator[pa.RecordBatch], file: Path) -> Callable[[], Iterator[pa.RecordBatch]]:
-    """Writes all batches (at least one, of one schema) to `file` and returns what reads them back."""
+def spool_batches(batches: Iterator[pa.RecordBatch], file: Path) -> Callable[[], Iterator[pa.RecordBatch]]:
+    """Write all batches (at least one, of one schema) to `file`; return a function that reads them back."""
     first = next(batches)
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, first.schema) as writer:
         writer.write_batch(first)
@@ -32,7 +32,7 @@ def spooled(batches: Iterator[pa.RecordBatch], file: Path) -> Callable[[], Itera
 
 
 class Spool:
-    """The rows of one pass over one table: texts in a file, digests and kind in memory."""
+    """Hold the rows of one pass over one table: texts in a file, digests and kind in memory."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -43,23 +43,23 @@ class Spool:
         self._batch_rows: list[int] = []
         self._digests = bytearray()
         self._kinds = bytearray()
-        self.untold_rows = 0
-        """How many rows do not tell their key: each may be a row of any key."""
+        self.rows_without_key = 0
+        """Number of rows without a complete key: each may be a row of any key."""
         self.nulls: Counter[str] = Counter()
         self.absent: Counter[str] = Counter()
-        """By field, in how many readable rows it is null, or not there."""
+        """By field, the number of readable rows in which it is null, or absent."""
 
     def __len__(self) -> int:
         return len(self._kinds)
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Adds the rows of one page."""
+        """Add the rows of one page."""
         for row in rows:
             self._waiting.append(row)
             self._waiting_chars += len(row.text)
             self._digests += row.key_digest + row.content_digest
             self._kinds.append(WITHHELD if row.is_withheld else READABLE if row.reason is None else UNREADABLE)
-            self.untold_rows += not row.tells_key
+            self.rows_without_key += not row.has_key
             if row.nulls or row.absent:
                 self.nulls.update(row.nulls)
                 self.absent.update(row.absent)
@@ -67,30 +67,30 @@ class Spool:
                 self._flush()
 
     def close(self) -> None:
-        """Ends the writing; the rows can be read from now on."""
+        """End the writing; from now on the rows can be read."""
         self._flush()
         self._writer.close()
         self._sink.close()
 
     def delete(self) -> None:
-        """Removes the file, closed or not."""
+        """Remove the file, closed or not."""
         self._sink.close()
         self._file.unlink(missing_ok=True)
 
-    def words(self) -> Words:
-        """uint64 (rows, 4): the digests of key and content, in the order of the rows."""
-        return words(self._digests)
+    def digests(self) -> Digests:
+        """Return the digests of key and content, in row order: uint64 (rows, 4)."""
+        return view_digests(self._digests)
 
     def readable(self) -> np.ndarray:
-        """bool (rows,)"""
+        """Return which rows are readable: bool (rows,)."""
         return self._are(READABLE)
 
     def unreadable(self) -> np.ndarray:
-        """bool (rows,): neither readable nor withheld."""
+        """Return which rows are neither readable nor withheld: bool (rows,)."""
         return self._are(UNREADABLE)
 
     def batches(self, wanted: np.ndarray) -> Iterator[tuple[pa.RecordBatch, list[str]]]:
-        """The wanted rows (bool, one per row), with their content digests in hexadecimal."""
+        """Yield the wanted rows (bool, one per row), with their content digests in hexadecimal."""
         digests = memoryview(self._digests)
         with pa.OSFile(str(self._file), "rb") as source:
             reader = pa.ipc.open_file(source)

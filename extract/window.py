@@ -1,15 +1,15 @@
-"""How many requests may be in flight at a time."""
+"""Limit the number of requests in flight."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 GOOD_ANSWERS = 50
-"""Answers in a row, none of them "too many requests", after which one request more may be in flight."""
+"""Consecutive answers without "too many requests" after which one more request may be in flight."""
 
 
 class Window:
-    """Room for `most` requests in flight; half as much after "too many requests", growing back slowly.
+    """Allow `most` requests in flight; half as many after "too many requests", growing back slowly.
 
     Safe to use from several threads.
     """
@@ -25,10 +25,10 @@ class Window:
         self._changed = threading.Condition()
 
     @contextmanager
-    def place(self, seconds: float) -> Iterator[int]:
-        """A place in the window while the block runs; yields what `narrow` wants to know.
+    def slot(self, seconds: float) -> Iterator[int]:
+        """Wait for a slot and hold it while the block runs; yield the argument for `narrow`.
 
-        Waits for it. Raises TimeoutError after `seconds`.
+        Raises TimeoutError after `seconds`.
         """
         with self._changed:
             if not self._changed.wait_for(self._has_room, max(0, seconds)):
@@ -42,17 +42,17 @@ class Window:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def narrow(self, place: int) -> None:
-        """The request in `place` was one too many."""
+    def narrow(self, slot: int) -> None:
+        """Halve the window: the server refused the request in `slot`."""
         with self._changed:
             self._good_answers = 0
-            # Those that were on their way together are refused together: that is one reason to halve, not eight.
-            if place == self._halvings:
+            # Requests in flight together are refused together: that halves the window once, not eight times.
+            if slot == self._halvings:
                 self._halvings += 1
                 self.size = max(1, self.size // 2)
 
     def widen(self) -> None:
-        """A request was answered."""
+        """Count an answered request, and widen the window by one after `GOOD_ANSWERS`."""
         with self._changed:
             self._good_answers += 1
             if self._good_answers >= GOOD_ANSWERS and self.size < self.most:
@@ -61,7 +61,7 @@ class Window:
                 self._changed.notify_all()
 
     def open_to_all(self) -> None:
-        """Ends all waiting, now and later: the requests are to fail on their own."""
+        """End all waiting, now and later: the pending requests then fail."""
         with self._changed:
             self._is_open_to_all = True
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""The report's charts: figures -> Vega-Lite -> SVG that stands in the page.
+"""Draw the report's charts as inline SVG with Vega-Lite.
 
-Colours are the page's CSS variables, so that one drawing serves light, dark and paper. All charts over time share their
-slots: one for each cell of the strip of nights.
+Colours are the page's CSS variables, so one drawing works in light and dark mode and on paper. All charts over time
+share their slots: one for each cell of the strip of nights.
 """
 
 import re
@@ -14,14 +14,14 @@ import vl_convert
 from markupsafe import Markup
 
 VEGA_LITE = "6.4"
-# As wide as a phone shows without shrinking it.
+# The width of a phone's screen.
 WIDTH = 320
 SMALL_WIDTH = 150
-# Less than this share of a bar could not be seen.
+# A smaller share of a bar would be invisible.
 LEAST_SHARE = 0.012
 
 CONFIG = {
-    "aria": False,  # each chart is one image with a text of its own
+    "aria": False,  # each chart is one image with its own text
     "background": None,
     "font": "sans-serif",
     "padding": {"left": 2, "right": 10, "top": 6, "bottom": 0},
@@ -43,7 +43,7 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Chart:
-    """`text` tells in words what the drawing shows, for those who do not see it."""
+    """Hold a drawing and a `text` that describes it for screen readers."""
 
     svg: Markup
     text: str
@@ -51,8 +51,8 @@ class Chart:
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of figure in a stacked bar, from the bottom up: its name, the CSS variable of its colour, and its value
-    by slot."""
+    """Describe one part of the stacked bars: its name, the CSS variable of its colour, and its value by slot. The first
+    part is at the bottom."""
 
     name: str
     colour: str
@@ -61,7 +61,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Slots:
-    """The places of a time axis: how many, and which of them are labelled with what."""
+    """Describe a time axis: its number of slots, and the labels of some of them."""
 
     count: int
     labels: Mapping[int, str]
@@ -76,9 +76,9 @@ def over_nights(
     height: int = 130,
     signs: Mapping[int, str] = {},
 ) -> Chart | None:
-    """Stacked bars, one for each night; None where there is nothing to draw.
+    """Draw stacked bars, one per night; None when there is nothing to draw.
 
-    `unit` follows each label of the axis; `signs` stand above the bars of their slots.
+    `unit` is appended to each label of the axis; `signs` are drawn above the bars of their slots.
     """
     if not any(part.values for part in parts):
         return None
@@ -90,7 +90,7 @@ def over_nights(
     }
     spec["encoding"]["x"]["axis"] = {
         "values": list(slots.labels),
-        # an expression: nothing but dates of ours may come into it
+        # an expression: it must contain only dates from this program
         "labelExpr": f"{ ({str(slot): label for slot, label in slots.labels.items()})!r}[datum.label]",
         "labelAngle": 0,
         "labelOverlap": True,
@@ -124,7 +124,7 @@ def over_nights(
 
 
 def small_over_nights(parts: Sequence[Part], slots: Slots, text: str) -> Chart:
-    """The same without axes, for many side by side; the page says what the highest bar stands for."""
+    """Draw stacked bars without axes, for many charts side by side; the page prints the highest value."""
     spec = {**_stacked(parts, slots), "width": SMALL_WIDTH, "height": 36, "padding": 0}
     spec["encoding"]["x"]["axis"] = {"labels": False, "domain": True, "domainColor": "var(--line)"}
     spec["encoding"]["y"]["axis"] = None
@@ -161,7 +161,7 @@ def _stacked(parts: Sequence[Part], slots: Slots) -> Spec:
 
 
 def ranking(values: Mapping[str, tuple[float, str]], text: str) -> Chart:
-    """Horizontal bars from the largest down: name -> (value, what stands at the bar's end)."""
+    """Draw horizontal bars, the largest first: name -> (value, label at the end of the bar)."""
     rows = [{"name": name, "value": value, "label": label} for name, (value, label) in values.items()]
     spec = {
         "data": {"values": rows},
@@ -191,9 +191,8 @@ def ranking(values: Mapping[str, tuple[float, str]], text: str) -> Chart:
 
 @dataclass(frozen=True)
 class Level:
-    """One bar of a flow: what stands above it on the left and on the right, and its segments in order: (colour's CSS
-    variable, rows). The segment `narrows` is what the next level takes up, as far as its own segment `into`, or as a
-    whole."""
+    """Describe one bar of a flow: the texts above it on the left and right, and its segments (CSS variable of the
+    colour, rows). A wedge leads from segment `narrows` to segment `into` of the next bar, or to the whole next bar."""
 
     left: str
     right: str
@@ -203,14 +202,13 @@ class Level:
 
 
 def flow(levels: Sequence[Level], text: str) -> Chart:
-    """Bars below each other, each drawn to its whole width; a wedge leads from the part of a bar that goes on to what
-    it is in the next."""
+    """Draw bars below each other, each with the full width; a wedge leads from a part of a bar to the next bar."""
     above, thick, between = 18, 14, 18
-    rects, wedges, words = [], [], []
+    rects, wedges, texts = [], [], []
     edges_by_level = [_edges([rows for _, rows in level.segments]) for level in levels]
     for number, (level, edges) in enumerate(zip(levels, edges_by_level, strict=True)):
         top = number * (above + thick + between) + above
-        words += [
+        texts += [
             {"x": 0, "y": top - 5, "text": level.left, "side": "left"},
             {"x": 1, "y": top - 5, "text": level.right, "side": "right"},
         ]
@@ -259,7 +257,7 @@ def flow(levels: Sequence[Level], text: str) -> Chart:
             },
             *(
                 {
-                    "data": {"values": [word for word in words if word["side"] == side]},
+                    "data": {"values": [text for text in texts if text["side"] == side]},
                     "mark": {
                         **{"type": "text", "align": side, "baseline": "alphabetic"},
                         **{"color": colour, "fontSize": 12, "fontWeight": weight},
@@ -278,7 +276,7 @@ def flow(levels: Sequence[Level], text: str) -> Chart:
 
 
 def _edges(rows: Sequence[int]) -> list[tuple[float, float]]:
-    """Where each segment begins and ends, in shares of the bar; none is too thin to be seen."""
+    """Return the start and end of each segment, as shares of the bar; each segment stays visible."""
     total = sum(rows)
     if not total:
         return [(0.0, 0.0)] * len(rows)
@@ -292,16 +290,16 @@ def _edges(rows: Sequence[int]) -> list[tuple[float, float]]:
 
 
 def _svg(spec: Spec) -> Markup:
-    """Drawn without any look at a network."""
+    """Render the chart without network access."""
     drawn = vl_convert.vegalite_to_svg(
         _printable({"config": CONFIG, **spec}), vl_version=VEGA_LITE, allowed_base_urls=[]
     )
-    # more than hundredths of a pixel only fill the page
+    # further digits would only enlarge the page
     return Markup(re.sub(r"(\.\d\d)\d+", r"\1", drawn))
 
 
 def _printable(part: Any) -> Any:
-    """The same spec, each text without what is no letter or sign: on what XML does not know, vl-convert ends the whole
+    """Escape unprintable characters in the texts of a spec: characters that XML forbids make vl-convert abort the
     process."""
     if isinstance(part, str):
         return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in part)

@@ -1,4 +1,4 @@
-"""A Grafana dashboard of the metrics, and the files by which a Grafana takes it up at its start.
+"""Generate a Grafana dashboard of the metrics, and the files with which Grafana provisions it at start.
 
 FOLDER/dashboards/moovitamix.json
 FOLDER/provisioning/datasources/moovitamix.yaml    the Prometheus
@@ -26,7 +26,7 @@ GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 COLORS = {"succeeded": GREEN, "running": BLUE, "failed": RED, "crashed": "dark-red"}
 EXIT_CODES = {
     0: ("all published", GREEN),
-    1: ("unforeseen", RED),
+    1: ("unexpected error", RED),
     2: ("wrong settings", RED),
     3: ("source failed", RED),
     4: ("a table blocked", ORANGE),
@@ -35,104 +35,104 @@ EXIT_CODES = {
     8: ("gate broken", RED),
 }
 DAY = 24 * 60 * 60
-# By the value from which on it counts, the color; None is everything below.
+# Lowest value -> color; None is for all values below.
 Limits = Mapping[float | None, str]
 NO_LIMIT: Limits = {None: GREEN}
 STALE: Limits = {None: GREEN, DAY: YELLOW, 26 * 60 * 60: RED}
 
 Panel = Builder[models.Panel]
-# Legend -> query. A legend may name labels: {{step}}.
+# Legend -> query. A legend may contain labels: {{step}}.
 Queries = Mapping[str, str]
 
 
 def rows() -> dict[str, list[Panel]]:
-    """The panels, row by row."""
+    """Return the panels, row by row."""
     return {
-        "Tonight at a glance": [
+        "Newest night at a glance": [
             _stat(
                 "Newest night",
-                "How the newest night stands; crashed is killed without a word.",
+                "Status of the newest night; crashed: its process was killed.",
                 units.NoUnit,
                 {"{{status}}": "moovitamix_run_status == 1"},
                 shows=options.BigValueTextMode.NAME,
             ),
             _stat(
-                "It ended with",
-                "What the exit code of the newest night that came to its end means.",
+                "Exit code",
+                "Meaning of the exit code of the newest ended night.",
                 units.NoUnit,
                 {"exit code": "moovitamix_run_exit_code"},
-                mappings=[_texts(EXIT_CODES)],
+                mappings=[_value_map(EXIT_CODES)],
             ),
             _stat(
-                "It began",
-                "When the newest night of all began.",
+                "Start",
+                "Start of the newest night.",
                 units.DateTimeFromNow,
                 {"began": "moovitamix_run_started_timestamp_seconds * 1000"},
             ),
             _stat(
                 "Since the last success",
-                "Time since a night last ended with everything published; red from 26 hours on.",
+                "Time since the end of the last successful night; red from 26 hours on.",
                 units.Seconds,
                 {"since": "time() - moovitamix_run_last_success_timestamp_seconds"},
                 limits=STALE,
             ),
             _stat(
-                "It took",
-                "From its beginning to its end; of the newest night that came to its end.",
+                "Duration",
+                "Duration of the newest ended night.",
                 units.Seconds,
                 {"duration": "moovitamix_run_duration_seconds"},
             ).span(5),
             _stat(
                 "Open loads",
-                "Loads that wait for the gate, for a person, or for a better delivery: make status says what to do.",
+                "Loads that wait for the gate, a decision, or a newer load: make status says what to do.",
                 units.NoUnit,
                 {"open": "sum(moovitamix_open_loads)"},
                 limits={None: GREEN, 1: ORANGE},
             ).span(5),
             _stat(
-                "Rows held back",
-                "Findings of row rules that wait in quarantine; a row that breaks two rules is two.",
+                "Rows in quarantine",
+                "Failures of row rules in quarantine; a row that breaks two rules counts twice.",
                 units.Short,
-                {"held back": "sum(moovitamix_quarantined_rows)"},
+                {"in quarantine": "sum(moovitamix_quarantined_rows)"},
                 limits={None: GREEN, 1: YELLOW},
             ).span(5),
             _stat(
                 "Gate",
-                "Whether the gate itself was broken the last time: then loads stay pending.",
+                "Whether the gate could run the last time; if not, loads stay pending.",
                 units.NoUnit,
                 {"gate": "moovitamix_gate_could_not_run"},
-                mappings=[_texts({0: ("works", GREEN), 1: ("broken", RED)})],
+                mappings=[_value_map({0: ("works", GREEN), 1: ("broken", RED)})],
             ).span(5),
             _stat(
                 "Records",
-                "Whether the exporter could read the records of the runs; its output says why not.",
+                "Whether the exporter can read the records of the runs; if not, its output says why.",
                 units.NoUnit,
                 {"records": "moovitamix_records_readable"},
-                mappings=[_texts({0: ("not readable", RED), 1: ("readable", GREEN)})],
+                mappings=[_value_map({0: ("not readable", RED), 1: ("readable", GREEN)})],
             ).span(4),
             _states(
                 "Nights",
-                "How the newest night stood at each moment.",
+                "Status of the newest night over time.",
                 {"{{status}}": "moovitamix_run_status == 1"},
             ).span(24),
         ],
         "Durations": [
             _lines(
                 "Duration by step",
-                "How long each step took the last time that it came to its end.",
+                "Duration of each step the last time that it ended.",
                 units.Seconds,
                 {"{{step}}": "moovitamix_step_duration_seconds"},
             ),
             _bars(
-                "Last time against usual",
-                "Duration of each step as a share of its median of 14 successes; from 200 % on, look at it.",
+                "Last duration against usual",
+                "Last duration of each step as a share of its median over 14 successes; check it from 200 % on.",
                 units.PercentUnit,
                 {"{{step}}": "moovitamix_step_duration_seconds / moovitamix_step_usual_duration_seconds"},
                 limits={None: GREEN, 1.5: YELLOW, 2: ORANGE, 4: RED},
             ),
             _lines(
-                "Duration of the night, and what is usual",
-                "The whole night, and the sum of the medians of its steps.",
+                "Duration of the night against usual",
+                "Duration of the night, and the sum of the medians of its steps.",
                 units.Seconds,
                 {
                     "night": "moovitamix_run_duration_seconds",
@@ -143,7 +143,7 @@ def rows() -> dict[str, list[Panel]]:
         "Rows and bytes by source table": [
             _lines(
                 "Rows read",
-                "Rows of the newest pull that succeeded, and the median of the 14 before it.",
+                "Rows of the newest successful pull, and the median of the 14 earlier ones.",
                 units.Short,
                 {
                     "{{table}}": "moovitamix_table_rows_read",
@@ -152,7 +152,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Rows landed, removed, set aside",
-                "New or changed rows, keys that are gone, and rows that Postgres cannot hold.",
+                "New or changed rows, removed keys, and rows that Postgres cannot hold.",
                 units.Short,
                 {
                     "{{table}} landed": "moovitamix_table_rows_landed",
@@ -162,13 +162,13 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Rows unchanged",
-                "Rows that were read and known as they are.",
+                "Rows read that were known and unchanged.",
                 units.Short,
                 {"{{table}}": "moovitamix_table_rows_unchanged"},
             ),
             _lines(
                 "Bytes received and landed",
-                "Of the answers of the API, and of the rows among them that were new or had changed.",
+                "Bytes of the API's responses, and of their new or changed rows.",
                 units.BytesIEC,
                 {
                     "{{table}} received": "moovitamix_table_bytes_received",
@@ -177,7 +177,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Requests",
-                "Requests of the newest pull, and those of them that got no good answer.",
+                "Requests of the newest pull, and the failed ones among them.",
                 units.Short,
                 {
                     "{{table}}": "moovitamix_table_requests",
@@ -186,26 +186,26 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Removed",
-                "Share of the rows read or gone that is gone; the gate warns of more than 20 %, and blocks masses.",
+                "Removed keys as a share of all rows; the gate reports more than 20 % and blocks mass removals.",
                 units.PercentUnit,
                 {"{{table}}": "moovitamix_table_removed_ratio"},
                 limits={None: GREEN, 0.05: YELLOW, 0.2: RED},
             ),
             _lines(
                 "Rows by step",
-                "Rows that each step moved the last time: read, judged, written by models.",
+                "Rows that each step processed the last time: read, judged, written by models.",
                 units.Short,
                 {"{{step}}": "moovitamix_step_rows"},
             ),
             _lines(
                 "Keys changed",
-                "Known keys that had another content than the one delivered before.",
+                "Known keys whose content differs from the delivered one.",
                 units.Short,
                 {"{{table}}": "moovitamix_table_keys_changed"},
             ),
             _lines(
-                "Keys unsettled",
-                "Known keys that were neither seen nor proved to be gone: the source did not stand still.",
+                "Unconfirmed removals",
+                "Known keys that were neither seen nor proved to be removed: the source kept changing.",
                 units.Short,
                 {"{{table}}": "moovitamix_table_keys_unsettled"},
             ),
@@ -213,25 +213,25 @@ def rows() -> dict[str, list[Panel]]:
         "Growth": [
             _lines(
                 "Size of the warehouse",
-                "Bytes on disk of the ten largest tables, with their indexes.",
+                "Bytes on disk of the ten largest tables, including indexes.",
                 units.BytesIEC,
                 {"{{relation}}": "topk(10, moovitamix_relation_bytes)"},
             ),
             _lines(
                 "Rows of the marts",
-                "Rows of what analysts and the recommender read; of large tables an estimate.",
+                "Rows of the tables in schema marts; estimated for large tables.",
                 units.Short,
                 {"{{relation}}": 'moovitamix_relation_rows{relation=~"marts[.].*"}'},
             ),
             _bars(
-                "Grown by bytes",
-                "The ten tables that grew most since the run before that succeeded.",
+                "Growth in bytes",
+                "The ten tables that grew most since the previous successful run.",
                 units.BytesIEC,
                 {"{{relation}}": "topk(10, moovitamix_relation_growth_bytes)"},
             ),
             _bars(
-                "Grown by rows",
-                "The ten tables that grew most since the run before that succeeded.",
+                "Growth in rows",
+                "The ten tables that grew most since the previous successful run.",
                 units.Short,
                 {"{{relation}}": "topk(10, moovitamix_relation_growth_rows)"},
             ),
@@ -239,7 +239,7 @@ def rows() -> dict[str, list[Panel]]:
         "Failures": [
             _bars(
                 "Nights of seven days",
-                "How many nights of the last seven days ended in each way.",
+                "Number of nights of the last seven days by status.",
                 units.NoUnit,
                 {"{{status}}": "moovitamix_runs_7d"},
             ),
@@ -252,63 +252,63 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Failure ratio by step",
-                "Share of each step's ends in the last seven days that were failures or crashes.",
+                "Share of failures and crashes among the ends of each step in the last seven days.",
                 units.PercentUnit,
                 {"{{step}}": "moovitamix_step_failure_ratio_7d"},
                 limits={None: GREEN, 0.1: YELLOW, 0.3: RED},
             ),
             _states(
-                "How each step ended",
-                "The end of each step the last time, at each moment.",
+                "Status of each step",
+                "Last status of each step over time.",
                 {"{{step}} {{status}}": "moovitamix_step_status == 1"},
             ),
         ],
         "Data quality": [
             _bars(
                 "Nulls",
-                "The fifteen fields with the largest share of nulls in the newest pull that succeeded.",
+                "The fifteen fields with the largest share of nulls in the newest successful pull.",
                 units.PercentUnit,
                 {"{{table}}.{{column}}": "topk(15, moovitamix_column_null_ratio)"},
                 limits={None: GREEN, 0.05: YELLOW, 0.2: ORANGE},
             ),
             _bars(
                 "Missing fields",
-                "The fifteen fields that rows of the newest pull that succeeded lack most often.",
+                "The fifteen fields that are absent most often in the newest successful pull.",
                 units.PercentUnit,
                 {"{{table}}.{{column}}": "topk(15, moovitamix_column_absent_ratio)"},
                 limits={None: GREEN, 0.01: ORANGE},
             ),
             _lines(
-                "Held back by rule",
-                "Rows that each rule holds in quarantine.",
+                "Quarantine by rule",
+                "Rows in quarantine by rule.",
                 units.Short,
                 {"{{table}} {{rule}}": "moovitamix_quarantined_rows"},
             ),
             _lines(
-                "Share held back",
-                "Rows in quarantine as a share of the rows read; more than 20 % of one delivery block it.",
+                "Share in quarantine",
+                "Rows in quarantine as a share of the rows read; more than 20 % of one load block it.",
                 units.PercentUnit,
                 {"{{table}}": "moovitamix_quarantined_ratio"},
                 limits={None: GREEN, 0.05: YELLOW, 0.2: RED},
             ),
             _bars(
                 "Rules that the last load broke",
-                "Rows that broke each rule (of a rule about the delivery: 1) in the load that was judged last.",
+                "Rows that broke each rule (for a rule about the delivery: 1) in the load judged last.",
                 units.Short,
                 {"{{table}} {{rule}} ({{severity}})": "moovitamix_gate_failed_rows"},
                 limits={None: GREEN, 1: YELLOW},
             ),
             _bars(
                 "dbt",
-                "Models and tests by how they ended the last time, in dbt's words; skipped ones did not fail.",
+                "Models and tests by their last dbt status; skipped ones did not fail.",
                 units.NoUnit,
                 {"{{step}} {{resource_type}} {{status}}": "moovitamix_dbt_nodes"},
             ),
         ],
         "Machine": [
             _lines(
-                "Processor time",
-                "Of the pipeline in the newest night that came to its end, and of the embedded Postgres meanwhile.",
+                "CPU time",
+                "CPU time of the pipeline and of the embedded Postgres in the newest ended night.",
                 units.Seconds,
                 {
                     "pipeline": "moovitamix_run_cpu_seconds",
@@ -318,7 +318,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Memory",
-                "The most that the pipeline held at a time, in the night and in each step.",
+                "Peak memory of the pipeline, in the night and in each step.",
                 units.BytesIEC,
                 {
                     "night": "moovitamix_run_peak_memory_bytes",
@@ -327,7 +327,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Disk traffic",
-                "What the pipeline read from disk and wrote to it in the newest night that came to its end.",
+                "Bytes that the pipeline read from disk and wrote to it in the newest ended night.",
                 units.BytesIEC,
                 {
                     "read": "moovitamix_run_disk_read_bytes",
@@ -336,7 +336,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Network",
-                "What the machine received and sent during that night; and what of it were answers of the API.",
+                "Bytes that the machine received and sent during that night, and the API's part of them.",
                 units.BytesIEC,
                 {
                     "received": "moovitamix_run_network_received_bytes",
@@ -352,7 +352,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _stat(
                 "Disk used",
-                "Share of that disk that is used; from 90 % on, see docs/runbooks/full-disk.md.",
+                "Used share of that disk; from 90 % on, see docs/runbooks/full-disk.md.",
                 units.PercentUnit,
                 {"used": "1 - moovitamix_disk_free_bytes / moovitamix_disk_size_bytes"},
                 limits={None: GREEN, 0.8: YELLOW, 0.9: RED},
@@ -362,8 +362,8 @@ def rows() -> dict[str, list[Panel]]:
         ],
         "Freshness and open loads": [
             _stat(
-                "What readers see is as old as",
-                "Time since the pull began that was last let through for the table, and built; red from 26 hours on.",
+                "Age of the published data",
+                "Time since the start of the newest pull that was published and built; red from 26 hours on.",
                 units.Seconds,
                 {"{{table}}": "time() - moovitamix_table_fresh_timestamp_seconds"},
                 limits=STALE,
@@ -372,22 +372,22 @@ def rows() -> dict[str, list[Panel]]:
             .span(12),
             _lines(
                 "Open loads by table",
-                "Loads that wait: pending for the gate, blocked for a person or a better delivery.",
+                "Open loads: pending ones wait for the gate, blocked ones for a decision or a newer load.",
                 units.NoUnit,
                 {"{{table}} {{state}}": "moovitamix_open_loads"},
             ),
             _stat(
-                "The oldest of them waits since",
-                "When the oldest open load of the table was pulled, or blocked; none is good.",
+                "Oldest open load",
+                "Time when the oldest open load of the table was pulled or blocked.",
                 units.DateTimeFromNow,
                 {"{{table}} {{state}}": "moovitamix_open_load_since_timestamp_seconds * 1000"},
             )
-            .no_value("none waits")
+            .no_value("none")
             .height(8)
             .span(12),
             _lines(
                 "Since the last night ended",
-                "Time since the newest night ended that came to its end: it grows for a day, and falls back.",
+                "Time since the end of the newest ended night: it grows for a day, then drops.",
                 units.Seconds,
                 {"since the end": "time() - moovitamix_run_finished_timestamp_seconds"},
             ),
@@ -395,12 +395,12 @@ def rows() -> dict[str, list[Panel]]:
     }
 
 
-def built() -> models.Dashboard:
-    """The dashboard, its panels numbered and set in lines."""
-    made = (
+def build() -> models.Dashboard:
+    """Build the dashboard, with its panels numbered and laid out in rows."""
+    builder = (
         dashboard.Dashboard("MooVitamix: the nights")
         .uid(NAME)
-        .description("What the nightly pipeline left in its records; generated by: python -m pipeline dashboard")
+        .description("The records of the nightly pipeline; generated by: python -m pipeline dashboard")
         .tags([NAME])
         .time("now-30d", "now")
         .refresh("1m")
@@ -409,19 +409,19 @@ def built() -> models.Dashboard:
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     )
     for title, panels in rows().items():
-        made.with_row(dashboard.Row(title))
+        builder.with_row(dashboard.Row(title))
         for panel in panels:
-            made.with_panel(panel)
-    whole = made.build()
-    # the builder leaves 0 for all of them
+            builder.with_panel(panel)
+    whole = builder.build()
+    # the builder gives all panels the id 0
     for number, panel in enumerate(whole.panels, 1):
         panel.id_val = number
     return whole
 
 
 def files(folder: Path, prometheus_url: str) -> Iterator[tuple[Path, str]]:
-    """What is to be in the folder: path and text of each file."""
-    yield folder / "dashboards" / f"{NAME}.json", json.dumps(built(), cls=JSONEncoder, indent=2) + "\n"
+    """Yield path and text of each file in the folder."""
+    yield folder / "dashboards" / f"{NAME}.json", json.dumps(build(), cls=JSONEncoder, indent=2) + "\n"
     datasource = {"name": "MooVitamix", "type": "prometheus", "uid": NAME, "access": "proxy", "url": prometheus_url}
     yield _provisioning(folder, "datasources", {"datasources": [datasource]})
     provider = {
@@ -434,7 +434,7 @@ def files(folder: Path, prometheus_url: str) -> Iterator[tuple[Path, str]]:
 
 
 def write(folder: Path, prometheus_url: str) -> None:
-    """Write the files, over those of before. Raises OSError."""
+    """Write the files; existing ones are replaced. Raises OSError."""
     for path, text in files(folder, prometheus_url):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -454,17 +454,17 @@ def _stat(
     mappings: list[models.ValueMapping] | None = None,
     shows: options.BigValueTextMode = options.BigValueTextMode.AUTO,
 ) -> Panel:
-    panel = _filled(stat.Panel(), title, description, unit, queries, limits, is_instant=True).height(4).span(6)
+    panel = _fill(stat.Panel(), title, description, unit, queries, limits, is_instant=True).height(4).span(6)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.graph_mode(options.BigValueGraphMode.NONE).color_mode(options.BigValueColorMode.BACKGROUND).text_mode(shows)
     if mappings:
         panel.mappings(mappings)
-    return _colored(panel)
+    return _color(panel)
 
 
 def _lines(title: str, description: str, unit: str, queries: Queries, limits: Limits | None = None) -> Panel:
-    panel = _filled(timeseries.Panel(), title, description, unit, queries, limits, is_instant=False).height(8).span(12)
-    # what a night left stays until the next one
+    panel = _fill(timeseries.Panel(), title, description, unit, queries, limits, is_instant=False).height(8).span(12)
+    # a value stays constant until the next night
     panel.line_interpolation(options.LineInterpolation.STEP_AFTER).min(0)
     panel.legend(
         common.VizLegendOptions()
@@ -478,19 +478,19 @@ def _lines(title: str, description: str, unit: str, queries: Queries, limits: Li
 
 
 def _bars(title: str, description: str, unit: str, queries: Queries, limits: Limits = NO_LIMIT) -> Panel:
-    panel = _filled(bargauge.Panel(), title, description, unit, queries, limits, is_instant=True).height(8).span(12)
+    panel = _fill(bargauge.Panel(), title, description, unit, queries, limits, is_instant=True).height(8).span(12)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.orientation(options.VizOrientation.HORIZONTAL).display_mode(options.BarGaugeDisplayMode.BASIC)
     return panel.min(0)
 
 
 def _states(title: str, description: str, queries: Queries) -> Panel:
-    panel = _filled(statetimeline.Panel(), title, description, units.NoUnit, queries, NO_LIMIT, is_instant=False)
+    panel = _fill(statetimeline.Panel(), title, description, units.NoUnit, queries, NO_LIMIT, is_instant=False)
     panel.height(8).span(12).show_value(options.VisibilityMode.NEVER).merge_values(True)
-    return _colored(panel)
+    return _color(panel)
 
 
-def _filled(
+def _fill(
     panel: Any, title: str, description: str, unit: str, queries: Queries, limits: Limits | None, *, is_instant: bool
 ) -> Any:
     panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
@@ -504,15 +504,15 @@ def _filled(
     return panel
 
 
-def _colored(panel: Any) -> Panel:
-    """Series that are named after a status have its color."""
+def _color(panel: Any) -> Panel:
+    """Give each series that is named after a status the color of that status."""
     for status, color in COLORS.items():
         fixed = {"mode": models.FieldColorModeId.FIXED, "fixedColor": color}
         panel.override_by_regexp(f"/(^| ){status}$/", [models.DynamicConfigValue(id_val="color", value=fixed)])
     return panel
 
 
-def _texts(meanings: Mapping[int, tuple[str, str]]) -> models.ValueMapping:
+def _value_map(meanings: Mapping[int, tuple[str, str]]) -> models.ValueMapping:
     return models.ValueMap(
         {
             str(value): models.ValueMappingResult(text=text, color=color, index=index)

@@ -1,7 +1,7 @@
-"""The metrics of the pipeline, read from the records of its runs in `ops` and `gate`.
+"""Read the metrics of the pipeline from the records of its runs in `ops` and `gate`.
 
-All are gauges: they say how things stood when a run left them, and lose nothing when whoever serves them starts anew. A
-metric whose value is NULL in the records has no series; there is no 0 for what is not known.
+All metrics are gauges of the state after a run, so a restart of the exporter loses nothing. A metric with the value
+NULL has no series; an unknown value is never 0.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from monitoring.nights import FRESH, GROWN, NIGHTS
 
 PREFIX = "moovitamix_"
 RECORDS_READABLE = "records_readable"
-RECORDS_READABLE_HELP = "Whether the records of the runs could be read: 1 or 0; on 0 there is no other metric."
-# A statement that waits longer, for a lock or a busy disk, is given up.
+RECORDS_READABLE_HELP = "1 if the records of the runs could be read, else 0; with 0 there is no other metric."
+# Limit for a statement that waits for a lock or a busy disk.
 STATEMENT_TIMEOUT = "4s"
 
 RUN_STATUSES = ("running", "succeeded", "failed", "crashed")
-# The names of the exit codes; Python's names of other errors are without number.
+# The names of the exit codes. The Python names of other errors are not used, because their number is unlimited.
 ERROR_TYPES = (
-    "UNFORESEEN",
+    "UNEXPECTED_ERROR",
     "WRONG_SETTINGS",
     "SOURCE_FAILED",
     "BLOCKED",
@@ -33,7 +33,7 @@ ERROR_TYPES = (
     "WAREHOUSE_UNAVAILABLE",
     "GATE_BROKEN",
 )
-# What dbt calls the end of a node, by step and kind of node.
+# dbt's statuses of a finished node, by step and resource type.
 NODE_STATUSES = {
     ("gate", "model"): ("success", "error", "skipped"),
     ("build", "model"): ("success", "error", "skipped"),
@@ -41,7 +41,7 @@ NODE_STATUSES = {
 }
 USUAL_OF, USUAL_FROM = 14, 5
 
-# What the steps of nights came to, whether a run had one of them or all; those of decisions are not among them.
+# The steps of nights, from runs of all steps and of single steps; steps of decisions are excluded.
 STEPS_DONE = """
 with done as (
     select steps.*, runs.run_seq
@@ -59,7 +59,7 @@ with pulls as (
 )
 """
 
-# By table, the newest pull that brought its rows.
+# By table, the newest successful pull.
 NEWEST_PULLS = f"""{PULLS},
 newest as (
     select pull.*
@@ -77,9 +77,9 @@ newest as (
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics that one query has the values of.
+    """Define the metrics of one query.
 
-    `metrics`: by name, without the prefix, what it means; the query has a column for each, and one for each label.
+    `metrics`: name without the prefix -> help text; the query has a column for each metric and each label.
     """
 
     title: str
@@ -92,7 +92,7 @@ GROUPS = (
     Group(
         "Nights",
         ("status",),
-        {"run_status": "Whether the newest night of all has this status: 1 or 0; crashed is killed without a word."},
+        {"run_status": "1 if the newest night has this status, else 0; crashed: its process was killed."},
         f"""{NIGHTS}
         select known.status, (newest.status = known.status)::int as run_status
         from (select status from nights order by night desc limit 1) as newest
@@ -103,18 +103,18 @@ GROUPS = (
         "Nights",
         (),
         {
-            "run_started_timestamp_seconds": "When the newest night of all began.",
-            "run_last_success_timestamp_seconds": "When the newest night that succeeded ended.",
-            "run_finished_timestamp_seconds": "When the newest night ended that came to its end.",
-            "run_exit_code": "Exit code of the newest night that came to its end.",
-            "run_duration_seconds": "How long the newest night took that came to its end.",
-            "run_cpu_seconds": "Processor time of the pipeline in the newest night that came to its end.",
-            "run_database_cpu_seconds": "Processor time of the embedded Postgres in the same night.",
-            "run_peak_memory_bytes": "The most memory that the pipeline held at a time in the same night.",
-            "run_disk_read_bytes": "What the pipeline read from disk in the same night.",
-            "run_disk_written_bytes": "What the pipeline wrote to disk in the same night.",
-            "run_network_received_bytes": "What the machine received from the network during the same night.",
-            "run_network_sent_bytes": "What the machine sent to the network during the same night.",
+            "run_started_timestamp_seconds": "Start of the newest night.",
+            "run_last_success_timestamp_seconds": "End of the newest successful night.",
+            "run_finished_timestamp_seconds": "End of the newest ended night.",
+            "run_exit_code": "Exit code of the newest ended night.",
+            "run_duration_seconds": "Duration of the newest ended night.",
+            "run_cpu_seconds": "CPU time of the pipeline in the newest ended night.",
+            "run_database_cpu_seconds": "CPU time of the embedded Postgres in the same night.",
+            "run_peak_memory_bytes": "Peak memory of the pipeline in the same night.",
+            "run_disk_read_bytes": "Bytes that the pipeline read from disk in the same night.",
+            "run_disk_written_bytes": "Bytes that the pipeline wrote to disk in the same night.",
+            "run_network_received_bytes": "Bytes that the machine received from the network during the same night.",
+            "run_network_sent_bytes": "Bytes that the machine sent to the network during the same night.",
         },
         f"""{NIGHTS}
         select
@@ -147,7 +147,7 @@ GROUPS = (
     Group(
         "Nights",
         ("status",),
-        {"runs_7d": "How many nights of the last 7 days have this status."},
+        {"runs_7d": "Number of nights of the last 7 days with this status."},
         f"""{NIGHTS}
         select known.status, count(nights.night) as runs_7d
         from unnest(%(run_statuses)s::text[]) as known (status)
@@ -159,8 +159,8 @@ GROUPS = (
         "Nights",
         (),
         {
-            "disk_free_bytes": "What was free on the disk of the pipeline when the newest run of any kind ended.",
-            "disk_size_bytes": "The size of the disk of the pipeline.",
+            "disk_free_bytes": "Free bytes on the disk of the pipeline when the newest run of any kind ended.",
+            "disk_size_bytes": "Size of the disk of the pipeline.",
         },
         """
         select disk_free_bytes, disk_size_bytes
@@ -173,7 +173,7 @@ GROUPS = (
     Group(
         "Steps",
         ("step", "status"),
-        {"step_status": "Whether the step ended like this the last time, crashes included: 1 or 0."},
+        {"step_status": "1 if the step last ended with this status, else 0; crashes included."},
         f"""{STEPS_DONE}
         select newest.step, known.status, (newest.status = known.status)::int as step_status
         from (
@@ -190,12 +190,12 @@ GROUPS = (
         "Steps",
         ("step",),
         {
-            "step_duration_seconds": "How long the step took the last time that it came to its end.",
-            "step_usual_duration_seconds": "The median of the 14 times before (at least 5) that the step succeeded.",
-            "step_rows": "Rows that the step moved the last time: read, judged, or written by models.",
-            "step_bytes": "Bytes that the step received from the source the last time; of extract alone.",
-            "step_cpu_seconds": "Processor time of the pipeline in the step the last time.",
-            "step_peak_memory_bytes": "The most memory that the pipeline held at a time in the step the last time.",
+            "step_duration_seconds": "Duration of the step the last time that it ended.",
+            "step_usual_duration_seconds": "Median duration of the 14 earlier successes of the step (at least 5).",
+            "step_rows": "Rows that the step processed the last time: read, judged, or written by models.",
+            "step_bytes": "Bytes that the step received from the source the last time; only for extract.",
+            "step_cpu_seconds": "CPU time of the pipeline in the step the last time.",
+            "step_peak_memory_bytes": "Peak memory of the pipeline in the step the last time.",
         },
         f"""{STEPS_DONE}
         select
@@ -231,7 +231,7 @@ GROUPS = (
         "Steps",
         ("step", "error_type"),
         {
-            "step_failures_7d": "How often the step failed for this cause in the last 7 days: the name of an exit code,"
+            "step_failures_7d": "Failures of the step in the last 7 days by cause: the name of an exit code,"
             " or CRASHED; 0 for causes that any step had before."
         },
         f"""{STEPS_DONE},
@@ -242,7 +242,7 @@ GROUPS = (
                 case
                     when status = 'crashed' then 'CRASHED'
                     when error_type = any(%(error_types)s) then error_type
-                    else 'UNFORESEEN'
+                    else 'UNEXPECTED_ERROR'
                 end as error_type
             from done
             where status in ('failed', 'crashed')
@@ -260,7 +260,7 @@ GROUPS = (
     Group(
         "Steps",
         ("step",),
-        {"step_failure_ratio_7d": "Which share of the step's ends in the last 7 days were failures or crashes."},
+        {"step_failure_ratio_7d": "Share of failures and crashes among the ends of the step in the last 7 days."},
         f"""{STEPS_DONE}
         select step, avg((status <> 'succeeded')::int) as step_failure_ratio_7d
         from done
@@ -272,17 +272,17 @@ GROUPS = (
         "Tables of the source",
         ("table",),
         {
-            "table_rows_read": "Rows that the newest pull that succeeded read of the table.",
-            "table_usual_rows_read": "The median of the rows read by the 14 pulls before (at least 5).",
-            "table_rows_unchanged": "Rows read that were known as they are.",
-            "table_rows_landed": "Rows read that were new or had changed.",
-            "table_rows_removed": "Known keys that the newest pull that succeeded found to be gone.",
-            "table_removed_ratio": "Which share of the rows read or gone is gone.",
+            "table_rows_read": "Rows of the table that the newest successful pull read.",
+            "table_usual_rows_read": "Median of the rows read by the 14 earlier pulls (at least 5).",
+            "table_rows_unchanged": "Rows read that were known and unchanged.",
+            "table_rows_landed": "Rows read that were new or changed.",
+            "table_rows_removed": "Known keys that the newest successful pull found removed.",
+            "table_removed_ratio": "Removed keys as a share of the rows read and the removed keys.",
             "table_rows_unreadable": "Rows read that Postgres cannot hold, set aside.",
-            "table_keys_unsettled": "Known keys that the newest pull that succeeded neither saw nor proved to be gone.",
-            "table_keys_changed": "Known keys that had another content in the newest pull that succeeded.",
-            "table_bytes_received": "Bytes that the newest pull that succeeded received of the table.",
-            "table_bytes_landed": "Bytes that the newest pull that succeeded landed of the table, as JSON.",
+            "table_keys_unsettled": "Known keys that the newest successful pull neither saw nor proved to be removed.",
+            "table_keys_changed": "Known keys whose content changed in the newest successful pull.",
+            "table_bytes_received": "Bytes of the table that the newest successful pull received.",
+            "table_bytes_landed": "Bytes of the table that the newest successful pull landed, as JSON.",
         },
         f"""{NEWEST_PULLS}
         select
@@ -318,8 +318,8 @@ GROUPS = (
         "Tables of the source",
         ("table",),
         {
-            "table_requests": "Requests for the table in the newest pull, also one that failed.",
-            "table_requests_failed": "Requests of the newest pull that got no good answer, also those repeated.",
+            "table_requests": "Requests for the table in the newest pull, even if it failed.",
+            "table_requests_failed": "Failed requests of the newest pull, including those that were retried.",
         },
         f"""{PULLS}
         select source.name as table, asked.requests as table_requests, asked.requests_failed as table_requests_failed
@@ -337,8 +337,8 @@ GROUPS = (
         "Tables of the source",
         ("table",),
         {
-            "table_fresh_timestamp_seconds": "What readers see is as of then: when the newest pull began that was let"
-            " through for the table, and built."
+            "table_fresh_timestamp_seconds": "Start of the newest pull of the table that was published and built:"
+            " readers see the source as of this time."
         },
         f"""{FRESH}
         select table_name as table, extract(epoch from started_at) as table_fresh_timestamp_seconds
@@ -349,8 +349,8 @@ GROUPS = (
         "Columns of the source",
         ("table", "column"),
         {
-            "column_null_ratio": "Which share of the rows of the newest pull that succeeded had null in this field.",
-            "column_absent_ratio": "Which share of the rows of the newest pull that succeeded lacked this field.",
+            "column_null_ratio": "Share of the rows of the newest successful pull with null in this field.",
+            "column_absent_ratio": "Share of the rows of the newest successful pull without this field.",
         },
         f"""{NEWEST_PULLS}
         select
@@ -366,9 +366,9 @@ GROUPS = (
         "Gate",
         ("table", "state"),
         {
-            "open_loads": "How many loads of the table wait for the gate (pending) or for a person or a better delivery"
-            " (blocked).",
-            "open_load_since_timestamp_seconds": "Since when the oldest open load waits: it was pulled, or blocked.",
+            "open_loads": "Number of loads of the table that wait for the gate (pending), or for a decision or a newer"
+            " load (blocked).",
+            "open_load_since_timestamp_seconds": "Time when the oldest open load was pulled (pending) or blocked.",
         },
         f"""{NEWEST_PULLS},
         pulled as (
@@ -380,7 +380,7 @@ GROUPS = (
         open as (
             select load_id, table_name, state, judged_at from gate.loads where state in ('pending', 'blocked')
             union all
-            -- landed, and unknown to a gate that has not looked yet
+            -- landed, and not registered by the gate yet
             select newest.load_id, newest.table_name, 'pending', null
             from newest
             where
@@ -407,7 +407,7 @@ GROUPS = (
     Group(
         "Gate",
         ("table", "rule"),
-        {"quarantined_rows": "How many rows the rule holds back now; 0 for rules that held one before."},
+        {"quarantined_rows": "Rows in quarantine by rule; 0 for rules that had rows in quarantine before."},
         """
         select table_name as table, rule, count(*) filter (where closed_at is null) as quarantined_rows
         from gate.quarantined_rows
@@ -418,7 +418,7 @@ GROUPS = (
     Group(
         "Gate",
         ("table",),
-        {"quarantined_ratio": "Rows held back now, as a share of those that the newest pull that succeeded read."},
+        {"quarantined_ratio": "Rows in quarantine as a share of the rows read by the newest successful pull."},
         f"""{NEWEST_PULLS}
         select
             newest.table_name as table,
@@ -436,8 +436,8 @@ GROUPS = (
         "Gate",
         ("table", "rule", "severity"),
         {
-            "gate_failed_rows": "How many rows (of a rule about the delivery: 1) broke the rule in the load that was"
-            " judged last; 0 for rules that a load broke before."
+            "gate_failed_rows": "Rows (for a rule about the delivery: 1) that broke the rule in the load judged last;"
+            " 0 for rules that an earlier load broke."
         },
         """
         with broken as (
@@ -471,7 +471,7 @@ GROUPS = (
     Group(
         "Gate",
         (),
-        {"gate_could_not_run": "Whether the gate was broken the last time that it came to its end: 1 or 0."},
+        {"gate_could_not_run": "1 if the gate could not run the last time that it ended, else 0."},
         f"""{STEPS_DONE}
         select (error_type is not distinct from 'GATE_BROKEN')::int as gate_could_not_run
         from done
@@ -483,7 +483,7 @@ GROUPS = (
     Group(
         "dbt",
         ("step", "resource_type", "status"),
-        {"dbt_nodes": "How many models or tests ended like this the last time, in dbt's words."},
+        {"dbt_nodes": "Number of models or tests that last ended with this dbt status."},
         f"""{STEPS_DONE}
         select newest.step, known.resource_type, known.status, count(nodes.node) as dbt_nodes
         from (
@@ -506,10 +506,10 @@ GROUPS = (
         "Warehouse",
         ("relation",),
         {
-            "relation_rows": "Rows of the table when the newest run ended; of a large table an estimate.",
+            "relation_rows": "Rows of the table when the newest run ended; estimated for a large table.",
             "relation_bytes": "Size of the table on disk with its indexes, when the newest run ended.",
-            "relation_growth_rows": "By how many rows the table grew since the run before that succeeded.",
-            "relation_growth_bytes": "By how many bytes the table grew since the run before that succeeded.",
+            "relation_growth_rows": "Growth of the table in rows since the previous successful run.",
+            "relation_growth_bytes": "Growth of the table in bytes since the previous successful run.",
         },
         f"""{GROWN}
         select
@@ -534,15 +534,15 @@ PARAMETERS = nights.PARAMETERS | {
 }
 
 
-class OtherRecords(Exception):
-    """The records are not of this version. `str()` says what to do."""
+class RecordVersionError(Exception):
+    """Report that the records have another version. `str()` says what to do."""
 
 
 def families(connection: psycopg.Connection) -> list[Metric]:
-    """All metrics, as one moment of the warehouse has them; of a warehouse without runs, that its records can be read.
+    """Read all metrics in one snapshot; in a warehouse without runs, only `records_readable`.
 
-    `connection`: autocommit, of a user who may read `ops` and the gate's ledger. Raises OtherRecords, and psycopg.Error
-    when the records cannot be read.
+    `connection`: autocommit, with read access to `ops` and the gate's ledger. Raises RecordVersionError, and
+    psycopg.Error when the records cannot be read.
     """
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
@@ -552,12 +552,12 @@ def families(connection: psycopg.Connection) -> list[Metric]:
         try:
             return [records_readable(True), *(family for group in GROUPS for family in _read(connection, group))]
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            raise OtherRecords("bring the ledgers of the version before up to date: make build") from None
+            raise RecordVersionError("upgrade the ledgers of an earlier version: make build") from None
 
 
-def records_readable(are_they: bool) -> Metric:
-    """The one metric that is always there."""
-    return GaugeMetricFamily(PREFIX + RECORDS_READABLE, RECORDS_READABLE_HELP, value=are_they)
+def records_readable(is_readable: bool) -> Metric:
+    """Return the metric that always exists."""
+    return GaugeMetricFamily(PREFIX + RECORDS_READABLE, RECORDS_READABLE_HELP, value=is_readable)
 
 
 def _read(connection: psycopg.Connection, group: Group) -> Iterator[Metric]:

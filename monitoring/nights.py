@@ -1,29 +1,26 @@
-"""What a night is, what is fresh and what has grown, in the records of `ops` and `gate`: once, for metrics and report.
+"""Define nights, freshness and growth over the records in `ops` and `gate`, for metrics and report alike.
 
-Each query is the beginning of one: common table expressions, to select from. They take PARAMETERS.
+Each constant is the beginning of a query: common table expressions to select from. They take PARAMETERS.
 """
 
-STEPS = ("extract", "gate", "build")
-TABLES = ("users", "tracks", "listen_history")
-# States of a load that readers see.
-LET_THROUGH = ("accepted", "accepted_with_quarantine", "released")
+from warehouse.names import PUBLISHED, SOURCE_TABLE_NAMES, STEPS
 
 PARAMETERS = {
     # in the order of the night
     "commands": [" ".join(STEPS), *STEPS],
     "steps": list(STEPS),
-    "tables": list(TABLES),
-    "let_through": list(LET_THROUGH),
+    "tables": list(SOURCE_TABLE_NAMES),
+    "let_through": list(PUBLISHED),
 }
 
-# A night is a run of all steps, or what a scheduler of tasks makes of it: a run of each, beginning with `extract`; of
-# each the last try counts. Without a build and without a failure it is not whole yet. One that did not come to an end
-# has neither a `finished_at` nor an `exit_code`.
+# A night is one run of all steps, or one run per step from a task scheduler, beginning with `extract`; the last attempt
+# of each step counts. A night without a build and without a failure is not complete yet. A night that has not ended has
+# neither a `finished_at` nor an `exit_code`.
 NIGHTS = """
 with runs as (
     select
         *,
-        array_position(%(commands)s::text[], command) as place,
+        array_position(%(commands)s::text[], command) as step_order,
         command = 'extract' and lag(command) over in_order = 'extract'
         and started_at - lag(started_at) over in_order < interval '12 hours' as is_retry
     from ops.current_runs
@@ -48,7 +45,7 @@ tries as (
 nights as (
     select
         night,
-        array_agg(run_id order by place) as run_ids,
+        array_agg(run_id order by step_order) as run_ids,
         min(started_at) as started_at,
         case when bool_and(finished_at is not null) then max(finished_at) end as finished_at,
         case
@@ -59,12 +56,12 @@ nights as (
         end as status,
         case
             when bool_and(exit_code is not null)
-                then coalesce((array_agg(exit_code order by place) filter (where exit_code <> 0))[1], 0)
+                then coalesce((array_agg(exit_code order by step_order) filter (where exit_code <> 0))[1], 0)
         end as exit_code,
-        -- all that went wrong, as a run of all steps has it
+        -- the messages of all failures, as in a run of all steps
         coalesce(
-            string_agg(message, '; ' order by place) filter (where status <> 'succeeded'),
-            (array_agg(message order by place desc))[1]
+            string_agg(message, '; ' order by step_order) filter (where status <> 'succeeded'),
+            (array_agg(message order by step_order desc))[1]
         ) as message,
         sum(cpu_seconds) as cpu_seconds,
         sum(database_cpu_seconds) as database_cpu_seconds,
@@ -73,7 +70,7 @@ nights as (
         sum(disk_written_bytes) as disk_written_bytes,
         sum(network_received_bytes) as network_received_bytes,
         sum(network_sent_bytes) as network_sent_bytes,
-        (array_agg(disk_free_bytes order by place desc) filter (where disk_free_bytes is not null))[1]
+        (array_agg(disk_free_bytes order by step_order desc) filter (where disk_free_bytes is not null))[1]
             as disk_free_bytes
     from tries
     where command = 'extract gate build' or not is_one_run
@@ -82,7 +79,7 @@ nights as (
 )
 """
 
-# By table, when the newest pull began that was let through, and built: what readers see is as of then.
+# By table, the start of the newest pull that was published and built: readers see the source as of this time.
 FRESH = """
 with built as (
     select coalesce(max((figures ->> 'published_seq')::bigint), 0) as seq
@@ -114,8 +111,7 @@ fresh as (
 )
 """
 
-# Each relation as the newest run that measured them left it, and as ops.run_growth has what it was before, without
-# reading all runs there were.
+# Each relation as measured by the newest run, and its growth as in ops.run_growth, without reading all earlier runs.
 GROWN = """
 with newest as (
     select run_id, run_seq

@@ -1,6 +1,6 @@
-"""The report: one self-contained HTML page about the newest nights, for a screen of any width and for paper.
+"""Render the report: one self-contained HTML page about the newest nights, for any screen width and for paper.
 
-It fetches nothing and runs no script, and holds figures and names of ours only: no row, and no key of one.
+The page fetches nothing and runs no script. It contains no row and no key of a row.
 """
 
 import datetime as dt
@@ -12,14 +12,14 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from monitoring import figures
-from monitoring.nights import TABLES
-from monitoring.record import Record
-from monitoring.wording import count, duration, share, size, words
+from monitoring import report_charts
+from monitoring.formatting import count, duration, share, size, spaced
+from monitoring.run_history import RunHistory
+from warehouse.names import SOURCE_TABLE_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 600
-# Beside each colour there is a sign.
+# Each colour has a symbol, for readers who do not see colours.
 SYMBOLS = {
     **{"succeeded": "✓", "blocked": "⊘", "failed": "✕", "crashed": "!", "running": "…", "none": "·"},
     **{"critical": "⊘", "warning": "▲", "info": "i", "stale": "▲"},
@@ -29,13 +29,13 @@ VERDICTS = {
     "blocked": "was blocked",
     "failed": "failed",
     "crashed": "crashed",
-    "running": "is at work",
+    "running": "is running",
 }
 
 
 @dataclass(frozen=True)
 class OpenLoad:
-    """A load that waits, with why, and the commands that settle it: (what it does, command)."""
+    """Describe an open load: why it waits, and the commands that resolve it, as (effect, command)."""
 
     load_id: str
     table: str
@@ -45,10 +45,10 @@ class OpenLoad:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What is to be done, in the words of whoever decides that. `quarantine`: (table, rule, rows, since).
+class ActionItems:
+    """List the actions for an operator. `quarantine`: (table, rule, rows, since).
 
-    `warned`: what else is worth a look in the newest loads, (load_id, text).
+    `warned`: warnings about the newest loads, (load_id, text).
     """
 
     next_step: str
@@ -59,54 +59,54 @@ class Standing:
 
 
 def page(
-    record: Record,
-    standing: Standing,
+    history: RunHistory,
+    action_items: ActionItems,
     *,
     zone: dt.tzinfo,
     zone_name: str,
     stale_after: dt.timedelta,
-    inert: Callable[..., str],
+    sanitize: Callable[..., str],
 ) -> str:
-    """The page as HTML. `inert` takes out of a text what could mislead a reader; it is applied to every one."""
-    cells = figures.strip(record.nights, record.now, zone)
-    slots, nights = figures.slots(cells)
+    """Render the page as HTML. `sanitize` removes control characters from a text; it is applied to every text."""
+    cells = report_charts.strip(history.nights, history.now, zone)
+    slots, nights = report_charts.slots(cells)
     return (
-        _environment(record.now, zone, inert)
+        _environment(history.now, zone, sanitize)
         .get_template("report.html.j2")
         .render(
-            record=record,
-            standing=standing,
-            newest=record.nights[-1] if record.nights else None,
+            history=history,
+            action_items=action_items,
+            newest=history.nights[-1] if history.nights else None,
             zone_name=zone_name,
             stale_after=stale_after,
             cells=cells,
             outcomes=Counter(cell.night.outcome if cell.night else "none" for cell in cells),
             symbols=SYMBOLS,
             verdicts=VERDICTS,
-            tables=TABLES,
-            tiles=figures.tiles(record.nights),
-            flows=figures.flows(record.flow) if record.flow else [],
-            durations=figures.durations(nights, slots, SYMBOLS),
-            volumes=figures.volumes(nights, slots),
-            columns=figures.columns(nights, slots),
-            processor=figures.processor(nights, slots),
-            memory=figures.memory(nights, slots),
-            sizes=figures.sizes(nights, slots),
-            largest=figures.largest(record.growth),
-            step_colours=figures.STEP_COLOURS,
-            schema_colours=figures.SCHEMA_COLOURS,
+            tables=SOURCE_TABLE_NAMES,
+            tiles=report_charts.tiles(history.nights),
+            flows=report_charts.flows(history.flow) if history.flow else [],
+            durations=report_charts.durations(nights, slots, SYMBOLS),
+            volumes=report_charts.volumes(nights, slots),
+            columns=report_charts.columns(nights, slots),
+            processor=report_charts.processor(nights, slots),
+            memory=report_charts.memory(nights, slots),
+            sizes=report_charts.sizes(nights, slots),
+            largest=report_charts.largest(history.growth),
+            step_colours=report_charts.STEP_COLOURS,
+            schema_colours=report_charts.SCHEMA_COLOURS,
         )
     )
 
 
-def _environment(now: dt.datetime, zone: dt.tzinfo, inert: Callable[..., str]) -> jinja2.Environment:
-    def finalized(value: object) -> object:
-        """Of what is printed; what is marked as safe was made so by us."""
-        return inert(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _environment(now: dt.datetime, zone: dt.tzinfo, sanitize: Callable[..., str]) -> jinja2.Environment:
+    def sanitize_text(value: object) -> object:
+        """Sanitize a printed text; Markup was made safe by this module."""
+        return sanitize(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     def minute(moment: dt.datetime) -> str:
-        there = moment.astimezone(zone)
-        return f"{there:%a} {there.day} {there:%b %Y, %H:%M}"
+        local = moment.astimezone(zone)
+        return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
 
     def day(day_: dt.date) -> str:
         return f"{day_:%a} {day_.day} {day_:%b %Y}"
@@ -119,8 +119,8 @@ def _environment(now: dt.datetime, zone: dt.tzinfo, inert: Callable[..., str]) -
         return f"{hours} h ago" if hours < 48 else f"{round(hours / 24)} days ago"
 
     def command(text: str) -> Markup:
-        """What follows the last colon, when it is a command, is shown as one."""
-        before, colon, after = inert(text, LONGEST_TEXT).rpartition(": ")
+        """Mark up the text after the last colon as code if it is a command."""
+        before, colon, after = sanitize(text, LONGEST_TEXT).rpartition(": ")
         if not after.startswith("make "):
             return Markup("{}").format(before + colon + after)
         return Markup("{}{}<code>{}</code>").format(before, colon, after)
@@ -128,7 +128,7 @@ def _environment(now: dt.datetime, zone: dt.tzinfo, inert: Callable[..., str]) -
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
-        finalize=finalized,
+        finalize=sanitize_text,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -142,6 +142,6 @@ def _environment(now: dt.datetime, zone: dt.tzinfo, inert: Callable[..., str]) -
         "minute": minute,
         "share": share,
         "size": size,
-        "words": words,
+        "spaced": spaced,
     }
     return environment

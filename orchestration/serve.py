@@ -1,8 +1,8 @@
-"""An Airflow of this machine alone, for the DAG beside this file, until Ctrl-C: `make airflow`.
+"""Run a local Airflow for the DAG in `dags/` until Ctrl-C: `make airflow`.
 
-`airflow standalone` would do nearly that, but it starts the scheduler before there is an API for its tasks to report
-to, opens a port for logs to everybody, prints a password, and leaves its processes behind on SIGTERM. For what stays on
-a machine of its own, see Airflow's documentation; the DAG is the same.
+`airflow standalone` is similar, but it starts the scheduler before the API that tasks report to, opens a port for logs
+to the network, prints a password, and leaves its processes running on SIGTERM. For a permanent installation, see
+Airflow's documentation; the DAG is the same.
 """
 
 import json
@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 PORT = "8080"
 START_SECONDS = 180
 STOP_SECONDS = 60
-# In this order they are started: a task reports to the API as soon as it runs. They are stopped the other way round.
+# In starting order: a task reports to the API as soon as it runs. They are stopped in reverse order.
 COMPONENTS = {
     "api-server": ("api-server",),
     "dag-processor": ("dag-processor",),
@@ -36,12 +36,12 @@ COMPONENTS = {
 }
 
 
-class Unusable(Exception):
-    """Airflow cannot be served; `str()` says why, and what to do."""
+class AirflowError(Exception):
+    """Report that Airflow cannot be served; `str()` says why, and what to do."""
 
 
 def environment(port: str) -> dict[str, str]:
-    """Of all that belongs to this Airflow. What else is set stays: the DAG's steps want their settings."""
+    """Return the environment of this Airflow's processes. Other variables stay: the DAG's steps need their settings."""
     return {
         **os.environ,
         # some of Airflow's processes start others by their bare names
@@ -50,39 +50,39 @@ def environment(port: str) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).resolve().parent / "dags"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # a process each, and the night has one step at a time
+        # one process per task; a night runs one step at a time
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": port,
-        # the tasks' own API too is looked for below this address
+        # also the base address of the tasks' API
         "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
     }
 
 
 def serve(port: str) -> None:
-    """Run all parts until a signal. Raises Unusable when the port is not to be had, or a part ends by itself."""
-    signals = watched_signals()
+    """Run all parts until a signal. Raises AirflowError when the port is not available, or a part ends."""
+    signals = watch_signals()
     settings = environment(port)
     check_port(port)
     (HOME / "logs").mkdir(parents=True, exist_ok=True)
     HOME.chmod(0o700)  # keys and a password are in it
     make_login()
-    say("looking after its database ...")
+    log("preparing the database ...")
     migrate(settings)
     with running() as parts:
         for name, arguments in COMPONENTS.items():
             parts[name] = start(name, arguments, settings)
             if name == "api-server" and not wait_for_api(port, parts[name], signals):
                 return
-        say(f"http://{HOST}:{port}, user admin, password in {shown(login_file())}; Ctrl-C stops it")
+        log(f"http://{HOST}:{port}, user admin, password in {relative(login_file())}; Ctrl-C stops it")
         while signals.empty():
             check(parts)
             time.sleep(0.2)
 
 
-def watched_signals() -> "queue.SimpleQueue[int]":
-    """Where signals that want this to end arrive from now on."""
+def watch_signals() -> "queue.SimpleQueue[int]":
+    """Catch the signals that end this program, and return the queue in which they arrive."""
     arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -91,7 +91,7 @@ def watched_signals() -> "queue.SimpleQueue[int]":
 
 
 def make_login() -> None:
-    """A password for `admin`, if there is none: Airflow would make one and write it to its log."""
+    """Create a password for `admin` if there is none: Airflow would create one and write it to its log."""
     if not login_file().exists():
         login_file().write_text(json.dumps({"admin": secrets.token_urlsafe(12)}))
 
@@ -102,25 +102,25 @@ def login_file() -> Path:
 
 def migrate(settings: dict[str, str]) -> None:
     if start("db-migrate", ("db", "migrate"), settings).wait():
-        raise Unusable(f"its database could not be made ready; see {shown(log('db-migrate'))}")
+        raise AirflowError(f"its database could not be prepared; see {relative(log_file('db-migrate'))}")
 
 
 @contextmanager
 def running() -> Iterator[dict[str, subprocess.Popen]]:
-    """The parts that are entered into the yielded dict are stopped at the end, the last one first."""
+    """Stop the parts in the yielded dict at the end, the last one first."""
     parts: dict[str, subprocess.Popen] = {}
     try:
         yield parts
     finally:
-        say("stopping ...")
+        log("stopping ...")
         for name in reversed(parts):
             stop(parts[name])
-        say("stopped")
+        log("stopped")
 
 
 def start(name: str, arguments: tuple[str, ...], settings: dict[str, str]) -> subprocess.Popen:
-    """A session of its own: Ctrl-C reaches this process alone, which then stops one after another."""
-    with log(name).open("wb") as output:
+    """Start a part in its own session: Ctrl-C then reaches only this process, which stops the parts in order."""
+    with log_file(name).open("wb") as output:
         return subprocess.Popen(
             (PROGRAMS / "airflow", *arguments),
             env=settings,
@@ -133,7 +133,7 @@ def start(name: str, arguments: tuple[str, ...], settings: dict[str, str]) -> su
 
 
 def wait_for_api(port: str, server: subprocess.Popen, signals: "queue.SimpleQueue[int]") -> bool:
-    """Whether it answers; False when a signal came first."""
+    """Wait until the API answers; False when a signal came first."""
     deadline = time.monotonic() + START_SECONDS
     while signals.empty():
         check({"api-server": server})
@@ -142,21 +142,21 @@ def wait_for_api(port: str, server: subprocess.Popen, signals: "queue.SimpleQueu
                 return True
         except (urllib.error.URLError, OSError):
             if time.monotonic() > deadline:
-                raise Unusable(f"no answer in {START_SECONDS} s; see {shown(log('api-server'))}") from None
+                raise AirflowError(f"no answer in {START_SECONDS} s; see {relative(log_file('api-server'))}") from None
             time.sleep(0.2)
     return False
 
 
 def check(parts: dict[str, subprocess.Popen]) -> None:
-    """Raises Unusable when one of them has ended."""
+    """Raise AirflowError when a part has ended."""
     for name, process in parts.items():
         if process.poll() is not None:
-            raise Unusable(f"its {name} ended with exit code {process.returncode}; see {shown(log(name))}")
+            raise AirflowError(f"its {name} ended with exit code {process.returncode}; see {relative(log_file(name))}")
 
 
 def stop(process: subprocess.Popen) -> None:
-    """With its whole group: the processes that run tasks tell these to end. A step under way records that, and is tried
-    again at the next start."""
+    """Stop the whole process group: the processes that run tasks forward the signal. A running step records that, and
+    is retried at the next start."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -167,33 +167,35 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def check_port(port: str) -> None:
-    """Raises Unusable for what is no port, or a port that something else listens on."""
+    """Raise AirflowError for an invalid port, or a port that is in use."""
     if not (port.isascii() and port.isdigit()) or not 1 <= int(port) <= 65535:
-        raise Unusable(f"AIRFLOW__API__PORT must be a port number from 1 to 65535, not {port!r}")
+        raise AirflowError(f"AIRFLOW__API__PORT must be a port number from 1 to 65535, not {port!r}")
     with socket.socket() as probe:
-        # as the server does: what a former one left behind does not count
+        # as the server does: closed connections of an earlier server do not count
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, int(port)))
         except OSError:
-            raise Unusable(f"port {port} is taken; choose another with: AIRFLOW__API__PORT=8081 make airflow") from None
+            raise AirflowError(
+                f"port {port} is taken; choose another with: AIRFLOW__API__PORT=8081 make airflow"
+            ) from None
 
 
-def log(name: str) -> Path:
+def log_file(name: str) -> Path:
     return HOME / "logs" / f"{name}.log"
 
 
-def shown(path: Path) -> Path:
+def relative(path: Path) -> Path:
     return path.relative_to(PROJECT)
 
 
-def say(line: str) -> None:
-    with suppress(OSError):  # a reader that went away, or a full disk, keeps no part from being stopped
+def log(line: str) -> None:
+    with suppress(OSError):  # a closed output or a full disk must not prevent the stopping of parts
         os.write(1, f"airflow: {line}\n".encode())
 
 
 if __name__ == "__main__":
     try:
         serve(os.environ.get("AIRFLOW__API__PORT") or PORT)
-    except Unusable as problem:
+    except AirflowError as problem:
         sys.exit(f"airflow: {problem}")

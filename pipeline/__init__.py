@@ -1,1 +1,1 @@
-"""The night in order: settings, steps, command line, run ledger, and the embedded Postgres."""
+"""Run the pipeline: command line, settings, steps, run ledger, schedule and alerts."""

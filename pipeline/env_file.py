@@ -1,4 +1,4 @@
-"""The settings in the file `.env`: read by the program itself, so that no shell cuts or expands a value."""
+"""Read the settings in the file `.env`. No shell is involved, so values are neither split nor expanded."""
 
 import difflib
 import io
@@ -8,28 +8,38 @@ from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
 
-from pipeline.exits import Exit, Stop
 from pipeline.settings import ENV_FILE, PATHS, PROJECT, SECRETS, SETTINGS
+from warehouse.errors import CommandError, ExitCode
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# A value of several lines in which another setting begins: its quote was never closed.
+# A value of several lines that contains another setting: its quote was never closed.
 NEXT_SETTING = re.compile(rf"\n\s*(?:export\s+)?(?:{'|'.join(SETTINGS)})\s*=")
-# How like a setting another name is, of 1, from which on it is taken for a slip of the pen. POSTGRES_HOST is none, and
-# .846 like POSTGRES_PORT.
+# The settings that decide which warehouse and which API a run works on.
+WORKED_ON = ("DATABASE_URL", "API_BASE_URL")
+# Similarity (0 to 1) from which a name counts as a misspelled setting. POSTGRES_HOST must not: its similarity to
+# POSTGRES_PORT is .846.
 LIKENESS = 0.85
 
 
 def load() -> None:
-    """Put the settings of the file into this process' environment, which goes before the file.
+    """Put the settings of the file into this process' environment. Variables that are already set take precedence.
 
-    The file is `.env` in the project's folder, if there is one, or the one that MOOVITAMIX_ENV_FILE names; none where
-    that is empty. Commands that this process starts find its settings in their environment, and read no file.
+    The file is the one that MOOVITAMIX_ENV_FILE names, else `.env` in the project's folder. An empty
+    MOOVITAMIX_ENV_FILE means no file. Child processes inherit the settings by environment, and read no file.
 
-    Raises Stop(WRONG_SETTINGS), for a line by its number: a value may be a secret, and so may what was meant to be one.
+    Raises CommandError(WRONG_SETTINGS) with the number of the line. The message never quotes the line, which may
+    contain a secret.
     """
     given = set(os.environ)
-    for name, value in _read().items():
-        # a secret of the environment replaces that of the file, also where one of them comes from a file of its own
+    settings = _read()
+    for name in WORKED_ON:
+        if settings.get(name) and os.environ.get(name) == "":
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS,
+                f"{name} is empty in the environment, which would hide its value in the settings file; unset it",
+            )
+    for name, value in settings.items():
+        # a secret in the environment replaces that in the file, also if either comes from a `<NAME>_FILE`
         secret = name.removesuffix("_FILE")
         if given.isdisjoint((secret, f"{secret}_FILE") if secret in SECRETS else (name,)):
             os.environ[name] = value
@@ -39,29 +49,29 @@ def load() -> None:
 def _read() -> dict[str, str]:
     named = os.environ.get(ENV_FILE)
     file = PROJECT / ".env" if named is None else Path(named)
-    # a link to a file that is gone is no missing file
+    # a dangling link is an error, not a missing file
     if named == "" or (named is None and not os.path.lexists(file)):
         return {}
     shown = named or file.name
-    advice = f"correct it, or what {ENV_FILE} names" if named else "correct or remove it"
+    advice = f"correct the file or {ENV_FILE}" if named else "correct or remove it"
     try:
         text = file.read_text("utf-8-sig")
     except OSError as error:
-        raise Stop(Exit.WRONG_SETTINGS, f"{shown} cannot be read ({error.strerror}); {advice}") from None
+        raise CommandError(ExitCode.WRONG_SETTINGS, f"{shown} cannot be read ({error.strerror}); {advice}") from None
     except UnicodeError:
-        raise Stop(Exit.WRONG_SETTINGS, f"{shown} is not UTF-8; save it as UTF-8") from None
+        raise CommandError(ExitCode.WRONG_SETTINGS, f"{shown} is not UTF-8; save it as UTF-8") from None
     return parse(text, shown)
 
 
 def parse(text: str, shown: str) -> dict[str, str]:
-    """The settings in the text of a file that messages call `shown`. Raises Stop(WRONG_SETTINGS)."""
+    """Parse the text of a file that messages call `shown`. Raises CommandError(WRONG_SETTINGS)."""
     if "\0" in text:
-        raise _refusal(text.count("\n", 0, text.index("\0")) + 1, shown, "holds a NUL; save the file as UTF-8 text")
+        raise _refusal(text.count("\n", 0, text.index("\0")) + 1, shown, "contains a NUL; save the file as UTF-8 text")
     settings: dict[str, str] = {}
     lines: dict[str, int] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.key is None and not binding.error:
-            continue  # a comment, or the end
+            continue  # a comment, or the end of the file
         line = _line(binding)
         if why := _why_unusable(binding):
             raise _refusal(line, shown, why)
@@ -73,30 +83,30 @@ def parse(text: str, shown: str) -> dict[str, str]:
 
 
 def _why_unusable(binding: Binding) -> str | None:
-    """What is wrong with the line, without quoting it, and how to correct it; None if nothing is."""
+    """Return what is wrong with the line and how to correct it, without quoting it. Return None if it is valid."""
     name, value = binding.key, binding.value
     if name is None:
         return "cannot be read; write NAME='value', with \\' for a ' in it"
     if name not in SETTINGS and (near := difflib.get_close_matches(name.upper(), SETTINGS, 1, LIKENESS)):
-        return f"names no setting of this project; did you mean {near[0]}?"
+        return f"sets an unknown name; did you mean {near[0]}?"
     if not NAME.fullmatch(name):
         return "cannot be read; a name has letters, digits and _ only: NAME='value'"
     if value is None:
         return "has no =; write NAME='value'"
     if name == ENV_FILE:
-        return f"sets {ENV_FILE}, which counts in the environment only; remove it"
+        return f"sets {ENV_FILE}, which works only in the environment; remove it"
     if NEXT_SETTING.search(value):
-        return "opens a quote that a later line closes, with another setting between; close it in its own line"
+        return "opens a quote that is closed only after another setting; close it in its own line"
     if name in PATHS and value[:1] in ("~", "$"):
-        return f"sets {name} to what only a shell would expand; write the whole path"
+        return f"sets {name} to a path that only a shell would expand; write the whole path"
     return None
 
 
 def _line(binding: Binding) -> int:
-    """The number of the line in which it begins; dotenv counts the empty lines before it as its own."""
+    """Return the number of the line in which the setting begins. dotenv also counts the empty lines before it."""
     text = binding.original.string
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
-def _refusal(line: int, shown: str, why: str) -> Stop:
-    return Stop(Exit.WRONG_SETTINGS, f"line {line} of {shown} {why}")
+def _refusal(line: int, shown: str, why: str) -> CommandError:
+    return CommandError(ExitCode.WRONG_SETTINGS, f"line {line} of {shown} {why}")

@@ -1,18 +1,20 @@
-"""What a command was asked to do, from options and environment variables, checked. Options are declared in cli.py."""
+"""Read and check the settings of a command, from its options and from environment variables."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from expectations.judgement import MAX_CHANGED_SHARE, MAX_REMOVED_SHARE, Shares
-from pipeline.exits import Exit, Stop
+from expectations.verdicts import MAX_CHANGED_SHARE, MAX_REMOVED_SHARE, Shares
+from warehouse import redaction
+from warehouse.errors import CommandError, ExitCode
 
 PROJECT = Path(__file__).resolve().parent.parent
-# What may hold a password, or is one: each may also come from the file that `<NAME>_FILE` names.
+# Settings that are a password or may contain one. Each may also come from the file that `<NAME>_FILE` names.
 SECRETS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
-# The variable that names another file of settings than `.env`.
+# The variable that names a settings file other than `.env`.
 ENV_FILE = "MOOVITAMIX_ENV_FILE"
-# Every setting, by its environment variable; `.env.example` explains each.
+# Every setting by its environment variable. `.env.example` explains each.
 SETTINGS = (
     *SECRETS,
     *(f"{name}_FILE" for name in SECRETS),
@@ -41,20 +43,20 @@ SETTINGS = (
     "MOOVITAMIX_TRACEBACK",
     ENV_FILE,
 )
-# Those that name a file or a folder.
+# The settings that name a file or a folder.
 PATHS = (*(f"{name}_FILE" for name in SECRETS), "REPORT_OUTPUT", "MOOVITAMIX_HOME")
 
 
 def secret(name: str) -> str | None:
-    """The setting from its variable, or from its file without the line end; None when neither is set.
+    """Return the setting from its variable, or from its file without the line end. Return None if neither is set.
 
-    Raises Stop(WRONG_SETTINGS) when both are, and for a file that cannot be read, is empty, or holds no text.
+    Raises CommandError(WRONG_SETTINGS) if both are set, and for a file that is unreadable, empty or not text.
     """
     text, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if not file:
         return text or None
     if text:
-        raise Stop(Exit.WRONG_SETTINGS, f"{name} and {name}_FILE are both set; unset one of them")
+        raise CommandError(ExitCode.WRONG_SETTINGS, f"{name} and {name}_FILE are both set; unset one of them")
     try:
         content = Path(file).read_text("utf-8").rstrip("\r\n")
     except OSError as error:
@@ -68,13 +70,28 @@ def secret(name: str) -> str | None:
     return content
 
 
-def _unusable(name: str, file: str, why: str) -> Stop:
-    return Stop(Exit.WRONG_SETTINGS, f"the file {file}, which {name}_FILE names, {why}; mend it or unset {name}_FILE")
+def redact_secrets(text: str) -> str:
+    """Return the text of an unexpected error without the secrets among the settings."""
+    values: dict[str, str | None] = {}
+    for name in SECRETS:
+        with suppress(CommandError):  # its file may be gone by now
+            values[name] = secret(name)
+    password = os.environ.get("DBT_ENV_SECRET_PGPASSWORD")
+    return redaction.redact_secrets(text, [password, *values.values()], values.get("ALERT_URLS"))
+
+
+def _unusable(name: str, file: str, why: str) -> CommandError:
+    return CommandError(
+        ExitCode.WRONG_SETTINGS, f"the file {file}, which {name}_FILE names, {why}; fix it or unset {name}_FILE"
+    )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`api_base_url` None: the sample API. `database_url` None: the embedded Postgres. Both may hold secrets."""
+    """Hold the settings of a command.
+
+    `api_base_url` None: the sample API. `database_url` None: the embedded Postgres. Both may contain secrets.
+    """
 
     api_base_url: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
@@ -83,38 +100,45 @@ class Settings:
     sample: bool = False
 
     def check_source(self) -> None:
-        """Raises Stop(WRONG_SETTINGS) for a source that is no address, and where the sample world would enter a real
-        warehouse by oversight."""
+        """Check which API to read.
+
+        Raises CommandError(WRONG_SETTINGS) for an invalid address, and if sample data would enter a real warehouse
+        without an explicit --sample.
+        """
         if self.api_base_url and self.sample:
-            raise Stop(Exit.WRONG_SETTINGS, "--sample and API_BASE_URL exclude each other; give one of them")
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS, "--sample and API_BASE_URL exclude each other; give one of them"
+            )
         if self.database_url and not self.api_base_url and not self.sample:
-            raise Stop(
-                Exit.WRONG_SETTINGS,
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS,
                 "DATABASE_URL is set and API_BASE_URL is not: set API_BASE_URL,"
-                " or say --sample to fill this warehouse from the sample API",
+                " or pass --sample to fill this warehouse from the sample API",
             )
         if self.api_base_url:
-            from extract.errors import WrongSetting  # brings dlt along, which costs seconds
-            from extract.pages import checked_base_url
+            from extract.errors import SettingError  # imports dlt, which takes seconds
+            from extract.pages import check_base_url
 
             try:
-                checked_base_url(self.api_base_url)
-            except WrongSetting as error:
-                raise Stop(Exit.WRONG_SETTINGS, str(error)) from None
+                check_base_url(self.api_base_url)
+            except SettingError as error:
+                raise CommandError(ExitCode.WRONG_SETTINGS, str(error)) from None
 
     def check_shares(self) -> None:
-        """Raises Stop(WRONG_SETTINGS) for shares that are none."""
+        """Raise CommandError(WRONG_SETTINGS) if MAX_REMOVED_SHARE or MAX_CHANGED_SHARE is not a share."""
         _ = self.shares
 
     @property
     def shares(self) -> Shares:
-        """MAX_REMOVED_SHARE and MAX_CHANGED_SHARE: what one load may do to the known rows of a table. Raises
-        Stop(WRONG_SETTINGS)."""
+        """Return MAX_REMOVED_SHARE and MAX_CHANGED_SHARE: the shares of known rows that one load may remove or change.
+
+        Raises CommandError(WRONG_SETTINGS).
+        """
         return Shares(_share("MAX_REMOVED_SHARE", MAX_REMOVED_SHARE), _share("MAX_CHANGED_SHARE", MAX_CHANGED_SHARE))
 
     @property
     def home(self) -> Path:
-        """The folder for what the project keeps between runs: embedded Postgres and dlt's working folders."""
+        """Return the folder that holds the embedded Postgres and dlt's working folders between runs."""
         return Path(os.environ.get("MOOVITAMIX_HOME") or PROJECT)
 
     @property
@@ -126,29 +150,33 @@ class Settings:
         return self.home / ".postgres"
 
     @property
-    def trouble_file(self) -> Path:
-        """What there is between a message of bad news and that of the next good night."""
+    def incident_file(self) -> Path:
+        """Return the file that exists from the first alert of an incident until the next successful run."""
         return self.home / ".trouble"
 
     @property
     def erasure_key(self) -> str | None:
-        """ERASURE_KEY, a secret: what the tombstones of erased users are made with. No option: a command line is there
-        for everybody to read."""
+        """Return ERASURE_KEY, the secret with which the tombstones of erased users are made.
+
+        There is no option for it, because every user of the machine can read a command line.
+        """
         return (secret("ERASURE_KEY") or "").strip() or None
 
     @property
     def erasure_key_file(self) -> Path:
-        """Where the embedded Postgres' own key is kept."""
+        """Return the file that holds the erasure key of the embedded Postgres."""
         return self.postgres_folder / "erasure_key"
 
     @property
     def postgres_port(self) -> int | None:
-        """POSTGRES_PORT: a fixed port for the embedded Postgres; None picks a free one."""
+        """Return POSTGRES_PORT, a fixed port for the embedded Postgres, or None for any free one."""
         text = os.environ.get("POSTGRES_PORT")
         if not text:
             return None
         if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65535:
-            raise Stop(Exit.WRONG_SETTINGS, f"POSTGRES_PORT must be a port number from 1 to 65535, not {text!r}")
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS, f"POSTGRES_PORT must be a port number from 1 to 65535, not {text!r}"
+            )
         return int(text)
 
 
@@ -160,6 +188,6 @@ def _share(name: str, default: float) -> float:
         share = float(text)
     except ValueError:
         share = 0
-    if not 0 < share <= 1:  # which is also said of "nan"
-        raise Stop(Exit.WRONG_SETTINGS, f"{name} must be a number over 0 and at most 1, not {text!r}")
+    if not 0 < share <= 1:  # also true for "nan"
+        raise CommandError(ExitCode.WRONG_SETTINGS, f"{name} must be a number above 0 and at most 1, not {text!r}")
     return share

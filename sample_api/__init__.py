@@ -1,1 +1,1 @@
-"""A stand-in for the MooVitamix API: same contract, seeded, evolves day by day, misbehaves on request."""
+"""Simulate the MooVitamix API: same contract, seeded, evolves day by day, fails on request."""

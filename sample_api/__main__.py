@@ -1,4 +1,4 @@
-"""The sample API from the command line: one line when it is ready, then serving until SIGTERM or SIGINT."""
+"""Run the sample API from the command line: print one line when it is ready, then serve until SIGTERM or SIGINT."""
 
 import signal
 import sys
@@ -70,7 +70,7 @@ def main(
 
 
 def run() -> int:
-    """Runs the command; its errors are one line and exit code 2."""
+    """Run the command; its errors are one line and exit code 2."""
     try:
         main(standalone_mode=False)
     except click.ClickException as error:

@@ -1,4 +1,4 @@
-"""The API over HTTP: four routes, and in front of them the faults that hit a request or its answer."""
+"""Serve the API over HTTP: four routes, behind a middleware with the faults of requests and answers."""
 
 import asyncio
 from collections import Counter
@@ -24,10 +24,10 @@ PageSize = Annotated[int, Query(ge=1, le=100)]
 
 @dataclass
 class Requests:
-    """What was asked of the server: requests per path, every target in order of arrival, the last headers.
+    """Record the requests: count per path, every target in order of arrival, the last headers.
 
-    `after_answer` is called with the path after each answer, before the next request is looked at: a test can
-    change the rows between two pages of a reader that asks for one after the other.
+    `after_answer` is called with the path after each answer, before the next request is handled: a test can change
+    the rows between two pages of a sequential reader.
     """
 
     paths: Counter[str] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class Requests:
         return self.paths.total()
 
     def reset(self) -> None:
-        """Forgets everything but what is in flight now."""
+        """Reset everything except the requests in flight."""
         self.paths = Counter()
         self.targets = []
         self.last_headers = {}
@@ -50,7 +50,7 @@ class Requests:
 
 
 def create_app(rows: RowsByTable | Snapshot, faults: Faults | Iterable[str] = ()) -> FastAPI:
-    """The API over these rows: a snapshot of a world, or rows per table (dicts, or the JSON bytes of a row).
+    """Create the API over these rows: a snapshot of a world, or rows per table (dicts, or the JSON bytes of a row).
 
     `app.state` holds `rows` (ServedRows), `faults` (Faults) and `requests` (Requests). Raises ValueError for
     an unknown table or fault.
@@ -82,7 +82,7 @@ def create_app(rows: RowsByTable | Snapshot, faults: Faults | Iterable[str] = ()
 
 
 class _Misbehaviour:
-    """Counts requests and lets faults delay, replace or cut short the answer."""
+    """Count requests, and let faults delay, replace or truncate the answer."""
 
     def __init__(self, app: ASGIApp, faults: Faults, requests: Requests) -> None:
         self.app = app
@@ -138,7 +138,7 @@ def _wrong_answer(rule: Rule) -> Response:
 
 
 def _cut_short(send: Send) -> Send:
-    """Sends half of the body under the full Content-Length and leaves the rest out."""
+    """Send only half of the body, with the full Content-Length."""
 
     async def send_half(message: Message) -> None:
         if message["type"] == "http.response.body":

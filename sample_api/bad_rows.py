@@ -1,6 +1,6 @@
-"""Rows spoiled on purpose, with an account of which and how, so that a gate has work that can be checked.
+"""Spoil rows on purpose and record which and how, so that tests can check the gate.
 
-Rows are chosen by a checksum of their key, so that a row spoiled today is spoiled in the same way tomorrow.
+Rows are chosen by a checksum of their key, so a row is spoiled in the same way every day.
 """
 
 import json
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SpoiledRow:
-    """`how` names the damage; `was`: the key fields before it; `key`: as they are served (None: absent)."""
+    """Describe a spoiled row. `how`: damage; `was`: original key fields; `key`: served ones (None: absent)."""
 
     how: str
     was: tuple[Any, ...]
@@ -25,7 +25,7 @@ class SpoiledRow:
 
 
 def spoil(table: str, rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[SpoiledRow]]:
-    """The rows with `share` of them (rounded up) spoiled, and what was done; the given rows stay as they are.
+    """Return the rows with `share` of them (rounded up) spoiled, and the damages; the given rows are not changed.
 
     A row with the damage `same_key_twice` is followed by a second one with its key: the result may be longer.
     """
@@ -45,7 +45,7 @@ def spoil(table: str, rows: Sequence[Row], share: float, seed: int) -> tuple[lis
 
 
 def draw(table: str, rows: Sequence[Row], share: float, seed: int) -> list[int]:
-    """Positions of `share` of the rows, rounded up."""
+    """Return the positions of `share` of the rows, rounded up."""
     order = sorted(range(len(rows)), key=lambda position: _checksum(table, rows[position], str(seed)))
     return order[: math.ceil(share * len(rows))]
 

@@ -1,4 +1,4 @@
-"""The API's contract as its server declares it: a test holds the generated document against the real one."""
+"""Declare the API's contract as its server does; a test compares the generated document with the real one."""
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -51,7 +51,7 @@ class PageCustomized(BaseModel, Generic[Out]):
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The app's OpenAPI document as the real server's older FastAPI writes it."""
+    """Return the app's OpenAPI document in the form of the real server's older FastAPI."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     # Newer versions also describe these two in an answer 422; both send them.
     described = document["components"]["schemas"]["ValidationError"]["properties"]

@@ -1,8 +1,8 @@
-"""What can go wrong, as data: the names of the faults, their notation, and which of them strikes next.
+"""Define the faults as data: their names, their notation, and which of them applies to a request.
 
 Notation: `NAME[@TABLE][:TIMES][=VALUE]`, for instance `latency=0.03`, `server_error@tracks:2=1` (the first
-two requests for tracks answer 500) or `down`. Whatever counts (every n-th request, at most TIMES) counts per
-path. A fault limited to a table replaces, for that table, the one of the same name that is not.
+two requests for tracks return 500) or `down`. Every n-th request and TIMES are counted per path. A fault limited to a
+table replaces, for that table, the general fault of the same name.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ MIDDLE = "middle"
 
 @dataclass(frozen=True)
 class EveryNth:
-    """Strikes on requests n, 2n, 3n ...; `option` is what followed the slash."""
+    """Apply to requests n, 2n, 3n ...; `option` is the value after the slash."""
 
     n: int
     option: int | None = None
@@ -25,7 +25,7 @@ class EveryNth:
 
 @dataclass(frozen=True)
 class OnPage:
-    """Strikes on one page (a number or "middle"), by `amount` rows where the fault has an amount."""
+    """Apply to one page (a number or "middle"), by `amount` rows if the fault has an amount."""
 
     page: int | str
     amount: int = 0
@@ -37,7 +37,7 @@ class OnPage:
 
 @dataclass(frozen=True)
 class Share:
-    """A share of a table's rows in (0, 1], drawn with `seed`."""
+    """Hold a share of a table's rows in (0, 1], drawn with `seed`."""
 
     share: float
     seed: int = 7
@@ -45,7 +45,7 @@ class Share:
 
 @dataclass(eq=False)
 class Rule:
-    """One fault asked for, and how often it was met and struck per path."""
+    """Hold one requested fault, and its counters of requests and hits per path."""
 
     name: str
     value: Any
@@ -58,7 +58,7 @@ class Rule:
         return self.table is None or path == f"/{self.table}"
 
     def strikes(self, path: str) -> bool:
-        """Counts this request and says whether the fault hits it."""
+        """Count this request, and return whether the fault hits it."""
         self.met[path] += 1
         if isinstance(self.value, EveryNth) and self.met[path] % self.value.n:
             return False
@@ -69,7 +69,7 @@ class Rule:
 
 
 class Faults:
-    """The faults in force. May be changed while a server runs.
+    """Hold the active faults. They may be changed while a server runs.
 
     `Faults("latency=0.03", "wrong_total@tracks=1")`, then `faults.add("down:2")`, `faults.clear("latency")`,
     `faults.clear()`; `faults.latency = 0.1` is short for adding "latency=0.1". Adding a fault replaces the
@@ -90,27 +90,27 @@ class Faults:
     def add(self, text: str) -> None:
         rule = parse(text)
         kept = (old for old in self._rules if (old.name, old.table) != (rule.name, rule.table))
-        # One assignment, because the server's thread reads the rules meanwhile.
+        # One assignment, because the server's thread reads the rules at the same time.
         object.__setattr__(self, "_rules", (*kept, rule))
 
     def clear(self, name: str | None = None) -> None:
-        """Ends the faults of that name, or all."""
+        """End the faults of that name, or all."""
         kept = tuple(rule for rule in self._rules if name is not None and rule.name != name)
         object.__setattr__(self, "_rules", kept)
 
     def rule(self, path: str, name: str) -> Rule | None:
-        """The rule of this name for the path: the one limited to its table, if there is one."""
+        """Return the rule of this name for the path, preferably the one limited to its table."""
         rules = [rule for rule in self._rules if rule.name == name and rule.concerns(path)]
         return max(rules, key=lambda rule: rule.table is not None, default=None)
 
     def strike(self, path: str, *names: str) -> Rule | None:
-        """The first of these faults that hits the present request."""
+        """Return the first of these faults that hits the current request."""
         rules = (self.rule(path, name) for name in names)
         return next((rule for rule in rules if rule and rule.strikes(path)), None)
 
 
 def parse(text: str) -> Rule:
-    """One rule from `NAME[@TABLE][:TIMES][=VALUE]`. Raises ValueError with a sentence that names the text."""
+    """Parse one rule from `NAME[@TABLE][:TIMES][=VALUE]`. Raises ValueError with a sentence that names the text."""
     head, _, value = text.partition("=")
     head, has_times, times = head.partition(":")
     name, has_table, table = head.partition("@")
@@ -208,5 +208,5 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "moving": (lambda text: _whole(text, 1), "moving=3"),
 }
 
-# These change what the tables hold for as long as they are in force, whoever asks.
+# These faults change the content of the tables for all requests while they are active.
 LASTING = ("bad_rows", "bulk_removal", "empty", "moving")

@@ -1,4 +1,4 @@
-"""The rows that are served, encoded once and cut into pages, with the faults that change rows and pages."""
+"""Encode the served rows once, cut them into pages, and apply the faults of rows and pages."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,14 +17,14 @@ MOVED_ID = 1_000_000_000
 
 
 class ServedRows:
-    """What the three tables hold now. One thread serves them; another may call `replace` meanwhile."""
+    """Hold the current rows of the three tables. One thread serves them; another may call `replace`."""
 
     def __init__(self, rows: RowsByTable | Snapshot, faults: Faults) -> None:
         self.faults = faults
         self.replace(rows)
 
     def replace(self, rows: RowsByTable | Snapshot) -> None:
-        """Serves other rows from the next request on: dicts, or the JSON bytes of a row, sent as they are.
+        """Serve other rows from the next request on: dicts, or the JSON bytes of a row, sent unchanged.
 
         A table that is not named is empty. Raises ValueError for a table the API does not have.
         """
@@ -34,15 +34,15 @@ class ServedRows:
         self._tables = {table: _Table(table, tables.get(table, ())) for table in TABLES}
 
     def of(self, table: str) -> list[bytes]:
-        """The rows as they are served now, in order, each as JSON."""
+        """Return the currently served rows, in order, each as JSON."""
         return self._tables[table].served(self.faults)
 
     def spoiled(self, table: str) -> list[SpoiledRow]:
-        """What the fault `bad_rows` did to the rows which are served now."""
+        """Return the damages of the fault `bad_rows` to the currently served rows."""
         return self._tables[table].spoiled(self.faults)
 
     def page(self, table: str, page: int, size: int) -> bytes:
-        """The JSON body of one page, faults included. `page` counts from 1; past the last one it is empty."""
+        """Return the JSON body of one page, with faults. `page` counts from 1; past the last one it is empty."""
         served = self._tables[table]
         rows = served.served(self.faults)
         path = f"/{table}"
@@ -82,10 +82,10 @@ class _Table:
         return self._work_out(faults)[2]
 
     def move(self, at_most: int) -> None:
-        """In turn: takes the first row away; puts a new one at the head; puts one there and drops the last.
+        """Move rows after an answered page, in turn: delete the first; insert at the head; insert and drop the last.
 
-        Done after a page was answered: the first kind makes the next page skip a row, the second makes it
-        repeat one, the third repeats one while the total stays as it was.
+        The first makes the next page skip a row, the second makes it repeat one, the third repeats one with an
+        unchanged total.
         """
         if self.moves >= at_most or not self.rows:
             return

@@ -1,4 +1,4 @@
-"""The API on a port of this machine, in a thread of this process."""
+"""Run the API on a port of this machine, in a thread of this process."""
 
 import ipaddress
 import socket
@@ -20,7 +20,7 @@ START_SECONDS = 30
 
 
 class SampleServer:
-    """A running server: `url`, the `faults` in force, the `requests` it saw, and its rows."""
+    """Control a running server: its `url`, the active `faults`, the recorded `requests`, and its rows."""
 
     def __init__(self, url: str, app: FastAPI) -> None:
         self.url = url
@@ -30,15 +30,15 @@ class SampleServer:
 
     @property
     def rows(self) -> Mapping[str, list[bytes]]:
-        """The rows as they are served now, per table and in order, each as JSON."""
+        """Return the currently served rows, per table and in order, each as JSON."""
         return {table: list(self._rows.of(table)) for table in TABLES}
 
     def set_rows(self, rows: RowsByTable | Snapshot) -> None:
-        """Serves these instead from the next request on; tables that are not named are empty."""
+        """Serve these rows from the next request on; tables that are not named are empty."""
         self._rows.replace(rows)
 
     def spoiled(self, table: str) -> list[SpoiledRow]:
-        """The rows of the table which the fault `bad_rows` spoiled, and how."""
+        """Return the rows of the table that the fault `bad_rows` spoiled, and how."""
         return self._rows.spoiled(table)
 
 
@@ -49,7 +49,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
 ) -> Iterator[SampleServer]:
-    """Serves the rows (as for `create_app`) until the block is left; ready when it is entered. Port 0: any.
+    """Serve the rows (as for `create_app`) while the block runs; ready when it is entered. Port 0: any free port.
 
     Raises ValueError for a host that is not loopback, and OSError if the port is taken.
     """
@@ -64,9 +64,9 @@ def serve(
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                # Closing an idle connection just as a client re-uses it would be a fault nobody asked for.
+                # Closing an idle connection while a client re-uses it would be an unrequested fault.
                 timeout_keep_alive=60,
-                # Only requests that hang are still open by then.
+                # Only hanging requests are still open then.
                 timeout_graceful_shutdown=1,
             )
         )

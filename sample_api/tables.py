@@ -1,4 +1,4 @@
-"""The three tables of the API and the fields that identify a row in each."""
+"""List the three tables of the API and the key fields of each."""
 
 TABLES = ("users", "tracks", "listen_history")
 

@@ -1,4 +1,4 @@
-"""A seeded world of listeners and tracks that changes from day to day. Pure: no HTTP, no clock, no files.
+"""Generate a seeded world of listeners and tracks that changes daily. Pure: no HTTP, no clock, no files.
 
 Everything is drawn from one generator per day, seeded with text ("7:3" is day 3 of world 7), and no result
 depends on the order of a set or on `hash()`: the same arguments give the same rows in every process.
@@ -58,7 +58,7 @@ WORDS = (
 
 @dataclass(frozen=True)
 class World:
-    """What a world is made from; `users`, `tracks` and `documents` are the row counts of day 0.
+    """Hold the parameters of a world; `users`, `tracks` and `documents` are the row counts of day 0.
 
     Raises ValueError for sizes below 0, a start before 1970 or after 9000, documents without users or tracks.
     """
@@ -80,7 +80,7 @@ class World:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the API would say at one moment: rows in the API's shape, in order of creation."""
+    """Hold the rows of the API at one moment, in the API's shape, in order of creation."""
 
     users: list[Row]
     tracks: list[Row]
@@ -91,7 +91,7 @@ class Snapshot:
 
 
 def snapshot(world: World, day: int) -> Snapshot:
-    """The world as it stands at `world.start + day` 00:00; day 0 is the first. Replays days 0..day.
+    """Return the world at `world.start + day` 00:00; day 0 is the first. Replays days 0..day.
 
     Raises ValueError for a negative day and for one beyond the calendar.
     """
@@ -123,7 +123,7 @@ class _Document:
 
 @dataclass(slots=True)
 class _Shelf:
-    """The tracks of one genre. Entries of removed or re-tagged tracks stay and are passed over when drawn."""
+    """Hold the tracks of one genre. Entries of removed or re-tagged tracks stay, and are skipped when drawn."""
 
     tracks: list[int] = field(default_factory=list)
     cumulative: list[float] = field(default_factory=list)
@@ -164,7 +164,7 @@ def _first_day(world: World) -> _State:
 
     listeners = list(state.users)
     for _ in range(world.documents):
-        # The square gives a few people many documents and many people none.
+        # The square gives few people many documents, and many people none.
         user = listeners[int(len(listeners) * rng.random() ** 2)]
         _add_document(rng, state, user, now - timedelta(days=HISTORY_DAYS), now)
     return state
@@ -188,7 +188,7 @@ def _next_day(world: World, state: _State, day: int) -> None:
     for track in _some(rng, state.tracks, EDITED_SHARE, at_least=1):
         _edit_track(rng, state, track, _moment(rng, since, until))
 
-    # Back last, so exactly as last seen: nothing but the absence tells the two apart.
+    # Returned last, after all edits, so the user is exactly as before.
     if away_before and day % DAYS_BETWEEN_RETURNS == 0:
         returning = rng.choice(away_before)
         state.users[returning] = state.away.pop(returning)
@@ -229,7 +229,7 @@ def _add_track(rng: random.Random, world: World, state: _State, since: datetime,
     track = _new_id(rng, state.track_genres, world.tracks)
     created = _moment(rng, since, until)
     seconds = min(3599, 30 + int(rng.lognormvariate(5.3, 0.5)))
-    # A long tail: a fifth of the tracks get more than half of the listens; the cap spares us one mega hit.
+    # A long tail: a fifth of the tracks get more than half of the listens; the cap avoids a single dominant hit.
     state.popularity[track] = min(rng.paretovariate(1.1), 150.0)
     state.tracks[track] = {
         "id": track,
@@ -301,7 +301,7 @@ def _edit_track(rng: random.Random, state: _State, track: int, edited_at: dateti
 
 
 def _tag(rng: random.Random, state: _State, track: int) -> str:
-    """Puts the track on the shelves of one to three genres; the text, now and then spelt oddly."""
+    """Put the track on the shelves of one to three genres; return their text, sometimes in an unusual spelling."""
     genres = rng.sample(GENRES, rng.choice((1, 1, 1, 2, 2, 3)))
     state.track_genres[track] = genres
     for genre in genres:
@@ -319,7 +319,7 @@ def _tag(rng: random.Random, state: _State, track: int) -> str:
 
 
 def _draw_tracks(rng: random.Random, state: _State, user: int, heard: list[int], count: int) -> list[int]:
-    """Up to `count` track ids; none if there is no track left."""
+    """Draw up to `count` track ids; none if no track is left."""
     if not state.tracks:
         return []
     taste = state.tastes[user]
@@ -347,7 +347,7 @@ def _draw_taste(rng: random.Random) -> _Taste:
 
 
 def _declared(rng: random.Random, taste: _Taste) -> str:
-    """What a person says: one genre, or a few, of those they really like, the dearest first."""
+    """Return the declared genres: the first one to three of the genres in the taste."""
     return ", ".join(taste.genres[: rng.randint(1, 3)])
 
 
@@ -358,14 +358,14 @@ def _email(rng: random.Random, first: str, last: str) -> str:
 
 
 def _backdate(rng: random.Random, row: Row) -> None:
-    """Gives a few rows an `updated_at` before their `created_at`, as the real API does."""
+    """Give a few rows an `updated_at` before their `created_at`, as the real API does."""
     if rng.random() < BACKDATED_SHARE:
         created = datetime.fromisoformat(row["created_at"])
         row["updated_at"] = _iso(_moment(rng, created - timedelta(days=90), created))
 
 
 def _new_id(rng: random.Random, taken: Mapping[int, object], size: int) -> int:
-    """An id that was never used: `taken` must remember those of removed rows too."""
+    """Return an unused id: `taken` must also contain the ids of removed rows."""
     span = max(100_000, 100 * size)
     while (number := rng.randrange(1, span)) in taken:
         pass
@@ -373,14 +373,14 @@ def _new_id(rng: random.Random, taken: Mapping[int, object], size: int) -> int:
 
 
 def _some(rng: random.Random, rows: Mapping[Key, object], share: float, at_least: int = 0) -> list[Key]:
-    """A sample of the keys, `share` of them on average."""
+    """Return a sample of the keys, `share` of them on average."""
     wanted = len(rows) * share
     count = int(wanted) + (rng.random() < wanted % 1)
     return rng.sample(list(rows), min(len(rows), max(at_least, count)))
 
 
 def _moment(rng: random.Random, since: datetime, until: datetime) -> datetime:
-    """A moment in [since, until), to the microsecond."""
+    """Return a random moment in [since, until), to the microsecond."""
     return since + timedelta(microseconds=int(rng.random() * ((until - since) // timedelta(microseconds=1))))
 
 

@@ -1,4 +1,4 @@
-"""A headless Chromium, where there is one."""
+"""Start a headless Chromium, if the machine has one."""
 
 import contextlib
 import os

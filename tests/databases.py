@@ -1,4 +1,4 @@
-"""Databases of a test's own on the session's server."""
+"""Create and copy databases on the session's server for a single test."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ LOCALE_TURKISH = "template template0 encoding 'UTF8' locale_provider 'icu' icu_l
 
 @contextlib.contextmanager
 def created(postgres_url: str, name: str, how: str = "") -> Iterator[str]:
-    """URL of a database made with these options, dropped at the end."""
+    """Create a database with these options, yield its URL, and drop it at the end."""
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"create database {name} {how}")
         try:
@@ -22,11 +22,11 @@ def created(postgres_url: str, name: str, how: str = "") -> Iterator[str]:
 
 
 def copied(postgres_url: str, template: str, name: str) -> contextlib.AbstractContextManager[str]:
-    """URL of a copy of the template, dropped at the end."""
+    """Copy the template, yield the URL of the copy, and drop it at the end."""
     return created(postgres_url, name, f"template {template}")
 
 
 def other_encoding(postgres_url: str, encoding: str) -> contextlib.AbstractContextManager[str]:
-    """URL of an empty database in another encoding than UTF8, dropped at the end."""
+    """Create an empty database that is not encoded in UTF8, yield its URL, and drop it at the end."""
     how = f"template template0 encoding '{encoding}' locale 'C' locale_provider 'libc'"
     return created(postgres_url, f"in_{encoding.lower()}", how)

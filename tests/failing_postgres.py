@@ -1,4 +1,4 @@
-"""A Postgres that fails on purpose: it crashes, or keeps an answer to itself."""
+"""Make Postgres fail on purpose: by a crash, or by a lost answer."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pipeline import embedded_postgres
+from warehouse import embedded_postgres
 
 # What a landing waits for the server to have made durable: each table's rows, and the record of the load.
 COMMITS = (rb"Q....COMMIT\0", rb"INSERT INTO [^ ]+_dlt_loads")
 
 
 def crash(folder: Path) -> None:
-    """The end of a server as `pg_ctl stop -m immediate` brings it: no checkpoint, recovery at the next start."""
+    """Crash a server like `pg_ctl stop -m immediate`: no checkpoint, recovery at the next start."""
     pid = int((folder / "data" / "postmaster.pid").read_text().split("\n")[0])
     os.kill(pid, signal.SIGQUIT)
     while embedded_postgres.is_running(folder):

@@ -1,4 +1,4 @@
-"""Processes of a test's own, to be killed.
+"""Fork processes that a test may kill.
 
 They are forked from a server that has loaded dlt, Great Expectations and dbt: one costs what it does, and not what it
 imports.
@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.extract.crashing_night", "tests.pipeline.crashing_run"])
+FORKS.set_forkserver_preload(["tests.integration.extract.crashing_night", "tests.integration.pipeline.crashing_run"])
 
 
 def fork(run: Callable[..., None], *arguments: object, log: Path) -> BaseProcess:
@@ -27,7 +27,7 @@ def fork(run: Callable[..., None], *arguments: object, log: Path) -> BaseProcess
 def _run(run: Callable[..., None], arguments: tuple, environment: dict[str, str], log: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    with log.open("a") as said:
+    with log.open("a") as output:
         for stream in (1, 2):
-            os.dup2(said.fileno(), stream)
+            os.dup2(output.fileno(), stream)
     run(*arguments)

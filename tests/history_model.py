@@ -1,4 +1,4 @@
-"""What gate and marts must hold after any history of nights and decisions, in plain Python, apart from the SQL."""
+"""Model in plain Python what the gate and the marts must hold after any history of runs and decisions."""
 
 import re
 from collections import defaultdict
@@ -46,7 +46,7 @@ class Scan:
 
 
 NEVER = Version(-1, (), None)
-"""What is known of a key that was never delivered."""
+"""The version of a key that was never delivered."""
 
 Package = dict[str, tuple[Scan, dict[Key, Row | None]]]
 """A load before it has landed: per table its scan, and the row that each changed key has now (None: it is gone)."""
@@ -57,7 +57,7 @@ def key_of(table: str, row: Row) -> Key:
 
 
 class HistoryModel:
-    """Feed it what happens; ask it what must be there. Loads are numbered in the order of landing."""
+    """Track events, and answer what the warehouse must hold. Loads are numbered in the order of landing."""
 
     def __init__(self) -> None:
         self.versions: dict[str, list[Version]] = {table: [] for table in TABLES}
@@ -67,17 +67,19 @@ class HistoryModel:
         self.erased: set[int] = set()
 
     def packed(self, source: dict[str, list[Row]]) -> Package:
-        """What a complete scan of the source brings: what differs from what was delivered before."""
+        """Return the load of a complete scan: the rows that differ from the delivered versions."""
         package: Package = {}
         for table, rows in source.items():
-            told = self._told(table)
-            alive = {key for key, versions in told.items() if any(version.row is not None for version in versions)}
+            delivered = self._delivered(table)
+            alive = {key for key, versions in delivered.items() if any(version.row is not None for version in versions)}
             here = {key_of(table, row): row for row in rows if not self._is_of_an_erased(table, key_of(table, row))}
             changed = {
-                key: row for key, row in here.items() if any(version.row != row for version in told.get(key, [NEVER]))
+                key: row
+                for key, row in here.items()
+                if any(version.row != row for version in delivered.get(key, [NEVER]))
             }
             changed |= dict.fromkeys(sorted(alive - here.keys()))
-            agrees_with = {key: versions for key, versions in told.items() if key not in changed}
+            agrees_with = {key: versions for key, versions in delivered.items() if key not in changed}
             package[table] = Scan(len(rows), len(alive), here, agrees_with), changed
         return package
 
@@ -88,9 +90,9 @@ class HistoryModel:
             self.scans[load, table] = scan
 
     def judge(self, broken_tables: set[str] = frozenset()) -> None:
-        """The gate's verdict on all that is pending, but for tables whose rules cannot run."""
+        """Apply the gate to pending loads, except tables whose rules cannot run."""
         blocked_before = {load for (load, _), state in self.states.items() if state == "blocked"}
-        for load, table in [place for place, state in self.states.items() if state == "pending"]:
+        for load, table in [position for position, state in self.states.items() if state == "pending"]:
             if table in broken_tables and not self._is_quiet(load, table):
                 continue
             bad = 0
@@ -107,15 +109,15 @@ class HistoryModel:
                     self.states[older, table] = "superseded"
 
     def release(self, load: int, table: str) -> bool:
-        """False when the load's state does not allow it."""
+        """Return False if the load's state does not allow it."""
         return self._decide(load, table, DISREGARDED, "released")
 
     def reject(self, load: int, table: str) -> bool:
-        """False when the load's state does not allow it."""
+        """Return False if the load's state does not allow it."""
         return self._decide(load, table, PUBLISHED | {"pending", "blocked"}, "rejected")
 
     def replay(self) -> int:
-        """How many held rows were looked at."""
+        """Check quarantined rows again, and return their number."""
         looked_at = 0
         for table in TABLES:
             newest = self.delivered(table)
@@ -157,20 +159,20 @@ class HistoryModel:
             self.versions[table] = [version for version in self.versions[table] if version not in gone]
 
     def delivered(self, table: str) -> dict[Key, Version]:
-        """The newest version of each key that no later night may take for undelivered."""
+        """Return the newest version of each key that later runs must treat as delivered."""
         return {
             version.key: version
             for version in self.versions[table]
             if self.states[version.load, table] not in DISREGARDED
         }
 
-    def _told(self, table: str) -> dict[Key, list[Version]]:
-        """Of each key the newest version that was delivered, and those of disregarded loads since."""
-        told: dict[Key, list[Version]] = {}
+    def _delivered(self, table: str) -> dict[Key, list[Version]]:
+        """Return by key the newest delivered version, and later ones of disregarded loads."""
+        delivered: dict[Key, list[Version]] = {}
         for version in self.versions[table]:
             is_delivered = self.states[version.load, table] not in DISREGARDED
-            told[version.key] = [*([] if is_delivered else told.get(version.key, [NEVER])), version]
-        return told
+            delivered[version.key] = [*([] if is_delivered else delivered.get(version.key, [NEVER])), version]
+        return delivered
 
     def rules_broken_by(self, table: str, row: Row | None) -> set[str]:
         broken = set()
@@ -192,7 +194,7 @@ class HistoryModel:
         ]
 
     def quarantine(self, table: str) -> list[tuple[int, Key, str, str | None]]:
-        """(load, key, rule, outcome) of every row and rule that holds or held it; outcome None: it waits."""
+        """Return (load, key, rule, outcome) of every quarantined row and rule; outcome None: still open."""
         newest_published: dict[Key, int] = {
             version.key: version.load
             for version in self.versions[table]
@@ -211,10 +213,10 @@ class HistoryModel:
         return sorted(found, key=str)
 
     def world(self) -> WorldModel:
-        """What readers see."""
+        """Return the rows that readers see."""
         world = WorldModel()
-        world.users, gone_users = self.told_last("users")
-        world.tracks, gone_tracks = self.told_last("tracks")
+        world.users, gone_users = self.last_delivered("users")
+        world.tracks, gone_tracks = self.last_delivered("tracks")
         world.gone_users, world.gone_tracks = set(gone_users), set(gone_tracks)
         documents = defaultdict(list)
         for version in self.published("listen_history"):
@@ -223,7 +225,7 @@ class HistoryModel:
         world.documents = documents
         return world
 
-    def told_last(self, table: str) -> tuple[dict[int, Row], dict[int, int]]:
+    def last_delivered(self, table: str) -> tuple[dict[int, Row], dict[int, int]]:
         """id -> row, and id -> the load since which it is gone: scan by scan, whatever of it landed. What counts is the
         word of every scan that is published, on every key, as if the decisions of today had been known at the time."""
         rows: dict[int, Row] = {}
@@ -258,7 +260,7 @@ class HistoryModel:
         return [version for version in self.versions[table] if version.load == load]
 
     def _is_quiet(self, load: int, table: str) -> bool:
-        """Nothing that was not known: no rule has to run."""
+        """Return whether the load contains nothing new, so that no rule has to run."""
         scan = self.scans[load, table]
         return not self._of(load, table) and bool(scan.rows_read or not scan.keys_known)
 

@@ -1,4 +1,4 @@
-"""Where messages arrive in tests: an HTTP endpoint as Slack's and others', and a mail server, on free ports."""
+"""Receive messages in tests: an HTTP endpoint like Slack's, and a mail server, on free ports."""
 
 import base64
 import email
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass
 class HttpInbox:
-    """`messages`: the JSON bodies that were posted, by path, in order. It answers as Slack's webhooks do."""
+    """Collect posted JSON bodies in `messages`, by path, in order. It answers like Slack's webhooks."""
 
     port: int = 0
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class HttpInbox:
 
 @dataclass
 class MailInbox:
-    """`logins`: (user, password) as given, all taken; `messages` in order, with the recipients of the envelope."""
+    """Accept every login into `logins`, and collect `messages` in order with their envelope recipients."""
 
     port: int = 0
     logins: list[tuple[str, str]] = field(default_factory=list)
@@ -53,7 +53,7 @@ def http_inbox() -> Iterator[HttpInbox]:
 
 @contextmanager
 def mail_inbox() -> Iterator[MailInbox]:
-    """A server of SMTP without TLS, as far as senders use it."""
+    """Serve the part of SMTP (without TLS) that senders use."""
     inbox = MailInbox()
 
     class Handler(socketserver.StreamRequestHandler):

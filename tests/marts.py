@@ -1,4 +1,4 @@
-"""What a reader finds in the marts: to be compared with a twin, or looked at while something happens to them."""
+"""Read the marts, to compare them with a twin or to watch them during a run."""
 
 import contextlib
 import threading
@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 def contents(database_url: str) -> dict[str, list[tuple]]:
-    """Per mart its rows, sorted, as far as twins have them in common."""
+    """Return by mart its sorted rows, without the columns in which twins differ."""
     with psycopg.connect(database_url) as connection:
         return {
             table: sorted(connection.execute(f"select {columns} from {table}").fetchall(), key=str)
@@ -31,19 +31,19 @@ def contents(database_url: str) -> dict[str, list[tuple]]:
 
 
 def fingerprint(connection: psycopg.Connection, table: str) -> tuple[int, str]:
-    """(rows, a hash of all that is in them)"""
+    """Return the number of rows and a hash of their content."""
     return connection.execute(
         f"select count(*), md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from {table} as t"
     ).fetchone()
 
 
 def whole(connection: psycopg.Connection) -> set[tuple[str, tuple[int, str]]]:
-    """(mart, fingerprint) of each mart as it is now."""
+    """Return (mart, fingerprint) of each mart now."""
     return {(table, fingerprint(connection, table)) for table in COLUMNS}
 
 
 def rows_on_disk(connection: psycopg.Connection) -> dict[str, list[tuple[str, str, str]]]:
-    """Per mart its rows, each with its place and the transaction that wrote it: equal when nothing was written."""
+    """Return by mart its rows with their ctid and transaction: equal if nothing was written."""
     return {
         table: sorted(connection.execute(f"select ctid::text, xmin::text, t::text from {table} as t").fetchall())
         for table in COLUMNS
@@ -52,7 +52,7 @@ def rows_on_disk(connection: psycopg.Connection) -> dict[str, list[tuple[str, st
 
 @contextlib.contextmanager
 def reader(database_url: str) -> Iterator[set[tuple[str, tuple[int, str]]]]:
-    """Reads the marts over and over meanwhile; yields the set of all (mart, fingerprint) it has come across."""
+    """Read the marts repeatedly during the block; yield the set of all (mart, fingerprint) seen."""
     seen = set()
     rounds = 0
     ended = threading.Event()

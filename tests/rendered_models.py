@@ -1,4 +1,4 @@
-"""The statements that dbt runs for the models, run by hand: a thousand builds by dbt itself would take an hour."""
+"""Execute the rendered statements of the dbt models: a thousand builds by dbt would take an hour."""
 
 import os
 import re
@@ -9,8 +9,8 @@ from unittest import mock
 import psycopg
 from dbt.cli.main import dbtRunner
 
-from pipeline import warehouse
-from pipeline.dbt import PROJECT_FOLDER, Dbt, profiles_folder
+from pipeline.run.dbt import PROJECT_FOLDER, Dbt, profiles_folder
+from warehouse import database
 
 # Only looks at the catalog, or does not matter to the rows.
 LEFT_OUT = re.compile(r"(select|begin|commit|comment on)\b", re.IGNORECASE)
@@ -21,7 +21,7 @@ SETTING = "coalesce(current_setting('test.totals_end_before', true), '90 days'):
 
 
 class RenderedModels:
-    """What `dbt run` does to the tables of a database that was built before."""
+    """Execute what `dbt run` does to the tables of a database that was already built."""
 
     def __init__(self, database_url: str, *arguments: str) -> None:
         statements: dict[str, list[str]] = defaultdict(list)
@@ -35,18 +35,18 @@ class RenderedModels:
                 statement = re.sub(r'"\w+"\.("(?:prep|marts|staging|gate)"\.)', r"\1", statement)
                 statements[node.node_name].append(statement.replace(WINDOW, SETTING))
 
-        place = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
+        warehouse = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
         with mock.patch.dict(os.environ):
-            warehouse.export(warehouse.find(database_url, "test"))
+            database.export(database.find(database_url, "test"))
             manifest = Dbt("--no-write-json")._run("parse").result
             outcome = dbtRunner(manifest, callbacks=[note]).invoke(
-                ["--log-level", "none", "--no-write-json", "run", "--threads", "1", *arguments, *place]
+                ["--log-level", "none", "--no-write-json", "run", "--threads", "1", *arguments, *warehouse]
             )
         assert outcome.success, outcome.exception
         self.statements = dict(statements)
 
     def build(self, connection: psycopg.Connection, models: int | None = None) -> None:
-        """As `dbt run` does it, one transaction per model; with `models`, as one does that is killed after so many."""
+        """Build like `dbt run`, one transaction per model; `models`: stop after that many, like a killed build."""
         for statements in list(self.statements.values())[:models]:
             with connection.transaction():
                 for statement in statements:

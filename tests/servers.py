@@ -1,4 +1,4 @@
-"""Servers of a test's own, from any folder of Postgres' programs, behind a socket."""
+"""Run Postgres servers of a single test from any folder of Postgres programs, on a socket."""
 
 import os
 import pwd
@@ -14,15 +14,15 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pipeline.embedded_postgres import free_port
-from tests.pipeline.command import LIMIT_SECONDS, until
+from tests.command import LIMIT_SECONDS, until
+from warehouse.embedded_postgres import free_port
 
 SUPERUSER = "moovitamix"
 
 
 @contextmanager
 def servers_folder() -> Iterator[Path]:
-    """A folder of the user who runs the servers, gone at the end."""
+    """Create a folder of the user who runs the servers, and remove it at the end."""
     root = Path(tempfile.mkdtemp(prefix="moovitamix-servers-"))
     root.chmod(0o755)
     if os.geteuid() == 0:
@@ -35,19 +35,19 @@ def servers_folder() -> Iterator[Path]:
 
 
 def run_program(*command: Any) -> None:
-    """Run one of Postgres' programs as the user who runs the servers."""
+    """Run a Postgres program as the user who runs the servers."""
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, cwd="/", **_become())
 
 
 def initialize(programs: Path, data: Path, *options: str) -> None:
-    """A new cluster that lets everybody in who can reach its socket."""
+    """Create a cluster that trusts everybody who can access its socket."""
     settings = ("-U", SUPERUSER, "--auth=trust", "-E", "UTF8", "--locale=C", "-N", *options)
     run_program(programs / "initdb", "-D", data, *settings)
 
 
 @contextmanager
 def running(programs: Path, data: Path, *settings: str) -> Iterator[tuple[Path, int]]:
-    """Folder (of a socket) and port of the server of this cluster, which writes `<cluster>.log` there."""
+    """Run the server of this cluster; yield the folder of its socket and log, and its port."""
     root = data.parent
     port = free_port()
     with (root / f"{data.name}.log").open("ab") as log:

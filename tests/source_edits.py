@@ -1,4 +1,4 @@
-"""A small source that is edited: users, tracks and history documents that come, change, go wrong, go and come back."""
+"""Edit a small source: add, change, spoil, remove and restore users, tracks and history documents."""
 
 import copy
 from collections.abc import Callable
@@ -15,7 +15,7 @@ NOBODYS_TRACK = 99
 
 
 class Source:
-    """What the API says now. Times move by 7 hours per edit."""
+    """Hold the current rows of the API. Each edit moves the time by 7 hours."""
 
     def __init__(self) -> None:
         self.users: dict[int, Row] = {}
@@ -34,7 +34,7 @@ class Source:
         return {name: copy.deepcopy(list(table.values())) for name, table in tables.items()}
 
     def edit(self, edits: list[tuple[str, int]]) -> None:
-        """Each edit is a name of `KINDS` and a number that picks what it is done to."""
+        """Apply edits: a name in `KINDS`, and a number that selects the row."""
         before = copy.deepcopy(self._tables()), list(self._gone)
         for kind, number in edits:
             self._edits += 1
@@ -105,7 +105,7 @@ class Source:
             table[place] = row
 
     def _take_back(self, number: int) -> None:
-        """As if the edits of the time before had never been."""
+        """Undo the edits of the previous step."""
         if self._before:
             tables, self._gone = copy.deepcopy(self._before[0]), list(self._before[1])
             for table, before in zip(self._tables(), tables, strict=True):
@@ -113,7 +113,7 @@ class Source:
                 table.update(before)
 
     def _date_back(self, number: int) -> None:
-        """The content is new and its time is old, as when the real server is set up anew."""
+        """Change the content but not its time, like a server that was set up again."""
         for table in (self.users, self.documents):
             if table:
                 row = list(table.values())[number % len(table)]

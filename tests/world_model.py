@@ -1,4 +1,4 @@
-"""What the warehouse must hold after some nights, computed from the API's rows in plain Python, apart from the SQL."""
+"""Compute from the API's rows, in plain Python, what the warehouse must hold after some runs."""
 
 import hashlib
 import math
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from warehouse.text import normalize
+from warehouse.normalization import normalize
 
 Row = dict[str, Any]
 
 
 @dataclass
 class WorldModel:
-    """Feed it each night's rows with `night`; ask it for the marts and the features."""
+    """Track the rows of each run with `night`, and compute the marts and the features."""
 
     users: dict[int, Row] = field(default_factory=dict)
     tracks: dict[int, Row] = field(default_factory=dict)
     gone_users: set[int] = field(default_factory=set)
     gone_tracks: set[int] = field(default_factory=set)
     documents: dict[tuple[int, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
-    told_first: dict[tuple[str, int], Row] = field(default_factory=dict)
+    first_known: dict[tuple[str, int], Row] = field(default_factory=dict)
 
     def night(self, users: list[Row], tracks: list[Row], listen_history: list[Row]) -> None:
         for table, rows in (("users", users), ("tracks", tracks)):
             for row in rows:
-                self.told_first.setdefault((table, row["id"]), row)
+                self.first_known.setdefault((table, row["id"]), row)
         for known, gone, rows in (
             (self.users, self.gone_users, users),
             (self.tracks, self.gone_tracks, tracks),
@@ -40,15 +40,15 @@ class WorldModel:
                 versions.append(row)
 
     def before_the_first_night(self) -> "WorldModel":
-        """The same listens, with genres and favourites as they were told first: what an `as_of` of before knows."""
+        """Return the same listens with the first known genres and favourites, as an earlier `as_of` sees them."""
         users, tracks = (
-            {number: {**row, column: self.told_first[table, number][column]} for number, row in rows.items()}
+            {number: {**row, column: self.first_known[table, number][column]} for number, row in rows.items()}
             for table, rows, column in (("users", self.users, "favorite_genres"), ("tracks", self.tracks, "genres"))
         )
         return replace(self, users=users, tracks=tracks)
 
     def listens(self) -> dict[int, tuple[int, int, datetime, datetime]]:
-        """id -> (user_id, track_id, listened_at, created_at) of every listen, known parents or not."""
+        """Return id -> (user_id, track_id, listened_at, created_at) of every listen, also without known parents."""
         found = {}
         for (user_id, created_at), versions in self.documents.items():
             document_at = utc(created_at)
@@ -78,7 +78,7 @@ class WorldModel:
         return split_genres(self.tracks[track_id]["genres"])
 
     def affinities(self, as_of: datetime) -> dict[tuple[int, str], Row]:
-        """(user_id, genre) -> the columns of features.user_genre_affinity."""
+        """Return (user_id, genre) -> the columns of features.user_genre_affinity."""
         ages: dict[tuple[int, str], list[timedelta]] = defaultdict(list)
         for user_id, track_id, listened_at, _ in self.kept_listens().values():
             if listened_at <= as_of:
@@ -133,7 +133,7 @@ class WorldModel:
 
 
 def utc(text: str) -> datetime:
-    """The API's times carry no zone and are UTC."""
+    """Parse a time of the API, which has no zone and is UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 

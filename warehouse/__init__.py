@@ -1,1 +1,1 @@
-"""What every package needs of Postgres, and nothing else."""
+"""Share what every package needs of Postgres: connections, locks, roles, names, the embedded server."""

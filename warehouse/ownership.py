@@ -1,8 +1,8 @@
-"""Which relations of a database this project made: recorded by name, and checked before anything is written.
+"""Record which relations of a database this project made, and check that before anything is written.
 
-Before a run writes, it claims the names that it may use. A name that is in use then and not recorded belongs to
-somebody else. When the run has ended, the names that it did not use are free again. A killed run keeps its claims, so
-that the next one knows what it made. Names survive dump and restore; object ids do not.
+Before a run writes, it claims the names that it may use. A name that is already in use and not recorded belongs to
+another project. When the run ends, it frees the names that it did not use. A killed run keeps its claims, so that the
+next run knows what it made. Names survive dump and restore; object ids do not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 import psycopg
 
 REGISTER = "ops.owned_relations"
+# dbt takes a relation whose name differs in case alone for the model's, and refuses to go on.
+DBT_SCHEMAS = ("prep", "marts", "features")
 _COLUMNS = {"name": "text", "recorded_at": "timestamp with time zone"}
 
-# A function is named with the types of its arguments: only one with the same types is replaced.
+# A function's name includes its argument types: `create or replace` replaces only a function with the same types.
 _IN_USE = """
 select
     schemas.nspname || '.' || relations.relname as name,
@@ -27,6 +29,12 @@ union all
 select schemas.nspname || '.' || functions.proname || '(' || oidvectortypes(functions.proargtypes) || ')', 'function'
 from pg_proc as functions
 inner join pg_namespace as schemas on functions.pronamespace = schemas.oid
+union all
+-- a type that is no table's own
+select schemas.nspname || '.' || types.typname, 'type'
+from pg_type as types
+inner join pg_namespace as schemas on types.typnamespace = schemas.oid
+where types.typrelid = 0 and types.typcategory <> 'A'
 """
 
 _STRAY_PARTITIONS = """
@@ -108,7 +116,7 @@ order by 1, 2, 3
 
 
 class ForeignRelationsError(Exception):
-    """Relations that this project did not make have names that it is about to use. `str()` lists them."""
+    """Report relations that this project did not make under names that it would use. `str()` lists them."""
 
 
 def check(
@@ -118,13 +126,13 @@ def check(
     partitions: Mapping[str, str],
     adopted_shape: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Raise ForeignRelationsError if somebody else's relation has one of the names. Writes nothing.
+    """Raise ForeignRelationsError if a relation of another project has one of the names. Writes nothing.
 
     `names`: "schema.relation", or "schema.function(type, type)". `partitions`: by partitioned table, a regular
-    expression for the names of its partitions. `adopted_shape`: a database without a register is taken for ours if it
-    has these tables with at least these columns (name to type).
+    expression for the names of its partitions. `adopted_shape`: a database without a register counts as this project's
+    if it has these tables with at least these columns (name to type).
     """
-    in_use = _in_use(connection, [*names, REGISTER])
+    in_use = _in_use(connection, [*names, REGISTER], DBT_SCHEMAS)
     if REGISTER in in_use and _has_columns(connection, REGISTER, _COLUMNS):
         owned = {name for (name,) in connection.execute(f"select name from {REGISTER}")} | {REGISTER}
     elif all(_has_columns(connection, table, columns) for table, columns in adopted_shape.items()):
@@ -138,7 +146,7 @@ def check(
 
 
 def claim(connection: psycopg.Connection, names: Iterable[str]) -> None:
-    """Record the names; after `check`, and before any of them is used. Schema `ops` must exist."""
+    """Record the names. Call it after `check` and before any of them is used. Schema `ops` must exist."""
     if not _in_use(connection, [REGISTER]):
         connection.execute(f"""
             create table {REGISTER} (
@@ -146,7 +154,7 @@ def claim(connection: psycopg.Connection, names: Iterable[str]) -> None:
                 recorded_at timestamptz not null default clock_timestamp()
             );
             comment on table {REGISTER} is
-                'What this project made, or a run under way may make: it writes nothing else. Names survive a restore.'
+                'The relations that this project made, or that the current run may make. It writes to no others.'
         """)
     connection.execute(
         f"""
@@ -160,20 +168,34 @@ def claim(connection: psycopg.Connection, names: Iterable[str]) -> None:
 
 
 def release_unused(connection: psycopg.Connection) -> None:
-    """Free the recorded names that nothing has; for the end of a run."""
+    """Free the recorded names under which nothing exists. Call it at the end of a run."""
     if _in_use(connection, [REGISTER]):
         connection.execute(f"delete from {REGISTER} where name not in (select name from ({_IN_USE}) as used)")
 
 
 def relations(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
-    """(schema, kind, quoted name) of all that is recorded and there: `table` (its partitions too), `view`, `sequence`
-    (those of its tables' columns) or `function` (with the types of its arguments)."""
+    """Return (schema, kind, quoted name) of each recorded relation that exists.
+
+    Kinds: `table` (including its partitions), `view`, `sequence` (of the tables' columns), `function` (with its
+    argument types).
+    """
     return connection.execute(_OWNED).fetchall()
 
 
-def _in_use(connection: psycopg.Connection, names: Iterable[str]) -> dict[str, str]:
-    """Name to kind, of those of the names that a relation or function has. Needs no right on the schemas."""
-    return dict(connection.execute(f"select name, kind from ({_IN_USE}) as used where name = any(%s)", [list(names)]))
+def _in_use(connection: psycopg.Connection, names: Iterable[str], folded_schemas: Iterable[str] = ()) -> dict[str, str]:
+    """Return name to kind for those names under which a relation or function exists, in `folded_schemas` in any case.
+
+    Needs no right on the schemas.
+    """
+    used = connection.execute(
+        f"""
+        select name, kind
+        from ({_IN_USE}) as used
+        where name = any(%(names)s) or (split_part(name, '.', 1) = any(%(folded)s) and lower(name) = any(%(names)s))
+        """,
+        {"names": list(names), "folded": list(folded_schemas)},
+    )
+    return dict(used.fetchall())
 
 
 def _has_columns(connection: psycopg.Connection, table: str, columns: Mapping[str, str]) -> bool:

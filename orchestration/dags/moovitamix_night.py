@@ -1,11 +1,11 @@
-"""The night as an Apache Airflow DAG: each step is a task, and each task is `python -m pipeline STEP`.
+"""Run the night as an Apache Airflow DAG: each step is a task, and each task runs `python -m pipeline STEP`.
 
-This file runs in Airflow's environment, which holds nothing of the project; the command runs in the project's own
-`.venv`. Settings are those in the environment of Airflow's processes, and for the command those of the project's `.env`
-besides. A setting that this file cannot read is an import error of the DAG.
+This file runs in Airflow's environment, which does not contain the project; the command runs in the project's `.venv`.
+Settings come from the environment of Airflow's processes; the command also reads the project's `.env`. A setting that
+this file cannot parse is an import error of the DAG.
 
-The steps follow each other as in `make run`: a failed source does not keep what is pending from being judged and built.
-`outcome` fails when any of them did, because the last step alone would leave a failed night green.
+The steps run in the order of `make run`. After a failed source, pending loads are still judged and built. `outcome`
+fails when any step failed; otherwise a night whose last step succeeded would be green.
 """
 
 import os
@@ -22,77 +22,77 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 # A link to this file, in the DAGs folder of another Airflow, leads here too.
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = PROJECT / ".venv" / "bin" / "python"
-# Exit codes of what is no better a while later: wrong settings, a blocked table, a model or test that failed, a gate
-# that could not run. Of the others, 6 is another run at work: its end is waited for as that of a failed source is.
-NO_USE_TO_RETRY = (2, 4, 5, 8)
+# Exit codes of permanent failures: wrong settings, a blocked table, a failed model or test, a gate that could not run.
+# The others are retried; 6 (another run holds the lock) is retried like a failed source.
+PERMANENT_FAILURES = (2, 4, 5, 8)
 RETRIES = 3
-# How long after its time the first night of all still begins. Airflow reads this file again and again, and until there
-# is a night it looks for the first anew: without this, a look just after the time would put it off by a day.
+# How long after its time the first night may still begin. Until there is a night, Airflow computes the first one each
+# time it parses this file: without this, parsing just after the time would postpone it by a day.
 LATE = timedelta(minutes=10)
 
 
 class Step(BaseOperator):
-    """The step of the night that the task is named after. What it says is the task's log; its last line is the reason
-    when it fails."""
+    """Run the step with the name of the task. Its output is the task's log; the last line explains a failure."""
 
     @cached_property
     def _process(self) -> SubprocessHook:
         return SubprocessHook()
 
     def execute(self, context: Context) -> None:
-        """Raises AirflowFailException when it is no use to try again, AirflowException for other failures."""
+        """Run the command. Raises AirflowFailException for a permanent failure, AirflowException for others."""
         if not PYTHON.exists():
-            raise AirflowFailException(f"{PYTHON} is missing; make it with: make setup")
+            raise AirflowFailException(f"{PYTHON} is missing; create it with: make setup")
         command = [str(PYTHON), "-m", "pipeline", self.task_id]
         check(*self._process.run_command(command, env=environment(), cwd=str(PROJECT)))
 
     def on_kill(self) -> None:
-        """Tell the step to end; it records that it was interrupted."""
+        """Send SIGTERM to the step; it records that it was interrupted."""
         self._process.send_sigterm()
 
 
 def check(exit_code: int, last_line: str) -> None:
-    """How a step ended, as Airflow wants to hear it. `exit_code` is negative when a signal killed it."""
+    """Raise Airflow's exception for the end of a step. `exit_code` is negative when a signal killed it."""
     if exit_code == 0:
         return
     if exit_code < 0:
         raise AirflowException(f"killed by signal {-exit_code}; its last line was: {last_line}")
-    if exit_code in NO_USE_TO_RETRY:
+    if exit_code in PERMANENT_FAILURES:
         raise AirflowFailException(last_line)
     raise AirflowException(last_line)
 
 
 def environment() -> dict[str, str]:
-    """That of this process, less what is Airflow's own: the address of its database is nothing to the pipeline."""
+    """Return this process's environment without Airflow's variables: the pipeline must not get the address of its
+    database."""
     return {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith("AIRFLOW")}
 
 
 def timetable(runtime: str, zone: str) -> CronTriggerTimetable:
-    """Each day at `runtime` (HH:MM) on the clocks of `zone` (an IANA name). Raises ValueError for what is neither."""
+    """Schedule a daily run at `runtime` (HH:MM) in `zone` (an IANA name). Raises ValueError for invalid values."""
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", runtime):
         raise ValueError(f"PIPELINE_RUNTIME must be a time from 00:00 to 23:59, not {runtime!r}")
     hour, minute = runtime.split(":")
     try:
-        place = pendulum.timezone(zone)
+        time_zone = pendulum.timezone(zone)
     except ValueError:
-        raise ValueError(f"TIMEZONE: there is no time zone {zone!r}; name a place, such as America/Montreal") from None
-    return CronTriggerTimetable(f"{int(minute)} {int(hour)} * * *", timezone=place, run_immediately=LATE)
+        raise ValueError(f"TIMEZONE: there is no time zone {zone!r}; use a name such as America/Montreal") from None
+    return CronTriggerTimetable(f"{int(minute)} {int(hour)} * * *", timezone=time_zone, run_immediately=LATE)
 
 
 @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
 def outcome() -> None:
-    """Fails when a step did; skipped after a good night."""
+    """Fail when a step failed; skipped after a successful night."""
     raise AirflowFailException("a step of this night failed; the end of its log says why, and what to do next")
 
 
 with DAG(
     dag_id="moovitamix_night",
-    description="Reads the MooVitamix API, judges what came, and builds the warehouse",
+    description="Reads the MooVitamix API, checks the delivery, and builds the warehouse",
     schedule=timetable(os.environ.get("PIPELINE_RUNTIME") or "00:00", os.environ.get("TIMEZONE") or "UTC"),
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    # the delay is Airflow's own setting: 5 minutes, unless it says otherwise
+    # the delay is Airflow's own setting: 5 minutes by default
     default_args={"owner": "moovitamix", "retries": RETRIES},
     tags=["moovitamix"],
     doc_md=__doc__,

@@ -1,0 +1,66 @@
+"""Collect all rows that break the rules of a table's suite in a temporary table."""
+
+import psycopg
+from psycopg import sql
+
+from expectations import batch_tables
+from expectations.validation import BrokenRule, Validator
+from expectations.verdicts import GateError, RuleResult
+
+BAD_ROWS = "pg_temp.bad_rows"
+"""Columns: rule, severity, dlt_id, key, detail. Exists while a batch is judged."""
+
+EXAMPLES_KEPT = 5
+LONGEST_DETAIL = 200
+
+
+def check_scan(connection: psycopg.Connection, validator: Validator) -> list[RuleResult]:
+    """Return the rules that the scan in `batch_tables.SCAN` breaks."""
+    return [_scan_result(connection, broken) for broken in validator.broken_rules("scans", batch_tables.SCAN)]
+
+
+def check_rows(connection: psycopg.Connection, validator: Validator, table: str) -> list[RuleResult]:
+    """Return the rules that rows in `batch_tables.ROWS` break, and collect these rows in `BAD_ROWS`."""
+    drop_batch(connection)
+    connection.execute("create temporary table bad_rows (rule text, severity text, dlt_id text, key text, detail text)")
+    return [_row_result(connection, broken) for broken in validator.broken_rules(table, batch_tables.ROWS)]
+
+
+def drop_batch(connection: psycopg.Connection) -> None:
+    """Drop the table of `check_rows`."""
+    connection.execute(f"drop table if exists {BAD_ROWS}")
+
+
+def _scan_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResult:
+    value = connection.execute(
+        sql.SQL("select {}::text from {}").format(sql.Identifier(broken.shows), sql.SQL(batch_tables.SCAN))
+    ).fetchone()[0]
+    return RuleResult(broken.rule, broken.severity, 1, [{broken.shows: value}])
+
+
+def _row_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResult:
+    """Collect all rows that broke the rule; the query runs once, because it may be expensive."""
+    rows = connection.execute(
+        sql.SQL("""
+            insert into {collected} (rule, severity, dlt_id, key, detail)
+            select {rule}, {severity}, staged._dlt_id, staged.key, left(staged.{shows}::text, {longest})
+            from {staged_rows} as staged
+            where staged._dlt_id in (select broken._dlt_id from ({bad_rows}) as broken)
+        """).format(
+            collected=sql.SQL(BAD_ROWS),
+            rule=sql.Literal(broken.rule),
+            severity=sql.Literal(broken.severity),
+            shows=sql.Identifier(broken.shows),
+            longest=sql.Literal(LONGEST_DETAIL),
+            staged_rows=sql.SQL(batch_tables.ROWS),
+            bad_rows=sql.SQL(broken.rows),
+        )
+    ).rowcount
+    if not rows:
+        raise GateError(f"rule {broken.rule} failed, but no row that broke it was found")
+    examples = connection.execute(
+        f"select dlt_id, key, detail from {BAD_ROWS} where rule = %s order by key, detail, dlt_id limit %s",
+        [broken.rule, EXAMPLES_KEPT],
+    )
+    names = ("dlt_id", "key", "detail")
+    return RuleResult(broken.rule, broken.severity, rows, [dict(zip(names, row, strict=True)) for row in examples])

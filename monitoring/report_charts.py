@@ -1,0 +1,364 @@
+"""Build the report's charts from the run history, all over the same slots."""
+
+import datetime as dt
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monitoring import charts
+from monitoring.charts import Chart, Level, Part, Slots
+from monitoring.formatting import count, duration, share, size
+from monitoring.run_history import NIGHTS_SHOWN, Flow, Growth, Night, in_order
+from warehouse.names import PUBLISHED, STEPS
+
+DAYS_BETWEEN_LABELS = 7
+# With few nights, the bars would be too wide.
+LEAST_SLOTS = 10
+# A usual value is the median of at least this many nights.
+ENOUGH_NIGHTS = 3
+LARGEST_SHOWN = 8
+STEP_COLOURS = {"extract": "--c1", "gate": "--c2", "build": "--c3"}
+SCHEMA_COLOURS = {"staging": "--c1", "marts": "--c2", "other": "--c3"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Describe one cell of the strip: a night, or a day without one."""
+
+    day: dt.date
+    night: Night | None = None
+
+
+def strip(nights: Sequence[Night], now: dt.datetime, zone: dt.tzinfo) -> list[Cell]:
+    """Return the newest nights in the order of their start, with a cell for each past day without a night."""
+    cells: list[Cell] = []
+    for night in nights:
+        day = night.started_at.astimezone(zone).date()
+        if cells:
+            cells += _days_without(cells[-1].day, day)
+        cells.append(Cell(day, night))
+    if cells:
+        cells += _days_without(cells[-1].day, now.astimezone(zone).date())
+    return cells[-NIGHTS_SHOWN:]
+
+
+def _days_without(last: dt.date, next_: dt.date) -> list[Cell]:
+    missed = (next_ - last).days - 1
+    return [Cell(next_ - dt.timedelta(days=back)) for back in range(min(missed, NIGHTS_SHOWN), 0, -1)]
+
+
+def slots(cells: Sequence[Cell]) -> tuple[Slots, dict[int, Night]]:
+    """Return the time axis of all charts, with the newest cell at its right end, and the night of each slot."""
+    number = max(len(cells), LEAST_SLOTS)
+    first = number - len(cells)
+    labels = {
+        first + index: f"{cell.day.day} {cell.day:%b}"
+        for index, cell in enumerate(cells)
+        if (len(cells) - 1 - index) % DAYS_BETWEEN_LABELS == 0
+    }
+    nights = {first + index: cell.night for index, cell in enumerate(cells) if cell.night}
+    return Slots(number, labels), nights
+
+
+@dataclass(frozen=True)
+class Tile:
+    name: str
+    value: str
+    usual: str
+
+
+def tiles(nights: Sequence[Night]) -> list[Tile]:
+    """Return key figures of the newest ended night, each with its median over earlier successful nights."""
+    ended = [night for night in nights if night.finished_at]
+    if not ended:
+        return []
+    *before, newest = ended
+    good = [night for night in before if night.outcome == "succeeded"]
+
+    def tile(name: str, figure: Callable[[Night], float | None], format_value: Callable[..., str]) -> Tile:
+        known = [value for value in map(figure, good) if value is not None]
+        usual = f"usually {format_value(statistics.median_low(known))}" if len(known) >= ENOUGH_NIGHTS else ""
+        return Tile(name, format_value(figure(newest)), usual)
+
+    return [
+        tile("took", lambda night: night.seconds, duration),
+        tile("rows read", lambda night: night.total("rows_read"), count),
+        tile("new or changed", lambda night: night.total("rows_landed"), count),
+        tile("removed", lambda night: night.total("rows_removed"), count),
+        tile("quarantined", lambda night: night.rows_quarantined, count),
+        tile("unreadable", lambda night: night.total("rows_unreadable"), count),
+        tile("processor", lambda night: night.measures["cpu_seconds"], duration),
+        tile("peak memory", lambda night: night.measures["peak_memory_bytes"], size),
+        tile("disk free", lambda night: night.measures["disk_free_bytes"], size),
+    ]
+
+
+@dataclass(frozen=True)
+class TableFlow:
+    """Describe one table of the night: `rows` are (label, count) from the API to the marts, `state` is the gate's
+    verdict, and `state_now` the current state of the load if it differs."""
+
+    table: str
+    load_id: str | None
+    state: str
+    state_now: str | None
+    rows: Sequence[tuple[str, int | None]]
+    chart: Chart | None
+
+
+def flows(flow: Flow) -> list[TableFlow]:
+    return [_table_flow(flow, table) for table in in_order(flow.night.pulls)]
+
+
+def _table_flow(flow: Flow, table: str) -> TableFlow:
+    pull = flow.night.pulls[table]
+    verdict = flow.verdicts.get((pull["load_id"], table))
+    state_now = flow.states_now.get((pull["load_id"], table))
+    state = verdict["state"] if verdict else "pending"
+    held = verdict["rows_quarantined"] if verdict else 0
+    changed = (pull["rows_landed"] or 0) + (pull["rows_removed"] or 0)
+    rest = changed - held
+    published = rest if state in PUBLISHED else 0
+    blocked = rest if state in ("blocked", "superseded", "rejected") else 0
+    waiting = rest if state == "pending" else 0
+    written = flow.written.get(table)
+    return TableFlow(
+        table=table,
+        load_id=pull["load_id"],
+        state=state,
+        state_now=state_now if state_now != state else None,
+        rows=[
+            ("read", pull["rows_read"]),
+            ("unchanged", pull["rows_unchanged"]),
+            ("unreadable", pull["rows_unreadable"]),
+            ("new or changed", pull["rows_landed"]),
+            ("removed", pull["rows_removed"]),
+            ("quarantined", held if verdict else None),
+            ("blocked", blocked if verdict else None),
+            ("waiting", waiting),
+            ("published", published if verdict else None),
+            ("rows written to the mart", written),
+        ],
+        chart=None
+        if pull["rows_read"] is None
+        else _flow_chart(table, pull, (published, held, blocked, waiting), written),
+    )
+
+
+def _flow_chart(table: str, pull: Mapping[str, Any], verdict: tuple[int, int, int, int], written: int | None) -> Chart:
+    landed, removed, unreadable = pull["rows_landed"], pull["rows_removed"], pull["rows_unreadable"]
+    published, held, blocked, waiting = verdict
+    came = _join_counts(("new or changed", landed), ("unreadable", unreadable))
+    levels = [
+        Level(
+            f"{count(pull['rows_read'])} read",
+            came or ("all unchanged" if pull["rows_read"] else "the API sent no rows"),
+            [("--flat", pull["rows_unchanged"]), ("--c2", landed), ("--bad", unreadable)],
+            narrows=1,
+            into=0,
+        )
+    ]
+    if landed + removed:
+        stopped = _join_counts(("quarantined", held), ("blocked", blocked), ("waiting", waiting))
+        levels += [
+            Level(
+                f"{count(landed + removed)} to judge",
+                _join_counts(("changed", landed), ("removed", removed)),
+                [("--c2", landed), ("--c3", removed)],
+            ),
+            Level(
+                f"{count(published)} published",
+                stopped or "none held back",
+                [("--c1", published), ("--warn", held), ("--bad", blocked), ("--busy", waiting)],
+                narrows=0,
+            ),
+        ]
+    levels.append(Level(f"{count(written)} written", f"to marts.{table}", [("--c1", written or 0)]))
+    text = "; ".join(f"{level.left}, {level.right}" for level in levels)
+    return charts.flow(levels, f"{table}: {text}")
+
+
+def _join_counts(*figures: tuple[str, int]) -> str:
+    """Join the counts that are not zero: "1 quarantined, 2 blocked"."""
+    return ", ".join(f"{count(number)} {what}" for what, number in figures if number)
+
+
+def durations(nights: Mapping[int, Night], slots: Slots, symbols: Mapping[str, str]) -> Chart | None:
+    """Draw the seconds per step, with the symbol of its outcome above each night that did not succeed."""
+    steps: dict[str, dict[int, float]] = {name: {} for name in STEPS}
+    for slot, night in nights.items():
+        for step in night.steps:
+            if step.name in steps and step.seconds is not None:
+                steps[step.name][slot] = step.seconds
+    whole = {slot: night.seconds for slot, night in nights.items() if night.seconds is not None}
+    divisor, unit = (60, " min") if max(whole.values(), default=0) > 300 else (1, " s")
+    parts = [
+        Part(name, STEP_COLOURS[name], {slot: seconds / divisor for slot, seconds in values.items()})
+        for name, values in steps.items()
+    ]
+    signs = {slot: symbols[night.outcome] for slot, night in nights.items() if night.outcome != "succeeded"}
+    return charts.over_nights(
+        parts, slots, _range("Time of the nights", whole.values(), duration), unit=unit, signs=signs, height=110
+    )
+
+
+@dataclass(frozen=True)
+class Volume:
+    table: str
+    read: Chart | None
+    changed: Chart | None
+
+
+def volumes(nights: Mapping[int, Night], slots: Slots) -> list[Volume]:
+    def of(table: str, figure: str) -> dict[int, int]:
+        return {
+            slot: night.pulls[table][figure]
+            for slot, night in nights.items()
+            if table in night.pulls and night.pulls[table][figure] is not None
+        }
+
+    volumes = []
+    for table in in_order({table for night in nights.values() for table in night.pulls}):
+        read, landed, removed = (of(table, figure) for figure in ("rows_read", "rows_landed", "rows_removed"))
+        changed = _range(f"{table}: new or changed", landed.values(), count)
+        volumes.append(
+            Volume(
+                table,
+                charts.over_nights(
+                    [Part("read", "--flat-strong", read)],
+                    slots,
+                    _range(f"{table}: rows read", read.values(), count),
+                    height=80,
+                ),
+                charts.over_nights(
+                    [Part("new or changed", "--c1", landed), Part("removed", "--c3-strong", removed)],
+                    slots,
+                    f"{changed}; {_range('removed', removed.values(), count)}",
+                    height=95,
+                ),
+            )
+        )
+    return volumes
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    nulls_now: float
+    absent_now: float
+    highest: float
+    chart: Chart
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Hold the columns of a table that had missing values in some night, and the names of the others."""
+
+    table: str
+    lacking: Sequence[Column]
+    complete: Sequence[str]
+
+
+def columns(nights: Mapping[int, Night], slots: Slots) -> list[Columns]:
+    counted: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
+    for slot, night in nights.items():
+        for (table, column), (rows, nulls, absent) in night.columns.items():
+            shares = (nulls / rows, absent / rows) if rows else (0.0, 0.0)
+            counted.setdefault(table, {}).setdefault(column, {})[slot] = shares
+    found = []
+    for table in in_order(counted):
+        lacking = {name: by_slot for name, by_slot in sorted(counted[table].items()) if any(map(any, by_slot.values()))}
+        found.append(
+            Columns(
+                table,
+                [_column(table, name, by_slot, slots) for name, by_slot in lacking.items()],
+                sorted(set(counted[table]) - set(lacking)),
+            )
+        )
+    return found
+
+
+def _column(table: str, name: str, by_slot: Mapping[int, tuple[float, float]], slots: Slots) -> Column:
+    nulls_now, absent_now = by_slot[max(by_slot)]
+    highest = max(map(sum, by_slot.values()))
+    chart = charts.small_over_nights(
+        [
+            Part("null", "--c1", {slot: nulls for slot, (nulls, _) in by_slot.items()}),
+            Part("absent", "--warn", {slot: absent for slot, (_, absent) in by_slot.items()}),
+        ],
+        slots,
+        f"{table}.{name}: null {share(nulls_now)}, absent {share(absent_now)}; together {share(highest)} at most",
+    )
+    return Column(name, nulls_now, absent_now, highest, chart)
+
+
+def processor(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    def of(measure: str) -> dict[int, float]:
+        return {slot: night.measures[measure] for slot, night in nights.items() if night.measures[measure] is not None}
+
+    own, database = of("cpu_seconds"), of("database_cpu_seconds")
+    text = _range("Processor seconds of the run", own.values(), duration)
+    if database:
+        text += f"; {_range('of the embedded Postgres', database.values(), duration)}"
+    return charts.over_nights(
+        [Part("run", "--c1", own), Part("Postgres", "--c2", database)], slots, text, unit=" s", height=110
+    )
+
+
+def memory(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    peaks = {
+        slot: night.measures["peak_memory_bytes"]
+        for slot, night in nights.items()
+        if night.measures["peak_memory_bytes"] is not None
+    }
+    divisor, unit = _unit(peaks.values())
+    return charts.over_nights(
+        [Part("peak", "--c1", {slot: peak / divisor for slot, peak in peaks.items()})],
+        slots,
+        _range("Peak memory", peaks.values(), size),
+        unit=unit,
+        height=110,
+    )
+
+
+def sizes(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    by_schema: dict[str, Counter[int]] = {name: Counter() for name in SCHEMA_COLOURS}
+    for slot, night in nights.items():
+        for relation, measured in night.sizes.items():
+            schema = relation.partition(".")[0]
+            by_schema[schema if schema in by_schema else "other"][slot] += measured.bytes
+    whole = sum(by_schema.values(), Counter())
+    divisor, unit = _unit(whole.values())
+    parts = [
+        Part(name, SCHEMA_COLOURS[name], {slot: number / divisor for slot, number in by_slot.items()})
+        for name, by_slot in by_schema.items()
+    ]
+    text = _range("Size of all tables", [whole[slot] for slot in sorted(whole)], size)
+    return charts.over_nights(parts, slots, text, unit=unit, height=110)
+
+
+def _unit(values: Iterable[float]) -> tuple[int, str]:
+    """Return the divisor for bytes, and the name of the unit."""
+    largest = max(values, default=0)
+    return (1024**3, " GiB") if largest >= 2 * 1024**3 else (1024**2, " MiB")
+
+
+def largest(growth: Sequence[Growth]) -> Chart | None:
+    largest = growth[:LARGEST_SHOWN]
+    if not largest:
+        return None
+    text = "The largest tables: " + ", ".join(f"{table.relation} {size(table.bytes)}" for table in largest)
+    return charts.ranking({table.relation: (table.bytes, size(table.bytes)) for table in largest}, text)
+
+
+def _range(label: str, values: Iterable[float], format_value: Callable[..., str]) -> str:
+    """Describe a chart over nights in one sentence; the values are in the order of the nights."""
+    known = list(values)
+    if not known:
+        return f"{label}: no values"
+    if len(known) == 1:
+        return f"{label}: {format_value(known[0])} in 1 night"
+    least, most, newest = map(format_value, (min(known), max(known), known[-1]))
+    return f"{label}: {least} to {most} in {len(known)} nights, {newest} in the newest"

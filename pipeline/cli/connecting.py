@@ -1,0 +1,42 @@
+"""Find the warehouse that a command uses, and connect to it."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import click
+import psycopg
+
+from pipeline.console import connections
+from pipeline.settings import Settings
+from warehouse import database, embedded_postgres, locks
+from warehouse.database import Warehouse
+
+
+def find_warehouse(settings: Settings, application_name: str = "moovitamix") -> Warehouse:
+    """Return the warehouse of the settings and export its connection for dbt. Starts the embedded Postgres."""
+    warehouse = connect_by_settings(settings, application_name)
+    database.export(warehouse)
+    if settings.database_url:
+        return warehouse
+    return replace(warehouse, server=embedded_postgres.process_id(settings.postgres_folder))
+
+
+def find_warehouse_to_change(settings: Settings) -> Warehouse:
+    """Return the warehouse for a command that changes it, and print which one it is."""
+    warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
+    click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+    return warehouse
+
+
+def connect_by_settings(settings: Settings, application_name: str) -> Warehouse:
+    """Return the warehouse of the settings. Starts the embedded Postgres if DATABASE_URL is not set."""
+    url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
+    return database.find(url, application_name)
+
+
+@contextlib.contextmanager
+def connect_for_reading(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """Yield a connection. Raises CommandError(WAREHOUSE_UNAVAILABLE)."""
+    with warehouse.connect() as connection, database.translate_database_errors(warehouse):
+        yield connection

@@ -1,0 +1,23 @@
+"""Define `gate show`, which prints the rule failures of a load."""
+
+import click
+
+from pipeline.cli.connecting import connect_for_reading, find_warehouse
+from pipeline.cli.gate import closest_settings
+from pipeline.cli.options import database_url_option
+from pipeline.console.terminal import console
+from pipeline.operations import gate_report
+from pipeline.settings import Settings
+
+
+@click.command("show")
+@database_url_option
+@click.argument("load", required=False)
+@click.pass_obj
+def gate_show(settings: Settings, database_url: str | None, load: str | None) -> None:
+    """Show the rule failures of LOAD.
+
+    By default the newest load that is blocked, has quarantined rows or warnings; else the newest.
+    """
+    with connect_for_reading(find_warehouse(closest_settings(settings, database_url))) as connection:
+        gate_report.show(connection, load, console())

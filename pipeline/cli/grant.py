@@ -1,0 +1,26 @@
+"""Define `grant`, which creates the roles of the warehouse."""
+
+import click
+
+from pipeline.cli.connecting import connect_for_reading, find_warehouse
+from pipeline.cli.options import database_url_option
+from pipeline.console.terminal import console
+from pipeline.operations import grants
+from pipeline.records import run_ledger
+from pipeline.settings import Settings
+from warehouse import database
+
+
+@click.command()
+@database_url_option
+@click.option("--dry-run", is_flag=True, help="Print the SQL statements and change nothing.")
+def grant(database_url: str | None, dry_run: bool) -> None:
+    """Create roles with least privileges for each step and reader."""
+    warehouse = find_warehouse(Settings(database_url=database_url))
+    if dry_run:
+        with connect_for_reading(warehouse) as connection:
+            click.echo(grants.script(connection))
+    else:
+        with run_ledger.lock_for_writing(warehouse) as connection, database.translate_database_errors(warehouse):
+            grants.grant(connection)
+            grants.show(connection, console())

@@ -1,0 +1,114 @@
+"""Define the options that several commands share, and their checks."""
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import click
+from click.core import ParameterSource
+
+from pipeline.operations.pruning import age
+from pipeline.schedule import timetable
+from pipeline.settings import secret
+
+database_url_option = click.option(
+    "--database-url",
+    envvar="DATABASE_URL",
+    default=lambda: secret("DATABASE_URL"),
+    show_default=False,
+    help="Address of the warehouse, in any form that libpq accepts. Default: the embedded Postgres.",
+)
+
+
+sample_option = click.option(
+    "--sample",
+    envvar="SAMPLE",
+    is_flag=True,
+    help="Read the sample API even if DATABASE_URL is set.",
+)
+
+
+api_base_url_option = click.option(
+    "--api-base-url",
+    envvar="API_BASE_URL",
+    default=lambda: secret("API_BASE_URL"),
+    show_default=False,
+    help="Address of the MooVitamix API. Default, if DATABASE_URL is not set either: the sample API.",
+)
+
+
+def source_options(command: Callable) -> Callable:
+    """Add the options of a command that reads the API."""
+    for option in (
+        sample_option,
+        click.option(
+            "--window",
+            envvar="WINDOW",
+            type=click.IntRange(1, 64),
+            default=8,
+            help="Maximum number of concurrent requests.",
+        ),
+        click.option(
+            "--batch-size",
+            envvar="BATCH_SIZE",
+            type=click.IntRange(1, 100),
+            default=100,
+            help="Rows per page.",
+        ),
+        api_base_url_option,
+        database_url_option,
+    ):
+        command = option(command)
+    return command
+
+
+def decision_options(command: Callable) -> Callable:
+    """Add the options of a command that records a decision."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
+        click.option(
+            "--reason", required=True, callback=_check_reason, help="Reason, stored in gate.decisions permanently."
+        ),
+        database_url_option,
+    ):
+        command = option(command)
+    return command
+
+
+def _check_reason(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("it is empty; give a reason, which is stored in gate.decisions")
+    return " ".join(text.split())
+
+
+def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.timedelta:
+    """Parse an age such as 90d. Raises click.BadParameter."""
+    try:
+        return age(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, not {text!r}") from None
+
+
+def _check_zone(context: click.Context, option: click.Parameter, name: str) -> ZoneInfo:
+    try:
+        return timetable.zone(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+timezone_option = click.option(
+    "--timezone",
+    envvar="TIMEZONE",
+    default="UTC",
+    callback=_check_zone,
+    help="IANA time zone.",
+)
+
+
+def export_options(context: click.Context, options: list[click.Parameter]) -> None:
+    """Export the options that were given on the command line to the environment of child processes."""
+    for option in options:
+        if context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            os.environ[option.envvar] = str(context.params[option.name])
+            os.environ.pop(f"{option.envvar}_FILE", None)

@@ -1,0 +1,29 @@
+"""Define `report`, which writes the newest runs as one page."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from pipeline.cli.connecting import connect_for_reading, find_warehouse
+from pipeline.cli.options import database_url_option, timezone_option
+from pipeline.operations import report
+from pipeline.settings import Settings
+
+
+@click.command("report")
+@database_url_option
+@timezone_option
+@click.option(
+    "--output",
+    envvar="REPORT_OUTPUT",
+    type=click.Path(path_type=Path),
+    show_default="reports/nights.html",
+    help="File to write.",
+)
+def make_report(database_url: str | None, timezone: ZoneInfo, output: Path | None) -> None:
+    """Write a report of the newest runs as one page."""
+    settings = Settings(database_url=database_url)
+    with connect_for_reading(find_warehouse(settings)) as connection:
+        page = report.make(settings, connection, timezone, output)
+    click.echo(f"the report is written; open in a browser: {page}")

@@ -1,0 +1,80 @@
+"""Define `run`, `extract`, `gate` and `build`: the whole run, or one step of it."""
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+
+import click
+
+from pipeline.alerts import messages, run_notifier
+from pipeline.cli.connecting import find_warehouse
+from pipeline.cli.options import database_url_option, source_options
+from pipeline.console import connections, event_log, summary
+from pipeline.console.terminal import StepDisplay, console
+from pipeline.run import pipeline_run
+from pipeline.settings import Settings
+from warehouse import locks
+from warehouse.errors import CommandError
+
+
+@click.command()
+@source_options
+@click.pass_obj
+def run(notifier: run_notifier.RunNotifier, **options: object) -> None:
+    """Run the whole pipeline: extract, gate, build."""
+    messages.check_addresses()
+    run_steps(Settings(**options), began=notifier.began)
+
+
+@click.command()
+@source_options
+def extract(**options: object) -> None:
+    """Only load changed rows from the API."""
+    run_steps(Settings(**options), ("extract",))
+
+
+@click.command()
+@database_url_option
+def build(database_url: str | None) -> None:
+    """Only build the marts and features from published rows."""
+    run_steps(Settings(database_url=database_url), ("build",))
+
+
+@click.command("gate")
+@database_url_option
+def check_pending(database_url: str | None) -> None:
+    """Check pending loads."""
+    run_steps(Settings(database_url=database_url), ("gate",))
+
+
+def run_steps(
+    settings: Settings, steps: tuple[str, ...] | None = None, began: Callable[..., None] = lambda pipeline_run: None
+) -> None:
+    """Run the steps (all by default) with a display for a terminal or with log events. Raises CommandError."""
+    if steps is None or "extract" in steps:
+        settings.check_source()
+    settings.check_shares()
+    warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
+    output = console()
+    works_on = {"warehouse": connections.describe_warehouse(settings, warehouse)}
+    if steps is None or "extract" in steps:
+        works_on["api"] = connections.describe_api(settings)
+    if output.is_terminal:
+        click.echo(connections.describe(**works_on))
+    display = partial(StepDisplay, output) if output.is_terminal else event_log.step
+    with contextlib.ExitStack() as stack:
+
+        def begin(begun: pipeline_run.PipelineRun) -> None:
+            began(begun)
+            if not output.is_terminal:
+                stack.enter_context(event_log.run(begun.run_id, **works_on))
+
+        finished = pipeline_run.run(settings, warehouse, display, steps or pipeline_run.STEPS, begin)
+    if output.is_terminal:
+        summary.show(finished, output)
+    else:
+        summary.log_summary(finished)
+    if finished.problems:
+        raise CommandError(finished.exit_code, finished.message)
+    if output.is_terminal:
+        click.echo(summary.closing_line(finished))

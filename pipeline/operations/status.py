@@ -1,0 +1,376 @@
+"""Show the last runs, open loads, quarantine, freshness of the warehouse, and the next command: `make status`."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from expectations import ledger
+from pipeline.console import connections
+from pipeline.console.terminal import minute
+from pipeline.records import run_ledger
+from pipeline.run import run_warnings
+from pipeline.run.message_parts import count, decision_command
+from pipeline.run.run_warnings import RunWarning
+from pipeline.settings import Settings
+from warehouse import database
+from warehouse.errors import CommandError
+from warehouse.redaction import sanitize
+
+RUNS_SHOWN = 7
+LONGEST_MESSAGE = 300
+STALE_AFTER = dt.timedelta(hours=26)
+NO_RUN = "no run yet; start one with: make run"
+OLD_LEDGER = "upgrade the ledgers of an earlier version: make build"
+PUBLISHED_MESSAGE = "all published"
+STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
+# Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
+REPEAT = {
+    **{verb: f'make gate ARGS="{verb} ..."' for verb in ("release", "reject", "replay")},
+    **{verb: f'make {verb} ARGS="..."' for verb in ("erase", "prune")},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Describe a run in the ledger. `done`: the steps that succeeded."""
+
+    run_id: str
+    command: str
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    status: str
+    exit_code: int | None
+    message: str | None
+    done: list[str]
+
+    @property
+    def verb(self) -> str | None:
+        """Return the step that a person started; None for a nightly run and its steps."""
+        return next((word for word in self.command.split() if word in REPEAT), None)
+
+    @property
+    def is_undone(self) -> bool:
+        """Return whether a step that a person started has not been completed."""
+        return self.verb is not None and self.status in ("crashed", "failed") and self.verb not in self.done
+
+
+@dataclass(frozen=True)
+class OpenLoad:
+    """Describe a load that is blocked or pending for this table."""
+
+    load_id: str
+    table: str
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Hold the state of the warehouse. `now`: the warehouse's clock.
+
+    `last_runs`: empty if there was no run yet, or if the ledger is of an earlier version. `quarantine`: (table, rule,
+    rows, time of the oldest). `warnings`: those of the newest load of each table, except quarantined rows.
+    `listens_waiting`: listens without a known user or track; None if this login may not count them.
+    """
+
+    next_step: str
+    now: dt.datetime
+    last_runs: Sequence[Run] = ()
+    open_loads: Sequence[OpenLoad] = ()
+    quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
+    loaded_at: dt.datetime | None = None
+    warnings: Sequence[RunWarning] = ()
+    listens_waiting: int | None = None
+
+
+def show(settings: Settings, connection: psycopg.Connection, output: Console) -> None:
+    """Print the status. Works on an empty database too."""
+    status = read(settings, connection)
+    if status.next_step == NO_RUN:
+        output.print(NO_RUN)
+        return
+    if status.last_runs:
+        _print_table("last runs", _runs_table(status.last_runs), output)
+        _print_messages(status.last_runs, output)
+        if status.open_loads:
+            _print_table("open loads", _open_loads_table(status.open_loads), output)
+        if status.quarantine:
+            _print_table("open quarantine", _quarantine_table(status.quarantine), output)
+        if status.warnings:
+            _print_table("warnings of the newest loads", _warnings_table(status.warnings), output)
+        output.print()
+        if status.listens_waiting:
+            waits = "waits" if status.listens_waiting == 1 else "wait"
+            output.print(
+                f"{count(status.listens_waiting, 'listen')} {waits} for a user or track that has not been loaded yet"
+            )
+        output.print(_freshness(status))
+    output.print(f"next: {status.next_step}", soft_wrap=True)
+
+
+def next_api(settings: Settings, connection: psycopg.Connection) -> str:
+    """Return the API that the next run would read. Works on an empty database too."""
+    is_named = settings.api_base_url or settings.sample
+    if not is_named and run_ledger.is_current(connection) and run_ledger.has_read_real_api(connection):
+        return connections.NOT_SET  # the run would be refused
+    return connections.describe_api(settings)
+
+
+def read(settings: Settings, connection: psycopg.Connection) -> Status:
+    """Read the current status and the next command. Works on an empty database too."""
+    now = dt.datetime.now(dt.UTC)
+    if not database.has(connection, "ops.runs"):
+        return Status(NO_RUN, now)
+    if not run_ledger.is_current(connection):
+        return Status(OLD_LEDGER, now)
+    last_runs = _last_runs(connection)
+    if not last_runs:
+        return Status(NO_RUN, now)
+    open_loads = _open_loads(connection)
+    quarantine = _quarantine(connection)
+    warnings = run_warnings.find_in_warehouse(connection)
+    loaded_at, now = _last_load(connection)
+    next_step = _next_step(
+        connection,
+        last_runs,
+        open_loads,
+        key_problem=_key_problem(settings, connection),
+        has_quarantine=bool(quarantine),
+        warnings=warnings,
+        is_stale=loaded_at is None or now - loaded_at > STALE_AFTER,
+    )
+    return Status(next_step, now, last_runs, open_loads, quarantine, loaded_at, warnings, _listens_waiting(connection))
+
+
+def _next_step(
+    connection: psycopg.Connection,
+    last_runs: list[Run],
+    open_loads: list[OpenLoad],
+    *,
+    key_problem: str | None,
+    has_quarantine: bool,
+    warnings: Sequence[RunWarning],
+    is_stale: bool,
+) -> str:
+    last_run = last_runs[0]
+    if last_run.status == "running":
+        return "a run is in progress; wait for it"
+    if key_problem:
+        return key_problem
+    newest = {run.verb: run for run in reversed(last_runs) if run.verb}
+    undone = [run for run in newest.values() if run.is_undone]
+    if last_run in undone:
+        return _repeat(last_run)
+    # a completed decision only has to be built
+    again = "make build" if last_run.verb else "make run"
+    if last_run.status == "crashed":
+        return f"the last run was killed; the next run recovers from that: {again}"
+    blocked = [load for load in open_loads if load.state == "blocked"]
+    if blocked:
+        load = blocked[-1]
+        return (
+            f'see why the load was blocked: make gate ARGS="show {load.load_id}";'
+            f" if the source is right, release it: {decision_command('release', load.load_id, load.table)}"
+        )
+    if last_run.status == "failed":
+        return f"fix the error that the last run reports, then: {again}"
+    if open_loads:
+        return "check and build pending loads: make run"
+    if not _is_built(connection):
+        return "build the published rows: make build"
+    if undone:
+        return _repeat(undone[0])
+    if run_ledger.rejected_and_not_landed(connection):
+        return "load the rows of a rejected load again: make run"
+    if is_stale:
+        return "load new data, because the last load is more than a day old: make run"
+    if warnings:
+        load_ids = {warning.load_id for warning in warnings}
+        load = f" {load_ids.pop()}" if len(load_ids) == 1 else ""
+        return f'{run_warnings.join(warnings)}; see the details: make gate ARGS="show{load}"'
+    if has_quarantine:
+        return 'see the quarantined rows: make gate ARGS="show"'
+    return "nothing; everything is up to date"
+
+
+def _repeat(run: Run) -> str:
+    return f"{run.verb} of run {run.run_id} was not completed; repeat it: {REPEAT[run.verb]}"
+
+
+def _key_problem(settings: Settings, connection: psycopg.Connection) -> str | None:
+    """Return why the next extraction by this user would be refused. Return None for users who extract nothing."""
+    may_pull = connection.execute("""
+        select
+            exists (select from pg_namespace where nspname = 'staging' and has_schema_privilege(oid, 'create'))
+            and has_table_privilege(to_regclass('gate.erasures'), 'select')
+    """).fetchone()[0]
+    if not may_pull or not ledger.erasures(connection):
+        return None
+    # imports dlt, which takes seconds
+    from pipeline.run import erasure_key
+
+    try:
+        erasure_key.erasures(settings, connection)
+    except CommandError as refusal:
+        return str(refusal)
+    return None
+
+
+def _last_runs(connection: psycopg.Connection) -> list[Run]:
+    rows = connection.execute(
+        """
+        select
+            run_id, command, started_at, finished_at, status, exit_code, message,
+            array(
+                select step from ops.steps
+                where steps.run_id = runs.run_id and steps.status = 'succeeded'
+            )
+        from ops.current_runs as runs
+        order by run_seq desc
+        limit %s
+        """,
+        [RUNS_SHOWN],
+    )
+    return [Run(*row) for row in rows]
+
+
+def _open_loads(connection: psycopg.Connection) -> list[OpenLoad]:
+    if not database.has(connection, "gate.loads"):
+        return []
+    query = "select load_id, table_name, state, reason from gate.loads where state in ('pending', 'blocked')"
+    if database.has(connection, "staging.scans"):
+        query += """
+            union all
+            select scans._dlt_load_id, scans.table_name, 'pending', null
+            from staging.scans
+            inner join staging._dlt_loads as loads on scans._dlt_load_id = loads.load_id and loads.status = 0
+            where not exists (select 1 from gate.loads as known where known.load_id = loads.load_id)
+        """
+    return [OpenLoad(*row) for row in connection.execute(query + " order by 1, 2")]
+
+
+def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.datetime]]:
+    """Return (table, rule, rows, time of the oldest)."""
+    if not database.has(connection, "gate.quarantined_rows"):
+        return []
+    return connection.execute("""
+        select table_name, rule, count(*), min(quarantined_at)
+        from gate.quarantined_rows
+        where closed_at is null
+        group by table_name, rule
+        order by table_name, rule
+    """).fetchall()
+
+
+def _listens_waiting(connection: psycopg.Connection) -> int | None:
+    may_count = connection.execute("""
+        select coalesce(bool_or(has_table_privilege(relations.oid, 'select')), false)
+        from pg_namespace as schemas
+        inner join pg_class as relations on schemas.oid = relations.relnamespace
+        where
+            schemas.nspname = 'prep' and relations.relname = 'parked_listens'
+            and has_schema_privilege(schemas.oid, 'usage')
+    """).fetchone()[0]
+    if not may_count:
+        return None
+    return connection.execute("select count(*) from prep.parked_listens").fetchone()[0]
+
+
+def _last_load(connection: psycopg.Connection) -> tuple[dt.datetime | None, dt.datetime]:
+    """Return the time of the last complete load, and the warehouse's clock."""
+    if not database.has(connection, "staging._dlt_loads"):
+        return None, dt.datetime.now(dt.UTC)
+    return connection.execute(
+        "select max(inserted_at) filter (where status = 0), now() from staging._dlt_loads"
+    ).fetchone()
+
+
+def _is_built(connection: psycopg.Connection) -> bool:
+    """Return whether a successful build includes the last publication."""
+    return connection.execute("""
+        select
+            coalesce((select max(seq) from gate.publications), 0)
+            <= coalesce(
+                (
+                    select max((figures ->> 'published_seq')::bigint)
+                    from ops.steps
+                    where step = 'build' and status = 'succeeded'
+                ),
+                0
+            )
+    """).fetchone()[0]
+
+
+def _freshness(status: Status) -> str:
+    if status.loaded_at is None:
+        return "freshness: nothing has been loaded yet"
+    hours = (status.now - status.loaded_at).total_seconds() / 3600
+    return f"freshness: last load {minute(status.loaded_at)} UTC, {hours:.1f} h ago"
+
+
+def _print_table(title: str, table: Table, output: Console) -> None:
+    output.print(f"\n{title}", style="bold")
+    output.print(table)
+
+
+def _print_messages(runs: Sequence[Run], output: Console) -> None:
+    """Print the messages of the runs below the table, where they have the whole width."""
+    for run in runs:
+        if run.message and run.message != PUBLISHED_MESSAGE:
+            output.print(Text(f"{run.run_id}: {sanitize(run.message, LONGEST_MESSAGE)}"))
+
+
+def _runs_table(runs: Sequence[Run]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("run", "steps", "started (UTC)", "seconds", "status", "exit"):
+        table.add_column(name, no_wrap=True, justify="right" if name in ("seconds", "exit") else "left")
+    for run in runs:
+        table.add_row(
+            run.run_id,
+            run.command,
+            minute(run.started_at),
+            f"{(run.finished_at - run.started_at).total_seconds():,.0f}" if run.finished_at else "",
+            Text(run.status, style=STATUS_STYLE.get(run.status, "red")),
+            "" if run.exit_code is None else str(run.exit_code),
+        )
+    return table
+
+
+def _open_loads_table(loads: Sequence[OpenLoad]) -> Table:
+    table = _table_with_text("load", "table", "state", text="reason")
+    for load in loads:
+        reason = sanitize(load.reason or "waits for the gate", LONGEST_MESSAGE)
+        table.add_row(load.load_id, load.table, load.state, Text(reason))
+    return table
+
+
+def _quarantine_table(quarantine: Sequence[tuple[str, str, int, dt.datetime]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("table", no_wrap=True)
+    table.add_column("rule", overflow="fold")
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("oldest (UTC)", no_wrap=True)
+    for table_name, rule, rows, oldest in quarantine:
+        table.add_row(table_name, rule, f"{rows:,}", minute(oldest))
+    return table
+
+
+def _warnings_table(warnings: Sequence[RunWarning]) -> Table:
+    table = _table_with_text("load", "table", text="warning")
+    for warning in warnings:
+        table.add_row(warning.load_id, warning.table, Text(sanitize(warning.text)))
+    return table
+
+
+def _table_with_text(*columns: str, text: str) -> Table:
+    """Make a table whose last column holds text and takes as many lines as it needs."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    table.add_column(text, overflow="fold")
+    return table

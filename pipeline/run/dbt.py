@@ -1,0 +1,192 @@
+"""Run dbt in this process: it starts only once per run, and returns its results as data."""
+
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.settings import PROJECT
+from warehouse import database, redaction
+from warehouse.database import Warehouse
+from warehouse.errors import CommandError, ExitCode
+from warehouse.redaction import sanitize
+
+PROJECT_FOLDER = PROJECT / "dbt_project"
+# dbt requires a folder with a file `profiles.yml`. It is a copy of the example in the project's root.
+PROFILES_FOLDER = PROJECT / ".dbt"
+FAILED = ("error", "fail", "runtime error")
+# What dbt adds to a message: the node again, the macros, and the path of the compiled file.
+WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|^\s*> (in|called by) .*|compiled code at .*", re.MULTILINE)
+# Only the first line of a Postgres error: the others quote rows.
+DATABASE_ERROR = re.compile(r"\s*Database Error.*\n.*")
+LONGEST_LINE = 300
+# Commands that may run for hours, such as `docs serve`, are not listed: no run should wait for them.
+WRITING_COMMANDS = {"build", "clone", "retry", "run", "run-operation", "seed", "snapshot", "test"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """Describe a model or test and its dbt status: success, pass, warn, fail, error, skipped ...
+
+    `rows_affected`: rows that a model inserted or updated, None for a view. `failures`: rows that a test returned.
+    """
+
+    node: str
+    resource_type: str
+    status: str
+    seconds: float
+    rows_affected: int | None
+    failures: int | None
+
+
+@dataclass(frozen=True)
+class DbtOutcome:
+    """Hold the models and tests that ran, and one line per failed node of any kind, starting with its name.
+
+    `broken`: why dbt could not run any node.
+    """
+
+    nodes: tuple[Node, ...]
+    failures: tuple[str, ...]
+    broken: str | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the number of nodes by status."""
+        return Counter(node.status for node in self.nodes)
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.failures and self.broken is None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return all errors, one line each."""
+        return (self.broken, *self.failures) if self.broken else self.failures
+
+
+class Dbt:
+    """Run dbt commands with the same options, and parse the project only once for all of them.
+
+    dbt's own output goes only to its log file.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self._manifest: Any = None
+
+    def invoke(self, *arguments: str, progress: Callable[[str], None] | None = None) -> DbtOutcome:
+        """Run a command such as `build --select marts`. `progress` is called with the name of each node that starts."""
+        if self._manifest is None:
+            if progress:
+                progress("loading dbt and parsing its project")
+            parsed = self._run("parse")
+            if not parsed.success:
+                return _outcome(parsed)
+            self._manifest = parsed.result
+        return _outcome(self._run(*arguments, progress=progress))
+
+    def _run(self, *arguments: str, progress: Callable[[str], None] | None = None) -> Any:
+        def report_node(event: Any) -> None:
+            if progress and event.info.name == "NodeStart":
+                progress(event.data.node_info.node_name)
+
+        # JSON, so that a line end in a row does not split an event
+        quiet = ("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json")
+        folders = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
+        return _invoke([*quiet, *self._options, *arguments, *folders], self._manifest, [report_node])
+
+
+def to_command_error(outcome: DbtOutcome, warehouse: Warehouse, code: ExitCode, what: str) -> CommandError:
+    """Build the error for a dbt failure, or CommandError(WAREHOUSE_UNAVAILABLE) if the warehouse caused it."""
+    failures = [redaction.redact(failure, warehouse.conninfo) for failure in outcome.lines]
+    for failure in failures:
+        if advice := database.advice_about(failure):
+            return CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {failure}; {advice}")
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return CommandError(
+        code, f"{what}: {failures[0]}{more}; see dbt_project/logs/dbt.log, and when it is fixed: make run"
+    )
+
+
+def may_write(arguments: tuple[str, ...]) -> bool:
+    """Return whether this dbt command may change the warehouse."""
+    return not WRITING_COMMANDS.isdisjoint(arguments)
+
+
+def run_with_output(arguments: tuple[str, ...]) -> None:
+    """Run one dbt command like dbt's own command line, with its output.
+
+    Raises CommandError: BUILD_FAILED if a model or test failed, WRONG_SETTINGS for an unknown command.
+    """
+    from dbt.cli.exceptions import DbtUsageException
+
+    # by environment, because not every dbt command has these options
+    os.environ |= {"DBT_PROJECT_DIR": str(PROJECT_FOLDER), "DBT_PROFILES_DIR": str(profiles_folder())}
+    if not sys.stdout.isatty():
+        os.environ["DBT_USE_COLORS"] = "false"
+    outcome = _invoke(list(arguments) or ["--help"])
+    if isinstance(outcome.exception, DbtUsageException):
+        raise CommandError(ExitCode.WRONG_SETTINGS, f"{_line(outcome.exception).rstrip('.')}; see: make dbt")
+    if not outcome.success:
+        what = " ".join(("dbt", *arguments))
+        raise CommandError(ExitCode.BUILD_FAILED, f"{what} failed; see the output above and dbt_project/logs/dbt.log")
+
+
+def _invoke(arguments: list[str], manifest: Any = None, callbacks: list[Callable] | None = None) -> Any:
+    # imported here, because it takes seconds
+    from dbt.cli.main import dbtRunner
+
+    outcome = dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
+    if isinstance(outcome.exception, KeyboardInterrupt):  # dbt's runner catches it, but it is meant for this command
+        raise outcome.exception
+    return outcome
+
+
+def profiles_folder() -> Path:
+    """Copy the example profile to the folder where dbt reads it, and return the folder."""
+    PROFILES_FOLDER.mkdir(exist_ok=True)
+    example = PROJECT / "profiles.yml.example"
+    target = PROFILES_FOLDER / "profiles.yml"
+    if not target.exists() or target.read_bytes() != example.read_bytes():
+        temporary = PROFILES_FOLDER / f"profiles.{os.getpid()}"
+        shutil.copyfile(example, temporary)
+        temporary.replace(target)
+    return PROFILES_FOLDER
+
+
+def _outcome(result: Any) -> DbtOutcome:
+    nodes = getattr(result.result, "results", None)
+    if nodes is None:
+        if result.success:
+            return DbtOutcome((), ())
+        return DbtOutcome((), (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
+    failures = tuple(f"{node.node.name}: {_line(node.message)}" for node in nodes if str(node.status) in FAILED)
+    recorded = [node for node in nodes if str(node.node.resource_type) in ("model", "test", "unit_test")]
+    return DbtOutcome(tuple(map(_node, recorded)), failures)
+
+
+def _node(result: Any) -> Node:
+    resource_type = str(result.node.resource_type)
+    # the driver reports -1 for a statement that moves no rows, and for a test the rows of its query
+    rows_affected = result.adapter_response.get("rows_affected", -1) if resource_type == "model" else -1
+    return Node(
+        result.node.name,
+        resource_type,
+        str(result.status),
+        result.execution_time,
+        rows_affected if rows_affected >= 0 else None,
+        result.failures if resource_type == "test" else None,
+    )
+
+
+def _line(message: object) -> str:
+    text = str(message)
+    if database_error := DATABASE_ERROR.match(text):
+        text = database_error[0]
+    return sanitize(" ".join(WRAPPING.sub("", text).split()), LONGEST_LINE)

@@ -1,0 +1,373 @@
+"""Run extract, gate and build in order, under the run lock. Each step is recorded in `ops` before it starts."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import psycopg
+
+from expectations import gate, ledger
+from expectations.verdicts import Shares
+from extract import extraction
+from extract.errors import LandingError, SettingError, SourceError
+from extract.extraction import Extraction
+from extract.limits import limits_from_environment
+from extract.pages import Traffic
+from extract.recovery import Recovery
+from pipeline.records import run_ledger
+from pipeline.records.resource_usage import Measures, Meter
+from pipeline.run import erasure_key, run_details, sample_source
+from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
+from pipeline.run.message_parts import decision_command
+from pipeline.run.progress import Display, Progress
+from pipeline.settings import Settings
+from warehouse import database, redaction
+from warehouse.database import Warehouse
+from warehouse.errors import CommandError, ExitCode
+
+STEPS = ("extract", "gate", "build")
+# Without audits: they read the whole history, but the cost of a run must follow its changes. More exclusions may
+# follow these arguments.
+NIGHTLY_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "tag:audit")
+
+Work = Callable[[Progress, dict[str, Any]], None]
+
+
+@dataclass
+class PipelineRun:
+    """Hold what a run has done so far, for its summary. `seconds`: by step that has ended."""
+
+    warehouse: Warehouse
+    run_id: str
+    recovery: Recovery = field(default_factory=Recovery)
+    traffic: dict[str, Traffic] = field(default_factory=dict)
+    extraction: Extraction | None = None
+    staged: DbtOutcome | None = None
+    judgements: list[gate.Judgement] = field(default_factory=list)
+    rows_held: dict[str, int] = field(default_factory=dict)
+    """By table, the rows in quarantine after the gate, whichever load brought them."""
+    is_a_load_blocked: bool = False
+    build: DbtOutcome | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    problems: list[CommandError] = field(default_factory=list)
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(Settings().home, self.warehouse.server)
+
+    def note_recovery(self, recovery: Recovery) -> None:
+        self.recovery = recovery
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Return the code of the first problem: the following ones are often its consequence."""
+        return self.problems[0].code if self.problems else ExitCode.PUBLISHED
+
+    @property
+    def has_lost_warehouse(self) -> bool:
+        return any(problem.code == ExitCode.WAREHOUSE_UNAVAILABLE for problem in self.problems)
+
+    @property
+    def message(self) -> str:
+        """Return all problems on one line; without problems, how far the loads have come."""
+        if self.problems:
+            return "; ".join(str(problem) for problem in self.problems)
+        if self.build:
+            return "built, while a load is blocked" if self.is_a_load_blocked else "all published"
+        if self.judgements:
+            return "checked, not built yet"
+        if self.extraction:
+            return "loaded, not checked yet"
+        return "nothing to do"
+
+
+def run(
+    settings: Settings,
+    warehouse: Warehouse,
+    display: Display,
+    steps: tuple[str, ...] = STEPS,
+    began: Callable[[PipelineRun], None] = lambda this_run: None,
+) -> PipelineRun:
+    """Run the steps and return their results. `began` is called when the run is in the ledger.
+
+    If the source fails, pending loads are still checked and built. If the gate fails or a table is blocked, the rest is
+    still built. Only a failing warehouse ends the run. Raises CommandError if the run cannot start. An unexpected error
+    is recorded as the end of the run, and raised.
+    """
+    with lock_and_prepare(warehouse) as connection, record_run(warehouse, connection, " ".join(steps)) as this_run:
+        began(this_run)
+        dbt = _dbt(warehouse)
+        work: dict[str, Work] = {
+            "extract": partial(_extract, settings, connection, this_run),
+            "gate": partial(_gate, connection, this_run, dbt, settings.shares),
+            "build": partial(_build, connection, this_run, dbt),
+        }
+        for step in steps:
+            _do_step(connection, this_run, display, step, work[step])
+            if this_run.has_lost_warehouse:
+                break
+    return this_run
+
+
+def decide(
+    verb: str,
+    work: Work,
+    warehouse: Warehouse,
+    connection: psycopg.Connection,
+    display: Display,
+    show: Callable[[], None],
+) -> PipelineRun:
+    """Carry out a decision and build its changes, on the connection that holds the run lock.
+
+    `show` is called after the decision is recorded: if `show` fails, the run ledger does not ask to repeat it. A login
+    that may not build leaves the build to another one.
+    """
+    steps = (verb, "build") if _may_build(warehouse, connection) else (verb,)
+    with record_run(warehouse, connection, " ".join(("gate", *steps))) as this_run:
+        _do_step(connection, this_run, display, verb, work)
+        if not this_run.problems:
+            show()
+        if "build" in steps and not this_run.problems:
+            _do_step(connection, this_run, display, "build", partial(_build, connection, this_run, _dbt(warehouse)))
+    return this_run
+
+
+@contextlib.contextmanager
+def lock_and_prepare(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """Yield the connection that holds the run lock, after creating the ledgers. Raises CommandError."""
+    with run_ledger.lock_for_writing(warehouse) as connection:
+        with database.translate_database_errors(warehouse):
+            run_ledger.prepare(connection)
+        yield connection
+
+
+@contextlib.contextmanager
+def record_run(warehouse: Warehouse, connection: psycopg.Connection, command: str) -> Iterator[PipelineRun]:
+    """Record a run before it starts, and its end however it ends."""
+    with database.translate_database_errors(warehouse):
+        this_run = PipelineRun(warehouse, run_ledger.start_run(connection, command))
+    try:
+        yield this_run
+    except BaseException as error:
+        _record_end(this_run, ExitCode.UNEXPECTED_ERROR, *run_ledger.describe_error(error))
+        raise
+    _record_end(
+        this_run, this_run.exit_code, this_run.message, this_run.problems[0].code.name if this_run.problems else None
+    )
+
+
+def _dbt(warehouse: Warehouse) -> Dbt:
+    database.export(warehouse.at_work("build"))
+    # the results are returned as data: writing them to files takes longer than a small build
+    return Dbt("--no-write-json")
+
+
+def _do_step(connection: psycopg.Connection, this_run: PipelineRun, display: Display, step: str, work: Work) -> None:
+    try:
+        with display(this_run.run_id, step) as show, _record_step(connection, this_run, step) as figures:
+            work(show, figures)
+    except CommandError as problem:
+        this_run.problems.append(problem)
+
+
+@contextlib.contextmanager
+def _record_step(connection: psycopg.Connection, this_run: PipelineRun, step: str) -> Iterator[dict[str, Any]]:
+    """Record a step and its end in the run ledger. Database errors become CommandError."""
+    figures: dict[str, Any] = {}
+    message, error_type = "", None
+    meter = this_run.meter.start_step_meter()
+    started = time.monotonic()
+    try:
+        with database.translate_database_errors(this_run.warehouse):
+            run_ledger.start_step(connection, this_run.run_id, step)
+            try:
+                yield figures
+            finally:
+                # If this connection is lost, so is the run lock. Great Expectations and dbt may report that as their
+                # own failure or not at all, but it is a failure of the warehouse.
+                connection.execute("select 1")
+                _enter_figures(connection, this_run, step)
+    except BaseException as error:
+        message, error_type = run_ledger.describe_error(error)
+        raise
+    finally:
+        this_run.seconds[step] = time.monotonic() - started
+        # if the connection is lost, `_record_end` records the end of the step over another one
+        with contextlib.suppress(psycopg.Error):
+            run_ledger.finish_step(
+                connection,
+                this_run.run_id,
+                step,
+                error_type=error_type,
+                message=message,
+                figures=figures,
+                measures=meter.measures() | _moved_amounts(this_run, step),
+            )
+
+
+def _enter_figures(connection: psycopg.Connection, this_run: PipelineRun, step: str) -> None:
+    """Record the details of the step, also if it failed."""
+    rows: dict[str, Iterable[dict[str, object]]] = {}
+    if step == "extract":
+        rows["run_tables"] = run_details.of_tables(this_run.traffic, this_run.extraction)
+        rows["run_columns"] = run_details.of_columns(this_run.extraction) if this_run.extraction else ()
+    elif step == "gate":
+        rows["run_loads"] = run_details.of_loads(this_run.judgements)
+        rows["run_nodes"] = run_details.of_nodes(step, this_run.staged)
+    elif step == "build":
+        rows["run_nodes"] = run_details.of_nodes(step, this_run.build)
+    for table, about in rows.items():
+        run_ledger.enter(connection, table, this_run.run_id, about)
+
+
+def _moved_amounts(this_run: PipelineRun, step: str) -> Measures:
+    """Return the rows and bytes that the step has moved, as far as they are counted."""
+    moved: Measures = {}
+    if step == "extract":
+        if this_run.traffic:
+            moved["bytes"] = sum(asked.bytes_received for asked in this_run.traffic.values())
+        if this_run.extraction:
+            moved["rows"] = sum(scan.rows_read for scan in this_run.extraction.scans.values())
+    elif step == "gate":
+        batches = [judgement.batch for judgement in this_run.judgements]
+        moved["rows"] = sum(batch.rows_landed + batch.rows_removed for batch in batches)
+    elif step == "build" and this_run.build:
+        moved["rows"] = sum(node.rows_affected or 0 for node in this_run.build.nodes)
+    return moved
+
+
+def _extract(
+    settings: Settings,
+    connection: psycopg.Connection,
+    this_run: PipelineRun,
+    show: Progress,
+    figures: dict[str, Any],
+) -> None:
+    erasures = erasure_key.erasures(settings, connection)
+    with contextlib.ExitStack() as stack:
+        api_base_url = settings.api_base_url
+        if api_base_url is None:
+            if not settings.sample and run_ledger.has_read_real_api(connection):
+                raise CommandError(
+                    ExitCode.WRONG_SETTINGS,
+                    "API_BASE_URL is not set, and this warehouse was filled from a real API: set it,"
+                    " or pass --sample to load the sample data",
+                )
+            day, first_run_on = run_ledger.next_sample_day(connection, this_run.run_id)
+            api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
+        stack.enter_context(translate_extraction_errors(this_run.warehouse))
+        this_run.extraction = extraction.run(
+            this_run.warehouse.at_work("extract").conninfo,
+            api_base_url,
+            working_folder=settings.dlt_folder,
+            batch_size=settings.batch_size,
+            window=settings.window,
+            limits=limits_from_environment(os.environ),
+            disregarded_loads=ledger.disregarded_loads(connection),
+            erasures=erasures,
+            progress=show,
+            on_recovery=this_run.note_recovery,
+            traffic=this_run.traffic,
+        )
+
+
+@contextlib.contextmanager
+def translate_extraction_errors(warehouse: Warehouse) -> Iterator[None]:
+    """Turn the errors of `extract` into CommandError."""
+    try:
+        yield
+    except SettingError as error:
+        raise CommandError(ExitCode.WRONG_SETTINGS, str(error)) from None
+    except SourceError as error:
+        raise CommandError(ExitCode.SOURCE_FAILED, str(error)) from None
+    except LandingError as error:
+        raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, redaction.redact(error, warehouse.conninfo)) from None
+
+
+def _gate(
+    connection: psycopg.Connection,
+    this_run: PipelineRun,
+    dbt: Dbt,
+    shares: Shares,
+    show: Progress,
+    figures: dict[str, Any],
+) -> None:
+    if not database.has(connection, "staging.scans"):
+        return
+    if _may_replace_staging_views(connection):
+        this_run.staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
+        if not this_run.staged.succeeded:
+            raise to_command_error(
+                this_run.staged, this_run.warehouse, ExitCode.GATE_BROKEN, "the staging views could not be built"
+            )
+    this_run.judgements = gate.judge_pending(
+        this_run.warehouse.at_work("gate").conninfo,
+        progress=lambda load_id, table: show(table),
+        max_removed_share=shares.max_removed,
+        max_changed_share=shares.max_changed,
+    )
+    this_run.rows_held = ledger.rows_held(connection)
+    broken = [judgement for judgement in this_run.judgements if judgement.error]
+    blocked = [judgement for judgement in this_run.judgements if judgement.state == "blocked"]
+    if broken:
+        raise CommandError(
+            ExitCode.GATE_BROKEN,
+            f"the gate could not check {', '.join(judgement.batch.table for judgement in broken)}"
+            f" ({redaction.redact(broken[0].error, this_run.warehouse.conninfo)});"
+            " the load stays pending; fix the cause, then: make run",
+        )
+    if blocked:
+        what = ", ".join(f"{judgement.batch.table} ({judgement.reason})" for judgement in blocked)
+        releases = " and ".join(
+            decision_command("release", judgement.batch.load_id, judgement.batch.table) for judgement in blocked
+        )
+        raise CommandError(
+            ExitCode.BLOCKED,
+            f'blocked: {what}; see the failed rules with: make gate ARGS="show {blocked[0].batch.load_id}";'
+            f" if the source is right, release it: {releases}",
+        )
+
+
+def _build(
+    connection: psycopg.Connection, this_run: PipelineRun, dbt: Dbt, show: Progress, figures: dict[str, Any]
+) -> None:
+    if not database.has(connection, "staging.scans"):
+        return
+    (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
+    already_built = ["path:models/staging"] if this_run.staged and this_run.staged.succeeded else []
+    this_run.is_a_load_blocked = bool(ledger.blocked_loads(connection))
+    this_run.build = dbt.invoke(*NIGHTLY_BUILD, *already_built, progress=show)
+    if not this_run.build.succeeded:
+        raise to_command_error(this_run.build, this_run.warehouse, ExitCode.BUILD_FAILED, "dbt failed")
+
+
+def _may_build(warehouse: Warehouse, connection: psycopg.Connection) -> bool:
+    return (
+        "build" in warehouse.roles or connection.execute("select has_schema_privilege('prep', 'create')").fetchone()[0]
+    )
+
+
+def _may_replace_staging_views(connection: psycopg.Connection) -> bool:
+    """Return whether the login may replace the staging views; a login for the gate alone uses the existing ones."""
+    return connection.execute(r"""
+        select
+            has_schema_privilege('prep', 'create')
+            and not exists (
+                select 1
+                from pg_class
+                where
+                    relnamespace = 'prep'::regnamespace and relname like 'stg\_%'
+                    and not pg_has_role(relowner, 'usage')
+            )
+    """).fetchone()[0]
+
+
+def _record_end(this_run: PipelineRun, code: ExitCode, message: str, error_type: str | None) -> None:
+    """Record the end of the run over a new connection: its own may be lost."""
+    with contextlib.suppress(CommandError, psycopg.Error), this_run.warehouse.connect() as connection:
+        measures = this_run.meter.measures() | _moved_amounts(this_run, "extract")
+        run_ledger.finish_run(connection, this_run.run_id, code, message, error_type=error_type, measures=measures)

@@ -1,0 +1,58 @@
+"""Turn the results of a run into rows of the tables in `ops`: counts, and names of tables, rules and models.
+
+They contain no data of source rows, so an erasure does not have to search them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from expectations.gate import Judgement
+from extract.extraction import Extraction
+from extract.pages import Traffic
+from pipeline.run.dbt import DbtOutcome
+
+SCAN_FIGURES = (
+    "rows_read",
+    "rows_unchanged",
+    "rows_landed",
+    "rows_removed",
+    "rows_unreadable",
+    "keys_unsettled",
+    "keys_changed",
+)
+
+Row = dict[str, object]
+
+
+def of_tables(traffic: Mapping[str, Traffic], extraction: Extraction | None) -> Iterator[Row]:
+    """Yield rows of `ops.run_tables`: the requests and, if the extraction succeeded, the counts of its scan."""
+    for name, asked in traffic.items():
+        row = {"table_name": name, **vars(asked)}
+        if extraction:
+            scan = extraction.scans[name]
+            row |= {figure: getattr(scan, figure) for figure in SCAN_FIGURES}
+            row |= {"load_id": extraction.load_id, "bytes_landed": extraction.bytes_landed[name]}
+        yield row
+
+
+def of_columns(extraction: Extraction) -> Iterator[Row]:
+    """Yield rows of `ops.run_columns`."""
+    for name, fields in extraction.fields.items():
+        for field, count in fields.items():
+            yield {"table_name": name, "column_name": field, **count._asdict()}
+
+
+def of_loads(judgements: Iterable[Judgement]) -> Iterator[Row]:
+    """Yield rows of `ops.run_loads`: the verdicts. The failed rules are in gate.loads."""
+    for judgement in judgements:
+        yield {
+            "load_id": judgement.batch.load_id,
+            "table_name": judgement.batch.table,
+            "state": judgement.state,
+            "rows_quarantined": judgement.rows_quarantined,
+        }
+
+
+def of_nodes(step: str, outcome: DbtOutcome | None) -> Iterator[Row]:
+    """Yield rows of `ops.run_nodes`: the models and tests of the step, including skipped ones."""
+    for node in outcome.nodes if outcome else ():
+        yield {"step": step, **vars(node)}

@@ -1,0 +1,137 @@
+"""Find the warnings of a successful run: rows held back, and unusually many changes or removals.
+
+The summary of a run, its event log, `make status`, the report and the alerts all show this one list.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+
+from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS
+from pipeline.run.message_parts import count
+from warehouse import database
+
+if TYPE_CHECKING:
+    from pipeline.run.pipeline_run import PipelineRun
+
+PUBLISHED_BY_THE_GATE = ("accepted", "accepted_with_quarantine")
+# Each kind of warning, and its runbook.
+RUNBOOKS = {
+    "mass change": "unusual-night.md",
+    "many removals": "unusual-night.md",
+    "unreadable rows": "growing-quarantine.md",
+    "quarantined rows": "growing-quarantine.md",
+}
+
+
+class RunWarning(NamedTuple):
+    """Describe one warning about a load of a table, in counts only: it contains no row and no key.
+
+    `text` is part of a sentence, `advice` consists of whole sentences.
+    """
+
+    kind: str
+    table: str
+    load_id: str
+    text: str
+    advice: str
+
+    @property
+    def runbook(self) -> str:
+        return RUNBOOKS[self.kind]
+
+
+def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
+    """Return the warnings of the run's loads, including loads that the gate has not checked yet."""
+    found: list[RunWarning] = []
+    checked = set()
+    for judgement in this_run.judgements:
+        batch = judgement.batch
+        checked.add((batch.load_id, batch.table))
+        rules = [{"rule": failed.rule, "examples": failed.examples} for failed in judgement.failed_rules]
+        if judgement.state in PUBLISHED_BY_THE_GATE:
+            found += _floods(batch.table, batch.load_id, batch.rows_removed, rules)
+        found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
+        # those of earlier loads too: they are held back as long as they wait
+        if held := max(judgement.rows_quarantined, this_run.rows_held.get(batch.table, 0)):
+            found.append(_quarantined(batch.table, batch.load_id, held))
+    if this_run.extraction:
+        for table, scan in this_run.extraction.scans.items():
+            if (this_run.extraction.load_id, table) not in checked:
+                found += _unreadable(table, this_run.extraction.load_id, scan.rows_unreadable)
+    return found
+
+
+def find_in_warehouse(connection: psycopg.Connection) -> list[RunWarning]:
+    """Return the warnings of the newest complete load of each table, except those about quarantined rows.
+
+    A flood that a person has released or rejected is no longer a warning.
+    """
+    if not (database.has(connection, "staging.scans") and database.has(connection, "gate.loads")):
+        return []
+    rows = connection.execute("""
+        select newest.table_name, newest._dlt_load_id, newest.rows_removed, newest.rows_unreadable, state, verdict
+        from (
+            select distinct on (scans.table_name) scans.*
+            from staging.scans
+            inner join staging._dlt_loads as complete on scans._dlt_load_id = complete.load_id and complete.status = 0
+            order by scans.table_name, scans.version_seq desc
+        ) as newest
+        left join gate.loads on newest._dlt_load_id = loads.load_id and newest.table_name = loads.table_name
+        order by newest.table_name
+    """)
+    found: list[RunWarning] = []
+    for table, load_id, rows_removed, rows_unreadable, state, verdict in rows:
+        if state in PUBLISHED_BY_THE_GATE:
+            found += _floods(table, load_id, rows_removed, (verdict or {}).get("failed_rules", []))
+        found += _unreadable(table, load_id, rows_unreadable)
+    return found
+
+
+def join(found: Iterable[RunWarning]) -> str:
+    """Join the texts: "12 rows of users are unreadable, 3 rows of users are quarantined and 1 row of tracks is ..."."""
+    *others, last = [warning.text for warning in found]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _floods(table: str, load_id: str, rows_removed: int, rules: Iterable[Mapping[str, Any]]) -> list[RunWarning]:
+    """Return the warnings about floods. `rules`: the rules that the load failed, with their `examples`."""
+    found = []
+    for failed in rules:
+        figures = {name: value for example in failed["examples"] for name, value in example.items()}
+        if failed["rule"] == FEW_CHANGES:
+            what = f"{figures['mass_change']} have changed"
+            advice = f"{table}: {what}. They are published. If the API serves another system's data, reject the load."
+            found.append(RunWarning("mass change", table, load_id, what, advice))
+        elif failed["rule"] == FEW_REMOVALS:
+            keys, share = count(rows_removed, "key"), f"{float(figures['removed_share']):.0%}"
+            are = "is" if rows_removed == 1 else "are"
+            found.append(
+                RunWarning(
+                    "many removals",
+                    table,
+                    load_id,
+                    f"{keys} of {table} {are} gone from the source ({share} of the known keys)",
+                    f"{table}: {keys} {are} gone from the source, {share} of the known keys."
+                    " If the API was not reset on purpose, inform its owner; keys that return are restored.",
+                )
+            )
+    return found
+
+
+def _unreadable(table: str, load_id: str, rows: int) -> list[RunWarning]:
+    if not rows:
+        return []
+    what = f"{_rows(rows, table)} unreadable"
+    advice = f"{what} and kept in staging.unreadable_rows; the marts keep the previous version of these rows."
+    return [RunWarning("unreadable rows", table, load_id, what, advice)]
+
+
+def _quarantined(table: str, load_id: str, rows: int) -> RunWarning:
+    what = f"{_rows(rows, table)} quarantined"
+    return RunWarning("quarantined rows", table, load_id, what, f"{what} until the API sends valid versions.")
+
+
+def _rows(number: int, table: str) -> str:
+    return f"{count(number, 'row')} of {table} {'is' if number == 1 else 'are'}"

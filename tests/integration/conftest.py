@@ -1,0 +1,116 @@
+"""Provide Postgres: one server per session in a temporary folder, one database per test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.databases import copied, created
+from warehouse import embedded_postgres
+
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dbt_names_no_caller() -> Iterator[None]:
+    """Shorten dbt's walk through the stack for each flag, which takes seconds in a process with many modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", staticmethod(lambda: "dbt"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dbt_parses_once_per_target() -> Iterator[None]:
+    """Parse the dbt project once per connection and target: parsing takes longer than most builds."""
+    from pipeline.run.dbt import Dbt
+
+    run, parsed = Dbt._run, {}
+
+    def run_or_remember(dbt, *arguments, **options):
+        if arguments != ("parse",):
+            return run(dbt, *arguments, **options)
+        target = tuple(os.environ.get(name) for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "DBT_TARGET"))
+        if target not in parsed:
+            result = run(dbt, *arguments, **options)
+            if not result.success:
+                return result
+            parsed[target] = result
+        return parsed[target]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dbt, "_run", run_or_remember)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_folder(settings_of_the_user_removed) -> Iterator[Path]:
+    """Start the session's server, and yield its folder."""
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-tests-"))
+    root.chmod(0o711)  # under root the server runs as another user, who has to pass through
+    folder = root / "postgres"
+    try:
+        embedded_postgres.start(folder, settings=FAST)
+        yield folder
+    finally:
+        embedded_postgres.stop(folder)
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_folder) -> str:
+    """Return the URL of the session's server. All tests share its database `moovitamix`: do not change it."""
+    return embedded_postgres.url(postgres_folder)
+
+
+@pytest.fixture
+def database_url(postgres_url) -> Iterator[str]:
+    """Yield the URL of an empty database for this test."""
+    with created(postgres_url, "test") as url:
+        yield url
+
+
+@pytest.fixture
+def connection(database_url) -> Iterator[psycopg.Connection]:
+    """Yield an autocommit connection to `database_url`."""
+    with psycopg.connect(database_url, autocommit=True, application_name="test") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def built_template(postgres_url) -> Iterator[str]:
+    """Return the name of a template database after two runs on small sample data."""
+    from sample_api.world import World, snapshot
+    from tests.runs import run_night_on
+
+    name = "built"
+    url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database {name}")
+    world = World(seed=15, users=40, tracks=40, documents=40)
+    for day in (0, 1):
+        assert run_night_on(url, snapshot(world, day)).message == "all published"
+    yield name
+
+
+@pytest.fixture
+def built_database_url(built_template, postgres_url) -> Iterator[str]:
+    """Yield the URL of a database for this test, after two runs on small sample data."""
+    with copied(postgres_url, built_template, "built_test") as url:
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Path]:
+    """Yield the folder of a running server that a test may crash."""
+    root = Path(tempfile.mkdtemp(prefix="moovitamix-crash-"))
+    root.chmod(0o711)  # under root the server runs as another user, who has to pass through
+    try:
+        embedded_postgres.start(root / "postgres")
+        yield root / "postgres"
+    finally:
+        embedded_postgres.stop(root / "postgres")
+        shutil.rmtree(root)

@@ -1,0 +1,108 @@
+"""Genres that look the same to people are one genre, in every database; older warehouses are recounted."""
+
+import psycopg
+import pytest
+
+from pipeline.records import run_ledger
+from tests.databases import LOCALE_C, LOCALE_TURKISH, created
+from tests.debian_postgres import debian_database
+from tests.integration.expectations.warehouse import document, track, user
+from tests.runs import run_dbt, run_night_on
+from warehouse import normalization
+
+pytestmark = pytest.mark.slow
+
+SPELLINGS = {
+    "users": [user(1, favorite_genres="\tＰＯＰ ,E\u0301LECTRO")],
+    "tracks": [
+        track(1, genres="Rock,\tPop"),
+        track(2, genres="Rock\u3000，\u00a0Pop"),
+        track(3, genres="ro\u200bck, ｐｏｐ"),
+        track(4, genres="e\u0301lectro"),
+        track(5, genres="ÉLECTRO,électro"),
+    ],
+    "listen_history": [document(1, items=[1, 2, 3, 4, 5])],
+}
+AFFINITIES = 'select genre, listens from features.user_genre_affinity order by genre collate "C"'
+EXPECTED = [("pop", 3), ("rock", 3), ("électro", 2)]
+PRESENT = "select (select after_seq from prep.int_build), count(*) from marts.track_genres"
+
+
+def night(url: str) -> None:
+    assert run_night_on(url, SPELLINGS).message == "all published"
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        lambda postgres_url: created(postgres_url, "genres"),
+        lambda postgres_url: created(postgres_url, "genres", LOCALE_C),
+        lambda postgres_url: debian_database(LOCALE_TURKISH),
+    ],
+    ids=["default", "C", "Turkish"],
+)
+def test_genres_that_look_equal_are_one_in_every_database(postgres_url, database):
+    with database(postgres_url) as url:
+        night(url)
+        with psycopg.connect(url) as connection:
+            assert connection.execute(AFFINITIES).fetchall() == EXPECTED
+            assert connection.execute("select favorite_genre_share from features.user_profile").fetchall() == [(5 / 8,)]
+        as_of = "{as_of: 2026-06-01T00:00:00Z}"
+        assert run_dbt(url, "run", "--select", "features", "--vars", as_of).succeeded
+        with psycopg.connect(url) as connection:
+            assert connection.execute(AFFINITIES).fetchall() == EXPECTED
+
+
+def test_a_warehouse_of_an_older_version_is_recounted_once(database_url, connection):
+    """Start from a warehouse whose genres were only lower-cased and trimmed."""
+    night(database_url)
+    connection.execute("drop function prep.normalized_text cascade")
+    connection.execute("truncate marts.track_genres, prep.user_genre_totals")
+    connection.execute("""
+        insert into marts.track_genres
+        select distinct id, lower(trim(genre)) from marts.tracks cross join string_to_table(genres, ',') as genre
+    """)
+    connection.execute("""
+        insert into prep.user_genre_totals (user_id, genre, listens, affinity, affinity_at, last_listened_at)
+        select user_id, genre, count(*), 1, now(), max(listened_at)
+        from marts.listen_history inner join marts.track_genres using (track_id)
+        group by 1, 2
+    """)
+    connection.execute("update prep.builds set fingerprint = 'of an older version'")
+    assert connection.execute("select count(distinct genre) from marts.track_genres").fetchone() > (5,)
+
+    night(database_url)
+
+    assert connection.execute(PRESENT).fetchone() == (0, 8)
+    assert connection.execute(AFFINITIES).fetchall() == EXPECTED
+    night(database_url)
+    after_seq, _ = connection.execute(PRESENT).fetchone()
+    assert after_seq > 0
+
+
+def test_a_change_of_the_normalization_function_recounts_everything(database_url, connection, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(normalization, "function_source", lambda: "begin return lower(value); end")
+        night(database_url)
+        assert connection.execute(AFFINITIES).fetchall() != EXPECTED
+
+    night(database_url)
+
+    assert connection.execute(PRESENT).fetchone() == (0, 8)
+    assert connection.execute(AFFINITIES).fetchall() == EXPECTED
+
+
+def test_a_login_that_may_not_create_the_function_continues_without_it(database_url, connection):
+    run_ledger.prepare(connection)
+    connection.execute("drop function prep.normalized_text")
+    try:
+        connection.execute("create role reads_genres")
+        connection.execute("grant usage on schema ops, gate to reads_genres")
+        connection.execute("grant select, insert on ops.owned_relations to reads_genres")
+        connection.execute("set role reads_genres")
+        run_ledger.prepare(connection)
+        connection.execute("reset role")
+        assert connection.execute("select to_regproc('prep.normalized_text')").fetchone() == (None,)
+    finally:
+        connection.execute("reset role")
+        connection.execute("drop owned by reads_genres; drop role reads_genres")

@@ -1,0 +1,55 @@
+"""Provide a warehouse with staging tables and views but without rows; tests land their own loads."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg
+import pytest
+
+from extract import extraction
+from pipeline.records import run_ledger
+from sample_api.server import serve
+from tests.databases import copied
+from tests.integration.expectations.warehouse import Warehouse
+from tests.runs import run_dbt
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def staged_template(postgres_url, tmp_path_factory) -> Iterator[str]:
+    """Yield the name of a template database with all tables and views of the gate and no rows."""
+    name = "staged"
+    url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"create database {name}")
+    with psycopg.connect(url, autocommit=True) as connection:
+        run_ledger.prepare(connection)
+    with serve({}) as server:
+        extraction.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("truncate staging.scans, staging._dlt_loads")
+    assert run_dbt(url, "run", "--select", "path:models/staging").succeeded
+    yield name
+
+
+@pytest.fixture(scope="session")
+def new_warehouse(staged_template, postgres_url) -> Callable[[], AbstractContextManager[Warehouse]]:
+    """Return a context manager that yields another `Warehouse`."""
+
+    @contextmanager
+    def make() -> Iterator[Warehouse]:
+        with (
+            copied(postgres_url, staged_template, f"gate_{next(_numbers)}") as url,
+            psycopg.connect(url, autocommit=True) as connection,
+        ):
+            yield Warehouse(url, connection)
+
+    return make
+
+
+@pytest.fixture
+def warehouse(new_warehouse) -> Iterator[Warehouse]:
+    with new_warehouse() as made:
+        yield made

@@ -1,0 +1,509 @@
+"""Test that the report shows the content of the ledgers, and no personal data."""
+
+import datetime as dt
+import html.parser
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from monitoring import report_charts, run_history
+from monitoring.run_history import NIGHTS_SHOWN
+from pipeline.records import run_ledger
+from sample_api.server import serve
+from sample_api.world import snapshot
+from tests.command import command
+from tests.databases import copied
+from tests.hostile_text import HOSTILE, obeyed
+from tests.integration.monitoring import records
+from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
+from tests.runs import run_night
+from warehouse.errors import ExitCode
+from warehouse.locks import RUN_LOCK
+
+TABLES = ("users", "tracks", "listen_history")
+PLANTED = "planted-in-a-row"
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+@dataclass
+class Page(html.parser.HTMLParser):
+    """Parse a page: its text with single spaces, and its tags with their attributes."""
+
+    source: str
+    pieces: list[str] = field(default_factory=list)
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    open_tags: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.source)
+        assert self.open_tags == [], "what was opened is closed"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open_tags.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open_tags:
+            self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.pieces).split())
+
+    def attributes(self, name: str) -> list[str]:
+        return [attrs[name] for _, attrs in self.tags if attrs.get(name) is not None]
+
+
+def report(database_url: str, folder: Path, *arguments: str, **environment: str) -> Page:
+    """Run `python -m pipeline report`, and return the page."""
+    file = folder / "nights.html"
+    ended = command("report", f"--output={file}", *arguments, DATABASE_URL=database_url, **environment)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"the report is written; open in a browser: {file}\n"
+    return Page(file.read_text("utf-8"))
+
+
+def next_step(database_url: str) -> str:
+    return command("status", DATABASE_URL=database_url).out.splitlines()[-1].removeprefix("next: ")
+
+
+def figure(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+@dataclass(frozen=True)
+class Night:
+    """Hold the warehouse and its page after a night with blocked users and quarantined tracks; read only."""
+
+    url: str
+    connection: psycopg.Connection
+    page: Page
+
+    def column(self, query: str) -> list:
+        """Return the only column of the query, with `run_id` of the night."""
+        newest = "(select run_id from ops.runs order by run_seq desc limit 1)"
+        return [value for (value,) in self.connection.execute(query.replace("run_id = it", f"run_id = {newest}"))]
+
+
+@pytest.fixture(scope="module")
+def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
+    world = snapshot(WORLD, NEXT_DAY)
+    hostile = {**world.users[0], "id": 990099, "first_name": PLANTED, "email": PLANTED, "gender": None, PLANTED: 1}
+    with (
+        copied(postgres_url, built_template, "reported") as url,
+        psycopg.connect(url, autocommit=True, application_name="test") as connection,
+        serve(
+            {**world.tables(), "users": [*world.users, hostile]}, ["bad_rows@users=0.6/2", "bad_rows@tracks=0.1/1"]
+        ) as api,
+    ):
+        connection.execute("update ops.steps set started_at = started_at - interval '3 days'")
+        assert run_night(url, api.url).exit_code == ExitCode.BLOCKED
+        yield Night(url, connection, report(url, tmp_path_factory.mktemp("reported")))
+
+
+def test_verdict_and_next_step_equal_those_of_the_run_and_of_status(night):
+    (message,) = night.column("select message from ops.runs where run_id = it")
+    assert message.startswith("blocked: users (") and f"was blocked (exit code 4): {message}" in night.page.text
+    step = next_step(night.url)
+    assert step.startswith("see why the load was blocked: make gate ARGS=") and f"Next: {step}" in night.page.text
+
+
+def test_the_flow_from_the_api_to_the_marts_shows_the_counts_of_the_ledgers(night):
+    pulled = (
+        "select {} from ops.run_tables where run_id = it"
+        " order by array_position(array['users', 'tracks', 'listen_history'], table_name)"
+    )
+    for words, name in {
+        "read": "rows_read",
+        "unchanged": "rows_unchanged",
+        "unreadable": "rows_unreadable",
+        "new or changed": "rows_landed",
+        "removed": "rows_removed",
+    }.items():
+        expected = night.column(pulled.format(name))
+        assert f" {words} {' '.join(map(figure, expected))} " in night.page.text, words
+    held = night.column(pulled.format(
+        "(select rows_quarantined from ops.run_loads as judged where judged.run_id = run_tables.run_id"
+        " and judged.table_name = run_tables.table_name)"
+    ))  # fmt: skip
+    changed = night.column(pulled.format("rows_landed + rows_removed"))
+    assert held[0] > 0 and held[1] > 0 and held[2] == 0
+    assert f" quarantined {' '.join(map(figure, held))} " in night.page.text
+    assert f" blocked {changed[0] - held[0]} 0 0 waiting 0 0 0 " in night.page.text
+    assert f" published 0 {changed[1] - held[1]} {changed[2]} " in night.page.text
+    written = night.column(pulled.format(
+        "(select rows_affected from ops.run_nodes where run_nodes.run_id = run_tables.run_id and node = table_name)"
+    ))  # fmt: skip
+    assert f" rows written to the mart {' '.join(map(figure, written))} " in night.page.text
+    drawn = [label for label in night.page.attributes("aria-label") if label.startswith("users: ")]
+    assert f"{held[0]} quarantined, {changed[0] - held[0]} blocked" in drawn[0]
+
+
+def test_quarantined_rows_are_shown_with_rule_severity_and_count(night):
+    rules = night.connection.execute("""
+        select table_name, rule, severity, rows_failed from ops.run_rules
+        where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
+    """).fetchall()
+    assert {severity for _, _, severity, _ in rules} >= {"warning", "info"}
+    for table, rule, severity, rows in rules:
+        expected = rf" {table} {rule.replace('_', ' ')} \S+ (quarantined|noted|blocked) {severity} {rows:,} "
+        assert re.search(expected, night.page.text), expected
+    waiting = night.connection.execute("""
+        select table_name, rule, count(*) from gate.quarantined_rows where closed_at is null group by 1, 2
+    """).fetchall()
+    assert waiting
+    for table, rule, rows in waiting:
+        of_table = night.page.text.partition("Open quarantine")[2].partition(f" {table} ")[2]
+        assert re.search(rf"{rule.replace('_', ' ')} \d+ min ago {rows:,} ", of_table), rule
+
+
+def test_an_open_load_is_shown_with_the_commands_that_resolve_it(night):
+    ((load, reason),) = night.connection.execute("select load_id, reason from gate.loads where state = 'blocked'")
+    assert f"blocked users load {load} {reason}" in night.page.text
+    assert f'make gate ARGS="show {load}"' in night.page.text
+    assert f"make gate ARGS=\"release {load} users --reason '...'\"" in night.page.text
+
+
+def test_each_table_is_as_fresh_as_its_newest_published_and_built_pull(night):
+    seen = dict(
+        night.connection.execute("""
+            select table_name, max(steps.started_at) at time zone 'UTC'
+            from ops.run_tables
+            inner join gate.loads using (load_id, table_name)
+            inner join ops.steps using (run_id)
+            where loads.state <> 'blocked' and steps.step = 'extract'
+            group by 1
+        """)
+    )
+    assert set(seen) == set(TABLES)
+    for table, moment in seen.items():
+        ago = r"3 days ago" if table == "users" else r"\d+ min ago"
+        expected = f"state of the API on {moment:%a} {moment.day} {moment:%b %Y, %H:%M}"
+        stale = " ▲ stale" if table == "users" else ""
+        assert re.search(rf" {table} {ago} {expected}{stale} (tracks|listen_history|The last)", night.page.text), table
+
+
+def test_costs_sizes_and_nulls_equal_those_of_the_ledgers(night):
+    ((seconds, cpu, memory),) = night.connection.execute("""
+        select extract(epoch from finished_at - started_at), cpu_seconds, peak_memory_bytes
+        from ops.runs order by run_seq desc limit 1
+    """)
+    assert f" took {seconds:.1f} s " in night.page.text and f" processor {cpu:.1f} s " in night.page.text
+    assert f" peak memory {memory / 1024**2:,.0f} MiB " in night.page.text
+    grown = night.connection.execute("""
+        select relation, rows, rows - rows_before from ops.run_growth
+        where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
+    """).fetchall()
+    assert {more > 0 for _, _, more in grown} == {True, False}
+    for relation, rows, more in grown:
+        expected = f"{'+' if more > 0 else '−'}{abs(more):,}" if more else "±0"
+        assert f" {relation} {rows:,} {expected} " in night.page.text, relation
+    ((nulls, rows),) = night.connection.execute("""
+        select nulls, rows from ops.run_columns
+        where run_id = (select run_id from ops.runs order by run_seq desc limit 1) and column_name = 'gender'
+    """)
+    assert nulls and f" gender {report_charts.share(nulls / rows)} null, 0% absent; " in night.page.text
+    (label,) = [label for label in night.page.attributes("aria-label") if label.startswith("users.gender")]
+    assert f"null {report_charts.share(nulls / rows)}" in label
+
+
+def test_the_report_contains_no_personal_data(night):
+    emails = night.column("select distinct payload ->> 'email' from staging.users where payload ->> 'email' ~ '@'")
+    assert len(emails) > 20 and not [email for email in emails if email in night.page.source]
+    assert "@" not in night.page.text.replace("@media", "")
+    assert night.column(f"select 1 from gate.quarantined_rows as held where held::text like '%{PLANTED}%'")
+    assert PLANTED not in night.page.source
+
+
+def test_the_report_fetches_nothing_and_runs_no_script(night):
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base"} & {tag for tag, _ in night.page.tags}
+    assert [target for target in night.page.attributes("href") if not target.startswith("#night-")] == []
+    for name in ("src", "srcset", "xlink:href", "action", "data", "poster"):
+        assert night.page.attributes(name) == []
+    assert not [name for _, attributes in night.page.tags for name in attributes if name.startswith("on")]
+    assert "url(" not in night.page.source and "@import" not in night.page.source
+    assert set(re.findall(r"https?://[^\"']*", night.page.source)) == {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }, "names of XML, which nobody fetches"
+
+
+def enter_night(connection, days_ago, status="succeeded", code=0, message="all published", run="extract gate build"):
+    """Enter a night without counts, as an earlier version or a killed run leaves it. Returns its id."""
+    return connection.execute(
+        """
+        insert into ops.runs (run_id, command, started_at, finished_at, status, exit_code, message)
+        select
+            substr(md5(random()::text), 1, 12), %(run)s, began, began + interval '1 minute', %(status)s, %(code)s,
+            %(message)s
+        from (select now() - make_interval(days => %(days)s) as began) as times
+        returning run_id
+        """,
+        {"run": run, "days": days_ago, "status": status, "code": code, "message": message},
+    ).fetchone()[0]
+
+
+def enter_pull(connection, run_id, table, load_id):
+    """Enter a pull with 9 rows read, 5 of them landed, and 1 removed."""
+    connection.execute(
+        """
+        insert into ops.run_tables (
+            run_id, table_name, load_id, requests, requests_failed, bytes_received,
+            rows_read, rows_unchanged, rows_landed, rows_removed, rows_unreadable
+        )
+        values (%s, %s, %s, 1, 0, 1, 9, 4, 5, 1, 0)
+        """,
+        [run_id, table, load_id],
+    )
+
+
+@pytest.fixture
+def ledgers(connection):
+    """Return the ledgers of a warehouse without runs."""
+    run_ledger.prepare(connection)
+    return connection
+
+
+def test_an_empty_database_makes_a_report_without_runs(database_url, tmp_path):
+    assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
+
+
+def test_ledgers_without_a_run_make_the_same_report_as_no_ledgers(database_url, ledgers, tmp_path):
+    assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
+
+
+def test_ledgers_of_a_previous_version_are_reported(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 0)
+    ledgers.execute("drop view ops.run_growth")
+    text = report(database_url, tmp_path).text
+    assert "upgrade the ledgers of an earlier version: make build" in text
+
+
+def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 0)
+    page = report(database_url, tmp_path)
+    assert " The last night " in page.text and "1 succeeded" in page.text
+    assert (
+        "No pull of these nights has landed rows yet." in page.text and "no published and built load yet" in page.text
+    )
+    assert f"Next: {next_step(database_url)}" in page.text
+
+
+def test_each_outcome_and_each_day_without_a_night_has_a_cell(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 7)
+    enter_night(ledgers, 4, "failed", 3, "the source failed: /users answered 500")
+    enter_night(ledgers, 3, "failed", 4, "blocked: users")
+    enter_night(ledgers, 2, "crashed", None, None)
+    enter_night(ledgers, 1, "failed", 4, "blocked: tracks", run="erase")
+    killed = enter_night(ledgers, 0, "running", None, None)
+    ledgers.execute("update ops.runs set finished_at = null where run_id = %s", [killed])
+
+    cells = [title.partition(": ")[2] for title in report(database_url, tmp_path).attributes("title")]
+    assert cells == [
+        "succeeded, exit code 0: all published",
+        "no night",
+        "no night",
+        "failed, exit code 3: the source failed: /users answered 500",
+        "blocked, exit code 4: blocked: users",
+        "crashed",
+        "no night",
+        "crashed",
+    ]
+    ledgers.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK])
+    at_work = report(database_url, tmp_path)
+    assert at_work.attributes("title")[-1].endswith(": running") and "is running" in at_work.text
+    assert "Next: a run is in progress; wait for it" in at_work.text
+
+
+def test_only_the_shown_nights_are_read_in_the_order_of_their_start(database_url, ledgers, tmp_path):
+    for days in range(NIGHTS_SHOWN + 9, 0, -1):
+        enter_night(ledgers, days, message=f"night {days}")
+    # the clock was set back before the last one
+    enter_night(ledgers, 5, message="the newest")
+    read = run_history.read(ledgers, is_current=True)
+    assert [night.message for night in read.nights] == [f"night {days}" for days in range(29, 0, -1)] + ["the newest"]
+    titles = report(database_url, tmp_path).attributes("title")
+    assert len(titles) == NIGHTS_SHOWN and titles[-1].endswith("no night")
+    assert [title for title in titles if not title.endswith("no night")][-1].endswith("the newest")
+
+
+def test_a_year_without_a_night_makes_at_most_thirty_empty_cells(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 400)
+    enter_night(ledgers, 365)
+    page = report(database_url, tmp_path)
+    assert [title.endswith(": no night") for title in page.attributes("title")] == [True] * NIGHTS_SHOWN
+    assert f" No night in the last {NIGHTS_SHOWN} days " in page.text
+
+
+def test_the_heading_counts_the_shown_nights(database_url, ledgers, tmp_path):
+    for days in range(2 * NIGHTS_SHOWN, 0, -2):
+        enter_night(ledgers, days)
+    page = report(database_url, tmp_path)
+    nights = [title for title in page.attributes("title") if not title.endswith(": no night")]
+    assert len(nights) == NIGHTS_SHOWN // 2 and f" The last {len(nights)} nights " in page.text
+
+
+def test_a_published_load_that_is_not_built_does_not_count_as_fresh(database_url, ledgers, tmp_path):
+    for days, error in {3: None, 1: "BUILD_FAILED"}.items():
+        run_id = records.enter_night(ledgers, days, {"extract": None, "gate": None, "build": error})
+        records.enter_pull(ledgers, run_id, "users", str(days))
+        records.enter_load(ledgers, run_id, "users", str(days), "accepted")
+    built = "update ops.steps set figures = jsonb_build_object('published_seq', %s::int) where step = 'build'"
+    for seq, ago in {0: "– no published and built load yet", 1: "3 days ago", 2: "24 h ago"}.items():
+        ledgers.execute(built, [seq])
+        page = report(database_url, tmp_path)
+        assert f" users {ago} " in page.text, "the metric and the report say the same"
+        fresh = records.MetricValues(ledgers)["table_fresh_timestamp_seconds", "users"]
+        assert (fresh is None) == (seq == 0)
+        if fresh:
+            assert f"state of the API on {dt.datetime.fromtimestamp(fresh, dt.UTC):%a} " in page.text
+
+
+def test_a_load_judged_by_a_later_run_is_shown_with_its_current_state(database_url, ledgers, tmp_path):
+    run_id = enter_night(ledgers, 0, "crashed", None, "ended without a word")
+    enter_pull(ledgers, run_id, "users", "L")
+    crashed = report(database_url, tmp_path)
+    assert "users pending 9 read" in crashed.text and "The gate has not judged this load yet." in crashed.text
+    assert " waiting 6 published – " in crashed.text
+    ledgers.execute("insert into gate.loads values ('L', 'users', 'accepted', 9, 5, 1)")
+    assert "users pending, accepted since 9 read" in report(database_url, tmp_path).text
+    ledgers.execute("update ops.run_tables set rows_read = 0, rows_unchanged = 0, rows_landed = 0")
+    (drawn, *_) = report(database_url, tmp_path).attributes("aria-label")[1:]
+    assert drawn.startswith("users: 0 read, the API sent no rows; 1 to judge, 1 removed; 0 published, 1 waiting; ")
+
+
+def test_separate_runs_of_steps_make_one_night(database_url, ledgers, tmp_path):
+    """Run the steps as a task scheduler does, with retries of failed ones."""
+    enter_night(ledgers, 2, message="a whole one")
+    enter_night(ledgers, 2, "failed", 5, "a person's repetition", run="build")
+    for run, status, code, message in (
+        ("extract", "succeeded", 0, "loaded, not checked yet"),
+        ("gate", "crashed", None, None),
+        ("gate", "failed", 4, "blocked: users"),
+        ("build", "succeeded", 0, "all published"),
+    ):
+        enter_night(ledgers, 1, status, code, message, run=run)
+    titles = report(database_url, tmp_path).attributes("title")
+    assert [title.partition(": ")[2] for title in titles] == [
+        "succeeded, exit code 0: a whole one",
+        "blocked, exit code 4: blocked: users",
+    ]
+
+
+def test_a_retried_pull_makes_no_separate_night(database_url, ledgers, tmp_path):
+    """Retry each step as a task scheduler does; each attempt is a run."""
+    for days in range(NIGHTS_SHOWN, 0, -1):
+        for _ in range(3):
+            enter_night(ledgers, days, "failed", 3, "the source failed", run="extract")
+        enter_night(ledgers, days, message="loaded, not checked yet", run="extract")
+        enter_night(ledgers, days, "failed", 8, "the gate could not judge", run="gate")
+        enter_night(ledgers, days, message="checked, not built yet", run="gate")
+        enter_night(ledgers, days, run="build")
+    whole = report(database_url, tmp_path)
+    titles = [title.partition(": ")[2] for title in whole.attributes("title")]
+    assert titles == ["succeeded, exit code 0: all published"] * NIGHTS_SHOWN
+    assert records.MetricValues(ledgers)["runs_7d", "failed"] == 0
+
+    enter_night(ledgers, 0, "failed", 3, "the source failed", run="extract")
+    assert report(database_url, tmp_path).attributes("title")[-1].endswith(": failed, exit code 3: the source failed")
+    enter_night(ledgers, 0, message="loaded, not checked yet", run="extract")
+    assert report(database_url, tmp_path).attributes("title") == whole.attributes("title"), "not whole yet"
+    enter_night(ledgers, 0, "failed", 4, "blocked: users", run="gate")
+    enter_night(ledgers, 0, "failed", 5, "dbt failed", run="build")
+    (*_, newest) = report(database_url, tmp_path).attributes("title")
+    assert newest.endswith(": blocked, exit code 4: blocked: users; dbt failed"), "as of a night in one run"
+
+
+def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, tmp_path):
+    run_id = enter_night(ledgers, 0, "failed", 3, "<b onclick=x>")
+    calm = report(database_url, tmp_path)
+    for number, text in enumerate(HOSTILE.values()):
+        text = text.replace("\0", "")
+        enter_night(ledgers, 0, "failed", 3, text)
+        ledgers.execute(
+            "insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed, reason)"
+            " values (%s, %s, 'blocked', 1, 1, 0, %s)",
+            [f"{number} {text[:99]}", text[:99], text],
+        )
+        ledgers.execute(
+            "insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule) values (%s, %s, '[1]', %s, %s)",
+            [f"{number} {text[:99]}", text[:99], str(number), text[:99]],
+        )
+        ledgers.execute("insert into ops.run_relations values (%s, %s, 1, %s)", [run_id, text[:99], number])
+        ledgers.execute("insert into ops.run_columns values (%s, 'users', %s, 10, 5, 1)", [run_id, text[:99]])
+        enter_pull(ledgers, run_id, text[:99], f"{number} {text[:99]}")
+    page = report(database_url, tmp_path)
+    known = {tag for tag, _ in calm.tags} | {"svg", "g", "path", "text", "line", "figure", "table", "thead", "tbody"}
+    assert {tag for tag, _ in page.tags} <= known | {"tr", "th", "td", "br", "i", "details", "summary", "figcaption"}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert obeyed(page.source) == set()
+    assert "<script>alert(1)</script>" in page.text, "as text"
+    assert len(page.source) < 2_000_000
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, tmp_path):
+    assert "No row is held back." in report(built_database_url, tmp_path).text
+    flood = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
+        broken = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": flood}]}]
+        verdict = "update gate.loads set verdict = %s where load_id = %s and table_name = 'users'"
+        connection.execute(verdict, [Jsonb({"failed_rules": broken}), load_id])
+        for table, load_column in {"staging.scans": "_dlt_load_id", "ops.run_tables": "load_id"}.items():
+            connection.execute(
+                f"update {table} set rows_unreadable = %s where table_name = 'tracks' and {load_column} = %s",
+                [rows, load_id],
+            )
+    page = report(built_database_url, tmp_path)
+    unreadable = "1 row of tracks is unreadable" if rows == 1 else "12 rows of tracks are unreadable"
+    assert f"all published; {rows} row{'s' if rows > 1 else ''} unreadable. " in page.text
+    for text in (f"{flood} have changed", unreadable):
+        assert f"In the newest load: {text}." in page.text
+        assert f'{text} make gate ARGS="show {load_id}"' in page.text
+    assert "No row is in quarantine." in page.text
+    assert f"Next: {next_step(built_database_url)}" in page.text and unreadable in next_step(built_database_url)
+    assert "few changes" in page.text, "among the rules that were broken"
+
+
+def test_times_are_shown_in_the_time_zone(database_url, ledgers, tmp_path):
+    enter_night(ledgers, 0)
+    (began,) = ledgers.execute("select started_at from ops.runs").fetchone()
+    for arguments, zone in (((), "UTC"), (("--timezone", "Pacific/Auckland"), "Pacific/Auckland")):
+        page = report(database_url, tmp_path, *arguments)
+        assert f"all times are {zone}" in page.text
+        assert page.attributes("title")[0].split(": ")[0].endswith(f"{began.astimezone(ZoneInfo(zone)):%H:%M}")
+    assert "all times are America/Montreal" in report(database_url, tmp_path, TIMEZONE="America/Montreal").text
+
+
+def test_a_report_that_cannot_be_written_names_the_path(database_url, tmp_path):
+    (tmp_path / "file").touch()
+    ended = command("report", f"--output={tmp_path / 'file' / 'nights.html'}", DATABASE_URL=database_url)
+    assert "name another file with --output" in ended.only_line(ExitCode.WRONG_SETTINGS)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for no_file in (tmp_path / "folder", tmp_path / "pipe", "/"):
+        ended = command("report", f"--output={no_file}", DATABASE_URL=database_url)
+        assert "name another file with --output" in ended.only_line(ExitCode.WRONG_SETTINGS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "pipe"], "nothing half-written stays"
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    home = tmp_path / "home"
+    written = command("report", DATABASE_URL=database_url, MOOVITAMIX_HOME=str(home))
+    assert written.out.endswith(f": {home / 'reports' / 'nights.html'}\n")
+    assert (home / "reports" / "nights.html").exists()

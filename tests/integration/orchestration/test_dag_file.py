@@ -1,0 +1,87 @@
+"""Test the DAG file as Airflow parses it, without a run."""
+
+import json
+
+import pytest
+
+from tests.command import PROJECT
+from warehouse.errors import ExitCode
+
+pytestmark = pytest.mark.airflow
+
+FOLDER = PROJECT / "orchestration" / "dags"
+SCRIPT = PROJECT / "tests" / "integration" / "orchestration" / "dag_summary.py"
+SETTINGS = (
+    {},
+    {"PIPELINE_RUNTIME": "23:05", "TIMEZONE": "America/Montreal"},
+    {"PIPELINE_RUNTIME": "24:00"},
+    {"TIMEZONE": "America/Montreall"},
+    {"PIPELINE_RUNTIME": "", "TIMEZONE": ""},
+)
+
+
+@pytest.fixture(scope="module")
+def summary(airflows_python, tmp_path_factory):
+    """Return the output of `dag_summary.py` for a folder with a link to the file."""
+    folder = tmp_path_factory.mktemp("dags")
+    (folder / "night.py").symlink_to(FOLDER / "moovitamix_night.py")
+    return json.loads(airflows_python(SCRIPT, folder, *map(json.dumps, SETTINGS)).splitlines()[-1])
+
+
+def test_the_dag_has_a_task_per_step_in_order(summary):
+    dag = summary["dags"][0]
+    assert dag["dag_id"] == "moovitamix_night"
+    assert {name: (task["after"], task["trigger_rule"]) for name, task in dag["tasks"].items()} == {
+        "extract": ([], "all_success"),
+        "gate": (["extract"], "all_done"),
+        "build": (["gate"], "all_done"),
+        "outcome": (["build", "extract", "gate"], "one_failed"),
+    }
+    assert (dag["catchup"], dag["max_active_runs"], dag["is_paused_upon_creation"]) == (False, 1, False)
+
+
+def test_the_dag_runs_at_the_time_and_time_zone_of_the_settings(summary):
+    default, given, *_, empty = summary["dags"]
+    assert (default["cron"], default["zone"]) == (empty["cron"], empty["zone"]) == ("0 0 * * *", "UTC")
+    assert (given["cron"], given["zone"]) == ("5 23 * * *", "America/Montreal")
+
+
+def test_an_invalid_time_or_time_zone_is_an_import_error(summary):
+    (time,), (zone_error,) = summary["dags"][2]["import_errors"], summary["dags"][3]["import_errors"]
+    assert "PIPELINE_RUNTIME must be a time from 00:00 to 23:59, not '24:00'" in time
+    assert "there is no time zone 'America/Montreall'" in zone_error
+
+
+def test_steps_are_retried_after_a_delay(summary):
+    tries = {name: (task["retries"], task["retry_minutes"]) for name, task in summary["dags"][0]["tasks"].items()}
+    assert tries == {**dict.fromkeys(("extract", "gate", "build"), (3, 5)), "outcome": (0, 5)}
+
+
+def test_a_clock_change_neither_skips_nor_doubles_a_night(summary):
+    assert summary["spring"] == ["03-08 03:30 -0400", "03-09 02:30 -0400"]
+    assert summary["autumn"] == ["11-01 01:30 -0500", "11-02 01:30 -0500"]
+
+
+def test_the_first_night_waits_for_its_time_and_is_not_lost_when_the_file_is_parsed_late(summary):
+    assert summary["first"] == {"2026-07-01T12:00:00Z": "07-02 00:00", "2026-07-02T00:01:00Z": "07-02 00:00"}
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_only_temporary_failures_are_retried(summary, code):
+    final = (ExitCode.WRONG_SETTINGS, ExitCode.BLOCKED, ExitCode.BUILD_FAILED, ExitCode.GATE_BROKEN)
+    wanted = "AirflowFailException" if code in final else "AirflowException"
+    assert summary["endings"][str(int(code))] == ([] if code == ExitCode.PUBLISHED else [wanted, "its last line"])
+
+
+def test_a_killed_step_is_retried(summary):
+    kind, message = summary["endings"]["-9"]
+    assert kind == "AirflowException" and "signal 9" in message
+
+
+def test_the_dag_imports_nothing_of_the_project_and_passes_no_airflow_settings(summary):
+    assert summary["modules"] == [str(SCRIPT.relative_to(PROJECT))]
+    assert summary["environment"] == ["DATABASE_URL"]
+
+
+def test_a_link_to_the_dag_file_finds_the_project(summary):
+    assert summary["dags"][0]["project"] == str(PROJECT)

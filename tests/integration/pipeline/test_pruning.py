@@ -1,0 +1,218 @@
+"""`prune` deletes only old superseded versions, and no reader is affected."""
+
+import datetime as dt
+import json
+from random import Random
+
+import psycopg
+import pytest
+
+from extract import extraction
+from pipeline.operations.pruning import age
+from pipeline.records import run_ledger
+from pipeline.run.message_parts import count
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.command import command, last_run
+from tests.integration.pipeline.test_accounting import assert_rows_add_up
+from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed, decisions, everything
+from tests.runs import run_dbt, run_night_on
+from warehouse import database, locks
+from warehouse.errors import ExitCode
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
+MARTS = ("users", "tracks", "track_genres", "listen_history")
+STATES = ("pending", "accepted", "accepted_with_quarantine", "blocked", "superseded", "released", "rejected")
+PUBLISHED = {"accepted", "accepted_with_quarantine", "released"}
+SEED = 4
+
+
+def prune(database_url, *arguments, keep="90d", reason="disk space"):
+    return command("prune", "--keep", keep, "--reason", reason, *arguments, DATABASE_URL=database_url)
+
+
+def marts(connection):
+    return {table: sorted(connection.execute(f"select * from marts.{table}").fetchall(), key=str) for table in MARTS}
+
+
+def published_days_ago(connection, days):
+    connection.execute("update gate.publications set published_at = now() - make_interval(days => %s)", [days])
+
+
+@pytest.fixture
+def connection(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
+        yield opened
+
+
+def test_pruning_affects_neither_the_marts_nor_the_next_run(built_database_url, connection):
+    published_days_ago(connection, 91)
+    versions = "select count(*) from staging.users union all select count(*) from staging.tracks"
+    before = marts(connection), connection.execute(versions).fetchall()
+
+    ended = prune(built_database_url)
+
+    assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
+    after = connection.execute(versions).fetchall()
+    gone = {name: old - new for name, (old,), (new,) in zip(("users", "tracks"), before[1], after, strict=True)}
+    assert all(gone.values()), "a world in which nothing changes proves nothing"
+    deleted = ", ".join(f"{count(gone[name], 'row')} of staging.{name}" for name in ("users", "tracks"))
+    assert f"deleted: {deleted}" in ended.out
+    assert marts(connection) == before[0]
+    assert_rows_add_up(connection)
+    (decision,) = decisions(connection)
+    assert (decision["verb"], decision["reason"], decision["details"]["keep"]) == ("prune", "disk space", "90 days")
+    assert decision["details"]["deleted"] == {f"staging.{name}": rows for name, rows in gone.items()}
+    assert last_run(connection)[:2] == ("succeeded", ExitCode.PUBLISHED)
+
+    connection.execute("truncate marts.users, marts.tracks, marts.track_genres, marts.listen_history")
+    assert run_dbt(built_database_url, "run", "--full-refresh").succeeded
+    assert marts(connection) == before[0]
+    extraction = run_night_on(built_database_url, snapshot(WORLD, 1), steps=("extract",)).extraction
+    assert [(scan.rows_landed, scan.rows_removed) for scan in extraction.scans.values()] == [(0, 0)] * 3
+
+    again = prune(built_database_url)
+    assert again.code == ExitCode.PUBLISHED and "deleted: 0 rows of staging.users" in again.out
+    assert len(decisions(connection)) == 1
+
+
+def test_a_reject_counts_rows_without_an_older_version_and_the_next_run_reloads_them(built_database_url, connection):
+    world = snapshot(WORLD, 2).tables()
+    renamed = [{**user, "first_name": "New"} for user in world["users"]]
+    load_id = run_night_on(built_database_url, {**world, "users": renamed}).extraction.load_id
+    published_days_ago(connection, 91)
+    prune(built_database_url)
+    shown = "select id from marts.users where first_name = 'New' and deleted_at is null"
+    known = {user_id for (user_id,) in connection.execute(shown)}
+    (gone,) = connection.execute("select min(user_id) from marts.listen_history").fetchone()
+    arguments = ("gate", "reject", load_id, "users", "--reason", "a test system answered")
+
+    dry_run = command(*arguments, "--dry-run", DATABASE_URL=built_database_url)
+    rejected = command(*arguments, DATABASE_URL=built_database_url)
+
+    for ended in (dry_run, rejected):
+        assert (
+            f"  {len(known)} rows without another version: the marts lose them until the next run loads them"
+            in ended.out
+        )
+    assert connection.execute(shown).fetchall() == []
+    run_night_on(built_database_url, {**world, "users": [user for user in renamed if user["id"] != gone]})
+    assert {user_id for (user_id,) in connection.execute(shown)} == known - {gone}
+    parked = connection.execute("select count(*) from prep.parked_listens where user_id = %s", [gone])
+    assert parked.fetchone()[0] > 0
+
+
+def test_a_superseded_version_is_kept_for_the_given_time(built_database_url, connection):
+    published_days_ago(connection, 6)
+    before = everything(connection)
+    assert prune(built_database_url, keep="1w").code == ExitCode.PUBLISHED
+    assert changed(before, everything(connection)) <= RUN_LEDGER
+    assert "0 of staging.users" not in prune(built_database_url, keep="5d").out
+
+
+def test_a_dry_run_shows_what_would_go_and_writes_nothing(built_database_url, connection):
+    published_days_ago(connection, 91)
+    before = everything(connection)
+    shown = prune(built_database_url, "--dry-run").out
+    assert "next: nothing was changed" in shown
+    assert everything(connection) == before
+    details = shown.partition("next: ")[0]
+    assert "staging.tracks" in details and prune(built_database_url).out.startswith(details)
+
+
+@pytest.mark.parametrize("keep", ["0d", "0w", "90", "d", "-90d", "90 days", "1h", "1.5d", "999999d", ""])
+def test_an_invalid_age_is_wrong_usage(keep, database_url):
+    line = prune(database_url, keep=keep).only_line(ExitCode.WRONG_SETTINGS)
+    assert "--keep" in line and "90d" in line
+    assert "--reason" in prune(database_url, reason=" ").only_line(ExitCode.WRONG_SETTINGS)
+
+
+def test_times_are_days_or_weeks():
+    assert [age("1d"), age("90d"), age("12w")] == [dt.timedelta(days=days) for days in (1, 90, 84)]
+
+
+def test_an_empty_warehouse_has_nothing_to_prune(database_url):
+    assert prune(database_url, "--dry-run").code == prune(database_url).code == ExitCode.PUBLISHED
+
+
+def test_pruning_is_refused_while_a_run_is_in_progress(built_database_url):
+    with locks.run_lock(database.find(built_database_url, locks.RUN_APPLICATION)):
+        prune(built_database_url).only_line(ExitCode.ALREADY_RUNNING)
+
+
+def test_pruned_versions_match_a_plain_implementation_of_the_rule(database_url, tmp_path):
+    """Random histories of many keys, with loads of every state and rows of every fate."""
+    print(f"seed {SEED}")
+    with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
+        run_ledger.prepare(connection)  # claims the names of the landing tables
+        extraction.run(database_url, api.url, working_folder=tmp_path)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        run_ledger.prepare(connection)
+        with serve({}) as api:
+            extraction.run(database_url, api.url, working_folder=tmp_path)
+        histories = {table: history(connection, table, Random(f"{SEED} {table}")) for table in ("users", "tracks")}
+
+        assert prune(database_url).code == ExitCode.PUBLISHED
+
+        for table, versions in histories.items():
+            kept = {dlt_id for (dlt_id,) in connection.execute(f"select _dlt_id from staging.{table}")}
+            expected = {dlt_id for dlt_id in versions if not has_long_been_superseded(versions, dlt_id)}
+            assert kept == expected
+            assert len(versions) / 10 < len(versions) - len(kept) < len(versions) * 2 / 3, "a test of either outcome"
+        (decision,) = decisions(connection)
+        details = decision["details"]["rows"]["users"].values()
+        assert (
+            sum(load["landed"] + load["removed"] for load in details) == decision["details"]["deleted"]["staging.users"]
+        )
+        assert sum(load["removed"] for load in details) > 0
+
+
+def history(connection, table, random):
+    """Versions of 200 keys in 14 loads: dlt id -> key, number of the load, is a removal, days since the load's
+    publications, is published, was ever in quarantine."""
+    versions = {}
+    for number in range(14):
+        load_id, state = f"load {number:02}", random.choice([*STATES, *sorted(PUBLISHED) * 3])
+        connection.execute(
+            "insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed)"
+            " values (%s, %s, %s, 0, 0, 0)",
+            [load_id, table, state],
+        )
+        # a load that was rejected may have been published before; one that was replayed is published again
+        days = [random.choice([1, 89, 91, 91, 400]) for _ in range(random.choice([1, 1, 2]))]
+        if state in PUBLISHED | {"rejected"}:
+            for kind, days_ago in zip(("load", "replay"), days, strict=False):
+                connection.execute(
+                    "insert into gate.publications (load_id, table_name, kind, published_at)"
+                    " values (%s, %s, %s, now() - make_interval(days => %s))",
+                    [load_id, table, kind, days_ago],
+                )
+        for key in range(200):
+            if random.random() < 0.5:
+                continue
+            dlt_id, is_removal, is_held = f"{table} {number} {key}", random.random() < 0.2, random.random() < 0.2
+            connection.execute(
+                f"insert into staging.{table} (key, payload, content_hash, _dlt_load_id, _dlt_id)"
+                " values (%s, %s, '0', %s, %s)",
+                [f"[{key}]", None if is_removal else json.dumps({"id": key}), load_id, dlt_id],
+            )
+            if is_held:
+                connection.execute(
+                    "insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, outcome)"
+                    " values (%s, %s, %s, %s, 'a rule', %s)",
+                    [load_id, table, f"[{key}]", dlt_id, random.choice([None, "freed", "superseded"])],
+                )
+            versions[dlt_id] = (key, number, is_removal, days, state in PUBLISHED, is_held)
+    return versions
+
+
+def has_long_been_superseded(versions, dlt_id):
+    key, number, _, _, is_published, is_held = versions[dlt_id]
+    return (
+        is_published
+        and not is_held
+        and any(
+            other_key == key and other > number and not is_removal and published and not held and min(days) > 90
+            for other_key, other, is_removal, days, published, held in versions.values()
+        )
+    )

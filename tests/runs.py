@@ -1,0 +1,50 @@
+"""Execute whole runs in the test's own process, which loads dlt, Great Expectations and dbt only once."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from unittest import mock
+
+from rich.console import Console
+
+from pipeline.console.terminal import StepDisplay
+from pipeline.records import run_ledger
+from pipeline.run import pipeline_run
+from pipeline.run.dbt import Dbt, DbtOutcome
+from pipeline.run.pipeline_run import PipelineRun
+from pipeline.settings import Settings
+from sample_api.server import serve
+from warehouse import database, locks
+
+
+def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = pipeline_run.STEPS) -> PipelineRun:
+    """Execute a run on the test's database, like `python -m pipeline run`."""
+    settings = Settings(api_base_url=api_base_url, database_url=database_url)
+    warehouse = database.find(database_url, locks.RUN_APPLICATION)
+    with mock.patch.dict(os.environ):  # the next test has a database of its own
+        database.export(warehouse)
+        return pipeline_run.run(settings, warehouse, partial(StepDisplay, Console(quiet=True)), steps)
+
+
+def run_night_on(
+    database_url: str, rows: Any, faults: tuple[str, ...] = (), steps: tuple[str, ...] = pipeline_run.STEPS
+) -> PipelineRun:
+    """Execute a run on an API that serves these rows (a snapshot of the sample data, or rows by table)."""
+    with serve(rows, faults) as server:
+        return run_night(database_url, server.url, steps)
+
+
+def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
+    """Execute a dbt command on the test's database, like `python -m pipeline dbt`."""
+    warehouse = database.find(database_url, "test")
+    with warehouse.connect() as connection:
+        run_ledger.prepare(connection)
+    with mock.patch.dict(os.environ):
+        database.export(warehouse)
+        return Dbt("--no-write-json").invoke(*arguments)
+
+
+def states(finished: PipelineRun) -> Mapping[str, str]:
+    """Return the gate's verdict on each table of the run."""
+    return {judgement.batch.table: judgement.state for judgement in finished.judgements}

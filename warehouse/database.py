@@ -1,0 +1,229 @@
+"""Find the warehouse, connect to it in the right role, and translate its errors."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from warehouse.errors import CommandError, ExitCode
+from warehouse.names import SCHEMAS, STEP_ROLES
+from warehouse.redaction import redact
+
+OLDEST_VERSION = 150000
+CONNECT_SECONDS = 15
+# Overrides the address and the environment: no other encoding can hold every text the API sends.
+ENCODING = "utf8"
+# Parameters that only lead to other parameters, which libpq has resolved once it is connected.
+RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_hosts")
+# Pattern in a Postgres message -> advice.
+ADVICE = {
+    "No space left on device|Disk quota exceeded": "free space on its disk, then run again: nothing was lost",
+    "permission denied|must be owner": (
+        "the user lacks a privilege. If `make grant` was run here, the user needs the role of the step"
+        f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner repeats `make grant` after a release."
+        " If not, the user needs create and temporary on the database,"
+        f" and must own the schemas {', '.join(SCHEMAS)} and their relations. Then run again"
+    ),
+    "terminating connection|closed the connection|connection .* failed|the database system is|too many clients": (
+        "run again when the server is available: nothing was lost"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Hold the connection parameters of the warehouse, by libpq name. They include the password: never print them.
+
+    `roles`: by step, the role that `grant` made for it, if the user may `set role` to it. `server`: process id of the
+    embedded Postgres.
+    """
+
+    parameters: dict[str, str] = field(repr=False)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    server: int | None = None
+
+    @property
+    def conninfo(self) -> str:
+        """Return the parameters as one libpq connection string."""
+        return make_conninfo(**self.parameters)
+
+    @property
+    def display_name(self) -> str:
+        """Return user, host, port and database for messages, without the password."""
+        known = self.parameters
+        return f"{known['user']}@{known['host']}:{known['port']}/{known['dbname']}"
+
+    def at_work(self, step: str) -> "Warehouse":
+        """Return the same warehouse with the step's role set, if the user has that role.
+
+        Relations that a step creates then belong to the role, so that another login can continue with them.
+        """
+        if step not in self.roles:
+            return self
+        options = f"{self.parameters['options']} -c role={self.roles[step]}".strip()
+        return replace(self, parameters={**self.parameters, "options": options})
+
+    def connect(self) -> psycopg.Connection:
+        """Open an autocommit connection. Raises CommandError(WAREHOUSE_UNAVAILABLE)."""
+        return connect(self.conninfo)
+
+
+def find(database_url: str, application_name: str) -> Warehouse:
+    """Resolve any address that libpq accepts (URL or key=value, password file, PG* variables) into plain parameters.
+
+    Raises CommandError: WRONG_SETTINGS for an invalid address; WAREHOUSE_UNAVAILABLE when nothing answers, the login
+    fails, the server is too old, or the database is not encoded in UTF-8.
+    """
+    given = parameters_in(database_url)
+    with connect(database_url) as connection:
+        info = connection.info
+        if info.server_version < OLDEST_VERSION:
+            raise CommandError(
+                ExitCode.WAREHOUSE_UNAVAILABLE,
+                f"the warehouse is Postgres {info.server_version // 10000}; it must be 15 or newer",
+            )
+        if problem := encoding_problem(connection):
+            raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, problem)
+        parameters = {
+            # the connection knows more than the address: the service, PG* variables, the host that answered
+            **{name: value for name, value in info.get_parameters().items() if name not in RESOLVED},
+            **({"hostaddr": info.hostaddr} if "hostaddr" in given else {}),
+            "host": info.host,
+            "port": str(info.port),
+            "user": info.user,
+            # dlt requires a password even if the server does not ask for one
+            "password": info.password or "none-needed",
+            "dbname": info.dbname,
+            # set even if empty: otherwise libpq reads PGOPTIONS, where `export` left the options of another step
+            "options": info.options,
+            # likewise instead of PGCLIENTENCODING
+            "client_encoding": ENCODING,
+            "application_name": application_name,
+        }
+        roles = _roles(connection)
+    return Warehouse(parameters, roles)
+
+
+def encoding_problem(connection: psycopg.Connection) -> str | None:
+    """Return why the database cannot hold every text, and how to fix it. Return None if it can."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding == "UTF8":
+        return None
+    return (
+        f"the database {connection.info.dbname} is encoded in {encoding}, which cannot hold every text; set"
+        " DATABASE_URL to one made with: create database ... template template0 encoding 'UTF8' locale 'C.UTF-8'"
+    )
+
+
+def connect_for_monitoring(database_url: str, application_name: str, connect_seconds: int) -> psycopg.Connection:
+    """Open an autocommit connection with a short timeout, in seconds. Raises CommandError(WAREHOUSE_UNAVAILABLE)."""
+    return connect(database_url, application_name=application_name, connect_timeout=connect_seconds)
+
+
+def parameters_in(database_url: str) -> dict[str, str]:
+    """Parse the address without resolving it. Raises CommandError(WRONG_SETTINGS) for an invalid one."""
+    try:
+        return conninfo_to_dict(database_url)
+    except psycopg.ProgrammingError:
+        # the parser's message quotes the address, including the password
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS,
+            "DATABASE_URL is not a Postgres address; it must look like postgresql://user:password@host:5432/database"
+            " with special characters percent-encoded",
+        ) from None
+
+
+def _roles(connection: psycopg.Connection) -> dict[str, str]:
+    """Return by step the role that `grant` made for it in this database, if the user may `set role` to it.
+
+    Roles belong to the whole server: a role without the create privilege here was made for another database.
+    """
+    rows = connection.execute(
+        """
+        select wanted.step, roles.rolname
+        from unnest(%s::text[], %s::text[], %s::text[]) as wanted (step, role_name, schema_name)
+        inner join pg_roles as roles on wanted.role_name = roles.rolname
+        inner join pg_namespace as schemas on wanted.schema_name = schemas.nspname
+        where has_schema_privilege(roles.oid, schemas.oid, 'create') and pg_has_role(roles.oid, %s)
+        """,
+        [
+            list(STEP_ROLES),
+            [role for role, _ in STEP_ROLES.values()],
+            [schema for _, schema in STEP_ROLES.values()],
+            set_role_privilege(connection),
+        ],
+    )
+    return dict(rows.fetchall())
+
+
+def set_role_privilege(connection: psycopg.Connection) -> str:
+    """Return the name by which `pg_has_role` tests for the right to `set role`."""
+    return "set" if connection.info.server_version >= 160000 else "member"
+
+
+def export(warehouse: Warehouse) -> None:
+    """Put the connection parameters into this process' environment, where dbt's profile reads them."""
+    for option in pq.Conninfo.get_defaults():
+        value = warehouse.parameters.get(option.keyword.decode())
+        if option.envvar and value is not None and option.keyword != b"password":
+            os.environ[option.envvar.decode()] = value
+    # dbt masks variables with this prefix in all its output
+    os.environ["DBT_ENV_SECRET_PGPASSWORD"] = warehouse.parameters["password"]
+
+
+def create_schemas(connection: psycopg.Connection) -> None:
+    """Create the schemas that are missing. Raises CommandError(WAREHOUSE_UNAVAILABLE) if the user may not."""
+    there = {name for (name,) in connection.execute("select nspname from pg_namespace")}
+    try:
+        for schema in SCHEMAS:
+            if schema not in there:
+                connection.execute(f"create schema if not exists {schema}")
+    except psycopg.errors.InsufficientPrivilege:
+        info = connection.info
+        raise CommandError(
+            ExitCode.WAREHOUSE_UNAVAILABLE,
+            f"the user {info.user} may not create schemas in the database {info.dbname};"
+            f' as its owner run: grant create, temporary on database "{info.dbname}" to "{info.user}"',
+        ) from None
+
+
+def has(connection: psycopg.Connection, relation: str) -> bool:
+    """Return whether the relation, named as "schema.relation", exists."""
+    return connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()[0]
+
+
+def connect(conninfo: str, **overrides: str | int) -> psycopg.Connection:
+    """Open an autocommit connection. Raises CommandError(WAREHOUSE_UNAVAILABLE)."""
+    settings = {"connect_timeout": CONNECT_SECONDS, "client_encoding": ENCODING, **overrides}
+    try:
+        return psycopg.connect(conninfo, autocommit=True, **settings)
+    except psycopg.OperationalError as error:
+        raise CommandError(
+            ExitCode.WAREHOUSE_UNAVAILABLE,
+            f"the warehouse cannot be reached: {redact(error, conninfo)};"
+            " check DATABASE_URL, and that the server is running and accepts this user",
+        ) from None
+
+
+@contextmanager
+def translate_database_errors(warehouse: Warehouse) -> Iterator[None]:
+    """Turn errors that only a database administrator can fix into CommandError(WAREHOUSE_UNAVAILABLE)."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+        message = redact(error, warehouse.conninfo)
+        advice = advice_about(message) or "run again when the server is available: nothing was lost"
+        raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {message}; {advice}") from None
+
+
+def advice_about(message: str) -> str | None:
+    """Return advice if the message says that the database itself failed. Return None for any other failure."""
+    for pattern, advice in ADVICE.items():
+        if re.search(pattern, message):
+            return advice
+    return None

@@ -1,0 +1,73 @@
+"""Allow one run at a time: take the run lock, and end the backends that a killed run left behind."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from warehouse.database import Warehouse, connect
+from warehouse.errors import CommandError, ExitCode
+
+RUN_LOCK = "moovitamix run"
+# SQL. Reads pg_locks and does not try the lock: a run that starts at this moment must not find it taken.
+IS_RUNNING = f"""exists (
+    select 1
+    from pg_locks
+    cross join hashtextextended('{RUN_LOCK}', 0) as lock_key
+    where
+        locktype = 'advisory' and granted and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32 | objid::bigint) = lock_key
+)"""
+# Backends of a run carry this name, so that the next run finds those of a killed one. Every run uses the same name:
+# dbt parses the whole project again if any part of its connection has changed.
+RUN_APPLICATION = "moovitamix run"
+# The connection that requests the lock has another name, so that no other run ends it as a leftover.
+LOCK_APPLICATION = "moovitamix lock"
+
+
+@contextmanager
+def run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """Hold the run lock on the yielded connection. Postgres frees the lock when the connection ends.
+
+    Ends the backends of a killed run first, because one of them could still commit. Raises
+    CommandError(ALREADY_RUNNING).
+    """
+    with connect(warehouse.conninfo, application_name=LOCK_APPLICATION) as connection:
+        if not try_run_lock(connection):
+            raise CommandError(
+                ExitCode.ALREADY_RUNNING,
+                f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status",
+            )
+        # this connection is idle while a step runs
+        connection.execute("set idle_session_timeout = 0")
+        _end_leftovers(connection)
+        try:
+            yield connection
+        finally:
+            # At once: the server notices the end of a connection a little later.
+            with suppress(psycopg.Error):
+                connection.execute("select pg_advisory_unlock_all()")
+
+
+def try_run_lock(connection: psycopg.Connection) -> bool:
+    """Take the run lock on this connection. Return False if another connection holds it."""
+    return connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK]).fetchone()[0]
+
+
+def is_running(connection: psycopg.Connection) -> bool:
+    """Return whether a run holds the lock now."""
+    return connection.execute(f"select {IS_RUNNING}").fetchone()[0]
+
+
+def _end_leftovers(connection: psycopg.Connection) -> None:
+    connection.execute(
+        """
+        select pg_terminate_backend(pid, 10000)
+        from pg_stat_activity
+        where
+            application_name = %s
+            and datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+        """,
+        [RUN_APPLICATION],
+    )

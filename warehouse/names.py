@@ -1,0 +1,16 @@
+"""Define the names that all packages share: schemas, steps and their roles, and the states of a load."""
+
+SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
+# By step: the role that `grant` makes for it, and the schema in which that role creates relations.
+STEP_ROLES = {
+    "extract": ("moovitamix_loader", "staging"),
+    "gate": ("moovitamix_gate", "gate"),
+    "build": ("moovitamix_transformer", "prep"),
+}
+STEPS = tuple(STEP_ROLES)
+# The landing tables that hold rows of the source, in the order of the data flow.
+SOURCE_TABLE_NAMES = ("users", "tracks", "listen_history")
+
+# States of a load, per table. Readers see published loads; a disregarded load counts as never delivered.
+PUBLISHED = ("accepted", "accepted_with_quarantine", "released")
+DISREGARDED = ("blocked", "superseded", "rejected")
