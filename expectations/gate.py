@@ -16,8 +16,6 @@ from expectations.session import fail_closed, open_session
 from expectations.validation import Validator
 from expectations.verdicts import (
     FIELDS_ARE_KNOWN,
-    MAX_CHANGED_SHARE,
-    MAX_REMOVED_SHARE,
     NO_MASS_REMOVAL,
     Batch,
     GateError,
@@ -28,6 +26,7 @@ from expectations.verdicts import (
 
 __all__ = ["Batch", "GateError", "Judgement", "RuleResult", "judge_pending"]
 
+DEFAULT_SHARES = Shares()
 # A load with more bad rows than this share of the rows read is blocked.
 MAX_BAD_SHARE = 0.2
 
@@ -36,18 +35,16 @@ def judge_pending(
     database_url: str,
     progress: Callable[[str, str], None] | None = None,
     *,
-    max_removed_share: float = MAX_REMOVED_SHARE,
-    max_changed_share: float = MAX_CHANGED_SHARE,
+    shares: Shares = DEFAULT_SHARES,
 ) -> list[Judgement]:
     """Judge all pending loads in landing order; one transaction per load and table.
 
-    A load that would remove more than `max_removed_share` of the known rows of its table is blocked; one that changes
-    more than `max_changed_share` is published with a warning.
+    A load that would remove more than `shares.max_removed` of the known rows of its table is blocked; one that changes
+    more than `shares.max_changed` is published with a warning.
     `progress` is called with (load_id, table) before each. A load that cannot be judged stays pending; the others are
     still judged. Raises psycopg.OperationalError when the database itself fails.
     """
     judgements = []
-    shares = Shares(max_removed_share, max_changed_share)
     with open_session(database_url) as (connection, validator):
         if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
             return []

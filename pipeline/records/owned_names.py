@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import psycopg
 
@@ -37,9 +38,10 @@ ADOPTED_SHAPE = {
 }
 
 
-def names() -> set[str]:
+@cache
+def names() -> frozenset[str]:
     """Return the names as "schema.relation" or "schema.function(types)". PARTITIONS has the pattern of partitions."""
-    return {*_of_ledgers(), *_of_landing(), *_of_dbt()}
+    return frozenset((*_of_ledgers(), *_of_landing(), *_of_dbt()))
 
 
 def check(connection: psycopg.Connection) -> None:

@@ -307,8 +307,7 @@ def _gate(
     this_run.judgements = gate.judge_pending(
         this_run.warehouse.at_work("gate").conninfo,
         progress=lambda load_id, table: show(table),
-        max_removed_share=shares.max_removed,
-        max_changed_share=shares.max_changed,
+        shares=shares,
     )
     this_run.rows_held = ledger.rows_held(connection)
     broken = [judgement for judgement in this_run.judgements if judgement.error]

@@ -10,6 +10,7 @@ from dlt.common.storages import load_package
 
 from expectations import ledger
 from expectations.gate import judge_pending
+from expectations.verdicts import Shares
 from extract import extraction, scan
 from sample_api.server import serve
 from tests.databases import copied
@@ -122,7 +123,7 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
                     with serve(rows) as api:
                         pull(url, api.url, connection)
                     # the template's tracks are gone at once
-                    judgements = judge_pending(url, max_removed_share=1)
+                    judgements = judge_pending(url, shares=Shares(max_removed=1))
                     assert {judgement.state for judgement in judgements} <= {"accepted", "accepted_with_quarantine"}
                     assert {judgement.batch.table for judgement in judgements} == set(rows)
                 connection.execute("alter database clocks reset timezone")

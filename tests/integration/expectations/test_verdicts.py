@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from expectations import gate, scans, session, users
+from expectations.verdicts import Shares
 from tests.integration.expectations.warehouse import ABSENT, document, track, user
 
 
@@ -240,11 +241,11 @@ def test_the_shares_are_settings(warehouse):
     keys = [f"[{number}]" for number in range(25)]
     for _ in range(2):
         warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
-        (judgement,) = gate.judge_pending(warehouse.url, max_removed_share=0.245, max_changed_share=0.6)
+        (judgement,) = gate.judge_pending(warehouse.url, shares=Shares(0.245, 0.6))
         assert judgement.reason.endswith("25 of the 100 known users (25 %, more than MAX_REMOVED_SHARE 24.5 %)")
         assert failed_rules(judgement, "info") == []
     warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
-    (judgement,) = gate.judge_pending(warehouse.url, max_removed_share=1, max_changed_share=1)
+    (judgement,) = gate.judge_pending(warehouse.url, shares=Shares(1, 1))
     assert (judgement.state, failed_rules(judgement, "info")) == ("accepted", ["few_removals"])
 
 
