@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build grant status report metrics dashboard erase prune docs \
+.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report metrics dashboard erase prune docs \
 	docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration test-slow test-machine test-airflow \
 	test-all lint bench lock clean
 
@@ -59,6 +59,9 @@ gate: setup  ## check pending loads; ARGS="show [LOAD]" shows the failed rules; 
 
 build: setup  ## only build the marts and features from published rows
 	@$(PIPELINE) build $(ARGS)
+
+migrate: setup  ## prepare the warehouse for this release: tables, typed views, rights; ARGS=--dry-run prints the SQL
+	@$(PIPELINE) migrate $(ARGS)
 
 grant: setup  ## create roles with the least privileges of each step and reader; ARGS=--dry-run prints the SQL
 	@$(PIPELINE) grant $(ARGS)

@@ -3,8 +3,8 @@
 import os
 import tempfile
 
-from pipeline.records import run_ledger
 from pipeline.run.dbt import Dbt
+from pipeline.run.preparation import lock_for_writing
 from warehouse import database
 
 
@@ -13,10 +13,9 @@ def run_dbt(database_url: str, *arguments: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
         warehouse = database.find(database_url, "bench")
-        with warehouse.connect() as connection:
-            run_ledger.prepare(connection)
-        database.export(warehouse)
-        outcome = Dbt("--no-write-json").invoke(*arguments)
+        with lock_for_writing(warehouse):
+            database.export(warehouse)
+            outcome = Dbt("--no-write-json").invoke(*arguments)
     if not outcome.succeeded:
         raise RuntimeError(outcome.lines)
     return {node.node: node.seconds for node in outcome.nodes}

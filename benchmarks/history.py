@@ -7,9 +7,10 @@ from pathlib import Path
 import psycopg
 from psycopg.types.json import Jsonb
 
-from expectations import ledger
 from extract import extraction
+from pipeline.run.preparation import lock_for_writing
 from sample_api.server import serve
+from warehouse import database
 
 LISTENS_PER_DOCUMENT = 5
 DAYS = 730
@@ -107,11 +108,12 @@ select %(load)s, name, 'load' from unnest(array['users', 'tracks', 'listen_histo
 
 
 def create_inputs(database_url: str) -> None:
-    """Create the empty landing tables and the gate's ledger."""
+    """Prepare the warehouse, and land an empty load."""
+    with lock_for_writing(database.find(database_url, "bench")):
+        pass
     with serve({}) as server, tempfile.TemporaryDirectory() as folder:
         extraction.run(database_url, server.url, working_folder=Path(folder))
     with psycopg.connect(database_url, autocommit=True) as connection:
-        ledger.ensure(connection)
         connection.execute("truncate staging._dlt_loads")
         connection.execute("update staging.scans set _dlt_load_id = 'before'")
 

@@ -1,14 +1,24 @@
-"""Stage a batch for Great Expectations: the load's rows, typed once, and the counts of its scan, in two tables."""
+"""Stage a batch for Great Expectations: the load's rows, typed once, and the counts of its scan, in two tables.
+
+The tables are permanent, because Great Expectations reads them over connections of its own. They are empty between
+batches.
+"""
 
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from expectations.verdicts import Batch, GateError, Shares
+from warehouse.names import SOURCE_TABLE_NAMES
 
-ROWS = "gate.judged_rows"
-SCAN = "gate.judged_scan"
+ROWS = {table: f"gate.batch_{table}" for table in SOURCE_TABLE_NAMES}
+"""By source table, the batch table for its rows: the columns of its typed view, `latest_plausible_at`, `new_fields`."""
+
+SCAN = "gate.batch_scan"
+SOURCE = Path(__file__)
+NAMES = (*ROWS.values(), SCAN)
 
 # A small table may lose or change most of its rows.
 LEAST_FLOOD_ROWS = 20
@@ -19,55 +29,63 @@ TABLES_WITHOUT_FLOODS = ("listen_history",)
 LONGEST_FIELD_NAME = 200
 
 
+def create(connection: psycopg.Connection) -> None:
+    """Create the batch tables with the columns that the typed views have now, and drop the previous ones."""
+    connection.execute(f"drop table if exists {', '.join(NAMES)}")
+    queries = {ROWS[table]: _rows_query(table, sql.SQL("true")) for table in ROWS}
+    queries[SCAN] = _scan_query(Batch("", "users", 0, 0, 0), Shares())
+    for name, query in queries.items():
+        connection.execute(sql.SQL("create unlogged table {} as {} with no data").format(sql.SQL(name), query))
+
+
 def stage_batch(connection: psycopg.Connection, batch: Batch, shares: Shares) -> None:
-    """Create `ROWS` and `SCAN` for the batch. Raises GateError when rows or the scan are missing."""
-    drop_batch(connection)
-    landing_table = sql.Identifier("staging", batch.table)
-    load_id, table = sql.Literal(batch.load_id), sql.Literal(batch.table)
-    _stage_rows(connection, batch.table, sql.SQL("staged._load_id = {}").format(load_id))
-    connection.execute(
-        sql.SQL("""
-            create unlogged table {scan_table} as
-            with counted as (
-                select
-                    scans.*,
-                    -- NULL or absent in scans of versions that did not count them
-                    coalesce((to_jsonb(scans) ->> 'keys_delivered')::bigint, scans.keys_known) as known,
-                    coalesce((to_jsonb(scans) ->> 'keys_lost')::bigint, scans.rows_removed) as lost,
-                    (to_jsonb(scans) ->> 'keys_changed')::bigint as changed
-                from staging.scans
-                where scans._dlt_load_id = {load_id} and scans.table_name = {table}
-            ),
-            scans as (select counted.*, {mass_removal} as mass_removal, {mass_change} as mass_change from counted)
+    """Fill the batch tables. Raises GateError when rows or the scan are missing."""
+    clear(connection)
+    are_wanted = sql.SQL("staged._load_id = {}").format(sql.Literal(batch.load_id))
+    _fill(connection, ROWS[batch.table], _rows_query(batch.table, are_wanted))
+    _fill(connection, SCAN, _scan_query(batch, shares))
+    _check_nothing_is_missing(connection, batch.table)
+
+
+def _scan_query(batch: Batch, shares: Shares) -> sql.Composable:
+    return sql.SQL("""
+        with counted as (
             select
                 scans.*,
-                scans.rows_read = 0 and scans.keys_known > 0 as read_nothing_though_keys_are_known,
-                scans.total - scans.rows_read as rows_missing_of_total,
-                scans.rows_read - scans.rows_unchanged - scans.rows_landed - scans.rows_unreadable
-                    as rows_unaccounted_for,
-                scans.rows_landed - found.rows_landed as landed_rows_missing,
-                scans.rows_removed - found.rows_removed as removals_missing,
-                case
-                    when scans.mass_removal is null then scans.lost::float8 / nullif(scans.known, 0)
-                end as removed_share
-            from scans
-            cross join (
-                select
-                    count(*) filter (where payload is not null) as rows_landed,
-                    count(*) filter (where payload is null) as rows_removed
-                from {landing_table}
-                where _dlt_load_id = {load_id}
-            ) as found
-        """).format(
-            scan_table=sql.SQL(SCAN),
-            landing_table=landing_table,
-            load_id=load_id,
-            table=table,
-            mass_removal=_flood(batch.table, "lost", shares.max_removed, "MAX_REMOVED_SHARE"),
-            mass_change=_flood(batch.table, "changed", shares.max_changed, "MAX_CHANGED_SHARE"),
-        )
+                -- NULL in scans of versions that did not count them
+                coalesce(scans.keys_delivered, scans.keys_known) as known,
+                coalesce(scans.keys_lost, scans.rows_removed) as lost,
+                scans.keys_changed as changed
+            from staging.scans
+            where scans._dlt_load_id = {load_id} and scans.table_name = {table}
+        ),
+        scans as (select counted.*, {mass_removal} as mass_removal, {mass_change} as mass_change from counted)
+        select
+            scans.*,
+            scans.rows_read = 0 and scans.keys_known > 0 as read_nothing_though_keys_are_known,
+            scans.total - scans.rows_read as rows_missing_of_total,
+            scans.rows_read - scans.rows_unchanged - scans.rows_landed - scans.rows_unreadable
+                as rows_unaccounted_for,
+            scans.rows_landed - found.rows_landed as landed_rows_missing,
+            scans.rows_removed - found.rows_removed as removals_missing,
+            case
+                when scans.mass_removal is null then scans.lost::float8 / nullif(scans.known, 0)
+            end as removed_share
+        from scans
+        cross join (
+            select
+                count(*) filter (where payload is not null) as rows_landed,
+                count(*) filter (where payload is null) as rows_removed
+            from {landing_table}
+            where _dlt_load_id = {load_id}
+        ) as found
+    """).format(
+        landing_table=sql.Identifier("staging", batch.table),
+        load_id=sql.Literal(batch.load_id),
+        table=sql.Literal(batch.table),
+        mass_removal=_flood(batch.table, "lost", shares.max_removed, "MAX_REMOVED_SHARE"),
+        mass_change=_flood(batch.table, "changed", shares.max_changed, "MAX_CHANGED_SHARE"),
     )
-    _check_nothing_is_missing(connection)
 
 
 def _flood(table: str, rows: str, max_share: float, setting: str) -> sql.Composable:
@@ -93,45 +111,40 @@ def _flood(table: str, rows: str, max_share: float, setting: str) -> sql.Composa
 
 
 def stage_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
-    """Create `ROWS` for the rows in relation `wanted` (load_id, key, dlt_id), and for all other rows of their loads and
-    keys: a duplicate key shows only among all of them. Raises GateError when a row is missing."""
-    drop_batch(connection)
-    _stage_rows(
-        connection,
-        table,
-        sql.SQL("(staged._load_id, staged.key) in (select wanted.load_id, wanted.key from {} as wanted)").format(
-            sql.SQL(wanted)
-        ),
-    )
+    """Stage the rows in relation `wanted` (load_id, key, dlt_id), and all other rows of their loads and keys.
+
+    A duplicate key shows only among all of them. Raises GateError when a row is missing.
+    """
+    clear(connection)
+    are_wanted = sql.SQL("(staged._load_id, staged.key) in (select wanted.load_id, wanted.key from {} as wanted)")
+    _fill(connection, ROWS[table], _rows_query(table, are_wanted.format(sql.SQL(wanted))))
     missing = connection.execute(
-        f"select count(*) from {wanted} as wanted where wanted.dlt_id not in (select _dlt_id from {ROWS})"
+        f"select count(*) from {wanted} as wanted where wanted.dlt_id not in (select _dlt_id from {ROWS[table]})"
     ).fetchone()[0]
     if missing:
         raise GateError(f"the staging view does not show {missing} of the rows to judge")
 
 
-def drop_batch(connection: psycopg.Connection) -> None:
-    """Drop the tables of `stage_batch`, also those of a killed run."""
-    connection.execute(f"drop table if exists {ROWS}, {SCAN}")
+def clear(connection: psycopg.Connection) -> None:
+    """Empty the batch tables. A killed gate leaves rows in them."""
+    connection.execute(f"truncate {', '.join(NAMES)}")
 
 
 def note_new_fields(connection: psycopg.Connection, batch: Batch) -> None:
-    """Record the new fields in `ROWS`, so that later loads do not report them again."""
+    """Record the new fields of the batch, so that later loads do not report them again."""
     connection.execute(
         f"""
-        insert into gate.told_fields (table_name, field, load_id)
+        insert into gate.known_fields (table_name, field, load_id)
         select distinct %s, fields.name, %s
-        from {ROWS}, unnest(string_to_array(new_fields, ', ')) as fields (name)
+        from {ROWS[batch.table]}, unnest(string_to_array(new_fields, ', ')) as fields (name)
         on conflict do nothing
         """,
         [batch.table, batch.load_id],
     )
 
 
-def _stage_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Composable) -> None:
-    connection.execute(
-        sql.SQL(r"""
-            create unlogged table {staged_rows} as
+def _rows_query(table: str, are_wanted: sql.Composable) -> sql.Composable:
+    return sql.SQL(r"""
             select
                 staged.*,
                 scans.finished_at + interval '1 day' as latest_plausible_at,
@@ -143,7 +156,7 @@ def _stage_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Comp
                                 with ordinality as fields (name, position)
                             where
                                 left(fields.name, {longest}) not in (
-                                    select known.field from gate.told_fields as known where known.table_name = {table}
+                                    select known.field from gate.known_fields as known where known.table_name = {table}
                                 )
                         )
                 end as new_fields
@@ -151,20 +164,22 @@ def _stage_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Comp
             inner join staging.scans on staged._load_id = scans._dlt_load_id and scans.table_name = {table}
             where {are_wanted} and not staged.is_removal
         """).format(
-            staged_rows=sql.SQL(ROWS),
-            staging_view=sql.Identifier("prep", f"stg_moovitamix__{table}"),
-            table=sql.Literal(table),
-            longest=sql.Literal(LONGEST_FIELD_NAME),
-            are_wanted=are_wanted,
-        )
+        staging_view=sql.Identifier("prep", f"stg_moovitamix__{table}"),
+        table=sql.Literal(table),
+        longest=sql.Literal(LONGEST_FIELD_NAME),
+        are_wanted=are_wanted,
     )
-    connection.execute(f"analyze {ROWS}")
 
 
-def _check_nothing_is_missing(connection: psycopg.Connection) -> None:
+def _fill(connection: psycopg.Connection, name: str, query: sql.Composable) -> None:
+    connection.execute(sql.SQL("insert into {} {}").format(sql.SQL(name), query))
+    connection.execute(f"analyze {name}")
+
+
+def _check_nothing_is_missing(connection: psycopg.Connection, table: str) -> None:
     """Raise GateError when rows or the scan are missing: rows that are not staged would be published unchecked."""
     scans, rows_landed, rows_staged = connection.execute(f"""
-        select count(*), min(rows_landed - landed_rows_missing), (select count(*) from {ROWS}) from {SCAN}
+        select count(*), min(rows_landed - landed_rows_missing), (select count(*) from {ROWS[table]}) from {SCAN}
     """).fetchone()
     if scans != 1:
         raise GateError(f"the load has {scans} scans of this table")

@@ -16,117 +16,6 @@ from psycopg.types.json import Jsonb
 from expectations.verdicts import Batch
 from warehouse.names import DISREGARDED, PUBLISHED
 
-TABLES = """
-create schema if not exists gate;
-
-create table if not exists gate.loads (
-    load_id text not null,
-    table_name text not null,
-    state text not null check (
-        state in (
-            'pending', 'accepted', 'accepted_with_quarantine', 'blocked', 'superseded', 'released', 'rejected'
-        )
-    ),
-    rows_read bigint not null,
-    rows_landed bigint not null,
-    rows_removed bigint not null,
-    rows_quarantined bigint not null default 0,
-    verdict jsonb,
-    judged_at timestamptz,
-    decided_by text,
-    reason text,
-    primary key (load_id, table_name)
-);
-
-create table if not exists gate.quarantined_rows (
-    load_id text not null,
-    table_name text not null,
-    key text not null,
-    dlt_id text not null,
-    rule text not null,
-    detail text,
-    quarantined_at timestamptz not null default now(),
-    closed_at timestamptz,
-    outcome text,
-    primary key (dlt_id, rule),
-    foreign key (load_id, table_name) references gate.loads
-);
-create index if not exists quarantined_rows_key on gate.quarantined_rows (table_name, key);
--- made by versions without decisions
-drop index if exists gate.quarantined_rows_open;
-
-create table if not exists gate.publications (
-    seq bigint generated always as identity primary key,
-    load_id text not null,
-    table_name text not null,
-    kind text not null,
-    published_at timestamptz not null default now(),
-    foreign key (load_id, table_name) references gate.loads
-);
-create index if not exists publications_load on gate.publications (load_id, table_name);
--- a load is published once; later publications of it come from decisions, and have another kind
-create unique index if not exists publications_once
-    on gate.publications (load_id, table_name) where kind = 'load';
-
--- decisions of operators; append-only, signed with the login
-create table if not exists gate.decisions (
-    decision_seq bigint generated always as identity primary key,
-    decided_at timestamptz not null default now(),
-    verb text not null check (verb in ('release', 'reject', 'replay', 'erase', 'prune')),
-    load_id text,
-    table_name text,
-    operator text not null,
-    decided_by text not null default session_user,
-    reason text not null check (reason ~ '[^[:space:]]'),
-    details jsonb not null default '{}'
-);
-
-create or replace function gate.sign_decision() returns trigger language plpgsql as $$
-begin
-    new.decided_at := now();
-    new.decided_by := session_user;
-    return new;
-end
-$$;
-
-create or replace function gate.refuse_to_change_decisions() returns trigger language plpgsql as $$
-begin
-    raise exception 'decisions are never changed: record a new one';
-end
-$$;
-
-create or replace trigger decisions_are_signed
-    before insert on gate.decisions for each row execute function gate.sign_decision();
-create or replace trigger decisions_are_final
-    before update or delete or truncate on gate.decisions
-    for each statement execute function gate.refuse_to_change_decisions();
-
--- erased users, as keyed hashes: extract withholds their rows. The tombstone is the hash of the id, the aliases are
--- hashes of other identifiers, and the key check reveals the use of another key
-create table if not exists gate.erasures (
-    tombstone text primary key,
-    aliases text[] not null default '{}',
-    key_check text not null,
-    erased_at timestamptz not null default now()
-);
-
--- fields outside the API's contract, with the load that first had them: each is reported once
-create table if not exists gate.told_fields (
-    table_name text not null,
-    field text not null,
-    load_id text not null,
-    told_at timestamptz not null default now(),
-    primary key (table_name, field)
-);
-"""
-
-
-def ensure(connection: psycopg.Connection) -> None:
-    """Create the ledger's schema and tables if they are missing."""
-    missing = connection.execute("select to_regclass('gate.told_fields') is null").fetchone()[0]
-    if missing:
-        connection.execute(TABLES)
-
 
 def disregarded_loads(connection: psycopg.Connection) -> dict[str, set[str]]:
     """Return per table the ids of loads that were not published, so that extraction lands their keys again."""
@@ -229,17 +118,13 @@ def record_erasure(connection: psycopg.Connection, tombstone: str, aliases: list
 
 
 def erasures(connection: psycopg.Connection) -> dict[str, tuple[list[str], str]]:
-    """Return tombstone -> (aliases, key check) of all erased users. Works on an empty database too."""
-    if connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]:
-        return {}
+    """Return tombstone -> (aliases, key check) of all erased users."""
     rows = connection.execute("select tombstone, aliases, key_check from gate.erasures")
     return {tombstone: (aliases, key_check) for tombstone, aliases, key_check in rows}
 
 
 def waiting_loads(connection: psycopg.Connection) -> list[str]:
     """Return the ids of complete loads that wait for the gate, registered or not."""
-    if connection.execute("select to_regclass('staging.scans') is null").fetchone()[0]:
-        return []
     rows = connection.execute("""
         select distinct scans._dlt_load_id
         from staging.scans
@@ -249,6 +134,11 @@ def waiting_loads(connection: psycopg.Connection) -> list[str]:
         order by 1
     """)
     return [load_id for (load_id,) in rows]
+
+
+def has_loads(connection: psycopg.Connection) -> bool:
+    """Return whether any load was registered."""
+    return connection.execute("select exists (select from gate.loads)").fetchone()[0]
 
 
 def blocked_loads(connection: psycopg.Connection) -> set[str]:

@@ -20,10 +20,11 @@ def check_scan(connection: psycopg.Connection, validator: Validator) -> list[Rul
 
 
 def check_rows(connection: psycopg.Connection, validator: Validator, table: str) -> list[RuleResult]:
-    """Return the rules that rows in `batch_tables.ROWS` break, and collect these rows in `BAD_ROWS`."""
+    """Return the rules that staged rows of the table break, and collect these rows in `BAD_ROWS`."""
     drop_batch(connection)
     connection.execute("create temporary table bad_rows (rule text, severity text, dlt_id text, key text, detail text)")
-    return [_row_result(connection, broken) for broken in validator.broken_rules(table, batch_tables.ROWS)]
+    rows = batch_tables.ROWS[table]
+    return [_row_result(connection, rows, broken) for broken in validator.broken_rules(table, rows)]
 
 
 def drop_batch(connection: psycopg.Connection) -> None:
@@ -38,7 +39,7 @@ def _scan_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResu
     return RuleResult(broken.rule, broken.severity, 1, [{broken.shows: value}])
 
 
-def _row_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResult:
+def _row_result(connection: psycopg.Connection, staged_rows: str, broken: BrokenRule) -> RuleResult:
     """Collect all rows that broke the rule; the query runs once, because it may be expensive."""
     rows = connection.execute(
         sql.SQL("""
@@ -52,7 +53,7 @@ def _row_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResul
             severity=sql.Literal(broken.severity),
             shows=sql.Identifier(broken.shows),
             longest=sql.Literal(LONGEST_DETAIL),
-            staged_rows=sql.SQL(batch_tables.ROWS),
+            staged_rows=sql.SQL(staged_rows),
             bad_rows=sql.SQL(broken.rows),
         )
     ).rowcount

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from expectations import batch_tables, ledger, rule_failures
+from expectations import batch_tables, rule_failures
 from expectations.validation import Validator
 from expectations.verdicts import GateError
 
@@ -17,7 +17,7 @@ LOCK = "moovitamix gate"
 
 @contextmanager
 def open_session(database_url: str) -> Iterator[tuple[psycopg.Connection, Validator]]:
-    """Open a connection that holds the gate's lock, create the ledger if needed, and yield both with a Validator.
+    """Open a connection that holds the gate's lock, and yield both with a Validator.
 
     Raises psycopg.OperationalError when the database itself fails.
     """
@@ -27,7 +27,6 @@ def open_session(database_url: str) -> Iterator[tuple[psycopg.Connection, Valida
     with psycopg.connect(database_url, autocommit=True) as connection, _one_gate_at_a_time(connection):
         # this connection holds the lock and idles while Great Expectations uses its own connections
         connection.execute("set idle_session_timeout = 0")
-        ledger.ensure(connection)
         for name, value in settings.items():
             connection.execute("select set_config(%s, %s, false)", [name, value])
         with Validator(database_url, options) as validator:
@@ -38,7 +37,7 @@ def open_session(database_url: str) -> Iterator[tuple[psycopg.Connection, Valida
 def fail_closed(connection: psycopg.Connection) -> Iterator[None]:
     """Turn every error in the block into GateError, so that nothing is published; a failing database is the exception.
 
-    The batch tables are dropped at the end.
+    The batch tables are emptied at the end.
     """
     try:
         yield
@@ -50,7 +49,7 @@ def fail_closed(connection: psycopg.Connection) -> Iterator[None]:
         raise GateError(f"{type(error).__name__}: {error}") from error
     finally:
         if not connection.closed:
-            batch_tables.drop_batch(connection)
+            batch_tables.clear(connection)
             rule_failures.drop_batch(connection)
 
 

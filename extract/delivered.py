@@ -100,16 +100,8 @@ def unreadable_contents(connection: psycopg.Connection, table: str) -> Digests:
 
 def tombstones(connection: psycopg.Connection) -> set[str]:
     """Read the tombstones and aliases of erased users from the gate's ledger; see `erasures`."""
-    if connection.execute("select to_regclass('gate.erasures') is null").fetchone()[0]:
-        return set()
     rows = connection.execute("select unnest(array[tombstone] || aliases) from gate.erasures")
     return {tombstone for (tombstone,) in rows}
-
-
-def exists(connection: psycopg.Connection, table: str) -> bool:
-    """Return True when the landing table exists."""
-    name = f'"{SCHEMA}"."{table}"'
-    return connection.execute("select to_regclass(%s) is not null", [name]).fetchone()[0]
 
 
 def _copy_digests(connection: psycopg.Connection, query: sql.Composed) -> Digests:

@@ -24,7 +24,6 @@ from extract.landing import (
     SCANS_SCHEMA,
     UNREADABLE_SCHEMA,
     Batches,
-    adopt,
     folder_for,
     land,
     pipeline_in,
@@ -145,7 +144,7 @@ def run(
                 traffic=traffic,
             )
             known = {
-                table.name: _read_known(connection, table.name, disregarded_loads.get(table.name, ()))
+                table.name: delivered.live_contents(connection, table.name, disregarded_loads.get(table.name, ()))
                 for table in SOURCE_TABLES
             }
             threading.Thread(target=warm_up, name="warm-up").start()
@@ -182,24 +181,16 @@ def _land(
         batches[name] = _batches(connection, folder / recovery.SPOOL, scan_pass, changes, disregarded, bytes_landed)
         set_aside.append((scan_pass, _newly_unreadable(connection, scan_pass)))
     load_id = land(
-        connection,
         pipeline_in(folder, connection, database_url),
         database_url,
         batches,
         lambda: _unreadable_batches(set_aside),
         _scans_batch(scans.values()),
     )
-    adopt(connection, list(batches))
     if contradiction := recovery.find_contradictions(connection, load_id):
         recovery.withdraw(connection, load_id)
         raise LandingError(f"Load {load_id} was withdrawn: {contradiction}. Nothing was landed; run again.")
     return load_id, scans, bytes_landed
-
-
-def _read_known(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> np.ndarray:
-    if not delivered.exists(connection, table):
-        return np.empty((0, 4), np.uint64)
-    return delivered.live_contents(connection, table, disregarded)
 
 
 def _summarize_scan(scan_pass: CompletePass, changes: Changes, keys_lost: int) -> Scan:
@@ -262,7 +253,7 @@ def _batches(
 def _newly_unreadable(connection: psycopg.Connection, scan_pass: CompletePass) -> np.ndarray:
     """Return the first copies of the unreadable rows that are not set aside yet: bool (rows,)."""
     wanted = scan_pass.spool.unreadable()
-    if wanted.any() and delivered.exists(connection, "unreadable_rows"):
+    if wanted.any():
         known = delivered.unreadable_contents(connection, scan_pass.table.name)
     else:
         known = np.empty((0, 4), np.uint64)

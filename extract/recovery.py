@@ -10,10 +10,9 @@ import dlt
 import psycopg
 from psycopg import sql
 
-from extract import delivered
 from extract.database import connect, lock
 from extract.errors import translate_file_errors
-from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, adopt, folder_for, identify_rows, load, pipeline_in
+from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, folder_for, load, pipeline_in
 from extract.source_tables import SOURCE_TABLES
 
 SPOOL = "spool"
@@ -47,7 +46,6 @@ def recover_locked(
 ) -> Recovery:
     """Recover on a connection that already holds the extraction's lock; see `recover`."""
     folder = folder_for(connection, working_folder)
-    identify_rows(connection)  # in tables of earlier versions: the deletes below need it
     shutil.rmtree(folder / SPOOL, ignore_errors=True)
     sentences = []
     resumed = None
@@ -69,8 +67,6 @@ def recover_locked(
             )
     if deleted := _delete_orphans(connection):
         sentences.append(f"deleted {deleted} row{'s' if deleted > 1 else ''} of incomplete loads")
-    if delivered.exists(connection, "scans"):
-        adopt(connection, [table.name for table in SOURCE_TABLES if delivered.exists(connection, table.name)])
     return Recovery(_sentence(sentences), resumed)
 
 
@@ -174,8 +170,6 @@ def _can_be_resumed(pipeline: dlt.Pipeline, connection: psycopg.Connection, load
 
 
 def _is_overtaken(connection: psycopg.Connection, load_id: str) -> bool:
-    if not delivered.exists(connection, "_dlt_loads"):
-        return False
     loads = sql.Identifier(SCHEMA, "_dlt_loads")
     query = sql.SQL("select exists (select from {} where load_id >= %s)").format(loads)
     return connection.execute(query, [load_id]).fetchone()[0]
@@ -200,18 +194,15 @@ def _delete_unfinished_packages(pipeline: dlt.Pipeline) -> None:
 
 def _delete_orphans(connection: psycopg.Connection, keep: tuple[str, Iterable[str]] = ("", ())) -> int:
     """Delete the rows of incomplete loads; of load `keep[0]`, the tables `keep[1]` stay."""
-    if not delivered.exists(connection, "_dlt_loads"):
-        return 0
     deleted = 0
     for table in (*(table.name for table in SOURCE_TABLES), *OWN_TABLES):
-        if delivered.exists(connection, table):
-            kept_load = keep[0] if table in keep[1] else ""
-            deleted += connection.execute(
-                sql.SQL(
-                    "delete from {} where _dlt_load_id not in (select load_id from {}) and _dlt_load_id <> %s"
-                ).format(sql.Identifier(SCHEMA, table), sql.Identifier(SCHEMA, "_dlt_loads")),
-                [kept_load],
-            ).rowcount
+        kept_load = keep[0] if table in keep[1] else ""
+        deleted += connection.execute(
+            sql.SQL("delete from {} where _dlt_load_id not in (select load_id from {}) and _dlt_load_id <> %s").format(
+                sql.Identifier(SCHEMA, table), sql.Identifier(SCHEMA, "_dlt_loads")
+            ),
+            [kept_load],
+        ).rowcount
     return deleted
 
 

@@ -552,7 +552,7 @@ def families(connection: psycopg.Connection) -> list[Metric]:
         try:
             return [records_readable(True), *(family for group in GROUPS for family in _read(connection, group))]
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            raise RecordVersionError("upgrade the ledgers of an earlier version: make build") from None
+            raise RecordVersionError("the warehouse must be upgraded for this release: make migrate") from None
 
 
 def records_readable(is_readable: bool) -> Metric:

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import psycopg
 
+from pipeline.records import owned_names
+from warehouse import schema
+from warehouse.database import Warehouse
+
 # options of `create database`; the second only where the server was built with ICU, as Debian's is
 LOCALE_C = "template template0 encoding 'UTF8' locale_provider 'libc' locale 'C'"
 LOCALE_TURKISH = "template template0 encoding 'UTF8' locale_provider 'icu' icu_locale 'tr-TR' locale 'C'"
@@ -30,3 +34,10 @@ def other_encoding(postgres_url: str, encoding: str) -> contextlib.AbstractConte
     """Create an empty database that is not encoded in UTF8, yield its URL, and drop it at the end."""
     how = f"template template0 encoding '{encoding}' locale 'C' locale_provider 'libc'"
     return created(postgres_url, f"in_{encoding.lower()}", how)
+
+
+def migrate(connection: psycopg.Connection) -> None:
+    """Apply the migrations to the connected database, without the parts that need dbt."""
+    info = connection.info
+    parameters = {**info.get_parameters(), "password": info.password or "none-needed", "options": info.options}
+    schema.upgrade(Warehouse(parameters), owned_names.names())

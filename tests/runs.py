@@ -9,10 +9,10 @@ from unittest import mock
 from rich.console import Console
 
 from pipeline.console.terminal import StepDisplay
-from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
 from pipeline.run.dbt import Dbt, DbtOutcome
 from pipeline.run.pipeline_run import PipelineRun
+from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from sample_api.server import serve
 from warehouse import database, locks
@@ -38,9 +38,7 @@ def run_night_on(
 def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
     """Execute a dbt command on the test's database, like `python -m pipeline dbt`."""
     warehouse = database.find(database_url, "test")
-    with warehouse.connect() as connection:
-        run_ledger.prepare(connection)
-    with mock.patch.dict(os.environ):
+    with mock.patch.dict(os.environ), lock_for_writing(warehouse, say=lambda message: None):
         database.export(warehouse)
         return Dbt("--no-write-json").invoke(*arguments)
 

@@ -8,11 +8,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import psycopg
 
 FUNCTION = "normalized_text"
 SCHEMA = "prep"
+SOURCE_FILE = Path(__file__)
 
 # Unicode's Default_Ignorable_Code_Point, which Python does not know, and the marks of interlinear annotations.
 INVISIBLE = (
@@ -71,16 +73,6 @@ begin
 end
 """
 
-# Finds the function by name: `to_regprocedure` fails for a login without usage on the schema.
-PRESENT = """
-select has_schema_privilege(schemas.oid, 'create'), functions.prosrc
-from pg_namespace as schemas
-left join pg_proc as functions
-    on schemas.oid = functions.pronamespace and functions.proname = %s
-        and pg_get_function_identity_arguments(functions.oid) = 'value text'
-where schemas.nspname = %s
-"""
-
 
 def normalize(text: str) -> str:
     """Return the form that all spellings of a text share: NFKC, case folded, without invisible characters, and with
@@ -92,17 +84,11 @@ def normalize(text: str) -> str:
 
 
 def create_function(connection: psycopg.Connection) -> None:
-    """Create `prep.normalized_text(text)`, or replace the function of another version.
-
-    Does nothing for a login that may not create in the schema: the login that builds creates the function.
-    """
-    source = function_source()
-    may_create, present = connection.execute(PRESENT, [FUNCTION, SCHEMA]).fetchone()
-    if may_create and present != source:
-        connection.execute(
-            f"create or replace function {SCHEMA}.{FUNCTION}(value text) returns text"
-            f" language plpgsql immutable strict parallel safe as $body${source}$body$"
-        )
+    """Create `prep.normalized_text(text)`, or replace the function of another version."""
+    connection.execute(
+        f"create or replace function {SCHEMA}.{FUNCTION}(value text) returns text"
+        f" language plpgsql immutable strict parallel safe as $body${function_source()}$body$"
+    )
 
 
 @cache

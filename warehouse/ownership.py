@@ -122,21 +122,16 @@ class ForeignRelationsError(Exception):
 def check(
     connection: psycopg.Connection,
     names: Iterable[str],
-    *,
     partitions: Mapping[str, str],
-    adopted_shape: Mapping[str, Mapping[str, str]],
 ) -> None:
     """Raise ForeignRelationsError if a relation of another project has one of the names. Writes nothing.
 
     `names`: "schema.relation", or "schema.function(type, type)". `partitions`: by partitioned table, a regular
-    expression for the names of its partitions. `adopted_shape`: a database without a register counts as this project's
-    if it has these tables with at least these columns (name to type).
+    expression for the names of its partitions.
     """
     in_use = _in_use(connection, [*names, REGISTER], DBT_SCHEMAS)
     if REGISTER in in_use and _has_columns(connection, REGISTER, _COLUMNS):
         owned = {name for (name,) in connection.execute(f"select name from {REGISTER}")} | {REGISTER}
-    elif all(_has_columns(connection, table, columns) for table, columns in adopted_shape.items()):
-        owned = in_use.keys() - {REGISTER}
     else:
         owned = set()
     foreign = {name: kind for name, kind in in_use.items() if name not in owned}
@@ -146,16 +141,7 @@ def check(
 
 
 def claim(connection: psycopg.Connection, names: Iterable[str]) -> None:
-    """Record the names. Call it after `check` and before any of them is used. Schema `ops` must exist."""
-    if not _in_use(connection, [REGISTER]):
-        connection.execute(f"""
-            create table {REGISTER} (
-                name text primary key,
-                recorded_at timestamptz not null default clock_timestamp()
-            );
-            comment on table {REGISTER} is
-                'The relations that this project made, or that the current run may make. It writes to no others.'
-        """)
+    """Record the names. Call it after `check`, and before or in the transaction that creates any of them."""
     connection.execute(
         f"""
         insert into {REGISTER} (name)
@@ -169,8 +155,7 @@ def claim(connection: psycopg.Connection, names: Iterable[str]) -> None:
 
 def release_unused(connection: psycopg.Connection) -> None:
     """Free the recorded names under which nothing exists. Call it at the end of a run."""
-    if _in_use(connection, [REGISTER]):
-        connection.execute(f"delete from {REGISTER} where name not in (select name from ({_IN_USE}) as used)")
+    connection.execute(f"delete from {REGISTER} where name not in (select name from ({_IN_USE}) as used)")
 
 
 def relations(connection: psycopg.Connection) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
 from pipeline.console.terminal import console
 from pipeline.operations import grants
-from pipeline.records import run_ledger
+from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from warehouse import database
 
@@ -21,6 +21,6 @@ def grant(database_url: str | None, dry_run: bool) -> None:
         with connect_for_reading(warehouse) as connection:
             click.echo(grants.script(connection))
     else:
-        with run_ledger.lock_for_writing(warehouse) as connection, database.translate_database_errors(warehouse):
+        with lock_for_writing(warehouse) as connection, database.translate_database_errors(warehouse):
             grants.grant(connection)
             grants.show(connection, console())

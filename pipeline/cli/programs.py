@@ -7,8 +7,9 @@ import click
 
 from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
-from pipeline.records import owned_names, run_ledger
+from pipeline.records import owned_names
 from pipeline.run.dbt import may_write, run_with_output
+from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import PROJECT, Settings
 from warehouse import database, embedded_postgres, locks
 from warehouse.errors import CommandError, ExitCode
@@ -29,9 +30,7 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
     with contextlib.ExitStack() as stack:
         if may_write(arguments):
             warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
-            connection = stack.enter_context(run_ledger.lock_for_writing(warehouse))
-            with database.translate_database_errors(warehouse):
-                run_ledger.prepare(connection)
+            stack.enter_context(lock_for_writing(warehouse))
         else:
             warehouse = find_warehouse(settings)
         database.export(warehouse.at_work("build"))

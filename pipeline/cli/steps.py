@@ -69,7 +69,8 @@ def run_steps(
             if not output.is_terminal:
                 stack.enter_context(event_log.run(begun.run_id, **works_on))
 
-        finished = pipeline_run.run(settings, warehouse, display, steps or pipeline_run.STEPS, begin)
+        say = click.echo if output.is_terminal else event_log.notice
+        finished = pipeline_run.run(settings, warehouse, display, steps or pipeline_run.STEPS, begin, say)
     if output.is_terminal:
         summary.show(finished, output)
     else:

@@ -20,6 +20,11 @@ def log_event(event: str, run_id: str | None = None, **fields: object) -> None:
     print(json.dumps({name: value for name, value in line.items() if value is not None}), flush=True)
 
 
+def notice(message: str) -> None:
+    """Log a message outside a run."""
+    log_event("notice", level="info", message=message)
+
+
 @contextlib.contextmanager
 def run(run_id: str, **fields: object) -> Iterator[None]:
     """Log the start of the run, and its end after an error; `summary.log_summary` logs any other end.

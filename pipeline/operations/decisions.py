@@ -10,14 +10,14 @@ import psycopg
 from rich.console import Console
 from rich.text import Text
 
-from expectations import decisions
+from expectations import decisions, ledger
 from expectations.decisions import DecisionError, LoadSummary
 from expectations.verdicts import GateError
 from pipeline.console import summary
 from pipeline.console.terminal import StepDisplay
-from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
 from pipeline.run.message_parts import count
+from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Progress
 from warehouse import database, redaction
 from warehouse.database import Warehouse
@@ -105,16 +105,15 @@ def _decide_and_build(verb: Verb, warehouse: Warehouse, output: Console, decide:
             done.append(decide(connection, False))
         figures |= done[0].about
 
-    with run_ledger.lock_for_writing(warehouse) as connection:
+    with lock_for_writing(warehouse) as connection:
         with database.translate_database_errors(warehouse):
-            if not (database.has(connection, "gate.loads") and database.has(connection, "staging.scans")):
+            if not ledger.has_loads(connection):
                 raise CommandError(ExitCode.WRONG_SETTINGS, "nothing has been loaded yet; start a run with: make run")
             with _translate_gate_errors(warehouse):
                 tried = decide(connection, True)
             if verb.is_dry_run:
                 _print(tried, output)
                 return DRY_RUN
-            run_ledger.prepare(connection)
         display = partial(StepDisplay, output)
         decided = pipeline_run.decide(verb.name, work, warehouse, connection, display, lambda: _print(done[0], output))
     summary.show(decided, output)

@@ -20,6 +20,7 @@ from pipeline.records import run_ledger
 from pipeline.run import erasure_key
 from pipeline.run.message_parts import count
 from pipeline.run.pipeline_run import translate_extraction_errors
+from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from warehouse import database
 from warehouse.database import Warehouse
@@ -87,7 +88,7 @@ def erase(
     if person is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "USER_ID is empty; give the id as the API sends it")
     with (
-        run_ledger.lock_for_writing(warehouse) as connection,
+        lock_for_writing(warehouse) as connection,
         database.translate_database_errors(warehouse),
         # this connection has the application name of a run: the next run ends it if this process is killed
         warehouse.connect() as work,
@@ -95,7 +96,6 @@ def erase(
         with translate_extraction_errors(warehouse):
             lock(work)  # an extraction without a run could still land what it has read
         with work.transaction(force_rollback=True) if is_dry_run else contextlib.nullcontext():
-            run_ledger.prepare(work)
             traces = _traces(work, erasure_key.key_to_erase_with(settings, work), person)
             was_erased = traces.tombstone in ledger.erasures(work)
             _check(work, traces, was_erased, reason)
@@ -235,16 +235,14 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
 
 
 def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> list[tuple]:
-    profiles = []
-    if database.has(connection, "staging.users"):
-        profiles += connection.execute(
-            """
-            select distinct payload ->> 'email', payload ->> 'first_name', payload ->> 'last_name'
-            from staging.users
-            where _dlt_id = any(%s) and payload is not null
-            """,
-            [list(_landed(connection, names, person, "users"))],
-        )
+    profiles = connection.execute(
+        """
+        select distinct payload ->> 'email', payload ->> 'first_name', payload ->> 'last_name'
+        from staging.users
+        where _dlt_id = any(%s) and payload is not null
+        """,
+        [list(_landed(connection, names, person, "users"))],
+    ).fetchall()
     if database.has(connection, "marts.users"):
         profiles += connection.execute(
             "select email, first_name, last_name from marts.users where id::text = %s", [person]
@@ -259,8 +257,6 @@ def _landed(connection: psycopg.Connection, names: Erasures, person: str, name: 
     another spelling of this one.
     """
     table = TABLES[name]
-    if not database.has(connection, f"staging.{name}"):
-        return
     query = sql.SQL("""
         select _dlt_id, key, case when id = 'null' then payload::text end
         from (select *, coalesce(key::jsonb -> {}, 'null') as id from {}) as versions
@@ -273,8 +269,6 @@ def _landed(connection: psycopg.Connection, names: Erasures, person: str, name: 
 
 def _withheld_rows(connection: psycopg.Connection, names: Erasures, relation: str, columns: str) -> Iterator[str]:
     """Yield the ids (first column) of the rows that belong to the user. The other columns: table, key, text."""
-    if not database.has(connection, relation):
-        return
     query = sql.SQL("select {} from {} where table_name = any(%s)").format(sql.SQL(columns), identifier(relation))
     for dlt_id, name, key, text in _stream(connection, query, list(TABLES)):
         if names.withholds(TABLES[name], key, text):
@@ -297,7 +291,7 @@ def _per_load(connection: psycopg.Connection, traces: Traces, name: str) -> dict
 
 def _delete(connection: psycopg.Connection, traces: Traces) -> dict[str, int]:
     """Delete the rows, and return the number of deleted rows by relation."""
-    batch_tables.drop_batch(connection)
+    batch_tables.clear(connection)
     deleted = {
         relation: _of(connection, "delete from {} where {}", relation, rows).rowcount
         for relation, rows in traces.rows.items()

@@ -7,10 +7,11 @@ from psycopg import sql
 from rich.console import Console
 from rich.text import Text
 
+from expectations import ledger
 from expectations.verdicts import FEW_CHANGES
 from pipeline.records import run_ledger
 from pipeline.run.message_parts import REPLAY, count, decision_command
-from warehouse import database
+from warehouse import schema
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
@@ -63,9 +64,8 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
 
 
 def _has_loads(connection: psycopg.Connection) -> bool:
-    if not (database.has(connection, "gate.loads") and database.has(connection, "staging.scans")):
-        return False
-    return connection.execute("select exists (select from gate.loads)").fetchone()[0]
+    schema.check_is_readable(connection)
+    return schema.is_current(connection) and ledger.has_loads(connection)
 
 
 def _default_load(connection: psycopg.Connection) -> str:
@@ -120,8 +120,6 @@ def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, An
 
 def _print_unreadable(connection: psycopg.Connection, load_id: str, table: str, output: Console) -> None:
     """Print the first unreadable rows. A row is stored once, with the load that first contained it."""
-    if not database.has(connection, "staging.unreadable_rows"):
-        return
     rows = connection.execute(
         """
         select key, reason, raw, _dlt_load_id

@@ -11,6 +11,7 @@ from expectations import ledger
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.records import run_ledger
 from pipeline.run.message_parts import count
+from pipeline.run.preparation import lock_for_writing
 from warehouse import database
 from warehouse.database import Warehouse
 from warehouse.names import PUBLISHED
@@ -86,24 +87,21 @@ def age(text: str) -> dt.timedelta:
 def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console, *, is_dry_run: bool) -> str:
     """Delete the versions that were superseded longer ago than `keep`, and return the next step."""
     with (
-        run_ledger.lock_for_writing(warehouse) as connection,
+        lock_for_writing(warehouse) as connection,
         database.translate_database_errors(warehouse),
         # this connection has the application name of a run: the next run ends it if this process is killed
         warehouse.connect() as work,
     ):
         with work.transaction(force_rollback=True):
-            run_ledger.prepare(work)
-            tables = [name for name in TABLES if database.has(work, f"staging.{name}")]
-            versions = {f"staging.{name}": _count(work, f"staging.{name}") for name in tables}
-            deleted = {f"staging.{name}": _delete(work, name, keep)[0] for name in tables}
+            versions = {f"staging.{name}": _count(work, f"staging.{name}") for name in TABLES}
+            deleted = {f"staging.{name}": _delete(work, name, keep)[0] for name in TABLES}
         show_counts(f"superseded more than {keep.days} days ago", {"versions": versions, "to prune": deleted}, output)
         if is_dry_run:
             return "nothing was changed; repeat the command without --dry-run to delete these versions permanently"
-        run_ledger.prepare(work)
         with run_ledger.record_command(warehouse, connection, "prune") as figures:
             with work.transaction():
                 per_table = {}
-                for name in tables:
+                for name in TABLES:
                     deleted[f"staging.{name}"], per_table[name] = _delete(work, name, keep)
                 if any(deleted.values()):
                     details = {"keep": f"{keep.days} days", "deleted": deleted, "rows": per_table}
@@ -119,8 +117,6 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
 
 def _built_seq(connection: psycopg.Connection) -> int | None:
     """Return the publication up to which all marts and totals are built; None before the first build."""
-    if not database.has(connection, "prep.builds"):
-        return None
     return connection.execute("select min(seq) from prep.builds").fetchone()[0]
 
 

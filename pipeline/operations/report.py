@@ -9,9 +9,9 @@ import psycopg
 from monitoring import run_history
 from monitoring.report import ActionItems, OpenLoad, page
 from pipeline.operations import status
-from pipeline.records import run_ledger
 from pipeline.run import message_parts
 from pipeline.settings import Settings
+from warehouse import schema
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
@@ -23,7 +23,7 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
 
     `file` None: DEFAULT_FILE in the project's home. Works on an empty database too.
     """
-    read = run_history.read(connection, is_current=run_ledger.is_current(connection))
+    read = run_history.read(connection, is_current=schema.is_current(connection))
     # after the history, so that a run that has just ended is at worst shown as still running
     action_items = _action_items(status.read(settings, connection))
     text = page(read, action_items, zone=zone, zone_name=zone.key, stale_after=status.STALE_AFTER, sanitize=sanitize)

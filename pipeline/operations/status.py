@@ -17,7 +17,7 @@ from pipeline.run import run_warnings
 from pipeline.run.message_parts import count, decision_command
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
-from warehouse import database
+from warehouse import database, schema
 from warehouse.errors import CommandError
 from warehouse.redaction import sanitize
 
@@ -25,7 +25,6 @@ RUNS_SHOWN = 7
 LONGEST_MESSAGE = 300
 STALE_AFTER = dt.timedelta(hours=26)
 NO_RUN = "no run yet; start one with: make run"
-OLD_LEDGER = "upgrade the ledgers of an earlier version: make build"
 PUBLISHED_MESSAGE = "all published"
 STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 # Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
@@ -116,7 +115,7 @@ def show(settings: Settings, connection: psycopg.Connection, output: Console) ->
 def next_api(settings: Settings, connection: psycopg.Connection) -> str:
     """Return the API that the next run would read. Works on an empty database too."""
     is_named = settings.api_base_url or settings.sample
-    if not is_named and run_ledger.is_current(connection) and run_ledger.has_read_real_api(connection):
+    if not is_named and schema.is_current(connection) and run_ledger.has_read_real_api(connection):
         return connections.NOT_SET  # the run would be refused
     return connections.describe_api(settings)
 
@@ -126,8 +125,8 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
     now = dt.datetime.now(dt.UTC)
     if not database.has(connection, "ops.runs"):
         return Status(NO_RUN, now)
-    if not run_ledger.is_current(connection):
-        return Status(OLD_LEDGER, now)
+    if not schema.is_current(connection):
+        return Status(schema.NOT_PREPARED, now)
     last_runs = _last_runs(connection)
     if not last_runs:
         return Status(NO_RUN, now)
@@ -240,24 +239,22 @@ def _last_runs(connection: psycopg.Connection) -> list[Run]:
 
 
 def _open_loads(connection: psycopg.Connection) -> list[OpenLoad]:
-    if not database.has(connection, "gate.loads"):
-        return []
-    query = "select load_id, table_name, state, reason from gate.loads where state in ('pending', 'blocked')"
-    if database.has(connection, "staging.scans"):
-        query += """
-            union all
-            select scans._dlt_load_id, scans.table_name, 'pending', null
-            from staging.scans
-            inner join staging._dlt_loads as loads on scans._dlt_load_id = loads.load_id and loads.status = 0
-            where not exists (select 1 from gate.loads as known where known.load_id = loads.load_id)
-        """
-    return [OpenLoad(*row) for row in connection.execute(query + " order by 1, 2")]
+    rows = connection.execute("""
+        select load_id, table_name, state, reason
+        from gate.loads
+        where state in ('pending', 'blocked')
+        union all
+        select scans._dlt_load_id, scans.table_name, 'pending', null
+        from staging.scans
+        inner join staging._dlt_loads as loads on scans._dlt_load_id = loads.load_id and loads.status = 0
+        where not exists (select 1 from gate.loads as known where known.load_id = loads.load_id)
+        order by 1, 2
+    """)
+    return [OpenLoad(*row) for row in rows]
 
 
 def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.datetime]]:
     """Return (table, rule, rows, time of the oldest)."""
-    if not database.has(connection, "gate.quarantined_rows"):
-        return []
     return connection.execute("""
         select table_name, rule, count(*), min(quarantined_at)
         from gate.quarantined_rows
@@ -283,8 +280,6 @@ def _listens_waiting(connection: psycopg.Connection) -> int | None:
 
 def _last_load(connection: psycopg.Connection) -> tuple[dt.datetime | None, dt.datetime]:
     """Return the time of the last complete load, and the warehouse's clock."""
-    if not database.has(connection, "staging._dlt_loads"):
-        return None, dt.datetime.now(dt.UTC)
     return connection.execute(
         "select max(inserted_at) filter (where status = 0), now() from staging._dlt_loads"
     ).fetchone()

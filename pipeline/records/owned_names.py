@@ -6,10 +6,9 @@ from functools import cache
 
 import psycopg
 
-from expectations import batch_tables, ledger
-from pipeline.records import run_ledger
+from expectations import batch_tables
 from pipeline.settings import PROJECT
-from warehouse import normalization, ownership
+from warehouse import normalization, ownership, schema
 from warehouse.errors import CommandError, ExitCode
 
 MODELS = PROJECT / "dbt_project" / "models"
@@ -18,66 +17,49 @@ MODEL_SCHEMAS = {"staging": "prep", "intermediate": "prep", "marts": "marts", "f
 DBT_SUFFIXES = ("", "__dbt_tmp", "__dbt_backup")
 PARTITIONS = {"marts.listen_history": r"^prep\.listen_history_(before_2000|[0-9]{4}_[0-9]{2})$"}
 
-_CREATES = re.compile(
+# In the migrations' SQL: what they create, and the new name of what they rename.
+_NAMES = re.compile(
     r"create (?:or replace )?(?:table|view|function) (?:if not exists )?(?P<name>\w+\.\w+(?:\(\))?)"
-    r"|create (?:unique )?index if not exists (?P<index>\w+)\s+on (?P<schema>\w+)\."
+    r"|create (?:unique )?index (?:if not exists )?(?P<index>\w+)\s+on (?P<index_schema>\w+)\."
+    r"|alter \w+ (?:if exists )?(?P<schema>\w+)\.\w+ rename to (?P<new_name>\w+)"
 )
-# A warehouse of an early version, which had no register, is recognized by these tables.
-ADOPTED_SHAPE = {
-    "ops.runs": {
-        **dict.fromkeys(("run_id", "status", "message", "command"), "text"),
-        **dict.fromkeys(("started_at", "finished_at"), "timestamp with time zone"),
-        **dict.fromkeys(("exit_code", "sample_day"), "integer"),
-    },
-    "gate.loads": {
-        **dict.fromkeys(("load_id", "table_name", "state", "decided_by", "reason"), "text"),
-        **dict.fromkeys(("rows_read", "rows_landed", "rows_removed", "rows_quarantined"), "bigint"),
-        "verdict": "jsonb",
-        "judged_at": "timestamp with time zone",
-    },
-}
 
 
 @cache
 def names() -> frozenset[str]:
     """Return the names as "schema.relation" or "schema.function(types)". PARTITIONS has the pattern of partitions."""
-    return frozenset((*_of_ledgers(), *_of_landing(), *_of_dbt()))
+    return frozenset((*_of_migrations(), *_of_dbt()))
 
 
 def check(connection: psycopg.Connection) -> None:
     """Raise CommandError(WRONG_SETTINGS) if a relation of another project has one of the names."""
     try:
-        ownership.check(connection, names(), partitions=PARTITIONS, adopted_shape=ADOPTED_SHAPE)
+        ownership.check(connection, names(), PARTITIONS)
     except ownership.ForeignRelationsError as foreign:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
             f"the database {connection.info.dbname} has relations that this project did not make, but whose names it"
             f" needs: {foreign}; nothing was written. Rename or drop them, or set DATABASE_URL to another database."
-            f" If this project did make them, add their names to {ownership.REGISTER}",
+            f" If this project did make them, it was a release without {ownership.REGISTER}: first run the last"
+            " release that has no migrations",
         ) from None
 
 
-def _of_ledgers() -> Iterator[str]:
-    for statements in (ledger.TABLES, run_ledger.TABLES):
-        for found in _CREATES.finditer(statements):
-            yield found["name"] or f"{found['schema']}.{found['index']}"
-    yield from (batch_tables.ROWS, batch_tables.SCAN)
+def _of_migrations() -> Iterator[str]:
+    yield "ops.alembic_version"
+    for path in schema.VERSIONS.values():
+        for found in _NAMES.finditer(path.read_text()):
+            if found["name"]:
+                yield found["name"]
+            elif found["index"]:
+                yield f"{found['index_schema']}.{found['index']}"
+            else:
+                yield f"{found['schema']}.{found['new_name']}"
+    yield from batch_tables.NAMES
     yield f"{normalization.SCHEMA}.{normalization.FUNCTION}(text)"
 
 
-def _of_landing() -> Iterator[str]:
-    from extract.landing import INDEXES, LANDING_TABLES  # imports dlt, which takes a second
-    from extract.source_tables import SOURCE_TABLES
-
-    for table in (*LANDING_TABLES, *(source.name for source in SOURCE_TABLES)):
-        yield f"staging.{table}"
-    for source in SOURCE_TABLES:
-        yield from (f"staging.{source.name}_{suffix}" for suffix in INDEXES)
-
-
 def _of_dbt() -> Iterator[str]:
-    yield "prep.builds"
-    yield "prep.int_touched_documents"  # of an earlier version: no longer built, but erasures still empty it
     for model in MODELS.rglob("*.sql"):
-        schema = MODEL_SCHEMAS[model.relative_to(MODELS).parts[0]]
-        yield from (f"{schema}.{model.stem}{suffix}" for suffix in DBT_SUFFIXES)
+        model_schema = MODEL_SCHEMAS[model.relative_to(MODELS).parts[0]]
+        yield from (f"{model_schema}.{model.stem}{suffix}" for suffix in DBT_SUFFIXES)

@@ -12,11 +12,10 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from expectations import ledger
 from pipeline.records import table_sizes
 from pipeline.records.resource_usage import Measures, Meter
 from pipeline.settings import PROJECT, Settings
-from warehouse import database, locks, normalization, ownership
+from warehouse import database, schema
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import STEP_ROLES
@@ -25,242 +24,26 @@ FULL_RUN = " ".join(STEP_ROLES)
 INTERRUPTED = "interrupted"
 
 # Measures of a run and of each step. NULL while running, after a crash, and if the machine cannot measure them.
-MEASURES = {
-    "rows": "bigint",
-    "bytes": "bigint",
-    "cpu_seconds": "double precision",
-    "database_cpu_seconds": "double precision",
-    "peak_memory_bytes": "bigint",
-    "disk_read_bytes": "bigint",
-    "disk_written_bytes": "bigint",
-    "network_received_bytes": "bigint",
-    "network_sent_bytes": "bigint",
-    "disk_free_bytes": "bigint",
-    "disk_size_bytes": "bigint",
-}
-SET_MEASURES = ", ".join(f"{name} = %({name})s" for name in MEASURES)
-_MEASURE_COLUMNS = ", ".join(f"add column if not exists {name} {kind}" for name, kind in MEASURES.items())
-
-_STATUS_NOW = f"case when status = 'running' and not {locks.IS_RUNNING} then 'crashed' else status end"
-
-LONGEST_COUNT = "10s"
-
-# Idempotent for a ledger of any version that numbers its runs.
-TABLES = f"""
-create schema if not exists ops;
-
-create table if not exists ops.runs (
-    run_id text primary key,
-    -- the order in which runs started: a clock can be set back
-    run_seq bigint generated always as identity unique,
-    started_at timestamptz not null default clock_timestamp(),
-    finished_at timestamptz,
-    status text not null default 'running' check (status in ('running', 'succeeded', 'failed', 'crashed')),
-    exit_code integer,
-    message text,
-    command text not null,
-    sample_day integer
-);
-alter table ops.runs add column if not exists error_type text, {_MEASURE_COLUMNS};
-
-create table if not exists ops.steps (
-    run_id text not null references ops.runs,
-    step text not null,
-    started_at timestamptz not null default clock_timestamp(),
-    finished_at timestamptz,
-    status text not null default 'running' check (status in ('running', 'succeeded', 'failed', 'crashed')),
-    message text,
-    figures jsonb,
-    primary key (run_id, step)
-);
-alter table ops.steps add column if not exists error_type text, {_MEASURE_COLUMNS};
-
--- what an extraction read and landed, by table
-create table if not exists ops.run_tables (
-    run_id text not null references ops.runs,
-    table_name text not null,
-    load_id text,
-    requests bigint not null,
-    requests_failed bigint not null,
-    bytes_received bigint not null,
-    rows_read bigint,
-    rows_unchanged bigint,
-    rows_landed bigint,
-    rows_removed bigint,
-    rows_unreadable bigint,
-    keys_unsettled bigint,
-    bytes_landed bigint,
-    primary key (run_id, table_name)
-);
-alter table ops.run_tables add column if not exists keys_changed bigint;
-
--- nulls and missing fields of the rows read; the fields are those of the API's contract
-create table if not exists ops.run_columns (
-    run_id text not null references ops.runs,
-    table_name text not null,
-    column_name text not null,
-    rows bigint not null,
-    nulls bigint not null,
-    absent bigint not null,
-    primary key (run_id, table_name, column_name)
-);
-
--- the loads that the gate checked in a run, also those of earlier runs
-create table if not exists ops.run_loads (
-    run_id text not null references ops.runs,
-    load_id text not null,
-    table_name text not null,
-    state text not null,
-    rows_quarantined bigint not null,
-    primary key (run_id, load_id, table_name)
-);
-
--- models and tests of dbt
-create table if not exists ops.run_nodes (
-    run_id text not null references ops.runs,
-    node text not null,
-    step text not null,
-    resource_type text not null,
-    status text not null,
-    seconds double precision not null,
-    rows_affected bigint,
-    failures bigint,
-    primary key (run_id, step, node)
-);
-
--- sizes of the warehouse's tables at the end of a run
-create table if not exists ops.run_relations (
-    run_id text not null references ops.runs,
-    relation text not null,
-    rows bigint,
-    bytes bigint not null,
-    primary key (run_id, relation)
-);
-
-create or replace view ops.current_runs as
-select
-    run_id, run_seq, started_at, finished_at,
-    {_STATUS_NOW} as status,
-    exit_code, error_type, message, command, sample_day, {", ".join(MEASURES)}
-from ops.runs;
-
-create or replace view ops.current_steps as
-select
-    run_id, step, started_at, finished_at,
-    {_STATUS_NOW} as status,
-    error_type, message, figures, {", ".join(MEASURES)}
-from ops.steps;
-
-create or replace view ops.run_rules as
-select
-    run_loads.run_id, run_loads.load_id, run_loads.table_name,
-    failed.rule, failed.severity, failed.rows as rows_failed
-from ops.run_loads
-inner join gate.loads using (load_id, table_name)
-cross join jsonb_to_recordset(loads.verdict -> 'failed_rules') as failed (rule text, severity text, rows bigint);
-
-create or replace view ops.run_growth as
-select
-    sized.run_id, sized.relation, sized.rows, sized.bytes,
-    good.run_id as run_id_before, earlier.rows as rows_before, earlier.bytes as bytes_before
-from (
-    select
-        run_relations.*,
-        max(runs.run_seq) filter (where runs.status = 'succeeded') over (
-            partition by relation order by runs.run_seq rows between unbounded preceding and 1 preceding
-        ) as good_seq
-    from ops.run_relations
-    inner join ops.runs using (run_id)
-) as sized
-left join ops.runs as good on sized.good_seq = good.run_seq
-left join ops.run_relations as earlier on good.run_id = earlier.run_id and sized.relation = earlier.relation;
-"""
-
-# Early versions ordered runs by the clock.
-NUMBERING = """
-alter table ops.runs add column run_seq bigint;
-update ops.runs
-set run_seq = numbered.run_seq
-from (select run_id, row_number() over (order by started_at, run_id) as run_seq from ops.runs) as numbered
-where runs.run_id = numbered.run_id;
-alter table ops.runs
-    alter column run_seq set not null,
-    alter column run_seq add generated always as identity,
-    add unique (run_seq);
-select setval(pg_get_serial_sequence('ops.runs', 'run_seq'), max(run_seq)) from ops.runs;
-drop index if exists ops.runs_started_at;
-
-update ops.steps
-set figures = figures || jsonb_build_object(
-    'published_seq', (select max(seq) from gate.publications where published_at <= steps.started_at)
+MEASURES = (
+    "rows",
+    "bytes",
+    "cpu_seconds",
+    "database_cpu_seconds",
+    "peak_memory_bytes",
+    "disk_read_bytes",
+    "disk_written_bytes",
+    "network_received_bytes",
+    "network_sent_bytes",
+    "disk_free_bytes",
+    "disk_size_bytes",
 )
-where step = 'build' and status = 'succeeded';
-"""
-
-
-def prepare(connection: psycopg.Connection) -> None:
-    """Create missing schemas, ledgers and functions, and upgrade those of an earlier version.
-
-    The caller holds the run lock. Raises CommandError: WRONG_SETTINGS if a relation of another project has a name that
-    this project needs, WAREHOUSE_UNAVAILABLE if the user may not create the schemas.
-    """
-    from pipeline.records import owned_names  # imports this module
-
-    owned_names.check(connection)
-    database.create_schemas(connection)
-    ownership.claim(connection, owned_names.names())
-    ledger.ensure(connection)
-    normalization.create_function(connection)
-    if is_current(connection):
-        return
-    with connection.transaction():
-        if database.has(connection, "ops.runs") and not _are_numbered(connection):
-            connection.execute(NUMBERING)
-        connection.execute(TABLES)
-
-
-@contextlib.contextmanager
-def lock_for_writing(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
-    """Hold the run lock on the yielded connection, after checking the ownership of all relations.
-
-    Raises CommandError like `locks.run_lock`, and WRONG_SETTINGS if a relation of another project has a name that this
-    project needs.
-    """
-    from pipeline.records import owned_names
-
-    with locks.run_lock(warehouse) as connection:
-        with database.translate_database_errors(warehouse):
-            owned_names.check(connection)
-        try:
-            yield connection
-        finally:
-            # a claim that remains is harmless: it only names a relation that this project may create
-            with contextlib.suppress(psycopg.Error):
-                ownership.release_unused(connection)
-
-
-def is_current(connection: psycopg.Connection) -> bool:
-    """Return whether the run ledger exists in this version."""
-    # Checks the last addition of each version: a version is created in one transaction.
-    return connection.execute("""
-        select
-            to_regclass('ops.run_growth') is not null
-            and exists (
-                select from pg_attribute
-                where attrelid = to_regclass('ops.run_tables') and attname = 'keys_changed' and not attisdropped
-            )
-    """).fetchone()[0]
-
-
-def _are_numbered(connection: psycopg.Connection) -> bool:
-    return connection.execute(
-        "select exists (select from pg_attribute where attrelid = 'ops.runs'::regclass and attname = 'run_seq')"
-    ).fetchone()[0]
+SET_MEASURES = ", ".join(f"{name} = %({name})s" for name in MEASURES)
+LONGEST_COUNT = "10s"
 
 
 def current_run_id(connection: psycopg.Connection) -> str | None:
     """Return the id of the run in progress. Return None if there is none, or if it is not recorded."""
-    if not is_current(connection):
+    if not schema.is_current(connection):
         return None
     row = connection.execute(
         "select run_id from ops.current_runs where status = 'running' order by run_seq desc limit 1"
@@ -501,7 +284,7 @@ def has_read_real_api(connection: psycopg.Connection) -> bool:
 
 def rejected_and_not_landed(connection: psycopg.Connection) -> set[tuple[str, str]]:
     """Return (load, table) rejected since the newest successful extraction: the next one loads their rows again."""
-    if not is_current(connection):
+    if not schema.is_current(connection):
         return set()
     rows = connection.execute("""
         select loads.load_id, loads.table_name

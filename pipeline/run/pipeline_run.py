@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import click
 import psycopg
 
 from expectations import gate, ledger
@@ -20,9 +21,10 @@ from extract.pages import Traffic
 from extract.recovery import Recovery
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
-from pipeline.run import erasure_key, run_details, sample_source
+from pipeline.run import erasure_key, privileges, run_details, sample_source
 from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
 from pipeline.run.message_parts import decision_command
+from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
 from pipeline.settings import Settings
 from warehouse import database, redaction
@@ -30,8 +32,7 @@ from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
 STEPS = ("extract", "gate", "build")
-# Without audits: they read the whole history, but the cost of a run must follow its changes. More exclusions may
-# follow these arguments.
+# Without audits: they read the whole history, but the cost of a run must follow its changes.
 NIGHTLY_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "tag:audit")
 
 Work = Callable[[Progress, dict[str, Any]], None]
@@ -46,7 +47,6 @@ class PipelineRun:
     recovery: Recovery = field(default_factory=Recovery)
     traffic: dict[str, Traffic] = field(default_factory=dict)
     extraction: Extraction | None = None
-    staged: DbtOutcome | None = None
     judgements: list[gate.Judgement] = field(default_factory=list)
     rows_held: dict[str, int] = field(default_factory=dict)
     """By table, the rows in quarantine after the gate, whichever load brought them."""
@@ -91,19 +91,24 @@ def run(
     display: Display,
     steps: tuple[str, ...] = STEPS,
     began: Callable[[PipelineRun], None] = lambda this_run: None,
+    say: Callable[[str], None] = click.echo,
 ) -> PipelineRun:
-    """Run the steps and return their results. `began` is called when the run is in the ledger.
+    """Run the steps and return their results. `began` is called when the run is in the ledger, `say` with what the
+    warehouse needed first.
 
     If the source fails, pending loads are still checked and built. If the gate fails or a table is blocked, the rest is
     still built. Only a failing warehouse ends the run. Raises CommandError if the run cannot start. An unexpected error
     is recorded as the end of the run, and raised.
     """
-    with lock_and_prepare(warehouse) as connection, record_run(warehouse, connection, " ".join(steps)) as this_run:
+    with (
+        lock_for_writing(warehouse, say) as connection,
+        record_run(warehouse, connection, " ".join(steps)) as this_run,
+    ):
         began(this_run)
         dbt = _dbt(warehouse)
         work: dict[str, Work] = {
             "extract": partial(_extract, settings, connection, this_run),
-            "gate": partial(_gate, connection, this_run, dbt, settings.shares),
+            "gate": partial(_gate, connection, this_run, settings.shares),
             "build": partial(_build, connection, this_run, dbt),
         }
         for step in steps:
@@ -134,15 +139,6 @@ def decide(
         if "build" in steps and not this_run.problems:
             _do_step(connection, this_run, display, "build", partial(_build, connection, this_run, _dbt(warehouse)))
     return this_run
-
-
-@contextlib.contextmanager
-def lock_and_prepare(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
-    """Yield the connection that holds the run lock, after creating the ledgers. Raises CommandError."""
-    with run_ledger.lock_for_writing(warehouse) as connection:
-        with database.translate_database_errors(warehouse):
-            run_ledger.prepare(connection)
-        yield connection
 
 
 @contextlib.contextmanager
@@ -217,7 +213,6 @@ def _enter_figures(connection: psycopg.Connection, this_run: PipelineRun, step: 
         rows["run_columns"] = run_details.of_columns(this_run.extraction) if this_run.extraction else ()
     elif step == "gate":
         rows["run_loads"] = run_details.of_loads(this_run.judgements)
-        rows["run_nodes"] = run_details.of_nodes(step, this_run.staged)
     elif step == "build":
         rows["run_nodes"] = run_details.of_nodes(step, this_run.build)
     for table, about in rows.items():
@@ -291,19 +286,10 @@ def translate_extraction_errors(warehouse: Warehouse) -> Iterator[None]:
 def _gate(
     connection: psycopg.Connection,
     this_run: PipelineRun,
-    dbt: Dbt,
     shares: Shares,
     show: Progress,
     figures: dict[str, Any],
 ) -> None:
-    if not database.has(connection, "staging.scans"):
-        return
-    if _may_replace_staging_views(connection):
-        this_run.staged = dbt.invoke("run", "--select", "path:models/staging", progress=show)
-        if not this_run.staged.succeeded:
-            raise to_command_error(
-                this_run.staged, this_run.warehouse, ExitCode.GATE_BROKEN, "the staging views could not be built"
-            )
     this_run.judgements = gate.judge_pending(
         this_run.warehouse.at_work("gate").conninfo,
         progress=lambda load_id, table: show(table),
@@ -334,35 +320,21 @@ def _gate(
 def _build(
     connection: psycopg.Connection, this_run: PipelineRun, dbt: Dbt, show: Progress, figures: dict[str, Any]
 ) -> None:
-    if not database.has(connection, "staging.scans"):
-        return
     (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
-    already_built = ["path:models/staging"] if this_run.staged and this_run.staged.succeeded else []
+    if not ledger.has_loads(connection):
+        return
     this_run.is_a_load_blocked = bool(ledger.blocked_loads(connection))
-    this_run.build = dbt.invoke(*NIGHTLY_BUILD, *already_built, progress=show)
+    this_run.build = dbt.invoke(*NIGHTLY_BUILD, progress=show)
     if not this_run.build.succeeded:
         raise to_command_error(this_run.build, this_run.warehouse, ExitCode.BUILD_FAILED, "dbt failed")
+    with this_run.warehouse.at_work("build").connect() as builder:
+        privileges.grant_new_columns(builder)
 
 
 def _may_build(warehouse: Warehouse, connection: psycopg.Connection) -> bool:
     return (
         "build" in warehouse.roles or connection.execute("select has_schema_privilege('prep', 'create')").fetchone()[0]
     )
-
-
-def _may_replace_staging_views(connection: psycopg.Connection) -> bool:
-    """Return whether the login may replace the staging views; a login for the gate alone uses the existing ones."""
-    return connection.execute(r"""
-        select
-            has_schema_privilege('prep', 'create')
-            and not exists (
-                select 1
-                from pg_class
-                where
-                    relnamespace = 'prep'::regnamespace and relname like 'stg\_%'
-                    and not pg_has_role(relowner, 'usage')
-            )
-    """).fetchone()[0]
 
 
 def _record_end(this_run: PipelineRun, code: ExitCode, message: str, error_type: str | None) -> None:

@@ -10,7 +10,6 @@ import psycopg
 
 from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS
 from pipeline.run.message_parts import count
-from warehouse import database
 
 if TYPE_CHECKING:
     from pipeline.run.pipeline_run import PipelineRun
@@ -68,8 +67,6 @@ def find_in_warehouse(connection: psycopg.Connection) -> list[RunWarning]:
 
     A flood that a person has released or rejected is no longer a warning.
     """
-    if not (database.has(connection, "staging.scans") and database.has(connection, "gate.loads")):
-        return []
     rows = connection.execute("""
         select newest.table_name, newest._dlt_load_id, newest.rows_removed, newest.rows_unreadable, state, verdict
         from (

@@ -33,10 +33,10 @@ from extract import extraction
 from extract.errors import SourceError
 from extract.recovery import recover
 from pipeline.operations import erasure, pruning
-from pipeline.records import run_ledger
 from pipeline.run import erasure_key
 from pipeline.settings import Settings
 from sample_api.server import serve
+from tests.databases import migrate
 from tests.debian_postgres import debian_postgres
 from tests.history_model import TABLES, HistoryModel, Package
 from tests.rendered_models import RenderedModels
@@ -107,7 +107,7 @@ def histories(server_of_version, tmp_path_factory) -> Iterator[type[RuleBasedSta
     with psycopg.connect(server_of_version, autocommit=True) as server:
         server.execute(f"create database {TEMPLATE}")
     with psycopg.connect(url, autocommit=True) as connection:
-        run_ledger.prepare(connection)
+        migrate(connection)
         with serve({}) as server:
             extraction.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
         connection.execute("truncate staging.scans, staging._dlt_loads")

@@ -2,17 +2,6 @@
     `prep.builds` records the progress of each stateful model: one row per model, written in the transaction that changed the
     model. Publications after that point are new to the model, even if a crash ended the build.
 #}
-{% macro create_builds() %}
-    {%- if execute and not load_relation(source('prep', 'builds')) and adapter.check_schema_exists(target.database, target.schema) -%}
-        create table if not exists {{ source('prep', 'builds') }} (
-            model text primary key,
-            seq bigint not null,
-            fingerprint text not null,
-            totals_until timestamptz not null
-        )
-    {%- endif -%}
-{% endmacro %}
-
 {% macro record_build() %}
     insert into {{ prep_table('builds') }} as builds (model, seq, fingerprint, totals_until)
     select

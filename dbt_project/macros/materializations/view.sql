@@ -45,8 +45,8 @@
 {% endmaterialization %}
 
 {#
-    Compares a query with the existing view. `is_same`: both are the same. `are_columns_kept`: the query starts with the
-    columns of the view, with the same names, types and order.
+    Compares a query with an existing view or table. `is_same`: the view has this definition. `are_columns_kept`: the query
+    starts with the columns of the relation, with the same names, types and order. `are_columns_same`: it has no other columns.
 #}
 {% macro compare_with(existing_relation, sql) %}
     {%- set probe = model.alias ~ '__columns' -%}
@@ -65,12 +65,14 @@
                         and present.atttypid = wanted.atttypid
                         and present.atttypmod = wanted.atttypmod
                 where present.attrelid = '{{ existing_relation }}'::regclass and present.attnum > 0 and wanted.attnum is null
-            )
+            ),
+            (select relnatts from pg_class where oid = '{{ existing_relation }}'::regclass)
+            = (select relnatts from pg_class where oid = wanted_view.oid)
         from (select 'pg_temp.{{ adapter.quote(probe) }}'::regclass as oid) as wanted_view
     {%- endset -%}
     {%- set found = run_query(comparison).rows[0] -%}
     {% do run_query('drop view pg_temp.' ~ adapter.quote(probe)) %}
-    {{ return({'is_same': found[0] and found[1], 'are_columns_kept': found[1]}) }}
+    {{ return({'is_same': found[0] and found[1], 'are_columns_kept': found[1], 'are_columns_same': found[1] and found[2]}) }}
 {% endmacro %}
 
 {# The privileges of all roles except the owner on a relation, as `grant` statements. #}

@@ -3,8 +3,7 @@
 import psycopg
 import pytest
 
-from pipeline.records import run_ledger
-from tests.databases import LOCALE_C, LOCALE_TURKISH, created
+from tests.databases import LOCALE_C, LOCALE_TURKISH, created, migrate
 from tests.debian_postgres import debian_database
 from tests.integration.expectations.warehouse import document, track, user
 from tests.runs import run_dbt, run_night_on
@@ -93,14 +92,14 @@ def test_a_change_of_the_normalization_function_recounts_everything(database_url
 
 
 def test_a_login_that_may_not_create_the_function_continues_without_it(database_url, connection):
-    run_ledger.prepare(connection)
+    migrate(connection)
     connection.execute("drop function prep.normalized_text")
     try:
         connection.execute("create role reads_genres")
         connection.execute("grant usage on schema ops, gate to reads_genres")
         connection.execute("grant select, insert on ops.owned_relations to reads_genres")
         connection.execute("set role reads_genres")
-        run_ledger.prepare(connection)
+        migrate(connection)
         connection.execute("reset role")
         assert connection.execute("select to_regproc('prep.normalized_text')").fetchone() == (None,)
     finally:

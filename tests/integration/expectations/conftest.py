@@ -7,12 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from extract import extraction
-from pipeline.records import run_ledger
-from sample_api.server import serve
+from pipeline.run.preparation import lock_for_writing
 from tests.databases import copied
 from tests.integration.expectations.warehouse import Warehouse
-from tests.runs import run_dbt
+from warehouse import database
 
 _numbers = itertools.count(1)
 
@@ -24,13 +22,8 @@ def staged_template(postgres_url, tmp_path_factory) -> Iterator[str]:
     url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"create database {name}")
-    with psycopg.connect(url, autocommit=True) as connection:
-        run_ledger.prepare(connection)
-    with serve({}) as server:
-        extraction.run(url, server.url, working_folder=tmp_path_factory.mktemp("dlt"))
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("truncate staging.scans, staging._dlt_loads")
-    assert run_dbt(url, "run", "--select", "path:models/staging").succeeded
+    with lock_for_writing(database.find(url, "test")):
+        pass
     yield name
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from expectations import ledger, rule_failures, users
 from expectations.gate import judge_pending
+from tests.databases import migrate
 from tests.integration.expectations.warehouse import document, track, user
 
 PROJECT = Path(__file__).parents[3]
@@ -23,9 +24,9 @@ def bad(number: int, **changes: object):
     return user(number, email="nobody", **changes)
 
 
-def test_on_an_empty_database_there_is_nothing_to_judge(database_url, connection):
+def test_in_a_new_warehouse_there_is_nothing_to_judge(database_url, connection):
+    migrate(connection)
     assert judge_pending(database_url) == []
-    ledger.ensure(connection)
     assert ledger.disregarded_loads(connection) == {}
 
 
@@ -205,46 +206,6 @@ def test_two_concurrent_gates_judge_each_load_once(warehouse):
     held = warehouse.rows("select load_id, array_agg(key) from gate.quarantined_rows group by 1")
     assert dict(held) == loads
     assert warehouse.rows("select count(*) from gate.publications") == [(4,)]
-
-
-LEDGER_OF_PREVIOUS_VERSION = """
-    drop table gate.decisions, gate.erasures, gate.told_fields;
-    drop function gate.sign_decision, gate.refuse_to_change_decisions;
-    drop index gate.quarantined_rows_key;
-    create index quarantined_rows_open on gate.quarantined_rows (table_name, key) where closed_at is null;
-"""
-
-
-def objects(warehouse):
-    return warehouse.rows("""
-        select relname::text, pg_get_indexdef(oid) from pg_class where relnamespace = 'gate'::regnamespace
-        union all
-        select proname::text, prosrc from pg_proc where pronamespace = 'gate'::regnamespace
-        union all
-        select tgname::text, pg_get_triggerdef(oid) from pg_trigger where tgrelid::regclass::text ~ '^gate'
-        order by 1
-    """)
-
-
-def test_a_ledger_of_the_previous_version_is_upgraded_and_its_pending_loads_are_judged(warehouse):
-    """Upgrade a ledger of the previous version."""
-    made = objects(warehouse)
-    results = warehouse.land({"users": [user(1), bad(2)]})
-    warehouse.judge()
-    pending = warehouse.land({"users": [user(2), bad(3)], "tracks": [track(1)]})
-    ledger.register_pending(warehouse.connection)
-    warehouse.execute(LEDGER_OF_PREVIOUS_VERSION)
-    known = warehouse.rows("select * from gate.loads where load_id = %s", results)
-
-    judgements = warehouse.judge()
-
-    assert {judgement.state for judgement in judgements.values()} == {"accepted", "accepted_with_quarantine"}
-    assert {judgement.batch.load_id for judgement in judgements.values()} == {pending}
-    assert warehouse.published() == ["[1]", "[2]"]
-    assert open_rows(warehouse) == ["[3]"]
-    assert warehouse.rows("select * from gate.loads where load_id = %s", results) == known
-    assert objects(warehouse) == made
-    assert ledger.disregarded_loads(warehouse.connection) == {}
 
 
 # Overtaken quarantined rows

@@ -472,7 +472,7 @@ def test_a_field_outside_the_contract_is_reported_once(warehouse):
 
 def judge_again(warehouse: Warehouse, table: str) -> None:
     """Delete all results of the gate for the table, and let it judge the table again."""
-    for relation in ("publications", "quarantined_rows", "told_fields", "loads"):
+    for relation in ("publications", "quarantined_rows", "known_fields", "loads"):
         warehouse.execute(f"delete from gate.{relation} where table_name = %s", table)
     assert table in warehouse.judge()
 

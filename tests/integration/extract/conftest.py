@@ -14,10 +14,20 @@ from extract import extraction
 from extract.extraction import Extraction
 from extract.limits import Limits
 from sample_api.server import serve
+from tests.databases import created, migrate
 
 QUICK = Limits(attempts=3, attempt_seconds=5, first_wait_seconds=0.01, longest_wait_seconds=0.05)
 
 Night = Callable[..., Extraction]
+
+
+@pytest.fixture
+def database_url(postgres_url) -> Iterator[str]:
+    """Yield the URL of a database without rows for this test."""
+    with created(postgres_url, "test") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            migrate(connection)
+        yield url
 
 
 @pytest.fixture

@@ -224,8 +224,7 @@ def test_a_pull_that_does_not_know_all_erased_users_is_refused_before_the_first_
 
 
 def erased(connection: psycopg.Connection, person: object) -> None:
-    connection.execute("create schema gate; create table gate.erasures (tombstone text, aliases text[])")
-    connection.execute("insert into gate.erasures values (%s, '{}')", [tombstone(KEY, person)])
+    connection.execute("insert into gate.erasures (tombstone, key_check) values (%s, '')", [tombstone(KEY, person)])
 
 
 def test_a_package_older_than_an_erasure_does_not_land(api, night, connection, database_url, working_folder):
@@ -260,6 +259,7 @@ def test_a_source_table_with_people_is_still_one_entry(api, night, connection, m
     fans = SourceTable("fans", "/users", ("since", "fan"), person="fan")
     for module in ("extraction", "recovery"):
         monkeypatch.setattr(f"extract.{module}.SOURCE_TABLES", (*SOURCE_TABLES, fans))
+    connection.execute("create table staging.fans (like staging.users including all)")
     api.set_rows({"users": [{"id": 1, "since": 1, "fan": ERASED}, {"id": 2, "since": 1, "fan": 5}, b"5"]})
     assert figures(night(erasures=ERASURES), "fans") == (3, 1, 2, 0, 0)
     assert list(live_rows(connection, "fans")) == ["[1,5]", "[null]"]

@@ -15,11 +15,10 @@ import yaml
 
 from extract.source_tables import SOURCE_TABLES
 from monitoring import dashboard, metrics
-from pipeline.records import run_ledger
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, launched, step_is_running, until
-from tests.databases import created
+from tests.databases import created, migrate
 from tests.integration.monitoring.prometheus import Prometheus, running
 from tests.integration.monitoring.records import enter_night, enter_pull
 from tests.runs import run_night
@@ -162,7 +161,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         # CPU time is measured only for the project's own Postgres
         server = embedded_postgres.process_id(postgres_folder)
         patch.setattr(database, "find", lambda *arguments: replace(find(*arguments), server=server))
-        run_ledger.prepare(connection)
+        migrate(connection)
         for days_ago in (7, 6, 5, 4, 3, 2):
             run_id = enter_night(connection, days_ago)
             for table in SOURCE_TABLE_NAMES:

@@ -19,6 +19,7 @@ from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
 from pipeline.settings import Settings
 from tests.command import PROJECT, command, finish, launched
+from tests.databases import migrate
 from tests.integration.monitoring.records import (
     CRASHED,
     MEASURES,
@@ -42,7 +43,7 @@ LOADS = {("users", "pending"), ("users", "blocked"), ("tracks", "pending"), ("tr
 @pytest.fixture
 def ledger(connection):
     """Return a connection to a warehouse that is ready for its first run."""
-    run_ledger.prepare(connection)
+    migrate(connection)
     return connection
 
 
@@ -362,7 +363,7 @@ def test_growth_equals_that_of_the_records(ledger):
 def test_before_the_first_run_only_records_readable_exists(connection):
     readable = (("records_readable", frozenset()), 1)
     assert MetricValues(connection).samples == dict([readable])
-    run_ledger.prepare(connection)
+    migrate(connection)
     assert MetricValues(connection).samples == dict([
         readable,
         *((("runs_7d", frozenset({("status", status)})), 0) for status in metrics.RUN_STATUSES),
@@ -450,13 +451,14 @@ def scraped(records: exporter.Records) -> dict:
 NOTHING = {("records_readable", frozenset()): 0}
 
 
-def test_a_ledger_of_the_previous_version_is_not_read_and_the_log_names_the_command(nights, database_url, capsys):
-    nights.execute("drop table ops.run_nodes")
+def test_a_ledger_of_an_earlier_release_is_not_read_and_the_log_names_the_command(nights, database_url, capsys):
+    nights.execute("alter table ops.run_nodes rename to run_models")
     records = exporter.Records(lambda: database_url)
     assert scraped(records) == scraped(records) == NOTHING
-    assert capsys.readouterr().out == ("metrics: unavailable: upgrade the ledgers of an earlier version: make build\n")
-    # as `make build` does; the table's view was dropped, too
-    nights.execute(run_ledger.TABLES)
+    assert capsys.readouterr().out == (
+        "metrics: unavailable: the warehouse must be upgraded for this release: make migrate\n"
+    )
+    nights.execute("alter table ops.run_models rename to run_nodes")
     assert len(scraped(records)) > 50
     assert capsys.readouterr().out == "metrics: available again\n"
 

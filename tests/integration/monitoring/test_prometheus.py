@@ -6,8 +6,8 @@ import urllib.request
 import pytest
 
 from monitoring import metrics
-from pipeline.records import run_ledger
 from tests.command import launched, until
+from tests.databases import migrate
 from tests.integration.monitoring.programs import program
 from tests.integration.monitoring.prometheus import running
 from tests.integration.monitoring.records import CRASHED, enter_night, enter_pull
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.machine
 
 
 def test_prometheus_scrapes_the_values_of_the_records(connection, database_url, tmp_path):
-    run_ledger.prepare(connection)
+    migrate(connection)
     for days_ago in (6, 5, 4, 3, 2, 1):
         enter_pull(connection, enter_night(connection, days_ago), "users", f"load {days_ago}", rows_read=days_ago)
     with (

@@ -16,11 +16,10 @@ from psycopg.types.json import Jsonb
 
 from monitoring import report_charts, run_history
 from monitoring.run_history import NIGHTS_SHOWN
-from pipeline.records import run_ledger
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
-from tests.databases import copied
+from tests.databases import copied, migrate
 from tests.hostile_text import HOSTILE, obeyed
 from tests.integration.monitoring import records
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
@@ -276,7 +275,7 @@ def enter_pull(connection, run_id, table, load_id):
 @pytest.fixture
 def ledgers(connection):
     """Return the ledgers of a warehouse without runs."""
-    run_ledger.prepare(connection)
+    migrate(connection)
     return connection
 
 
@@ -288,11 +287,11 @@ def test_ledgers_without_a_run_make_the_same_report_as_no_ledgers(database_url, 
     assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
 
 
-def test_ledgers_of_a_previous_version_are_reported(database_url, ledgers, tmp_path):
+def test_a_warehouse_of_an_earlier_release_is_reported(database_url, ledgers, tmp_path):
     enter_night(ledgers, 0)
-    ledgers.execute("drop view ops.run_growth")
+    ledgers.execute("update ops.alembic_version set version_num = '0001'")
     text = report(database_url, tmp_path).text
-    assert "upgrade the ledgers of an earlier version: make build" in text
+    assert "the warehouse must be upgraded for this release: make migrate" in text
 
 
 def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):

@@ -130,8 +130,6 @@ def test_a_failed_run_alerts_each_address_and_keeps_its_exit_code(settings, inbo
 
 
 def test_alert_of_a_blocked_run_names_tables_and_rules_but_no_row(settings, inbox, built_database_url, monkeypatch):
-    # the gate needs views, and those of the night before will do
-    monkeypatch.setattr(pipeline_run, "_may_replace_staging_views", lambda _: False)
     monkeypatch.setattr(pipeline_run, "_build", lambda *_: None)
     world = snapshot(WORLD, NEXT_DAY)
     with serve(world, ["bad_rows@users=0.6/2"]) as api:

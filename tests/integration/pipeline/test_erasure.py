@@ -18,13 +18,13 @@ from extract import database as extract_database
 from extract.erasures import key_check, tombstone
 from extract.recovery import Recovery, recover
 from pipeline.operations import erasure
-from pipeline.records import run_ledger
 from pipeline.run import erasure_key
 from pipeline.run.pipeline_run import STEPS
 from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import PROJECT, command, finish, last_run, launch, launched, until
+from tests.databases import migrate
 from tests.integration.extract.test_recovery import crash
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_interruptions import waits_for_a_lock
@@ -403,7 +403,7 @@ def test_an_erasure_requires_a_key(url, connection):
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
 def test_without_the_original_key_nothing_is_extracted_or_erased(arguments, key, database_url):
     with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
-        run_ledger.prepare(connection)
+        migrate(connection)
         made = tombstone(KEY, PERSON)
         ledger.record_erasure(connection, made, [], key_check(KEY, made))
         settings = {"DATABASE_URL": database_url, "API_BASE_URL": api.url}

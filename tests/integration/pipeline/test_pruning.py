@@ -9,11 +9,11 @@ import pytest
 
 from extract import extraction
 from pipeline.operations.pruning import age
-from pipeline.records import run_ledger
 from pipeline.run.message_parts import count
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
+from tests.databases import migrate
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed, decisions, everything
 from tests.runs import run_dbt, run_night_on
@@ -144,10 +144,10 @@ def test_pruned_versions_match_a_plain_implementation_of_the_rule(database_url, 
     """Random histories of many keys, with loads of every state and rows of every fate."""
     print(f"seed {SEED}")
     with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
-        run_ledger.prepare(connection)  # claims the names of the landing tables
+        migrate(connection)  # claims the names of the landing tables
         extraction.run(database_url, api.url, working_folder=tmp_path)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        run_ledger.prepare(connection)
+        migrate(connection)
         with serve({}) as api:
             extraction.run(database_url, api.url, working_folder=tmp_path)
         histories = {table: history(connection, table, Random(f"{SEED} {table}")) for table in ("users", "tracks")}

@@ -48,7 +48,7 @@ gate.quarantined_rows.detail    s        -        s        s            -       
 gate.publications               siudtax  -        si       s            -        -            s        -
 gate.decisions                  siax     -        si       s            -        -            -        -
 gate.erasures                   siudtax  s        -        s            -        -            -        -
-gate.told_fields                siudtax  -        si       s            -        -            -        -
+gate.known_fields                siudtax  -        si       s            -        -            -        -
 marts                           c        -        -        c            -        -            -        -
 marts.users                     siudtax  -        -        siudtax      -        -            -        -
 marts.users.email               s        -        -        s            -        -            -        -
@@ -290,8 +290,7 @@ def marts(connection):
 
 def test_three_logins_with_one_role_each_give_the_result_of_one_owner(fresh, built_database_url):
     with fresh.connect("owner") as owner:
-        owner.execute("create table gate.judged_rows as select 'of a gate that was killed' as what")
-        owner.execute("insert into ops.owned_relations (name) values ('gate.judged_rows')")
+        owner.execute("insert into gate.batch_users (key, _dlt_id) values ('[7]', 'of a gate that was killed')")
         owner.execute(f'revoke all on database "{owner.info.dbname}" from public')
     by_three = fresh.granted()
     with by_three.connect("loader") as loader:

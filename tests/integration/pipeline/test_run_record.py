@@ -123,7 +123,7 @@ def test_the_usage_of_a_run_is_about_the_sum_of_its_steps(nights):
             assert measured["database_cpu_seconds"] is None, "another's server is not looked at"
             assert 0 < measured["disk_free_bytes"] < measured["disk_size_bytes"]
         assert run["peak_memory_bytes"] >= max(step["peak_memory_bytes"] for step in steps)
-        assert all(step["cpu_seconds"] > 0 for step in steps)
+        assert all(step["cpu_seconds"] >= 0 for step in steps)
         for name in ("cpu_seconds", "disk_written_bytes", "network_received_bytes"):
             assert run[name] + 0.001 >= sum(step[name] for step in steps)
 
@@ -248,7 +248,7 @@ def test_models_record_rows_written_and_tests_record_failures(nights):
     for mart, written in nights.written.items():
         assert nodes[mart.partition(".")[2]]["rows_affected"] == written, mart
     assert nights.written["marts.users"] > 0 and nights.written["marts.listen_history"] > 0
-    assert nodes["stg_moovitamix__users"]["step"] == "gate" and nodes["users"]["step"] == "build"
+    assert {node["step"] for node in nodes.values()} == {"build"}
     assert nodes["user_profile"]["rows_affected"] is None, "a view has no rows of its own"
     (found,) = {node["failures"] for node in nodes.values() if node["resource_type"] == "test"}
     assert found == 0

@@ -24,6 +24,7 @@ from pipeline.schedule import nightly
 from pipeline.schedule.timetable import Timetable, time_of_day, zone
 from sample_api.server import serve
 from tests.command import PROJECT, command, last_run, step_is_running, until
+from tests.databases import migrate
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
 
@@ -54,7 +55,7 @@ class PlayedTime:
         self.at = {}
         self._connection = connection
         self._database_url = database_url
-        run_ledger.prepare(connection)
+        migrate(connection)
 
     def find(self):
         """Return the warehouse, after moving its runs to the simulated time."""

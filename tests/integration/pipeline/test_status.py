@@ -87,27 +87,14 @@ def test_the_order_of_runs_does_not_depend_on_the_clock(built_database_url, conn
     assert not run_ledger.has_read_real_api(connection)
 
 
-def test_the_previous_run_ledger_is_upgraded(built_database_url, connection):
-    nights = connection.execute("select run_id from ops.runs order by run_seq").fetchall()
-    connection.execute("""
-        drop table ops.run_tables, ops.run_columns, ops.run_loads, ops.run_nodes, ops.run_relations cascade;
-        drop view ops.current_runs, ops.current_steps;
-        alter table ops.runs drop column run_seq, drop column cpu_seconds;
-        create index runs_started_at on ops.runs (started_at);
-        update ops.steps set figures = figures - 'published_seq';
-        update ops.runs set message = message where started_at = (select min(started_at) from ops.runs)
-    """)
+def test_a_warehouse_of_another_release_is_named_with_the_command_that_helps(built_database_url, connection):
+    connection.execute("update ops.alembic_version set version_num = '0001'")
     assert command("status", DATABASE_URL=built_database_url).out.splitlines()[1:] == [
-        "next: upgrade the ledgers of an earlier version: make build"
+        "next: the warehouse must be upgraded for this release: make migrate"
     ]
-    assert command("gate", "show", DATABASE_URL=built_database_url).code == ExitCode.PUBLISHED
-
-    for _ in range(2):
-        run_ledger.prepare(connection)
-
-    assert command("status", DATABASE_URL=built_database_url).out.endswith("next: nothing; everything is up to date\n")
-    made = run_ledger.start_run(connection, "run")
-    assert connection.execute("select run_id from ops.runs order by run_seq").fetchall() == [*nights, (made,)]
+    connection.execute("update ops.alembic_version set version_num = '9999'")
+    line = command("status", DATABASE_URL=built_database_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    assert "migration 9999" in line and "Update the project" in line
 
 
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
@@ -193,20 +180,6 @@ def test_waiting_listens_are_counted_if_the_login_may_read_them(built_database_u
     out = command("status", DATABASE_URL=built_database_url).out
     assert "1 listen waits for a user or track that has not been loaded yet\n" in out
     assert out.endswith("next: nothing; everything is up to date\n"), "for information only"
-
-
-def test_the_previous_run_ledger_gets_the_count_of_changed_keys(built_database_url, connection):
-    before = connection.execute("select run_id, table_name, rows_read from ops.run_tables order by 1, 2").fetchall()
-    connection.execute("alter table ops.run_tables drop column keys_changed")
-    assert command("status", DATABASE_URL=built_database_url).out.splitlines()[1:] == [
-        "next: upgrade the ledgers of an earlier version: make build"
-    ]
-    run_ledger.prepare(connection)
-    assert run_ledger.is_current(connection)
-    counted = connection.execute("select distinct keys_changed from ops.run_tables").fetchall()
-    assert counted == [(None,)], "nobody knows"
-    after = connection.execute("select run_id, table_name, rows_read from ops.run_tables order by 1, 2").fetchall()
-    assert after == before
 
 
 def test_the_lock_distinguishes_a_running_run_from_a_killed_one(built_database_url, connection):

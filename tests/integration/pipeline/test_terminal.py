@@ -24,7 +24,8 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
         api.faults.add("redirect=http://127.0.0.1:1/")  # refused at once
         bad = command("extract", API_BASE_URL=api.url, **environment)
     assert good.code == 0 and good.err == ""
-    started, began, ended, *tables, closed = events(good)
+    prepared, started, began, ended, *tables, closed = events(good)
+    assert prepared["event"] == "notice" and "preparing the warehouse for this release" in prepared["message"]
     assert started["event"] == "run_started"
     host_and_database = database_url.rpartition("@")[2]
     assert (started["warehouse"], started["api"]) == (f"moovitamix@{host_and_database} (DATABASE_URL)", api.url)
@@ -46,7 +47,9 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
 
     with psycopg.connect(database_url) as connection:
         known = connection.execute("select run_id from ops.runs order by run_seq").fetchall()
-    assert known == [(run_id,) for ended in (good, bad) for run_id in {event["run_id"] for event in events(ended)}]
+    assert known == [
+        (run_id,) for ended in (good, bad) for run_id in {event.get("run_id") for event in events(ended)} - {None}
+    ]
 
 
 def test_an_unwritable_log_fails_no_run(database_url):

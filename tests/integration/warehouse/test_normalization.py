@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.records import run_ledger
-from tests.databases import LOCALE_C, LOCALE_TURKISH, created
+from tests.databases import LOCALE_C, LOCALE_TURKISH, created, migrate
 from tests.debian_postgres import debian_database
 from warehouse import normalization
 from warehouse.normalization import normalize
@@ -134,16 +133,16 @@ def test_the_function_ignores_session_settings_and_collations(database):
 
 
 def test_the_function_of_another_version_is_replaced_and_the_current_one_is_kept(connection):
-    run_ledger.prepare(connection)
+    migrate(connection)
     function = "select xmin::text, prosrc from pg_proc where proname = 'normalized_text'"
     made = connection.execute(function).fetchone()
-    run_ledger.prepare(connection)
+    migrate(connection)
     assert connection.execute(function).fetchone() == made
 
     connection.execute(
         "create or replace function prep.normalized_text(value text) returns text language sql as 'select lower(value)'"
     )
-    run_ledger.prepare(connection)
+    migrate(connection)
 
     assert connection.execute(function).fetchone()[1] == made[1]
     volatility = (

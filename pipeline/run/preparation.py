@@ -1,0 +1,115 @@
+"""Prepare the warehouse for this version of the project: its structure changes here, and runs only move data.
+
+Prepared are the tables (numbered migrations), the function that normalizes text, the typed views (dbt), the batch
+tables of the gate, and the privileges of roles.
+"""
+
+import contextlib
+import hashlib
+import unicodedata
+from collections.abc import Callable, Iterator
+
+import click
+import psycopg
+
+from expectations import batch_tables
+from pipeline.records import owned_names
+from pipeline.run import privileges
+from pipeline.run.dbt import PROJECT_FOLDER, Dbt, to_command_error
+from warehouse import database, locks, normalization, ownership, schema
+from warehouse.database import Warehouse
+from warehouse.errors import ExitCode
+
+TYPED_VIEWS = "path:models/staging"
+# What determines the typed views, the batch tables and the function, apart from the migrations.
+SOURCES = (
+    *sorted((PROJECT_FOLDER / "models" / "staging").glob("*")),
+    *sorted((PROJECT_FOLDER / "macros").rglob("*.sql")),
+    *(batch_tables.SOURCE, normalization.SOURCE_FILE),
+)
+
+
+@contextlib.contextmanager
+def lock_for_writing(warehouse: Warehouse, say: Callable[[str], None] = click.echo) -> Iterator[psycopg.Connection]:
+    """Hold the run lock on the yielded connection, in a warehouse that is prepared for this version of the project.
+
+    `say` is called with what is prepared, if anything is. Raises CommandError: ALREADY_RUNNING; WRONG_SETTINGS if a
+    relation of another project has a name that this project needs; otherwise like `prepare`.
+    """
+    with locks.run_lock(warehouse) as connection:
+        with database.translate_database_errors(warehouse):
+            owned_names.check(connection)
+            if is_prepared(connection):
+                ownership.claim(connection, owned_names.names())
+            else:
+                prepare(warehouse, connection, say)
+        try:
+            yield connection
+        finally:
+            # a claim that remains is harmless: it only names a relation that this project may create
+            with contextlib.suppress(psycopg.Error):
+                ownership.release_unused(connection)
+
+
+def is_prepared(connection: psycopg.Connection) -> bool:
+    """Return whether this version of the project has prepared the warehouse.
+
+    Raises CommandError(WAREHOUSE_UNAVAILABLE) for a warehouse of a newer version.
+    """
+    return schema.is_current(connection) and _prepared_fingerprint(connection) == fingerprint()
+
+
+def fingerprint() -> str:
+    """Return a hash of the files that determine the typed views, the batch tables and the function."""
+    digest = hashlib.md5(unicodedata.unidata_version.encode(), usedforsecurity=False)
+    for path in SOURCES:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def prepare(warehouse: Warehouse, connection: psycopg.Connection, say: Callable[[str], None]) -> None:
+    """Prepare the warehouse. The caller holds the run lock on `connection`. Repeating it changes nothing.
+
+    Raises CommandError: WAREHOUSE_UNAVAILABLE if the user does not own the schemas, may not create them, or if another
+    session holds a table; BUILD_FAILED if dbt fails.
+    """
+    schema.check_may_upgrade(connection)
+    say(f"preparing the warehouse for this release: {describe(connection)}")
+    schema.upgrade(warehouse, owned_names.names())
+    normalization.create_function(connection)
+    database.export(warehouse.at_work("build"))
+    typed = Dbt("--no-write-json").invoke("run", "--select", TYPED_VIEWS)
+    if not typed.succeeded:
+        raise to_command_error(typed, warehouse, ExitCode.BUILD_FAILED, "the typed views could not be built")
+    batch_tables.create(connection)
+    if privileges.is_granted(connection):
+        privileges.grant(connection)
+    connection.execute(
+        "insert into ops.preparations (revision, fingerprint) values (%s, %s)", [schema.LATEST, fingerprint()]
+    )
+
+
+def script(connection: psycopg.Connection) -> str:
+    """Return the SQL of the missing migrations, followed by a comment about the other parts."""
+    if is_prepared(connection):
+        return "-- nothing to do: the warehouse is prepared for this release"
+    note = f"-- nothing was changed; without --dry-run this prepares: {describe(connection)}"
+    return "\n".join((schema.script(connection), note))
+
+
+def describe(connection: psycopg.Connection) -> str:
+    """Return what `prepare` would do, as one line."""
+    present = schema.revision(connection)
+    missing = [number for number in schema.VERSIONS if present is None or number > present]
+    parts = [f"migration{'s' if len(missing) > 1 else ''} {', '.join(missing)}"] if missing else []
+    parts += ["typed views", "batch tables of the gate"]
+    if privileges.is_granted(connection):
+        parts.append("privileges of the roles")
+    return ", ".join(parts)
+
+
+def _prepared_fingerprint(connection: psycopg.Connection) -> str | None:
+    row = connection.execute(
+        "select fingerprint from ops.preparations order by preparation_seq desc limit 1"
+    ).fetchone()
+    return row and row[0]

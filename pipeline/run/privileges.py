@@ -1,0 +1,292 @@
+"""Define the least privileges that each step, each reader and each monitoring login needs, as roles.
+
+The roles cannot log in: the operator grants them to logins. The relations of a step change their owner to its role.
+Their previous owner becomes a member of the role, and keeps all its rights.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import psycopg
+import yaml
+
+from expectations import batch_tables
+from pipeline.settings import PROJECT
+from warehouse import normalization, ownership
+from warehouse.database import has, set_role_privilege
+from warehouse.errors import CommandError, ExitCode
+from warehouse.names import SCHEMAS, STEP_ROLES
+
+MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
+LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
+ANALYST, RECOMMENDER = READERS = ("moovitamix_analyst", "moovitamix_recommender")
+MONITOR = "moovitamix_monitor"
+ROLES = (*STEPS, *READERS, MONITOR)
+# A new mart is hidden from the recommender until it is listed here.
+RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
+# Changing an owner needs an exclusive lock, and other sessions queue behind the request.
+LOCK_TIMEOUT = "10s"
+
+RIGHTS = """
+-- revoke everything that is not granted below
+revoke all on schema staging, prep, gate, marts, features, ops
+    from public, moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
+    moovitamix_monitor;
+revoke all on {tables} from public;
+revoke all on sequence {sequences} from public;
+revoke all on function {functions} from public;
+revoke all on {staging}
+    from moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
+revoke all on {prep}, {marts}, {features}
+    from moovitamix_loader, moovitamix_gate, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
+revoke all on {gate}, {ops}
+    from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
+    moovitamix_monitor;
+
+-- every step writes the run ledger
+grant usage on schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+grant select, insert, update on {ops} to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+grant delete on ops.owned_relations to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+
+-- extract owns the landing tables, because dlt adds columns and indexes
+grant usage, create on schema staging to moovitamix_loader;
+{new_owners_of_landing_tables}
+grant usage on schema gate to moovitamix_loader;
+grant select on gate.loads, gate.erasures to moovitamix_loader;
+
+-- the gate owns the batch tables, because it analyzes them, and makes permanent decisions
+{new_owners_of_batch_tables}
+grant usage on schema staging, prep to moovitamix_gate;
+grant select on {staging} to moovitamix_gate;
+grant select on {staging_views} to moovitamix_gate;
+grant usage, create on schema gate to moovitamix_gate;
+grant select, insert, update, delete on gate.loads to moovitamix_gate;
+grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
+grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;
+
+-- the build owns its models, because dbt replaces views, adds columns, and writes comments
+grant usage, create on schema prep, marts, features to moovitamix_transformer;
+{new_owners_of_models}
+{rights_on_normalization}
+grant usage on schema staging, gate to moovitamix_transformer;
+grant select on {staging}, {gate} to moovitamix_transformer;
+
+-- readers see no personal column
+grant usage on schema marts, features to moovitamix_analyst, moovitamix_recommender;
+{rights_of_readers}
+
+-- monitoring sees no source rows: neither keys nor details of failed rules
+grant usage on schema gate, ops to moovitamix_monitor;
+grant select on {ops} to moovitamix_monitor;
+grant select on gate.loads, gate.publications to moovitamix_monitor;
+grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outcome) on gate.quarantined_rows
+    to moovitamix_monitor;
+"""
+
+# For a database whose owner has revoked the default privileges of PUBLIC.
+DATABASE_RIGHTS = """
+select format(rights.statement, current_database())
+from (
+    values
+    ('connect', 'grant connect on database %I to moovitamix_loader, moovitamix_gate, moovitamix_transformer,'
+        ' moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;'),
+    ('temporary', 'grant temporary on database %I to moovitamix_gate, moovitamix_transformer;')
+) as rights (name, statement)
+where not has_database_privilege('public', current_database(), rights.name)
+"""
+
+# From Postgres 16 on, the creator of a role may grant it, but not use it.
+MEMBERSHIPS = """
+select
+    format(
+        'grant %%s to %%I%%s;',
+        string_agg(wanted.role_name, ', ' order by wanted.place), owners.rolname, %(options)s::text
+    )
+from pg_roles as owners
+cross join unnest(%(roles)s::text[]) with ordinality as wanted (role_name, place)
+left join pg_roles as roles on wanted.role_name = roles.rolname
+where
+    owners.oid in (select nspowner from pg_namespace where nspname = any(%(schemas)s)) and not owners.rolsuper
+    and (
+        roles.oid is null
+        or not pg_has_role(owners.oid, roles.oid, 'usage')
+        or not pg_has_role(owners.oid, roles.oid, %(may_take)s)
+    )
+group by owners.rolname
+"""
+
+NEW_OWNERS = """
+select format('alter table %%s owner to %%I;', oid::regclass, %(role)s::text)
+from pg_class
+where oid = any(%(relations)s::regclass[]) and pg_get_userbyid(relowner) <> %(role)s
+order by oid
+"""
+
+# Readers of a view call its functions. Before the first build of this version, there may be none.
+FUNCTIONS = """
+select statement
+from pg_proc as functions
+inner join pg_namespace as schemas on functions.pronamespace = schemas.oid
+cross join lateral (
+    values
+    (1, format('alter function %%s owner to %%I;', functions.oid::regprocedure, %(owner)s::text)),
+    (2, format('grant execute on function %%s to %%s;', functions.oid::regprocedure, %(readers)s::text))
+) as statements (place, statement)
+where
+    schemas.nspname = %(schema)s and functions.proname = %(function)s
+    and (place = 2 or pg_get_userbyid(functions.proowner) <> %(owner)s)
+order by functions.oid, place
+"""
+
+
+def is_granted(connection: psycopg.Connection) -> bool:
+    """Return whether the roles have their privileges in this database: roles belong to the whole server."""
+    (granted,) = connection.execute(
+        """
+        select count(*)
+        from unnest(%s::text[], %s::text[]) as wanted (role_name, schema_name)
+        inner join pg_roles as roles on wanted.role_name = roles.rolname
+        inner join pg_namespace as schemas on wanted.schema_name = schemas.nspname
+        where has_schema_privilege(roles.oid, schemas.oid, 'create')
+        """,
+        [list(STEPS), [schema for _, schema in STEP_ROLES.values()]],
+    ).fetchone()
+    return granted == len(STEPS) and not missing_roles(connection)
+
+
+def grant(connection: psycopg.Connection) -> None:
+    """Grant every privilege and revoke all others, in one transaction.
+
+    The roles must exist. Raises CommandError(WAREHOUSE_UNAVAILABLE) if a table is in use.
+    """
+    with connection.transaction():
+        connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            connection.execute("\n".join(statements(connection)))
+        except psycopg.errors.LockNotAvailable:
+            raise CommandError(
+                ExitCode.WAREHOUSE_UNAVAILABLE,
+                "another session uses a table that must change its owner; nothing was changed; retry later with:"
+                " make grant",
+            ) from None
+
+
+def grant_new_columns(connection: psycopg.Connection) -> None:
+    """Grant the readers what a build added: a model or a column. The user must own the models.
+
+    Does nothing in a database without the roles.
+    """
+    if is_granted(connection):
+        for privilege, relation, readers, columns in _readable(connection):
+            (is_missing,) = connection.execute(
+                """
+                select exists (
+                    select 1
+                    from unnest(%s::text[]) as readers (name)
+                    cross join unnest(%s::text[]) as columns (name)
+                    where not has_column_privilege(readers.name, %s::regclass, columns.name, 'select')
+                )
+                """,
+                [list(readers), columns, relation],
+            ).fetchone()
+            if is_missing:
+                connection.execute(f"grant {privilege} on {relation} to {', '.join(readers)}")
+
+
+def marts() -> dict[str, dict[str, bool]]:
+    """Return by mart its columns, and whether each is personal: `config: {meta: {personal: true}}` in _marts.yml."""
+    return {
+        model["name"]: {
+            column["name"]: column.get("config", {}).get("meta", {}).get("personal", False)
+            for column in model["columns"]
+        }
+        for model in yaml.safe_load(MARTS.read_text())["models"]
+    }
+
+
+def unbuilt_relation(connection: psycopg.Connection) -> str | None:
+    """Return a relation that the first build makes and that does not exist yet. Return None if there is none."""
+    needed = (*(f"marts.{mart}" for mart in marts()), "features.user_profile")
+    return next((relation for relation in needed if not has(connection, relation)), None)
+
+
+def missing_roles(connection: psycopg.Connection) -> list[str]:
+    there = {name for (name,) in connection.execute("select rolname from pg_roles")}
+    return [role for role in ROLES if role not in there]
+
+
+def missing_memberships(connection: psycopg.Connection, roles: Sequence[str]) -> list[str]:
+    """Return grants with which the owner of the schemas keeps all rights on relations of the steps' roles."""
+    may_take = set_role_privilege(connection)
+    values = {
+        "roles": list(roles),
+        "schemas": list(SCHEMAS),
+        "may_take": may_take,
+        "options": " with inherit true, set true" if may_take == "set" else "",
+    }
+    return _lines(connection, MEMBERSHIPS, values)
+
+
+def statements(connection: psycopg.Connection) -> list[str]:
+    """Return the statements about this project's own relations; others in the same schemas are not touched."""
+    own = ownership.relations(connection)
+    tables = {
+        schema: [name for of, kind, name in own if of == schema and kind in ("table", "view")] for schema in SCHEMAS
+    }
+    others = {kind: [name for _, of, name in own if of == kind] for kind in ("sequence", "function")}
+    models = [*tables["prep"], *tables["marts"], *tables["features"]]
+    normalize = {
+        "owner": TRANSFORMER,
+        "readers": ", ".join(READERS),
+        "schema": normalization.SCHEMA,
+        "function": normalization.FUNCTION,
+    }
+    return [
+        *_lines(connection, DATABASE_RIGHTS),
+        RIGHTS.format(
+            tables=", ".join(name for names in tables.values() for name in names),
+            sequences=", ".join(others["sequence"]),
+            functions=", ".join(others["function"]),
+            new_owners_of_batch_tables="\n".join(
+                _lines(connection, NEW_OWNERS, {"role": GATE, "relations": list(batch_tables.NAMES)})
+            ),
+            new_owners_of_landing_tables="\n".join(
+                _lines(connection, NEW_OWNERS, {"role": LOADER, "relations": tables["staging"]})
+            ),
+            staging_views=", ".join(name for name in tables["prep"] if name.startswith("prep.stg_")),
+            new_owners_of_models="\n".join(_lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "relations": models})),
+            rights_on_normalization="\n".join(_lines(connection, FUNCTIONS, normalize)),
+            rights_of_readers="\n".join(
+                f"grant {privilege} on {relation} to {', '.join(readers)};"
+                for privilege, relation, readers, _ in _readable(connection)
+            ),
+            **{schema: ", ".join(names) for schema, names in tables.items()},
+        ),
+    ]
+
+
+def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[str, ...], list[str]]]:
+    """Yield (privilege, relation, roles, columns) for each model that readers see.
+
+    Whole tables where no column is personal, so that later columns are readable; other tables by column.
+    """
+    personal = marts()
+    for schema, _, relation in ownership.relations(connection):
+        if schema not in ("marts", "features") or (schema == "marts" and relation.partition(".")[2] not in personal):
+            continue
+        columns = _lines(
+            connection,
+            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+            " order by attnum",
+            [relation],
+        )
+        readers, readable = READERS, columns
+        if schema == "marts":
+            mart = relation.partition(".")[2]
+            readers = READERS if mart in RECOMMENDERS_MARTS else (ANALYST,)
+            # a column without a description is not granted either: it may be personal
+            readable = [name for name in columns if personal[mart].get(name, True) is False]
+        yield "select" if readable == columns else f"select ({', '.join(readable)})", relation, readers, readable
+
+
+def _lines(connection: psycopg.Connection, query: str, values: object = None) -> list[str]:
+    return [line for (line,) in connection.execute(query, values)]

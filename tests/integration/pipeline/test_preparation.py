@@ -1,0 +1,171 @@
+"""Structure changes at release: migrations, typed views, batch tables and privileges. A run only moves data."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from expectations import batch_tables
+from pipeline.run import preparation
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.command import command
+from tests.databases import migrate
+from tests.marts import contents
+from tests.runs import run_night_on, states
+from warehouse import embedded_postgres, schema
+from warehouse.errors import ExitCode
+
+# Made by the last release without migrations: three runs, one with quarantined rows, then grants, and views of an analyst.
+EARLIER_WAREHOUSE = Path(__file__).parents[2] / "data" / "warehouse_before_migrations.sql"
+EARLIER_WORLD = World(seed=15, users=10, tracks=10, documents=10)
+ROLES = ("loader", "gate", "transformer", "analyst", "recommender", "monitor")
+COLUMNS = """
+select relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity
+from pg_attribute
+inner join pg_class on attrelid = pg_class.oid
+where relnamespace in ('gate'::regnamespace, 'ops'::regnamespace, 'staging'::regnamespace) and relkind in ('r', 'v')
+    and attnum > 0 and not attisdropped
+union all
+select indexrelid::regclass::text, 0, pg_get_indexdef(indexrelid), '', false, ''
+from pg_index
+inner join pg_class on indexrelid = pg_class.oid
+where relnamespace in ('gate'::regnamespace, 'ops'::regnamespace, 'staging'::regnamespace)
+order by 1, 2, 3
+"""
+
+
+@pytest.fixture
+def earlier_url(own_postgres) -> str:
+    """Return the URL of a warehouse of the last release without migrations, on a server of its own."""
+    url = embedded_postgres.url(own_postgres)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ROLES:
+            connection.execute(f"create role moovitamix_{name} nologin")
+    subprocess.run(
+        [embedded_postgres.binary("psql"), "--quiet", "--set=ON_ERROR_STOP=1", "--file", EARLIER_WAREHOUSE, url],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return url
+
+
+@pytest.mark.slow
+def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place(earlier_url, database_url):
+    told = "select table_name, field, load_id from gate.{}"
+    kept = ("gate.publications", "gate.quarantined_rows", "gate.loads", "ops.runs", "staging.users", "analysis.users")
+    with psycopg.connect(earlier_url, autocommit=True) as connection:
+        rows = {table: connection.execute(f"select * from {table} order by 1, 2").fetchall() for table in kept}
+        before = contents(earlier_url)
+        assert before["marts.listen_history"] and rows["gate.quarantined_rows"]
+        connection.execute("insert into gate.told_fields (table_name, field, load_id) values ('users', 'age', '1')")
+        fields = connection.execute(told.format("told_fields")).fetchall()
+
+        ended = command("migrate", DATABASE_URL=earlier_url)
+
+        assert ended.code == ExitCode.PUBLISHED, ended
+        assert "migrations 0001" in ended.out and "privileges of the roles" in ended.out
+        assert {table: connection.execute(f"select * from {table} order by 1, 2").fetchall() for table in kept} == rows
+        assert contents(earlier_url) == before
+        assert connection.execute(told.format("known_fields")).fetchall() == fields
+        for role, statement in {
+            "analyst": "select * from features.user_profile limit 1",
+            "gate": f"truncate {', '.join(batch_tables.NAMES)}; analyze gate.batch_users",
+            "loader": "create index on staging.users (content_hash)",
+            "transformer": "select count(*) from gate.known_fields",
+        }.items():
+            connection.execute(f"set role moovitamix_{role}; {statement}; reset role")
+        connection.execute("drop index staging.users_content_hash_idx")
+        assert command("migrate", DATABASE_URL=earlier_url).out.count("preparing") == 0
+
+        # and its structure is that of a new warehouse
+        with psycopg.connect(database_url, autocommit=True) as new:
+            migrate(new)
+            wanted = new.execute(COLUMNS).fetchall()
+        structure = [row for row in connection.execute(COLUMNS).fetchall() if not row[0].startswith("batch_")]
+        assert sorted((row[0], *row[2:]) for row in structure) == sorted((row[0], *row[2:]) for row in wanted)
+
+    assert run_night_on(earlier_url, snapshot(EARLIER_WORLD, 3)).message == "all published"
+    for day, faults in ((0, ()), (1, ("bad_rows@users=0.1",)), (2, ()), (3, ())):
+        run_night_on(database_url, snapshot(EARLIER_WORLD, day), faults)
+    assert contents(earlier_url) == contents(database_url)
+
+
+def statements_logged(log: str) -> list[str]:
+    """Return the logged statements without dbt's comment in front."""
+    found = re.findall(r"LOG:  (?:statement|execute [^:]*): (.*?)(?=^\d{4}-\d\d-\d\d .*? UTC \[|\Z)", log, re.M | re.S)
+    return [" ".join(re.sub(r"/\*.*?\*/", "", statement, flags=re.S).split()) for statement in found]
+
+
+CHANGES = re.compile(r"(?:^|; ?)((?:create|alter|drop|comment|grant|revoke|security label)\b[^;]*)", re.I)
+OF_A_SESSION = re.compile(
+    r"create (or replace )?temporary |drop (view|table) (if exists )?(pg_temp\.|\"\w+__dbt_tmp\d+\")", re.I
+)
+
+
+def test_a_night_changes_no_structure_but_adds_partitions(own_postgres):
+    """Read from the server's log, which names each statement that defines something."""
+    url = embedded_postgres.url(own_postgres)
+    world = World(seed=15, users=30, tracks=30, documents=30)
+    assert run_night_on(url, snapshot(world, 0)).message == "all published"
+    with psycopg.connect(url, autocommit=True) as connection:
+        partitions = "select count(*) from pg_inherits where inhparent = 'marts.listen_history'::regclass"
+        before = connection.execute(partitions).fetchone()[0]
+        connection.execute("alter system set log_statement = 'ddl'")
+        connection.execute("select pg_reload_conf()")
+        log = own_postgres / "postgres.log"
+        start = log.stat().st_size
+        assert run_night_on(url, snapshot(world, 40)).message == "all published"
+        assert connection.execute(partitions).fetchone()[0] > before
+    logged = statements_logged(log.read_text()[start:])
+    assert any("__columns" in statement for statement in logged), "the log says nothing"
+    changes = [change for statement in logged for change in CHANGES.findall(statement)]
+    assert [change for change in changes if not OF_A_SESSION.match(change)] == []
+
+
+def test_a_dry_run_prints_the_statements_and_changes_nothing(database_url, connection):
+    out = command("migrate", "--dry-run", DATABASE_URL=database_url).out
+    assert "CREATE SCHEMA IF NOT EXISTS gate" in out and "create table if not exists gate.loads" in out
+    assert connection.execute("select to_regclass('gate.loads')").fetchone() == (None,)
+    connection.execute(out)
+    assert schema.is_current(connection), "psql could have executed it"
+    assert "CREATE" not in command("migrate", "--dry-run", DATABASE_URL=database_url).out
+
+
+def test_a_warehouse_of_a_newer_release_is_refused(built_database_url):
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        connection.execute("update ops.alembic_version set version_num = '9999'")
+        connection.execute("create temporary table before as select * from ops.runs")
+        for verb in ("build", "migrate"):
+            line = command(verb, DATABASE_URL=built_database_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+            assert "has migration 9999" in line and "nothing was written" in line and "Update the project" in line
+        assert connection.execute("select * from ops.runs except select * from before").fetchall() == []
+
+
+def test_a_preparation_that_was_killed_is_completed_by_the_next_run(database_url, connection, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_tables, "create", lambda connection: exec("raise KeyboardInterrupt"))
+        assert command("migrate", DATABASE_URL=database_url).code == ExitCode.UNEXPECTED_ERROR
+    assert schema.is_current(connection) and not preparation.is_prepared(connection)
+    with serve(snapshot(EARLIER_WORLD, 0)) as api:
+        ended = command("run", DATABASE_URL=database_url, API_BASE_URL=api.url)
+    assert ended.code == ExitCode.PUBLISHED and "typed views" in ended.out and "migration" not in ended.out
+
+
+def test_a_changed_typed_view_prepares_the_warehouse_again(built_database_url, monkeypatch):
+    assert "preparing" not in command("migrate", DATABASE_URL=built_database_url).out
+    monkeypatch.setattr(preparation, "fingerprint", lambda: "of a changed view")
+    assert "preparing" in command("migrate", DATABASE_URL=built_database_url).out
+    assert "preparing" not in command("migrate", DATABASE_URL=built_database_url).out
+
+
+def test_a_table_in_use_ends_the_upgrade_with_one_line(earlier_url, monkeypatch):
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT", "100ms")
+    with psycopg.connect(earlier_url) as reader:
+        reader.execute("select * from gate.told_fields")
+        line = command("migrate", DATABASE_URL=earlier_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+        assert "another session uses a table" in line and "make migrate" in line
+        assert reader.execute("select to_regclass('ops.alembic_version')").fetchone() == (None,)
+    assert states(run_night_on(earlier_url, snapshot(EARLIER_WORLD, 3)))["users"] == "accepted"
