@@ -46,6 +46,8 @@ revoke all on {gate}, {ops}
 grant usage on schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
 grant select, insert, update on {ops} to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
 grant delete on ops.owned_relations to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+revoke insert, update on ops.alembic_version, ops.preparations
+    from moovitamix_loader, moovitamix_gate, moovitamix_transformer;
 
 -- extract owns the landing tables, because dlt adds columns and indexes
 grant usage, create on schema staging to moovitamix_loader;
@@ -54,11 +56,11 @@ grant usage on schema gate to moovitamix_loader;
 grant select on gate.loads, gate.erasures to moovitamix_loader;
 
 -- the gate owns the batch tables, because it analyzes them, and makes permanent decisions
-{new_owners_of_batch_tables}
 grant usage on schema staging, prep to moovitamix_gate;
 grant select on {staging} to moovitamix_gate;
 grant select on {staging_views} to moovitamix_gate;
 grant usage, create on schema gate to moovitamix_gate;
+{new_owners_of_batch_tables}
 grant select, insert, update, delete on gate.loads to moovitamix_gate;
 grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
 grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;

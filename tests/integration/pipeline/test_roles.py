@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from expectations import ledger
 from monitoring import metrics
-from pipeline.operations import grants
+from pipeline.run import preparation, privileges
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, finish, launch
@@ -38,6 +38,7 @@ staging._dlt_loads              siudtax  siudtax  s        s            -       
 prep                            c        -        -        c            -        -            -        -
 prep.stg_moovitamix__users      sax      -        s        sax          -        -            -        -
 prep.int_published_users        sax      -        -        sax          -        -            -        -
+prep.builds                     siudtax  -        -        siudtax      -        -            -        -
 prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -
 gate                            c        -        c        -            -        -            -        -
 gate.loads                      siudtax  s        siud     s            -        -            s        -
@@ -46,9 +47,11 @@ gate.quarantined_rows.rule      s        -        s        s            -       
 gate.quarantined_rows.key       s        -        s        s            -        -            -        -
 gate.quarantined_rows.detail    s        -        s        s            -        -            -        -
 gate.publications               siudtax  -        si       s            -        -            s        -
+gate.batch_users                siudtax  -        siudtax  s            -        -            -        -
+gate.batch_scan                 siudtax  -        siudtax  s            -        -            -        -
 gate.decisions                  siax     -        si       s            -        -            -        -
 gate.erasures                   siudtax  s        -        s            -        -            -        -
-gate.known_fields                siudtax  -        si       s            -        -            -        -
+gate.known_fields               siudtax  -        si       s            -        -            -        -
 marts                           c        -        -        c            -        -            -        -
 marts.users                     siudtax  -        -        siudtax      -        -            -        -
 marts.users.email               s        -        -        s            -        -            -        -
@@ -69,6 +72,8 @@ ops.run_tables                  siudtax  siu      siu      siu          -       
 ops.current_runs                sax      s        s        s            -        -            s        -
 ops.run_rules                   sax      s        s        s            -        -            s        -
 ops.owned_relations             siudtax  siud     siud     siud         -        -            s        -
+ops.alembic_version             siudtax  s        s        s            -        -            s        -
+ops.preparations                siudtax  s        s        s            -        -            s        -
 """
 
 ON_A_TABLE = {
@@ -336,20 +341,19 @@ def test_the_owner_keeps_all_rights_and_no_run_or_full_refresh_revokes_any(grant
         assert analyst.execute("select count(*) > 0 from mine").fetchone()[0]
 
 
-def test_new_relations_belong_to_the_step_role_and_a_second_grant_opens_them_to_readers(granted):
-    before = granted.rights()
+def test_new_relations_belong_to_the_step_role_and_the_build_opens_them_to_readers(granted):
     with granted.connect("owner") as owner, granted.connect("analyst") as analyst:
         owner.execute("drop view features.user_profile")
-        ended = granted.command("transformer", "dbt", "run", "--full-refresh", "--select", "features")
-        assert ended.code == ExitCode.PUBLISHED, ended
-        assert owner.execute("select count(*) > 0 from features.user_profile").fetchone()[0]
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            analyst.execute("select * from features.user_profile")
-
-        granted.granted()
-
-        assert granted.rights() == before
+        owner.execute("alter table marts.tracks add column mood text")
+        owner.execute("revoke select (gender) on marts.users from moovitamix_analyst")
+        assert granted.command("transformer", "build").code == ExitCode.PUBLISHED
         assert analyst.execute("select count(*) > 0 from features.user_profile").fetchone()[0]
+        analyst.execute("select mood from marts.tracks limit 1")
+        analyst.execute("select gender from marts.users limit 1")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            analyst.execute("select email from marts.users")
+        owner_of = "select pg_get_userbyid(relowner) from pg_class where oid = 'features.user_profile'::regclass"
+        assert owner.execute(owner_of).fetchone() == ("moovitamix_transformer",)
 
 
 def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
@@ -385,23 +389,18 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
         assert [cell.strip() for cell in line.split("│")[2:-1]] == rights
 
 
-def test_only_a_login_that_builds_creates_the_function_of_a_new_release(granted):
-    source = "select prosrc, proowner::regrole::text, proacl::text from pg_proc where proname = 'normalized_text'"
-    with granted.connect("owner") as owner, serve(snapshot(WORLD, NEXT_DAY)) as api:
-        before = owner.execute(source).fetchone()
-        assert before[1] == "moovitamix_transformer"
-        owner.execute("""
-            create or replace function prep.normalized_text(value text) returns text language plpgsql
-            as 'begin return value; end'
-        """)
-        for login, command_ in {"loader": "extract", "gate": "gate"}.items():
-            ended = granted.command(login, command_, API_BASE_URL=api.url)
-            assert ended.code == ExitCode.PUBLISHED, ended
-            assert owner.execute(source).fetchone() != before
-
-        assert granted.command("transformer", "build").code == ExitCode.PUBLISHED
-
-        assert owner.execute(source).fetchone() == before
+def test_only_the_owner_prepares_the_warehouse_for_a_new_release(granted, monkeypatch):
+    monkeypatch.setattr(preparation, "fingerprint", lambda: "of a new release")
+    before = granted.rights()
+    with serve(snapshot(WORLD, NEXT_DAY)) as api:
+        for login, step in {"loader": "extract", "gate": "gate", "transformer": "build"}.items():
+            line = granted.command(login, step, API_BASE_URL=api.url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+            assert "does not own its schemas" in line and "make migrate" in line
+        ended = granted.command("owner", "migrate")
+        assert ended.code == ExitCode.PUBLISHED and "privileges of the roles" in ended.out
+        assert granted.rights() == before
+        for login, step in {"loader": "extract", "gate": "gate", "transformer": "build"}.items():
+            assert granted.command(login, step, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
 
 
 def test_a_gate_login_decides_and_leaves_the_build_to_another(granted):
@@ -552,7 +551,7 @@ def test_before_the_first_build_there_is_nothing_to_grant(database_url, connecti
 
 
 def test_a_table_in_use_keeps_its_owner_and_the_grant_is_rolled_back(fresh, monkeypatch):
-    monkeypatch.setattr(grants, "LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(privileges, "LOCK_TIMEOUT", "50ms")
     before = fresh.rights()
     with fresh.connect() as reader, reader.transaction():
         reader.execute("select count(*) from marts.listen_history")
