@@ -18,7 +18,7 @@ from tests.runs import run_night_on, states
 from warehouse import embedded_postgres, schema
 from warehouse.errors import ExitCode
 
-# Made by the last release without migrations: three runs, one of them with quarantined rows, grants, and analysts' views.
+# Made by the last release without migrations: three runs, one with quarantined rows, grants, and views of an analyst.
 EARLIER_WAREHOUSE = Path(__file__).parents[2] / "data" / "warehouse_before_migrations.sql"
 EARLIER_WORLD = World(seed=15, users=10, tracks=10, documents=10)
 ROLES = ("loader", "gate", "transformer", "analyst", "recommender", "monitor")
