@@ -25,7 +25,7 @@ ADVICE = {
     "No space left on device|Disk quota exceeded": "free space on its disk, then run again: nothing was lost",
     "permission denied|must be owner": (
         "the user lacks a privilege. If `make grant` was run here, the user needs the role of the step"
-        f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner repeats `make grant` after a release."
+        f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner runs `make migrate` after a release."
         " If not, the user needs create and temporary on the database,"
         f" and must own the schemas {', '.join(SCHEMAS)} and their relations. Then run again"
     ),

@@ -16,10 +16,9 @@ from extract.erasures import Erasures, alias, canonical, key_check, tombstone
 from extract.recovery import recover_locked
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
-from pipeline.records import run_ledger
 from pipeline.run import erasure_key
 from pipeline.run.message_parts import count
-from pipeline.run.pipeline_run import translate_extraction_errors
+from pipeline.run.pipeline_run import record_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from warehouse import database
@@ -105,7 +104,7 @@ def erase(
             if is_dry_run:
                 _delete(work, traces)
                 return "nothing was changed; repeat the command without --dry-run to delete these rows permanently"
-        with run_ledger.record_command(warehouse, connection, "erase") as figures:
+        with record_command(warehouse, connection, "erase") as figures:
             with translate_extraction_errors(warehouse):
                 recovery = recover_locked(work, warehouse.conninfo, settings.dlt_folder, lands_packed_load=False)
             if recovery.sentence:

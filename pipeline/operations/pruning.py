@@ -9,8 +9,8 @@ from rich.console import Console
 
 from expectations import ledger
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
-from pipeline.records import run_ledger
 from pipeline.run.message_parts import count
+from pipeline.run.pipeline_run import record_command
 from pipeline.run.preparation import lock_for_writing
 from warehouse import database
 from warehouse.database import Warehouse
@@ -98,7 +98,7 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
         show_counts(f"superseded more than {keep.days} days ago", {"versions": versions, "to prune": deleted}, output)
         if is_dry_run:
             return "nothing was changed; repeat the command without --dry-run to delete these versions permanently"
-        with run_ledger.record_command(warehouse, connection, "prune") as figures:
+        with record_command(warehouse, connection, "prune") as figures:
             with work.transaction():
                 per_table = {}
                 for name in TABLES:

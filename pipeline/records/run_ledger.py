@@ -1,10 +1,9 @@
 """Keep the run ledger in Postgres schema `ops`. A row is written before its work starts."""
 
-import contextlib
 import datetime as dt
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from pipeline.records import table_sizes
-from pipeline.records.resource_usage import Measures, Meter
-from pipeline.settings import PROJECT, Settings
+from pipeline.records.resource_usage import Measures
+from pipeline.settings import PROJECT
 from warehouse import database, schema
-from warehouse.database import Warehouse
-from warehouse.errors import CommandError, ExitCode
+from warehouse.errors import CommandError
 from warehouse.names import STEP_ROLES
 
 FULL_RUN = " ".join(STEP_ROLES)
@@ -150,33 +148,6 @@ def enter(connection: psycopg.Connection, table: str, run_id: str, rows: Iterabl
 
 def _all_measures(known: Measures) -> dict[str, float | None]:
     return {name: known.get(name) for name in MEASURES}
-
-
-@contextlib.contextmanager
-def record_command(warehouse: Warehouse, connection: psycopg.Connection, command: str) -> Iterator[dict[str, Any]]:
-    """Record a command that is one step, and its end. Database errors become CommandError.
-
-    Yields the step's figures, which are also the message of a successful run.
-    """
-    figures: dict[str, Any] = {}
-    code, message, error_type = ExitCode.PUBLISHED, "", None
-    run_id = start_run(connection, command)
-    meter = Meter(Settings().home, warehouse.server)
-    try:
-        with database.translate_database_errors(warehouse):
-            start_step(connection, run_id, command)
-            yield figures
-    except BaseException as error:
-        code = error.code if isinstance(error, CommandError) else ExitCode.UNEXPECTED_ERROR
-        message, error_type = describe_error(error)
-        raise
-    finally:
-        ending = {"error_type": error_type, "measures": meter.measures()}
-        # over a new connection: the run's own may be lost
-        with contextlib.suppress(CommandError, psycopg.Error), warehouse.connect() as fresh:
-            finish_step(fresh, run_id, command, message=message, figures=figures, **ending)
-            summary = ", ".join(f"{name} {figure}" for name, figure in figures.items())
-            finish_run(fresh, run_id, code, message or summary, **ending)
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:

@@ -52,6 +52,8 @@ class PipelineRun:
     """By table, the rows in quarantine after the gate, whichever load brought them."""
     is_a_load_blocked: bool = False
     build: DbtOutcome | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    """What a command that is one step has done, by name."""
     seconds: dict[str, float] = field(default_factory=dict)
     problems: list[CommandError] = field(default_factory=list)
     meter: Meter = field(init=False)
@@ -76,6 +78,8 @@ class PipelineRun:
         """Return all problems on one line; without problems, how far the loads have come."""
         if self.problems:
             return "; ".join(str(problem) for problem in self.problems)
+        if self.figures:
+            return ", ".join(f"{name} {figure}" for name, figure in self.figures.items())
         if self.build:
             return "built, while a load is blocked" if self.is_a_load_blocked else "all published"
         if self.judgements:
@@ -149,11 +153,23 @@ def record_run(warehouse: Warehouse, connection: psycopg.Connection, command: st
     try:
         yield this_run
     except BaseException as error:
-        _record_end(this_run, ExitCode.UNEXPECTED_ERROR, *run_ledger.describe_error(error))
+        code = error.code if isinstance(error, CommandError) else ExitCode.UNEXPECTED_ERROR
+        _record_end(this_run, code, *run_ledger.describe_error(error))
         raise
     _record_end(
         this_run, this_run.exit_code, this_run.message, this_run.problems[0].code.name if this_run.problems else None
     )
+
+
+@contextlib.contextmanager
+def record_command(warehouse: Warehouse, connection: psycopg.Connection, command: str) -> Iterator[dict[str, Any]]:
+    """Record a command that is one step, and its end. Database errors become CommandError.
+
+    Yields the step's figures, which are also the message of a successful run.
+    """
+    with record_run(warehouse, connection, command) as this_run, _record_step(connection, this_run, command) as figures:
+        this_run.figures = figures
+        yield figures
 
 
 def _dbt(warehouse: Warehouse) -> Dbt:
