@@ -19,7 +19,6 @@ MOST_GIGABYTES, MOST_MINUTES = 15, 20
 # The models that turn landed documents into listens; the others build users, tracks and totals of features.
 LISTENS_MODELS = (
     "int_document_versions",
-    "respelled_documents",
     "int_present_listens",
     "int_listens",
     "int_vanished_listens",

@@ -9,6 +9,7 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from extract import json_text
+from extract.keys import encode_key
 from extract.limits import DEFAULT_LIMITS, Limits
 
 NUMBER_CAP = 1000
@@ -97,7 +98,7 @@ def read_row(raw: bytes, key_fields: Sequence[str], limits: Limits = DEFAULT_LIM
         # A value that is no object has no fields.
         members = value if isinstance(value, dict) else {}
         values = [members.get(name) for name in key_fields] if members is value else [None]
-        key = _encode(values)
+        key = encode_key(values)
         if len(key) > KEY_CAP:
             raise _UnreadableRowError(f"a key longer than {KEY_CAP} bytes")
         has_key = None not in values
@@ -206,5 +207,5 @@ def _find_key(raw: bytes, key_fields: Sequence[str], limits: Limits) -> bytes | 
             values.append(_decode(texts[0]))
         except (msgspec.MsgspecError, ValueError, _UnreadableRowError):
             return None
-    key = _encode(values)
+    key = encode_key(values)
     return key if None not in values and len(key) <= KEY_CAP else None

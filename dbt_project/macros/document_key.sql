@@ -1,23 +1,20 @@
-{# The key of a document in the API's default spelling: the time has no zone, and no fraction if the fraction is 0. #}
-{% macro document_key(user_id, created_at) -%}
-    (
-        '[' || {{ user_id }} || ',"'
-        || to_char({{ created_at }} at time zone '{{ var("api_timezone") }}', 'YYYY-MM-DD"T"HH24:MI:SS')
-        || coalesce('.' || nullif(to_char({{ created_at }}, 'US'), '000000'), '') || '"]'
-    )
+{#
+    The keys that documents (user_id, created_at) can have: the API sent the time without a zone, or with one. extract/keys.py
+    makes one key of all other spellings.
+#}
+{% macro document_keys(documents) -%}
+    select '[' || documents.user_id || ',"' || spellings.created_at || '"]' as key
+    from {{ documents }} as documents
+    cross join lateral (
+        values
+        ({{ spelled("documents.created_at at time zone '" ~ var("api_timezone") ~ "'") }}),
+        ({{ spelled("documents.created_at at time zone 'UTC'") }} || 'Z')
+    ) as spellings (created_at)
 {%- endmacro %}
 
-{# All keys under which documents (user_id, created_at) ever landed: the default spelling and every other one. #}
-{% macro document_keys(documents) -%}
-    select {{ document_key('user_id', 'created_at') }} as key
-    from {{ documents }}
-    union
-    select respelled.key
-    from {{ previous_state('respelled_documents') }} as respelled
-    inner join {{ documents }}
-        on
-            respelled.user_id = {{ documents }}.user_id
-            and respelled.created_at = {{ documents }}.created_at
+{# A time as in a key: with six digits of its fraction, unless that is 0. #}
+{% macro spelled(time) -%}
+    to_char({{ time }}, 'YYYY-MM-DD"T"HH24:MI:SS') || coalesce('.' || nullif(to_char({{ time }}, 'US'), '000000'), '')
 {%- endmacro %}
 
 {# All landed versions of the documents with these keys. #}

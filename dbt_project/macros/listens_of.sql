@@ -21,7 +21,7 @@
             and present.created_at = versions.created_at
         offset 0 -- noqa: AM09
     ) as listens
-    where (select build.after_seq > 0 from {{ ref('int_build') }} as build)
+    where (select build.after_seq > 0 from {{ ref('int_build_window') }} as build)
     union all
     select
         present.id,
@@ -31,5 +31,5 @@
         present.created_at,
         present._load_id
     from {{ listens }} as present
-    where (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+    where (select build.after_seq = 0 from {{ ref('int_build_window') }} as build)
 {%- endmacro %}

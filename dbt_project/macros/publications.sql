@@ -33,11 +33,11 @@ where
     {{ is_published('staged', table_name) }}
 {%- endmacro %}
 
-{# The loads of a table that were published up to the publication in `until`, a column of int_build. #}
+{# The loads of a table that were published up to the publication in `until`, a column of int_build_window. #}
 {% macro published_loads(table_name, until) -%}
 select publications.load_id
 from {{ source('gate', 'publications') }} as publications
-inner join {{ ref('int_build') }} as build on publications.seq <= build.{{ until }}
+inner join {{ ref('int_build_window') }} as build on publications.seq <= build.{{ until }}
 where publications.table_name = '{{ table_name }}'
 {%- endmacro %}
 
@@ -62,5 +62,5 @@ where
 union
 select previous.id
 from {{ previous_state(mart) }} as previous
-where (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+where (select build.after_seq = 0 from {{ ref('int_build_window') }} as build)
 {%- endmacro %}

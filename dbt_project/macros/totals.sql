@@ -16,7 +16,7 @@
 {% macro listens_to_count(model_name) -%}
 build as (
 
-    select * from {{ ref('int_build') }}
+    select * from {{ ref('int_build_window') }}
 
 ),
 

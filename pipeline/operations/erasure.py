@@ -32,7 +32,7 @@ QUARANTINE = "gate.quarantined_rows"
 LOADS = "gate.loads"
 # In this order: deleting from marts.users would cascade to the listens, without counting them.
 BUILT = {
-    "prep.int_touched_users": "id",
+    "prep.int_changed_users": "id",
     "prep.int_touched_documents": "user_id",  # of an older version; no build makes or empties it any more
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
@@ -40,7 +40,6 @@ BUILT = {
     "prep.int_vanished_listens": "user_id",
     "prep.int_late_listens": "user_id",
     "prep.int_recounted_users": "user_id",
-    "prep.respelled_documents": "user_id",
     "prep.parked_listens": "user_id",
     "prep.user_genre_totals": "user_id",
     "prep.user_totals": "user_id",
@@ -87,7 +86,7 @@ def erase(
     if person is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "USER_ID is empty; give the id as the API sends it")
     with (
-        lock_for_writing(warehouse) as connection,
+        lock_for_writing(warehouse, is_dry_run=is_dry_run) as connection,
         database.translate_database_errors(warehouse),
         # this connection has the application name of a run: the next run ends it if this process is killed
         warehouse.connect() as work,

@@ -18,7 +18,7 @@ from pipeline.run import privileges
 from pipeline.run.dbt import PROJECT_FOLDER, Dbt, to_command_error
 from warehouse import database, locks, normalization, ownership, schema
 from warehouse.database import Warehouse
-from warehouse.errors import ExitCode
+from warehouse.errors import CommandError, ExitCode
 
 TYPED_VIEWS = "path:models/staging"
 # What determines the typed views, the batch tables and the function, apart from the migrations.
@@ -30,17 +30,22 @@ SOURCES = (
 
 
 @contextlib.contextmanager
-def lock_for_writing(warehouse: Warehouse, say: Callable[[str], None] = click.echo) -> Iterator[psycopg.Connection]:
+def lock_for_writing(
+    warehouse: Warehouse, say: Callable[[str], None] = click.echo, *, is_dry_run: bool = False
+) -> Iterator[psycopg.Connection]:
     """Hold the run lock on the yielded connection, in a warehouse that is prepared for this version of the project.
 
-    `say` is called with what is prepared, if anything is. Raises CommandError: ALREADY_RUNNING; WRONG_SETTINGS if a
-    relation of another project has a name that this project needs; otherwise like `prepare`.
+    `say` is called with what is prepared, if anything is; a dry run prepares nothing. Raises CommandError:
+    ALREADY_RUNNING; WRONG_SETTINGS if a relation of another project has a name that this project needs, and for a dry
+    run in a warehouse that is not prepared; otherwise like `prepare`.
     """
     with locks.run_lock(warehouse) as connection:
         with database.translate_database_errors(warehouse):
             owned_names.check(connection)
             if is_prepared(connection):
                 ownership.claim(connection, owned_names.names())
+            elif is_dry_run:
+                raise CommandError(ExitCode.WRONG_SETTINGS, f"nothing was changed; {schema.NOT_PREPARED}")
             else:
                 prepare(warehouse, connection, say)
         try:

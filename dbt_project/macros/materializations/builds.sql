@@ -9,7 +9,7 @@
         until_seq,
         fingerprint,
         totals_until
-    from {{ prep_table('int_build') }}
+    from {{ prep_table('int_build_window') }}
     on conflict (model) do update
     set
         seq = excluded.seq,

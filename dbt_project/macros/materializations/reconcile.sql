@@ -1,8 +1,8 @@
 {#
-    Incremental strategy. It upserts the rows of the model's query by `unique_key`, and deletes table rows that match `scope`
-    but are not in the query. Rows that are already correct are not written. The strategy is idempotent.
+    Incremental strategy. It upserts the rows of the model's query by `unique_key`, and deletes the other rows of the table.
+    Rows that are already correct are not written. The strategy is idempotent. With `scope`, the query has only the rows that
+    may have changed, and only table rows that match the scope are deleted:
         scope={'model': <a model that this one refs>, 'match': {<column of this table>: <column of that model>}}
-    Without `scope` it deletes nothing.
 #}
 {% macro get_incremental_reconcile_sql(arg_dict) %}
     {%- set target = arg_dict["target_relation"] -%}
@@ -24,16 +24,18 @@
 
     {{ collect_statistics(desired) }}
 
-    {% if scope -%}
     delete from {{ target }} as present
+    {% if scope -%}
     using (select distinct {{ scope.match.values() | join(', ') }} from {{ ref(scope.model) }}) as scope
+    {%- endif %}
     where
-        {% for column, scope_column in scope.match.items() %}{{ "and " if not loop.first }}present.{{ column }} = scope.{{ scope_column }} {% endfor %}
-        and not exists (
+        {% if scope -%}
+        {% for column, scope_column in scope.match.items() %}present.{{ column }} = scope.{{ scope_column }} and {% endfor %}
+        {%- endif %}
+        not exists (
             select 1 from {{ desired }} as desired
             where {% for column in key %}{{ "and " if not loop.first }}desired.{{ column }} = present.{{ column }} {% endfor %}
         );
-    {%- endif %}
 
     insert into {{ target }} as present ({{ quoted_columns }})
     select {{ quoted_columns }} from {{ desired }}

@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_track_genres_told') }}
+-- depends_on: {{ ref('int_track_genre_history') }}
 
 with
 
@@ -8,7 +8,7 @@ track_genres as (
         select
             track_id,
             genre
-        from {{ ref('int_track_genres_told') }}
+        from {{ ref('int_track_genre_history') }}
         where {{ was_valid_then() }}
     {%- else -%}
         select * from {{ ref('track_genres') }}

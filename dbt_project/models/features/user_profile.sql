@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_favorite_genres_told') }}
+-- depends_on: {{ ref('int_favorite_genre_history') }}
 
 with
 
@@ -57,7 +57,7 @@ declared_genres as (
         select
             id,
             favorite_genres as genres
-        from {{ ref('int_favorite_genres_told') }}
+        from {{ ref('int_favorite_genre_history') }}
         where {{ was_valid_then() }}
     {%- else -%}
         select

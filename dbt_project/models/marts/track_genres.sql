@@ -2,7 +2,7 @@
     config(
         unique_key=['track_id', 'genre'],
         distribution='reference',
-        scope={'model': 'int_touched_tracks', 'match': {'track_id': 'id'}},
+        scope={'model': 'int_changed_tracks', 'match': {'track_id': 'id'}},
     )
 }}
 
@@ -12,7 +12,7 @@ tracks as (
 
     select tracks.*
     from {{ ref('tracks') }} as tracks
-    inner join {{ ref('int_touched_tracks') }} as changed on tracks.id = changed.id
+    inner join {{ ref('int_changed_tracks') }} as changed on tracks.id = changed.id
 
 ),
 

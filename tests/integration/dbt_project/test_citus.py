@@ -49,7 +49,7 @@ DISTRIBUTED = {
     "prep.user_totals": "user_id",
     "prep.user_genre_totals": "user_id",
 }
-REFERENCE = {"marts.tracks", "marts.track_genres", "prep.parked_listens", "prep.respelled_documents"}
+REFERENCE = {"marts.tracks", "marts.track_genres", "prep.parked_listens"}
 
 
 @pytest.fixture

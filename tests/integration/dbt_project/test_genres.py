@@ -24,7 +24,7 @@ SPELLINGS = {
 }
 AFFINITIES = 'select genre, listens from features.user_genre_affinity order by genre collate "C"'
 EXPECTED = [("pop", 3), ("rock", 3), ("électro", 2)]
-PRESENT = "select (select after_seq from prep.int_build), count(*) from marts.track_genres"
+PRESENT = "select (select after_seq from prep.int_build_window), count(*) from marts.track_genres"
 
 
 def night(url: str) -> None:

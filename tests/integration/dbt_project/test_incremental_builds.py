@@ -21,7 +21,7 @@ def listens(connection):
 
 def build(connection):
     """Return (after_seq, until_seq) of the last build."""
-    return connection.execute("select after_seq, until_seq from prep.int_build").fetchone()
+    return connection.execute("select after_seq, until_seq from prep.int_build_window").fetchone()
 
 
 def land_and_validate(database_url, *documents):
@@ -61,7 +61,7 @@ def test_a_build_without_changes_processes_nothing_and_one_with_other_vars_recou
     night(document(1, items=[1]))
     after_seq, until_seq = build(connection)
     assert after_seq == until_seq > 0
-    for model in ("int_touched_users", "int_touched_tracks", "int_document_versions"):
+    for model in ("int_changed_users", "int_changed_tracks", "int_document_versions"):
         assert connection.execute(f"select count(*) from prep.{model}").fetchone() == (0,), model
 
     assert run_dbt(database_url, "run", "--vars", "{affinity_half_life_days: 15}").succeeded
@@ -117,9 +117,9 @@ def test_a_decision_during_a_build_takes_effect_in_the_next_build(is_rejected_ag
     (load,) = connection.execute("select load_id from gate.loads where state = 'blocked'").fetchone()
     land_and_validate(database_url, document(1, items=[1, 1], updated_at="2026-01-08T10:00:00"))
 
-    assert run_dbt(database_url, "run", "--select", "int_build").succeeded
+    assert run_dbt(database_url, "run", "--select", "int_build_window").succeeded
     decisions.release(connection, load, "listen_history", "the rows are correct", is_dry_run=False)
-    assert run_dbt(database_url, "run", "--exclude", "int_build").succeeded
+    assert run_dbt(database_url, "run", "--exclude", "int_build_window").succeeded
     assert listens(connection) == [(1, 2)]
 
     if is_rejected_again:

@@ -182,10 +182,10 @@ def test_recorded_names_survive_dump_and_restore(postgres_url, built_database_ur
 def test_the_run_after_a_killed_first_run_recognizes_its_relations(database_url, connection, api):
     """Its claims stay, and the next run goes on."""
     assert command("extract", DATABASE_URL=database_url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
-    connection.execute("insert into ops.owned_relations (name) values ('prep.int_build'), ('prep.int_listens')")
-    connection.execute("create table prep.int_build (id integer); create table prep.int_listens (id integer)")
+    connection.execute("insert into ops.owned_relations (name) values ('prep.int_build_window'), ('prep.int_listens')")
+    connection.execute("create table prep.int_build_window (id integer); create table prep.int_listens (id integer)")
     assert command("run", DATABASE_URL=database_url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
-    assert connection.execute("select count(*) from prep.int_build").fetchone() == (1,)
+    assert connection.execute("select count(*) from prep.int_build_window").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ parked_documents as (
         parked_listens.created_at
     from {{ previous_state('parked_listens') }} as parked_listens
     where
-        parked_listens.user_id in (select changed.id from {{ ref('int_touched_users') }} as changed)
-        or parked_listens.track_id in (select changed.id from {{ ref('int_touched_tracks') }} as changed)
+        parked_listens.user_id in (select changed.id from {{ ref('int_changed_users') }} as changed)
+        or parked_listens.track_id in (select changed.id from {{ ref('int_changed_tracks') }} as changed)
 
 ),
 

@@ -2,7 +2,7 @@ with
 
 build as (
 
-    select * from {{ ref('int_build') }}
+    select * from {{ ref('int_build_window') }}
 
 ),
 

@@ -2,7 +2,7 @@ with
 
 build as (
 
-    select * from {{ ref('int_build') }}
+    select * from {{ ref('int_build_window') }}
 
 ),
 
@@ -10,7 +10,7 @@ build as (
 retagged_tracks as (
 
     select changed.id
-    from {{ ref('int_touched_tracks') }} as changed
+    from {{ ref('int_changed_tracks') }} as changed
     cross join lateral {{ versions_of('stg_moovitamix__tracks', "'[' || changed.id || ']'") }} as versions
     where not versions.is_removal
     group by changed.id

@@ -2,7 +2,7 @@ select parked_listens.id
 from {{ previous_state('parked_listens') }} as parked_listens
 where
     (
-        (select build.after_seq = 0 from {{ ref('int_build') }} as build)
+        (select build.after_seq = 0 from {{ ref('int_build_window') }} as build)
         or (parked_listens.user_id, parked_listens.created_at) in (
             select
                 versions.user_id,

@@ -6,4 +6,4 @@ tracks as (
 
 )
 
-{{ split_genres('tracks', 'track_id', ['told_from', 'told_until']) }}
+{{ split_genres('tracks', 'track_id', ['valid_from', 'valid_to']) }}
