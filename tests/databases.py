@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import psycopg
 
 from pipeline.records import owned_names
-from warehouse import schema
+from pipeline.run.preparation import lock_for_writing
+from warehouse import database, schema
 from warehouse.database import Warehouse
 
 # options of `create database`; the second only where the server was built with ICU, as Debian's is
@@ -34,6 +35,18 @@ def other_encoding(postgres_url: str, encoding: str) -> contextlib.AbstractConte
     """Create an empty database that is not encoded in UTF8, yield its URL, and drop it at the end."""
     how = f"template template0 encoding '{encoding}' locale 'C' locale_provider 'libc'"
     return created(postgres_url, f"in_{encoding.lower()}", how)
+
+
+def prepare(database_url: str) -> None:
+    """Prepare the database as the first run does."""
+    with lock_for_writing(database.find(database_url, "test"), say=lambda message: None):
+        pass
+
+
+def migrate_url(database_url: str) -> None:
+    """Apply the migrations to the database, without the parts that need dbt."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
 
 
 def migrate(connection: psycopg.Connection) -> None:

@@ -21,6 +21,6 @@ def grant(database_url: str | None, dry_run: bool) -> None:
         with connect_for_reading(warehouse) as connection:
             click.echo(grants.script(connection))
     else:
-        with lock_for_writing(warehouse) as connection, database.translate_database_errors(warehouse):
+        with lock_for_writing(warehouse, prepares=False) as connection, database.translate_database_errors(warehouse):
             grants.grant(connection)
             grants.show(connection, console())

@@ -105,7 +105,7 @@ def _decide_and_build(verb: Verb, warehouse: Warehouse, output: Console, decide:
             done.append(decide(connection, False))
         figures |= done[0].about
 
-    with lock_for_writing(warehouse, is_dry_run=verb.is_dry_run) as connection:
+    with lock_for_writing(warehouse, prepares=False) as connection:
         with database.translate_database_errors(warehouse):
             if not ledger.has_loads(connection):
                 raise CommandError(ExitCode.WRONG_SETTINGS, "nothing has been loaded yet; start a run with: make run")

@@ -86,7 +86,7 @@ def erase(
     if person is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "USER_ID is empty; give the id as the API sends it")
     with (
-        lock_for_writing(warehouse, is_dry_run=is_dry_run) as connection,
+        lock_for_writing(warehouse, prepares=False) as connection,
         database.translate_database_errors(warehouse),
         # this connection has the application name of a run: the next run ends it if this process is killed
         warehouse.connect() as work,

@@ -87,7 +87,7 @@ def age(text: str) -> dt.timedelta:
 def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console, *, is_dry_run: bool) -> str:
     """Delete the versions that were superseded longer ago than `keep`, and return the next step."""
     with (
-        lock_for_writing(warehouse, is_dry_run=is_dry_run) as connection,
+        lock_for_writing(warehouse, prepares=False) as connection,
         database.translate_database_errors(warehouse),
         # this connection has the application name of a run: the next run ends it if this process is killed
         warehouse.connect() as work,

@@ -31,23 +31,25 @@ SOURCES = (
 
 @contextlib.contextmanager
 def lock_for_writing(
-    warehouse: Warehouse, say: Callable[[str], None] = click.echo, *, is_dry_run: bool = False
+    warehouse: Warehouse, say: Callable[[str], None] = click.echo, *, prepares: bool = True
 ) -> Iterator[psycopg.Connection]:
     """Hold the run lock on the yielded connection, in a warehouse that is prepared for this version of the project.
 
-    `say` is called with what is prepared, if anything is; a dry run prepares nothing. Raises CommandError:
-    ALREADY_RUNNING; WRONG_SETTINGS if a relation of another project has a name that this project needs, and for a dry
-    run in a warehouse that is not prepared; otherwise like `prepare`.
+    `say` is called with what is prepared, if anything is. Raises CommandError: ALREADY_RUNNING; WRONG_SETTINGS if a
+    relation of another project has a name that this project needs; otherwise like `prepare`. A command about rows that
+    a run has loaded does not prepare: WRONG_SETTINGS if there was no run yet, else WAREHOUSE_UNAVAILABLE.
     """
     with locks.run_lock(warehouse) as connection:
         with database.translate_database_errors(warehouse):
             owned_names.check(connection)
             if is_prepared(connection):
                 ownership.claim(connection, owned_names.names())
-            elif is_dry_run:
-                raise CommandError(ExitCode.WRONG_SETTINGS, f"nothing was changed; {schema.NOT_PREPARED}")
-            else:
+            elif prepares:
                 prepare(warehouse, connection, say)
+            elif database.has(connection, "ops.runs"):
+                raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+            else:
+                raise CommandError(ExitCode.WRONG_SETTINGS, "nothing has been loaded yet; start a run with: make run")
         try:
             yield connection
         finally:

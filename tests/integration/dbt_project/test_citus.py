@@ -52,13 +52,30 @@ DISTRIBUTED = {
 REFERENCE = {"marts.tracks", "marts.track_genres", "prep.parked_listens"}
 
 
+DROP_MODELS = """
+do $$
+declare
+    name text;
+begin
+    for name in
+        select format('drop %s if exists prep.%I cascade', case relkind when 'v' then 'view' else 'table' end, relname)
+        from pg_class
+        where relnamespace = 'prep'::regnamespace and relkind in ('r', 'v') and relname <> 'builds'
+    loop
+        execute name;
+    end loop;
+end
+$$
+"""
+
+
 @pytest.fixture
 def on_citus(built_database_url):
     """Build the models for the first time with the target `citus`, from the inputs of a small warehouse."""
     with psycopg.connect(built_database_url, autocommit=True, application_name="test") as connection:
         connection.execute("drop schema marts, features cascade")
-        connection.execute("drop schema prep cascade")
-        connection.execute("create schema prep")
+        connection.execute("truncate prep.builds")
+        connection.execute(DROP_MODELS)
         connection.execute(STUBS)
         with mock.patch.dict(os.environ, {"DBT_TARGET": "citus"}):
             outcome = run_dbt(built_database_url, "build", "--exclude-resource-type", "unit_test")

@@ -9,7 +9,7 @@ from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 from dlt.load.load import Load
 from dlt.normalize.normalize import Normalize
 
-from extract import extraction, pages, spool
+from extract import extraction, pages, recovery, spool
 from tests.call_hooks import die, nth, then_die
 
 NOWHERE = "nowhere"
@@ -35,7 +35,7 @@ POINTS: dict[str, tuple[object, str, Callable]] = {
     ),
     "all copied": (Load, "complete_package", die),
     "completed": (Load, "complete_package", then_die(Load.complete_package)),
-    "landed": (extraction, "adopt", die),
+    "landed": (recovery, "find_contradictions", die),
 }
 
 

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from extract import extraction
 from extract.errors import LandingError, SettingError
 from extract.extraction import Extraction
-from tests.databases import other_encoding
+from tests.databases import migrate_url, other_encoding
 from tests.failing_postgres import CuttingProxy, crash
 from tests.integration.extract.conftest import QUICK, live_rows, staged, version_log
 from tests.integration.extract.test_night import assert_accounts_hold, payloads, user
@@ -43,6 +43,7 @@ def test_a_server_crash_in_the_middle_of_the_copy_costs_one_night(api, own_postg
         url = embedded_postgres.start(own_postgres)
         return extraction.run(url, api.url, working_folder=working_folder, limits=QUICK)
 
+    migrate_url(embedded_postgres.url(own_postgres))
     api.set_rows({"users": rows(0)})
     run()
     api.set_rows({"users": rows(1)})
@@ -222,7 +223,7 @@ def test_a_full_disk_is_reported_and_with_free_space_the_next_run_succeeds(
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"create tablespace {name}_tiny location '{tiny_disk}'")
     try:
-        connection.execute(f"alter database {name} set default_tablespace = '{name}_tiny'")
+        connection.execute(f"alter table staging.users set tablespace {name}_tiny")
         api.set_rows({"users": rows(0)})
         night()
         before = live_rows(connection, "users")

@@ -18,6 +18,7 @@ from extract.limits import Limits
 from extract.source_tables import SOURCE_TABLES, SourceTable
 from sample_api.server import serve
 from sample_api.world import World, snapshot
+from tests.databases import migrate_url
 from tests.integration.extract.conftest import QUICK, live_rows, staged
 from warehouse.redaction import redact
 
@@ -422,6 +423,7 @@ def test_two_databases_keep_separate_files_in_one_working_folder(api, night, con
         server.execute("create database beside")
     try:
         other = database_url.rsplit("/", 1)[0] + "/beside"
+        migrate_url(other)
         extracted = extraction.run(other, api.url, working_folder=working_folder, limits=QUICK)
         assert figures(extracted) == (1, 0, 1, 0, 0)
         assert len(list(working_folder.iterdir())) == 2
@@ -577,6 +579,7 @@ def test_a_new_source_table_is_one_entry(api, night, connection, monkeypatch):
     more = (*SOURCE_TABLES, SourceTable("songs", "/tracks", ("id",)))
     for module in ("extraction", "recovery"):
         monkeypatch.setattr(f"extract.{module}.SOURCE_TABLES", more)
+    connection.execute("create table staging.songs (like staging.users including all)")
     extracted = night()
     assert figures(extracted, "songs") == (2, 0, 2, 0, 0)
     assert sorted(live_rows(connection, "songs")) == ["[5]", "[6]"]

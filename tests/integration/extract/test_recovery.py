@@ -14,6 +14,7 @@ from extract import database, extraction
 from extract.errors import LandingError, SourceError
 from extract.landing import folder_for, pipeline_in
 from extract.recovery import Recovery, recover, withdraw
+from tests.databases import migrate_url
 from tests.forks import fork
 from tests.integration.extract import crashing_night
 from tests.integration.extract.conftest import live_rows, staged, version_log
@@ -108,6 +109,7 @@ def test_randomly_killed_runs_end_in_the_same_state_as_a_complete_run(
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute("create database twin")
     try:
+        migrate_url(twin_url)
         for number in (0, 1):
             api.set_rows({"users": rows(number)})
             extraction.run(twin_url, api.url, working_folder=tmp_path / "twin", batch_size=3)
@@ -305,6 +307,7 @@ def test_a_pending_load_of_a_dropped_database_never_reaches_a_new_database_with_
     with psycopg.connect(make_conninfo(database_url, dbname="postgres"), autocommit=True) as server:
         server.execute(f"drop database {name} with (force)")
         server.execute(f"create database {name}")
+    migrate_url(database_url)
     assert night().recovery == Recovery()
     with psycopg.connect(database_url) as again:
         assert staged(again)["_dlt_loads"] == 1

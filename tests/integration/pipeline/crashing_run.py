@@ -39,11 +39,6 @@ def is_of(model: str) -> Callable[..., bool]:
 
 
 GATE_POINTS: dict[str, Point] = {
-    "while the staging views are built": (
-        ModelRunner,
-        "execute",
-        or_die(ModelRunner.execute, is_model("stg_moovitamix__tracks")),
-    ),
     "rows laid out": (batch_tables, "stage_batch", then_die(batch_tables.stage_batch)),
     "before the verdict": (gate, "_decide", die),
     "quarantined, not committed": (

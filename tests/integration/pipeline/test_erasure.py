@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import PROJECT, command, finish, last_run, launch, launched, until
-from tests.databases import migrate
+from tests.databases import prepare
 from tests.integration.extract.test_recovery import crash
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_interruptions import waits_for_a_lock
@@ -85,7 +85,6 @@ def rows_of_the_user(world, night):
         "users": [
             profile(gender=f"night {night}"),
             profile(id=str(PERSON), gender=f"night {night}"),
-            profile(id=float(PERSON)),
             unnamed,
             b'{"id": 900719925474, "email": "erased@example.org\\u0000 %d"}' % night,
             b'{"id": 900719925474, "email": "erased@example.org", "id": 900719925474, "night": %d}' % night,
@@ -230,7 +229,7 @@ def test_an_erased_user_is_gone_stays_away_and_everything_else_is_unaffected(url
     ended = erase(url)
 
     assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
-    assert "4 rows of staging.users" in ended.out and "next: every later run needs this ERASURE_KEY" in ended.out
+    assert "3 rows of staging.users" in ended.out and "next: every later run needs this ERASURE_KEY" in ended.out
     assert held(connection) == set() and in_files() == []
     assert tables(url) == others
     assert_rows_add_up(connection)
@@ -278,7 +277,7 @@ def test_repeating_an_erasure_deletes_rows_restored_from_a_backup(url, connectio
 
     ended = erase(url)
 
-    assert "already erased" in ended.out and "4 rows of staging.users" in ended.out
+    assert "already erased" in ended.out and "3 rows of staging.users" in ended.out
     assert held(connection) == set()
     assert len(decisions(connection)) == 2
     ((tombstone, aliases, *rest),) = connection.execute("select * from gate.erasures").fetchall()
@@ -291,7 +290,7 @@ def test_a_dry_run_shows_what_would_go_and_writes_nothing(url, connection, datab
     ended = erase(url, "--dry-run")
     assert (
         ended.code == ExitCode.PUBLISHED
-        and re.search(r"staging\.users +│ +4 ", ended.out)
+        and re.search(r"staging\.users +│ +3 ", ended.out)
         and "next: nothing was changed" in ended.out
     )
     assert everything(connection) == before
@@ -403,7 +402,7 @@ def test_an_erasure_requires_a_key(url, connection):
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
 def test_without_the_original_key_nothing_is_extracted_or_erased(arguments, key, database_url):
     with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
-        migrate(connection)
+        prepare(database_url)
         made = tombstone(KEY, PERSON)
         ledger.record_erasure(connection, made, [], key_check(KEY, made))
         settings = {"DATABASE_URL": database_url, "API_BASE_URL": api.url}

@@ -4,10 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
 from expectations import batch_tables
+from extract.keys import encode_key
 from pipeline.run import preparation
 from sample_api.server import serve
 from sample_api.world import World, snapshot
@@ -91,6 +93,42 @@ def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place
     for day, faults in ((0, ()), (1, ("bad_rows@users=0.1",)), (2, ()), (3, ())):
         run_night_on(database_url, snapshot(EARLIER_WORLD, day), faults)
     assert contents(earlier_url) == contents(database_url)
+
+
+def test_keys_of_earlier_releases_are_rewritten_and_nothing_lands_again(earlier_url):
+    """The SQL of the migration makes the keys that `extract.keys` makes."""
+    times = ["2026-01-05 10:00", "2026-01-05T10:00:00.5", "2026-01-05T12:00:00.9999999+02", "2026-02-30T10:00", "noon"]
+    spelled = [f'[{number},"{time}"]' for number in ("7.0", "70e-1", "7.5") for time in times]
+    with psycopg.connect(earlier_url, autocommit=True) as connection:
+        versions = "select count(*) from staging.listen_history"
+        for number, old_key in enumerate(spelled):
+            connection.execute(
+                "insert into staging.listen_history (key, payload, content_hash, _dlt_load_id, _dlt_id)"
+                " select %s, '{}', '0', max(load_id), %s from staging._dlt_loads",
+                [old_key, f"spelled {number}"],
+            )
+            connection.execute(
+                "insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule)"
+                " select load_id, table_name, %s, %s, 'a rule' from gate.loads"
+                " where table_name = 'listen_history' limit 1",
+                [old_key, f"spelled {number}"],
+            )
+        # one document as an earlier release would have keyed another spelling of it
+        connection.execute(
+            "update staging.listen_history set key = replace(key, 'T', ' ') where _dlt_id not like 'spelled %'"
+        )
+        assert command("migrate", DATABASE_URL=earlier_url).code == ExitCode.PUBLISHED
+        decode = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode())).decode
+        wanted = [encode_key(decode(old_key)).decode() for old_key in spelled]
+        for table, id_ in (("staging.listen_history", "_dlt_id"), ("gate.quarantined_rows", "dlt_id")):
+            keys = dict(connection.execute(f"select {id_}, key from {table} where {id_} like 'spelled %'").fetchall())
+            assert [keys[f"spelled {number}"] for number in range(len(spelled))] == wanted
+        connection.execute("delete from gate.quarantined_rows where rule = 'a rule'")
+        connection.execute("delete from staging.listen_history where _dlt_id like 'spelled %'")
+        before = connection.execute(versions).fetchone()
+        unchanged = snapshot(EARLIER_WORLD, 2)
+        assert run_night_on(earlier_url, unchanged).message == "all published"
+        assert connection.execute(versions).fetchone() == before
 
 
 def statements_logged(log: str) -> list[str]:

@@ -7,13 +7,11 @@ from random import Random
 import psycopg
 import pytest
 
-from extract import extraction
 from pipeline.operations.pruning import age
 from pipeline.run.message_parts import count
-from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
-from tests.databases import migrate
+from tests.databases import prepare
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed, decisions, everything
 from tests.runs import run_dbt, run_night_on
@@ -132,6 +130,9 @@ def test_times_are_days_or_weeks():
 
 
 def test_an_empty_warehouse_has_nothing_to_prune(database_url):
+    for ended in (prune(database_url, "--dry-run"), prune(database_url)):
+        assert "nothing has been loaded yet" in ended.only_line(ExitCode.WRONG_SETTINGS)
+    prepare(database_url)
     assert prune(database_url, "--dry-run").code == prune(database_url).code == ExitCode.PUBLISHED
 
 
@@ -143,13 +144,8 @@ def test_pruning_is_refused_while_a_run_is_in_progress(built_database_url):
 def test_pruned_versions_match_a_plain_implementation_of_the_rule(database_url, tmp_path):
     """Random histories of many keys, with loads of every state and rows of every fate."""
     print(f"seed {SEED}")
-    with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
-        migrate(connection)  # claims the names of the landing tables
-        extraction.run(database_url, api.url, working_folder=tmp_path)
+    prepare(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        migrate(connection)
-        with serve({}) as api:
-            extraction.run(database_url, api.url, working_folder=tmp_path)
         histories = {table: history(connection, table, Random(f"{SEED} {table}")) for table in ("users", "tracks")}
 
         assert prune(database_url).code == ExitCode.PUBLISHED

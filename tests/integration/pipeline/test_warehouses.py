@@ -206,11 +206,9 @@ def test_a_full_disk_ends_the_run_and_the_next_one_succeeds(postgres_url, tiny_d
 
 
 def test_a_database_with_a_publication_of_all_tables_is_usable(built_database_url):
-    """For logical replication; also one that an earlier version made, whose landing tables had no replica identity."""
+    """For logical replication."""
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         (user_id,) = connection.execute("select min(id)::text from marts.users").fetchone()
-        for table in ("users", "tracks", "listen_history", "scans", "unreadable_rows", "_dlt_loads"):
-            connection.execute(f"alter table staging.{table} replica identity default")
         connection.execute("create publication everything for all tables")
         connection.execute("""
             insert into staging.users (key, payload, content_hash, _dlt_load_id, _dlt_id)

@@ -48,7 +48,7 @@ begin
                             || coalesce('.' || nullif(to_char(moment, 'US'), '000000'), '')
                             || case when substr(part #>> '{}', 12) ~ '[Z+-]' then 'Z' else '' end || '"';
                     exception
-                        when datetime_field_overflow or invalid_datetime_format then null;  -- no such day: it keeps its key
+                        when datetime_field_overflow or invalid_datetime_format then null;  -- no such day
                     end;
                 end if;
                 new_key := new_key || ',' || spelled;
