@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import extraction, validation, warehouse
+from benchmarks.measuring import machine_state
 from benchmarks.targets import add_row
 from warehouse import embedded_postgres
 
@@ -54,6 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="moovitamix-bench-") as folder:
         Path(folder).chmod(0o711)  # under root the server runs as another user, who needs access
         postgres = Path(folder) / "postgres"
+        output.print(f"machine: {machine_state()}")
         server_url = embedded_postgres.start(postgres)
         try:
             parts = {
@@ -65,7 +67,7 @@ def main() -> None:
             }
             for part in [arguments.part] if arguments.part else PARTS:
                 for figure in parts[part]():
-                    output.print(f"{figure.what}: {figure.measured:.3g}{figure.unit}")
+                    output.print(f"{figure.what}: {figure.shown}")
                     add_row(table, figure)
         finally:
             embedded_postgres.stop(postgres)

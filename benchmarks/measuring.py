@@ -1,10 +1,13 @@
 """Measure one call in its own process: seconds, CPU seconds and peak memory."""
 
+import contextlib
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,14 @@ def _run(sender: object, call: Callable[..., object], arguments: tuple) -> None:
 def best_of(times: int, call: Callable[..., object], *arguments: object) -> Measurement:
     """Return the fastest of several calls: noise on a shared machine only adds time."""
     return min((measure(call, *arguments) for _ in range(times)), key=lambda measurement: measurement.seconds)
+
+
+def machine_state() -> str:
+    """Describe how busy the machine is: a ratio means little if something else is at work."""
+    parts = [f"{os.cpu_count()} cores", f"load {os.getloadavg()[0]:.1f}"]
+    with contextlib.suppress(OSError):  # Linux only
+        memory = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        parts.append(f"{int(memory['MemAvailable'].split()[0]) / 1e6:.0f} GB available")
+        times = [int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        parts.append(f"{times[7] / sum(times):.1%} of the time stolen by other machines")
+    return ", ".join(parts)

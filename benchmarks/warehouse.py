@@ -3,17 +3,18 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
 from benchmarks.databases import database
 from benchmarks.dbt_runs import run_dbt
 from benchmarks.history import DAYS, add_daily_load, add_history, create_inputs
-from benchmarks.measuring import Measurement, measure
-from benchmarks.targets import Figure
+from benchmarks.measuring import machine_state, measure
+from benchmarks.targets import Figure, ratio, spread
 from pipeline.run.pipeline_run import NIGHTLY_BUILD
 
+ROUNDS = 3
 READERS = 200
 MOST_GIGABYTES, MOST_MINUTES = 15, 20
 # The models that turn landed documents into listens; the others build users, tracks and totals of features.
@@ -59,108 +60,118 @@ on conflict do nothing
 """
 
 
-@dataclass(frozen=True)
-class Nights:
-    """Hold the seconds of nights on one history: `first` and `again` build one night's listens each, `day` builds
-    none and adds one more day of the history to the totals.
+@dataclass
+class History:
+    """Hold a history in its own database, and what each round measured on it.
+
+    Seconds: `builds` of one night's listens, `models` of these builds that make listens, `hand_written` for as many
+    listens, `quiet` builds of none. Milliseconds: `one_user`, the median over users, and `heaviest_user`.
     """
 
-    first: Measurement
-    again: Measurement
-    quiet: Measurement
-    day: Measurement
-    listens_models: float
-    one_user_ms: float
-    heaviest_user_ms: float
-    all_users: float
-    gigabytes: float
-    hand_written: float
+    listens: int
+    url: str
+    nights: int = 0
+    peak_mb: float = 0
+    builds: list[float] = field(default_factory=list)
+    models: list[float] = field(default_factory=list)
+    hand_written: list[float] = field(default_factory=list)
+    quiet: list[float] = field(default_factory=list)
+    one_user: list[float] = field(default_factory=list)
+    heaviest_user: list[float] = field(default_factory=list)
 
 
 def figures(
     server_url: str, profiles: int, few: int, many: int, night: int, log: Callable[[str], None]
 ) -> Iterator[Figure]:
-    """Measure the build's targets; `server_url` is a database on the Postgres server for the benchmarks."""
+    """Measure the build's targets; `server_url` is a database on the Postgres server for the benchmarks.
+
+    Both histories exist at the same time. In each round, each is built and compared in turn; the first round only warms
+    up, and does not count.
+    """
     started = time.perf_counter()
-    short, long = (_nights(server_url, profiles, listens, night, log) for listens in (few, many))
-    sizes = f"{many:,} vs {few:,} listens"
-    yield Figure(f"a build of {night:,} listens, {sizes}", 1.25, long.first.seconds / short.first.seconds)
-    yield Figure("the same of another night", 1.25, long.again.seconds / short.again.seconds)
-    yield Figure(f"its listens models vs hand-written INSERT, {many:,}", 1.5, long.listens_models / long.hand_written)
-    yield Figure(f"its listens models vs hand-written INSERT, {few:,}", 1.5, short.listens_models / short.hand_written)
-    yield Figure("reading one user's features", 5, long.one_user_ms, unit=" ms")
-    yield Figure(f"reading one user's features, {sizes}", 1.25, long.one_user_ms / short.one_user_ms)
-    yield Figure(f"a build of none, {many:,} listens", None, long.quiet.seconds, unit=" s")
-    day = f"a day of {many // DAYS:,} listens into the totals"
-    yield Figure(f"the same with {day}", None, long.day.seconds, unit=" s")
-    yield Figure(f"features of all users, {many:,} listens", None, long.all_users, unit=" s")
-    yield Figure(f"peak memory of the build, {sizes}", 1.1, long.first.peak_mb / short.first.peak_mb)
-    yield Figure(f"size on disk, {many:,} listens", MOST_GIGABYTES, long.gigabytes, unit=" GB")
+    with database(server_url, "bench_short") as short_url, database(server_url, "bench_long") as long_url:
+        short, long = histories = History(few, short_url), History(many, long_url)
+        for history in histories:
+            _fill(history, profiles, log)
+        for number in range(ROUNDS + 1):
+            # the other one first in each second round
+            for history in histories if number % 2 else reversed(histories):
+                _measure_round(history, profiles, night)
+                if not number:
+                    _forget(history)
+            log(f"round {number} of {ROUNDS}: {machine_state()}")
+        sizes = f"{many:,} vs {few:,} listens"
+        yield ratio(f"a build of {night:,} listens, {sizes}", 1.1, long.builds, short.builds)
+        for history in reversed(histories):
+            what = f"its listens models vs hand-written INSERT, {history.listens:,}"
+            yield ratio(what, 1.4, history.models, history.hand_written)
+        yield spread("reading one user's features", 2, long.one_user, unit=" ms")
+        yield ratio(f"reading one user's features, {sizes}", 1.25, long.one_user, short.one_user)
+        yield spread("reading the heaviest user's features", None, long.heaviest_user, unit=" ms")
+        yield spread(f"a build of {night:,} listens, {many:,} listens", None, long.builds, unit=" s")
+        yield spread(f"a build of none, {many:,} listens", None, long.quiet, unit=" s")
+        with psycopg.connect(long.url, autocommit=True) as connection:
+            connection.execute("update prep.builds set totals_until = totals_until - interval '1 day'")
+            day = f"a day of {many // DAYS:,} listens into the totals"
+            yield Figure(f"the same with {day}", None, measure(build, long.url).seconds, unit=" s")
+            every_user = _seconds(connection, "select count(*), sum(affinity) from features.user_genre_affinity")
+            every_user += _seconds(connection, "select count(*), sum(distinct_tracks) from features.user_profile")
+            yield Figure(f"features of all users, {many:,} listens", None, every_user, unit=" s")
+            gigabytes = connection.execute("select pg_database_size(current_database()) / 1e9").fetchone()[0]
+        yield Figure(f"peak memory of the build, {sizes}", 1.1, long.peak_mb / short.peak_mb)
+        yield Figure(f"size on disk, {many:,} listens", MOST_GIGABYTES, float(gigabytes), unit=" GB")
     yield Figure("minutes of all this", MOST_MINUTES, (time.perf_counter() - started) / 60, unit="")
 
 
-def _nights(server_url: str, profiles: int, listens: int, night: int, log: Callable[[str], None]) -> Nights:
-    with database(server_url) as url:
-        create_inputs(url)
-        with psycopg.connect(url, autocommit=True) as connection:
-            started = time.perf_counter()
-            add_history(connection, profiles, listens)
-            log(f"{listens:,} listens generated in {time.perf_counter() - started:.0f} s")
-            whole = measure(build, url)
-            log(f"built from nothing in {whole.seconds:.0f} s, {whole.peak_mb:.0f} MB")
-            connection.execute("vacuum analyze")
-            first = _night(connection, url, 1, profiles, night)
-            again = _night(connection, url, 2, profiles, night)
-            quiet = measure(build, url)
-            connection.execute("update prep.builds set totals_until = totals_until - interval '1 day'")
-            day = measure(build, url)
-            one_user = [_seconds_of_one_user(connection, user) for user in range(1, profiles, profiles // READERS)]
-            nights = Nights(
-                first,
-                again,
-                quiet,
-                day,
-                listens_models=min(_seconds_of_listens_models(each) for each in (first, again)),
-                one_user_ms=1000 * statistics.median(one_user),
-                heaviest_user_ms=1000 * one_user[0],
-                all_users=_seconds(connection, "select count(*), sum(affinity) from features.user_genre_affinity")
-                + _seconds(connection, "select count(*), sum(distinct_tracks) from features.user_profile"),
-                gigabytes=connection.execute("select pg_database_size(current_database()) / 1e9").fetchone()[0],
-                # last, because no build processes these listens
-                hand_written=min(
-                    _reference_seconds(connection, add_daily_load(connection, number, profiles, night))
-                    for number in (3, 4)
-                ),
-            )
-        log(
-            f"{listens:,} listens: a build of {night:,} more {first.seconds:.1f} s, then {again.seconds:.1f} s, of none"
-            f" {quiet.seconds:.1f} s, of a day into the totals {day.seconds:.1f} s;"
-            f" models of listens {nights.listens_models:.1f} s, hand-written {nights.hand_written:.1f} s;"
-            f" features of one user {nights.one_user_ms:.2f} ms, of the heaviest {nights.heaviest_user_ms:.1f} ms,"
-            f" of all {nights.all_users:.1f} s; {nights.gigabytes:.1f} GB; {first.peak_mb:.0f} MB"
-        )
-        return nights
+def _fill(history: History, profiles: int, log: Callable[[str], None]) -> None:
+    create_inputs(history.url)
+    with psycopg.connect(history.url, autocommit=True) as connection:
+        started = time.perf_counter()
+        add_history(connection, profiles, history.listens)
+        log(f"{history.listens:,} listens generated in {time.perf_counter() - started:.0f} s")
+        whole = measure(build, history.url)
+        log(f"built from nothing in {whole.seconds:.0f} s, {whole.peak_mb:.0f} MB")
+        connection.execute("vacuum analyze")
 
 
-def _night(connection: psycopg.Connection, url: str, number: int, profiles: int, listens: int) -> Measurement:
-    add_daily_load(connection, number, profiles, listens)
-    return measure(build, url)
+def _measure_round(history: History, profiles: int, listens: int) -> None:
+    with psycopg.connect(history.url, autocommit=True) as connection:
+        load = _add_night(history, connection, profiles, listens)
+        started = time.perf_counter()
+        connection.execute(HAND_WRITTEN, [load])
+        history.hand_written.append(time.perf_counter() - started)
+        measure(build, history.url)  # finds these listens in place, so that the next build has only its own
+        _add_night(history, connection, profiles, listens)
+        night = measure(build, history.url)
+        history.builds.append(night.seconds)
+        history.models.append(sum(night.answer[model] for model in LISTENS_MODELS))
+        history.peak_mb = max(history.peak_mb, night.peak_mb)
+        history.quiet.append(measure(build, history.url).seconds)
+        users = [_seconds_of_one_user(connection, user) for user in range(1, profiles, profiles // READERS)]
+        history.one_user.append(1000 * statistics.median(users))
+        history.heaviest_user.append(1000 * users[0])
+
+
+def _add_night(history: History, connection: psycopg.Connection, profiles: int, listens: int) -> str:
+    history.nights += 1
+    return add_daily_load(connection, history.nights, profiles, listens)
+
+
+def _forget(history: History) -> None:
+    for measured in (
+        history.builds,
+        history.models,
+        history.hand_written,
+        history.quiet,
+        history.one_user,
+        history.heaviest_user,
+    ):
+        measured.clear()
 
 
 def build(database_url: str) -> dict[str, float]:
     """Run the nightly build, and return seconds per model and test."""
     return run_dbt(database_url, *NIGHTLY_BUILD)
-
-
-def _seconds_of_listens_models(night: Measurement) -> float:
-    return sum(night.answer[model] for model in LISTENS_MODELS)
-
-
-def _reference_seconds(connection: psycopg.Connection, load: str) -> float:
-    """Return the seconds of the hand-written SQL for a load that no build has processed."""
-    started = time.perf_counter()
-    connection.execute(HAND_WRITTEN, [load])
-    return time.perf_counter() - started
 
 
 def _seconds_of_one_user(connection: psycopg.Connection, user_id: int) -> float:
