@@ -119,7 +119,7 @@ test-integration: setup-dev  ## run the short tests on a real Postgres
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
 	@$(PYTEST) -m "slow and not machine and not airflow" tests/integration $(ARGS)
 
-test-machine: setup-dev  ## run the tests that need Prometheus and Alertmanager; skipped without them
+test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and pgbouncer; skipped without
 	@$(PYTEST) -m machine $(ARGS)
 
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow

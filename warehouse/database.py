@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,19 +21,32 @@ CONNECT_SECONDS = 15
 ENCODING = "utf8"
 # Parameters that only lead to other parameters, which libpq has resolved once it is connected.
 RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_hosts")
-# Pattern in a Postgres message -> advice.
+NOTHING_LOST = "run again when the server is available: nothing was lost"
+# SQLSTATE, or its first two characters -> advice. Messages may be in any language.
 ADVICE = {
-    "No space left on device|Disk quota exceeded": "free space on its disk, then run again: nothing was lost",
-    "permission denied|must be owner": (
+    "53100": "free space on its disk, then run again: nothing was lost",
+    "25006": (
+        "it is read-only: connect to the primary instead of a standby, free space if the provider locked a full disk,"
+        " or end `default_transaction_read_only` for this user or database. Then run again"
+    ),
+    "42501": (
         "the user lacks a privilege. If `make grant` was run here, the user needs the role of the step"
         f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner runs `make migrate` after a release."
         " If not, the user needs create and temporary on the database,"
         f" and must own the schemas {', '.join(SCHEMAS)} and their relations. Then run again"
     ),
-    "terminating connection|closed the connection|connection .* failed|the database system is|too many clients": (
-        "run again when the server is available: nothing was lost"
-    ),
+    "53": NOTHING_LOST,  # too many connections, out of memory
+    "57": NOTHING_LOST,  # shut down, crashed, starting
+    "08": NOTHING_LOST,  # the connection was lost
 }
+# libpq's own messages, which are always in English: a lost connection has no SQLSTATE.
+CONNECTION_LOST = "closed the connection|connection .* failed|could not receive data|SSL connection has been"
+POOLED = (
+    "DATABASE_URL leads through a connection pooler in transaction mode, which breaks the run lock; use the direct"
+    " address of the server, or a pool in session mode"
+)
+# A run relies on it: each statement of a transaction sees what other transactions have committed.
+ISOLATION = "-c default_transaction_isolation=read\\ committed"
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,7 @@ def find(database_url: str, application_name: str) -> Warehouse:
             "password": info.password or "none-needed",
             "dbname": info.dbname,
             # set even if empty: otherwise libpq reads PGOPTIONS, where `export` left the options of another step
-            "options": info.options,
+            "options": f"{info.options} {ISOLATION}".strip(),
             # likewise instead of PGCLIENTENCODING
             "client_encoding": ENCODING,
             "application_name": application_name,
@@ -203,6 +217,8 @@ def connect(conninfo: str, **overrides: str | int) -> psycopg.Connection:
     try:
         return psycopg.connect(conninfo, autocommit=True, **settings)
     except psycopg.OperationalError as error:
+        if "unsupported startup parameter" in str(error):  # only poolers refuse one
+            raise CommandError(ExitCode.WRONG_SETTINGS, POOLED) from None
         raise CommandError(
             ExitCode.WAREHOUSE_UNAVAILABLE,
             f"the warehouse cannot be reached: {redact(error, conninfo)};"
@@ -215,15 +231,34 @@ def translate_database_errors(warehouse: Warehouse) -> Iterator[None]:
     """Turn errors that only a database administrator can fix into CommandError(WAREHOUSE_UNAVAILABLE)."""
     try:
         yield
-    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+    except (
+        psycopg.OperationalError,
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.ReadOnlySqlTransaction,
+    ) as error:
         message = redact(error, warehouse.conninfo)
-        advice = advice_about(message) or "run again when the server is available: nothing was lost"
+        advice = advice_about(error.sqlstate, message) or NOTHING_LOST
         raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {message}; {advice}") from None
 
 
-def advice_about(message: str) -> str | None:
-    """Return advice if the message says that the database itself failed. Return None for any other failure."""
-    for pattern, advice in ADVICE.items():
-        if re.search(pattern, message):
-            return advice
-    return None
+def advice_about(sqlstate: str | None, message: str = "") -> str | None:
+    """Return advice if the database itself failed. Return None for any other failure."""
+    if sqlstate is None:
+        return NOTHING_LOST if re.search(CONNECTION_LOST, message) else None
+    return ADVICE.get(sqlstate) or ADVICE.get(sqlstate[:2])
+
+
+def check_is_direct(connection: psycopg.Connection, conninfo: str) -> None:
+    """Raise CommandError(WRONG_SETTINGS) if a pooler may give the connection another session between statements.
+
+    A pooler gives the idle session to the next transaction, which then sees its settings; or this connection gets
+    another session while that transaction holds its own.
+    """
+    mark = secrets.token_hex(8)
+    read = "select coalesce(current_setting('moovitamix.session', true), '')"
+    connection.execute("select set_config('moovitamix.session', %s, false)", [mark])
+    with connect(conninfo) as other, other.transaction():
+        is_shared = other.execute(read).fetchone()[0] == mark
+        is_lost = connection.execute(read).fetchone()[0] != mark
+    if is_shared or is_lost:
+        raise CommandError(ExitCode.WRONG_SETTINGS, POOLED)

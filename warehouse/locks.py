@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from warehouse.database import Warehouse, connect
+from warehouse.database import Warehouse, check_is_direct, connect
 from warehouse.errors import CommandError, ExitCode
 
 RUN_LOCK = "moovitamix run"
@@ -39,6 +39,7 @@ def run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
                 ExitCode.ALREADY_RUNNING,
                 f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status",
             )
+        check_is_direct(connection, warehouse.conninfo)
         # this connection is idle while a step runs
         connection.execute("set idle_session_timeout = 0")
         _end_leftovers(connection)

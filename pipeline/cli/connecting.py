@@ -1,6 +1,7 @@
 """Find the warehouse that a command uses, and connect to it."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -31,8 +32,11 @@ def find_warehouse_to_change(settings: Settings) -> Warehouse:
 
 def connect_by_settings(settings: Settings, application_name: str) -> Warehouse:
     """Return the warehouse of the settings. Starts the embedded Postgres if DATABASE_URL is not set."""
-    url = settings.database_url or embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
-    return database.find(url, application_name)
+    if settings.database_url:
+        return database.find(settings.database_url, application_name)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # PGSSLMODE, PGSERVICE ...: what the shell knows is about another server
+    return database.find(embedded_postgres.start(settings.postgres_folder, settings.postgres_port), application_name)
 
 
 @contextlib.contextmanager

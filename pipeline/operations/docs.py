@@ -1,13 +1,12 @@
 """Generate the dbt docs as one static page, and serve it on loopback."""
 
 import functools
-import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from monitoring.listening import translate_listen_errors
-from pipeline.run.dbt import PROJECT_FOLDER, Dbt, to_command_error
+from pipeline.run.dbt import Dbt, target_folder, to_command_error
 from warehouse import database
 from warehouse.database import Warehouse
 from warehouse.errors import ExitCode
@@ -17,7 +16,7 @@ HOST = "127.0.0.1"
 
 def page() -> Path:
     """Return the path of the page that `make` writes."""
-    return Path(os.environ.get("DBT_TARGET_PATH") or PROJECT_FOLDER / "target") / "static_index.html"
+    return target_folder() / "static_index.html"
 
 
 def make(warehouse: Warehouse) -> Path:

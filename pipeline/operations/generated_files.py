@@ -6,8 +6,8 @@ from pipeline.settings import PROJECT, Settings
 from warehouse.errors import CommandError, ExitCode
 
 # In the folder of MOOVITAMIX_HOME, and in the project's.
-OF_HOME = (".dlt", ".trouble", "reports")
-OF_PROJECT = (".dbt", "dbt_project/target", "dbt_project/logs", "grafana", ".airflow/home")
+OF_HOME = (".dbt", ".dlt", ".trouble", "reports")
+OF_PROJECT = ("dbt_project/target", "dbt_project/logs", "grafana", ".airflow/home")
 
 
 def remove(settings: Settings) -> None:

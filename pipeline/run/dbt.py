@@ -1,30 +1,33 @@
 """Run dbt in this process: it starts only once per run, and returns its results as data."""
 
+import contextlib
 import os
 import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.settings import PROJECT
+from pipeline.settings import PROJECT, Settings
 from warehouse import database, redaction
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
 PROJECT_FOLDER = PROJECT / "dbt_project"
-# dbt requires a folder with a file `profiles.yml`. It is a copy of the example in the project's root.
-PROFILES_FOLDER = PROJECT / ".dbt"
 FAILED = ("error", "fail", "runtime error")
 # What dbt adds to a message: the node again, the macros, and the path of the compiled file.
 WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|^\s*> (in|called by) .*|compiled code at .*", re.MULTILINE)
 # Only the first line of a Postgres error: the others quote rows.
 DATABASE_ERROR = re.compile(r"\s*Database Error.*\n.*")
+SQLSTATE = re.compile(r"\(SQLSTATE (\w{5})\)")
 LONGEST_LINE = 300
+# Of the variables that dbt reads, those that a run sets or supports. Others would change what a run does.
+VARIABLES = {"DBT_TARGET", "DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_ENV_SECRET_PGPASSWORD"}
 # Commands that may run for hours, such as `docs serve`, are not listed: no run should wait for them.
 WRITING_COMMANDS = {"build", "clone", "retry", "run", "run-operation", "seed", "snapshot", "test"}
 
@@ -77,6 +80,8 @@ class Dbt:
     """
 
     def __init__(self, *options: str) -> None:
+        for name in [name for name in os.environ if name.startswith("DBT_") and name not in VARIABLES]:
+            del os.environ[name]
         self._options = options
         self._manifest: Any = None
 
@@ -106,12 +111,11 @@ def to_command_error(outcome: DbtOutcome, warehouse: Warehouse, code: ExitCode, 
     """Build the error for a dbt failure, or CommandError(WAREHOUSE_UNAVAILABLE) if the warehouse caused it."""
     failures = [redaction.redact(failure, warehouse.conninfo) for failure in outcome.lines]
     for failure in failures:
-        if advice := database.advice_about(failure):
+        sqlstate = SQLSTATE.search(failure)
+        if advice := database.advice_about(sqlstate and sqlstate[1], failure):
             return CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {failure}; {advice}")
     more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
-    return CommandError(
-        code, f"{what}: {failures[0]}{more}; see dbt_project/logs/dbt.log, and when it is fixed: make run"
-    )
+    return CommandError(code, f"{what}: {failures[0]}{more}; see {log_file()}, and when it is fixed: make run")
 
 
 def may_write(arguments: tuple[str, ...]) -> bool:
@@ -135,29 +139,73 @@ def run_with_output(arguments: tuple[str, ...]) -> None:
         raise CommandError(ExitCode.WRONG_SETTINGS, f"{_line(outcome.exception).rstrip('.')}; see: make dbt")
     if not outcome.success:
         what = " ".join(("dbt", *arguments))
-        raise CommandError(ExitCode.BUILD_FAILED, f"{what} failed; see the output above and dbt_project/logs/dbt.log")
+        raise CommandError(ExitCode.BUILD_FAILED, f"{what} failed; see the output above and {log_file()}")
 
 
 def _invoke(arguments: list[str], manifest: Any = None, callbacks: list[Callable] | None = None) -> Any:
     # imported here, because it takes seconds
     from dbt.cli.main import dbtRunner
 
+    _name_sqlstates()
+    os.environ |= {"DBT_TARGET_PATH": str(target_folder()), "DBT_LOG_PATH": str(PROJECT / log_file().parent)}
     outcome = dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
     if isinstance(outcome.exception, KeyboardInterrupt):  # dbt's runner catches it, but it is meant for this command
         raise outcome.exception
     return outcome
 
 
+@cache
+def _name_sqlstates() -> None:
+    """Make dbt add the SQLSTATE to a database error, whose message may be in any language."""
+    from dbt.adapters.postgres.connections import PostgresConnectionManager
+    from dbt_common.exceptions import DbtDatabaseError
+
+    handle = PostgresConnectionManager.exception_handler
+
+    @contextlib.contextmanager
+    def handle_and_name(self: PostgresConnectionManager, sql: str) -> Iterator[None]:
+        try:
+            with handle(self, sql):
+                yield
+        except DbtDatabaseError as error:
+            if sqlstate := getattr(error.__cause__, "pgcode", None):
+                message, *details = error.msg.split("\n")
+                error.msg = "\n".join((f"{message} (SQLSTATE {sqlstate})", *details))
+            raise
+
+    PostgresConnectionManager.exception_handler = handle_and_name
+
+
+def log_file() -> Path:
+    """Return dbt's log file, below the checkout if it is there."""
+    file = _working_folder("DBT_LOG_PATH", "logs") / "dbt.log"
+    return file.relative_to(PROJECT) if file.is_relative_to(PROJECT) else file
+
+
+def target_folder() -> Path:
+    """Return the folder of the files that dbt generates."""
+    return _working_folder("DBT_TARGET_PATH", "target")
+
+
+def _working_folder(variable: str, name: str) -> Path:
+    """Return a folder in which dbt writes: in the project, unless another home was set, as for a read-only checkout."""
+    if given := os.environ.get(variable):
+        return Path(given).resolve()
+    home = Settings().home
+    return PROJECT_FOLDER / name if home == PROJECT else home / ".dbt" / name
+
+
 def profiles_folder() -> Path:
     """Copy the example profile to the folder where dbt reads it, and return the folder."""
-    PROFILES_FOLDER.mkdir(exist_ok=True)
+    folder = Settings().home / ".dbt"
+    folder.mkdir(parents=True, exist_ok=True)
     example = PROJECT / "profiles.yml.example"
-    target = PROFILES_FOLDER / "profiles.yml"
+    target = folder / "profiles.yml"
     if not target.exists() or target.read_bytes() != example.read_bytes():
-        temporary = PROFILES_FOLDER / f"profiles.{os.getpid()}"
+        temporary = folder / f"profiles.{os.getpid()}"
         shutil.copyfile(example, temporary)
         temporary.replace(target)
-    return PROFILES_FOLDER
+    return folder
 
 
 def _outcome(result: Any) -> DbtOutcome:
@@ -165,7 +213,7 @@ def _outcome(result: Any) -> DbtOutcome:
     if nodes is None:
         if result.success:
             return DbtOutcome((), ())
-        return DbtOutcome((), (), _line(result.exception or "dbt did not start; see dbt_project/logs/dbt.log"))
+        return DbtOutcome((), (), _line(result.exception or f"dbt did not start; see {log_file()}"))
     failures = tuple(f"{node.node.name}: {_line(node.message)}" for node in nodes if str(node.status) in FAILED)
     recorded = [node for node in nodes if str(node.node.resource_type) in ("model", "test", "unit_test")]
     return DbtOutcome(tuple(map(_node, recorded)), failures)

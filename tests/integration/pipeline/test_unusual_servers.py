@@ -1,0 +1,201 @@
+"""A warehouse that is read-only, pooled, of another isolation or language; and a shell that knows another server."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from pipeline.run.dbt import Dbt, to_command_error
+from sample_api.server import serve
+from sample_api.world import World, snapshot
+from tests.command import command, finish, launch
+from warehouse import database, embedded_postgres
+from warehouse.errors import ExitCode
+
+WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
+
+
+@pytest.fixture
+def api() -> Iterator[object]:
+    with serve(snapshot(WORLD, 2)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def setting(database_url: str, name: str, value: str) -> Iterator[None]:
+    """Set a default of the database for the block."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        names = sql.Identifier(connection.info.dbname), sql.Identifier(name)
+        connection.execute(sql.SQL("alter database {} set {} = {}").format(*names, sql.Literal(value)))
+    yield
+
+
+def test_a_read_only_warehouse_is_named_with_the_ways_out(built_database_url, api):
+    with setting(built_database_url, "default_transaction_read_only", "on"):
+        verbs = (["run"], ["build"], ["erase", "1", "--reason", "why"], ["prune", "--keep", "1d", "--reason", "why"])
+        for verb in verbs:
+            ended = command(*verb, DATABASE_URL=built_database_url, API_BASE_URL=api.url, ERASURE_KEY="x" * 32)
+            line = ended.only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+            assert "it is read-only" in line and "default_transaction_read_only" in line, verb
+        assert command("status", DATABASE_URL=built_database_url).code == ExitCode.PUBLISHED
+
+
+def test_a_run_has_its_own_isolation_level(built_database_url, api):
+    with setting(built_database_url, "default_transaction_isolation", "serializable"):
+        with database.find(built_database_url, "test").connect() as connection:
+            assert connection.execute("show transaction_isolation").fetchone() == ("read committed",)
+        ended = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url)
+        assert ended.code == ExitCode.PUBLISHED, ended
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "advice"),
+    [
+        ("53100", "free space on its disk"),
+        ("42501", "the user lacks a privilege"),
+        ("25006", "it is read-only"),
+        ("57P01", "run again"),
+        ("53300", "run again"),
+        ("23505", None),
+        ("42P01", None),
+    ],
+)
+def test_advice_follows_the_sqlstate_in_any_language(sqlstate, advice):
+    found = database.advice_about(sqlstate, "FEHLER: irgendetwas")
+    assert found is None if advice is None else advice in found
+
+
+def test_a_failure_within_dbt_is_recognized_by_its_sqlstate(built_database_url, monkeypatch):
+    """A server in another language would say it in other words."""
+    warehouse = database.find(built_database_url, "test")
+    for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS", "PGAPPNAME", "PGCLIENTENCODING"):
+        monkeypatch.setenv(name, "")  # restored at the end
+    monkeypatch.setenv("DBT_ENV_SECRET_PGPASSWORD", "")
+    database.export(warehouse)
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        connection.execute("""
+            create function marts.fail() returns trigger language plpgsql as
+            $$ begin raise exception 'das darfst du nicht' using errcode = '42501'; end $$;
+            create trigger fails before insert or delete or update on marts.tracks
+            for each statement execute function marts.fail()
+        """)
+        connection.execute("update prep.builds set fingerprint = 'another'")
+    outcome = Dbt("--no-write-json").invoke("run", "--select", "+tracks")
+    error = to_command_error(outcome, warehouse, ExitCode.BUILD_FAILED, "dbt failed")
+    assert error.code == ExitCode.WAREHOUSE_UNAVAILABLE
+    assert "das darfst du nicht (SQLSTATE 42501)" in str(error) and "the user lacks a privilege" in str(error)
+
+
+def test_the_embedded_postgres_ignores_what_the_shell_knows_about_another_server(tmp_path):
+    about_another = {
+        "PGSSLMODE": "require",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSERVICE": "elsewhere",
+        "PGOPTIONS": "-c no_such_setting=1",
+        "PGPASSFILE": "/nowhere",
+        "PGREQUIREAUTH": "none",
+        "PGTZ": "Mars/Olympus",
+        "PGDATA": "/nowhere",
+        "PGPORT": "1",
+    }
+    home = tmp_path / """a folder with %, 'quotes', "more" & blanks"""
+    try:
+        started = time.monotonic()
+        ended = command("status", MOOVITAMIX_HOME=str(home), **about_another)
+        assert ended.code == ExitCode.PUBLISHED and time.monotonic() - started < 30, ended
+        assert "no run yet" in ended.out
+    finally:
+        embedded_postgres.stop(home / ".postgres")
+
+
+def test_variables_of_dbt_in_the_shell_do_not_change_a_run(built_database_url, api):
+    shell = {"DBT_FULL_REFRESH": "true", "DBT_EXCLUDE_RESOURCE_TYPES": "model", "DBT_WARN_ERROR": "true"}
+    ended = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, **shell)
+    assert ended.code == ExitCode.PUBLISHED, ended
+    with psycopg.connect(built_database_url) as connection:
+        assert connection.execute("select after_seq > 0 from prep.int_build_window").fetchone() == (True,)
+
+
+@pytest.mark.slow
+def test_everything_that_a_run_writes_lies_below_its_home(tmp_path):
+    checkout = Path(__file__).parents[3]
+    generated = [checkout / name for name in ("dbt_project/target", "dbt_project/logs", ".dbt", ".dlt", ".postgres")]
+    before = {path: path.stat().st_mtime_ns if path.exists() else None for path in generated}
+    settings = {"MOOVITAMIX_HOME": str(tmp_path), "DBT_TARGET_PATH": "", "DBT_LOG_PATH": ""}
+    try:
+        ended = finish(launch("run", **settings))
+        assert ended.code == ExitCode.PUBLISHED, ended
+    finally:
+        embedded_postgres.stop(tmp_path / ".postgres")
+    assert {path: path.stat().st_mtime_ns if path.exists() else None for path in generated} == before
+    assert {".dbt", ".dlt", ".postgres"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.fixture
+def pooled_url(built_database_url, tmp_path, request) -> Iterator[str]:
+    """Yield an address of the warehouse through pgbouncer, in the mode of the test's parameter."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
+    known = conninfo_to_dict(built_database_url)
+    port = embedded_postgres.free_port()
+    users = tmp_path / "users.txt"
+    users.write_text(f'"{known["user"]}" "{known["password"]}"\n')
+    configuration = tmp_path / "pgbouncer.ini"
+    configuration.write_text(
+        f"""
+        [databases]
+        {known["dbname"]} = host={known["host"]} port={known["port"]}
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = {port}
+        unix_socket_dir =
+        auth_type = plain
+        auth_file = {users}
+        pool_mode = {request.param[0]}
+        {"ignore_startup_parameters = options" if request.param[1] else ""}
+    """.replace("        ", "")
+    )
+    as_nobody = {} if os.geteuid() else {"user": 65534, "group": 65534}  # it refuses to run as root
+    for path in (tmp_path, users, configuration):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    for parent in tmp_path.parents:
+        if parent.owner() == "root" and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    process = subprocess.Popen([program, str(configuration)], stderr=subprocess.PIPE, **as_nobody)
+    try:
+        url = f"postgresql://{known['user']}:{known['password']}@127.0.0.1:{port}/{known['dbname']}"
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                psycopg.connect(url).close()
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline and process.poll() is None, process.stderr.read()
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize("pooled_url", [("transaction", True), ("transaction", False)], indirect=True)
+def test_a_pooler_in_transaction_mode_is_refused_with_the_way_out(pooled_url, api):
+    line = command("run", DATABASE_URL=pooled_url, API_BASE_URL=api.url).only_line(ExitCode.WRONG_SETTINGS)
+    assert "connection pooler in transaction mode" in line and "session mode" in line
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize("pooled_url", [("session", True)], indirect=True)
+def test_a_pooler_in_session_mode_works(pooled_url, api):
+    ended = command("run", DATABASE_URL=pooled_url, API_BASE_URL=api.url)
+    assert ended.code == ExitCode.PUBLISHED, ended
