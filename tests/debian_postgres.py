@@ -24,7 +24,7 @@ def debian_postgres() -> Iterator[tuple[Path, int]]:
 
 
 @contextmanager
-def debian_database(how: str) -> Iterator[str]:
+def debian_database(how: str = "") -> Iterator[str]:
     """Yield the address of a database with these options on a separate server."""
     with debian_postgres() as (folder, port):
         with psycopg.connect(address(folder, port), autocommit=True) as server:

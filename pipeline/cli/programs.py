@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import shutil
+import subprocess
+import sys
 
 import click
 
@@ -12,8 +15,10 @@ from pipeline.run.dbt import may_write, run_with_output
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import PROJECT, Settings
 from warehouse import database, embedded_postgres, locks
+from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
+TRANSACTION_TIMEOUT_SINCE = 170000  # pg_restore sets it whatever the server is
 # Options of pg_restore with which it prints and leaves the warehouse as it is.
 WRITES_NOTHING = {"-l", "--list", "-f", "--file", "-V", "--version", "-?", "--help"}
 
@@ -58,20 +63,49 @@ def pg_dump(database_url: str | None, arguments: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def pg_restore(database_url: str | None, arguments: tuple[str, ...]) -> None:
     """Run pg_restore into the warehouse. Restored relations belong to the user who runs it."""
+    # owners and privileges name roles, which another server may not have
+    arguments = ("--no-owner", "--no-privileges", *arguments)
     if WRITES_NOTHING.isdisjoint(arguments):
-        # The dump lists its relations as this project's own: it must not meet relations of others.
-        with connect_for_reading(find_warehouse(Settings(database_url=database_url))) as connection:
+        warehouse = find_warehouse(Settings(database_url=database_url))
+        with connect_for_reading(warehouse) as connection:
+            # The dump lists its relations as this project's own: it must not meet relations of others.
             owned_names.check(connection)
-    # pg_restore is the only tool of Postgres that ignores PGDATABASE. Owners and privileges name roles, which another
-    # server may not have.
-    _become("pg_restore", database_url, ("--dbname=", "--no-owner", "--no-privileges", *arguments))
+            version = connection.info.server_version
+        if version < TRANSACTION_TIMEOUT_SINCE:
+            sys.exit(_restore_into_older(arguments, _environment(warehouse)))
+    # pg_restore is the only tool of Postgres that ignores PGDATABASE
+    _become("pg_restore", database_url, ("--dbname=", *arguments))
 
 
 def _become(tool: str, database_url: str | None, arguments: tuple[str, ...]) -> None:
     warehouse = find_warehouse(Settings(database_url=database_url))
+    os.execve(embedded_postgres.binary(tool), [tool, *arguments], _environment(warehouse))
+
+
+def _environment(warehouse: Warehouse) -> dict[str, str]:
     # the password goes by environment, because every user of the machine can read a command line
-    environment = {**os.environ, "PGPASSWORD": warehouse.parameters["password"]}
-    os.execve(embedded_postgres.binary(tool), [tool, *arguments], environment)
+    return {**os.environ, "PGPASSWORD": warehouse.parameters["password"]}
+
+
+def _restore_into_older(arguments: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Restore through psql, without the one setting that the server does not know, and return the exit code."""
+    stops = not {"-e", "--exit-on-error", "-1", "--single-transaction"}.isdisjoint(arguments)
+    # on the command line as in pg_restore: without, the restore goes on after an error
+    options = ("--no-psqlrc", "--quiet", "--output=/dev/null", f"--set=ON_ERROR_STOP={int(stops)}")
+    with (
+        subprocess.Popen(
+            [embedded_postgres.binary("pg_restore"), "--file=-", *arguments], env=environment, stdout=subprocess.PIPE
+        ) as dump,
+        subprocess.Popen([embedded_postgres.binary("psql"), *options], env=environment, stdin=subprocess.PIPE) as psql,
+    ):
+        with contextlib.suppress(BrokenPipeError), psql.stdin:  # psql has ended at an error
+            for line in dump.stdout:
+                if line.startswith(b"SET transaction_timeout"):
+                    break  # it comes once, before all data
+                psql.stdin.write(line)
+            shutil.copyfileobj(dump.stdout, psql.stdin)
+        dump.stdout.close()
+    return psql.returncode or dump.returncode
 
 
 @click.command("airflow")

@@ -17,6 +17,8 @@ from pipeline.run.dbt import Dbt, to_command_error
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, finish, launch
+from tests.debian_postgres import debian_database
+from tests.marts import contents
 from warehouse import database, embedded_postgres
 from warehouse.errors import ExitCode
 
@@ -199,3 +201,16 @@ def test_a_pooler_in_transaction_mode_is_refused_with_the_way_out(pooled_url, ap
 def test_a_pooler_in_session_mode_works(pooled_url, api):
     ended = command("run", DATABASE_URL=pooled_url, API_BASE_URL=api.url)
     assert ended.code == ExitCode.PUBLISHED, ended
+
+
+@pytest.mark.slow
+def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_url, api, tmp_path):
+    file = str(tmp_path / "warehouse.dump")
+    assert finish(launch("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
+    with debian_database() as url:
+        ended = finish(launch("pg-restore", "--exit-on-error", file, DATABASE_URL=url))
+        assert (ended.code, ended.err) == (0, "")
+        ended = finish(launch("pg-restore", "--exit-on-error", file, DATABASE_URL=url))
+        assert ended.code != 0 and "already exists" in ended.err
+        assert contents(url) == contents(built_database_url)
+        assert command("run", DATABASE_URL=url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
