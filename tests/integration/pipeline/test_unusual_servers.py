@@ -214,3 +214,9 @@ def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_ur
         assert ended.code != 0 and "already exists" in ended.err
         assert contents(url) == contents(built_database_url)
         assert command("run", DATABASE_URL=url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
+
+
+@pytest.mark.slow
+def test_python_without_docstrings_runs_too(built_database_url, api):
+    ended = finish(launch("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, PYTHONOPTIMIZE="2"))
+    assert ended.code == ExitCode.PUBLISHED, ended
