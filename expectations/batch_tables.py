@@ -34,7 +34,7 @@ def create(connection: psycopg.Connection) -> None:
     connection.execute(f"drop table if exists {', '.join(NAMES)}")
     queries = {ROWS[table]: _rows_query(table, sql.SQL("true")) for table in ROWS}
     queries[SCAN] = _scan_query(Batch("", "users", 0, 0, 0), Shares())
-    # never analyzed: the planner's statistics would keep values of rows that are gone from here, also of erased users
+    # not analyzed as a whole: the planner's statistics would keep values of rows that are gone, also of erased users
     made = sql.SQL("create unlogged table {} with (autovacuum_enabled = false) as {} with no data")
     for name, query in queries.items():
         connection.execute(made.format(sql.SQL(name), query))
@@ -44,8 +44,8 @@ def stage_batch(connection: psycopg.Connection, batch: Batch, shares: Shares) ->
     """Fill the batch tables. Raises GateError when rows or the scan are missing."""
     clear(connection)
     are_wanted = sql.SQL("staged._load_id = {}").format(sql.Literal(batch.load_id))
-    _fill(connection, ROWS[batch.table], _rows_query(batch.table, are_wanted))
-    _fill(connection, SCAN, _scan_query(batch, shares))
+    _fill_rows(connection, batch.table, are_wanted)
+    connection.execute(sql.SQL("insert into {} {}").format(sql.SQL(SCAN), _scan_query(batch, shares)))
     _check_nothing_is_missing(connection, batch.table)
 
 
@@ -119,7 +119,7 @@ def stage_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
     """
     clear(connection)
     are_wanted = sql.SQL("(staged._load_id, staged.key) in (select wanted.load_id, wanted.key from {} as wanted)")
-    _fill(connection, ROWS[table], _rows_query(table, are_wanted.format(sql.SQL(wanted))))
+    _fill_rows(connection, table, are_wanted.format(sql.SQL(wanted)))
     missing = connection.execute(
         f"select count(*) from {wanted} as wanted where wanted.dlt_id not in (select _dlt_id from {ROWS[table]})"
     ).fetchone()[0]
@@ -173,8 +173,11 @@ def _rows_query(table: str, are_wanted: sql.Composable) -> sql.Composable:
     )
 
 
-def _fill(connection: psycopg.Connection, name: str, query: sql.Composable) -> None:
-    connection.execute(sql.SQL("insert into {} {}").format(sql.SQL(name), query))
+def _fill_rows(connection: psycopg.Connection, table: str, are_wanted: sql.Composable) -> None:
+    query = _rows_query(table, are_wanted)
+    connection.execute(sql.SQL("insert into {} {}").format(sql.SQL(ROWS[table]), query))
+    # rules are joined by it: without knowing that it is unique, the planner would compare each row with each
+    connection.execute(f"analyze {ROWS[table]} (_dlt_id)")
 
 
 def _check_nothing_is_missing(connection: psycopg.Connection, table: str) -> None:

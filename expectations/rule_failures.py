@@ -41,22 +41,29 @@ def _scan_result(connection: psycopg.Connection, broken: BrokenRule) -> RuleResu
 
 def _row_result(connection: psycopg.Connection, staged_rows: str, broken: BrokenRule) -> RuleResult:
     """Collect all rows that broke the rule; the query runs once, because it may be expensive."""
-    rows = connection.execute(
-        sql.SQL("""
-            insert into {collected} (rule, severity, dlt_id, key, detail)
-            select {rule}, {severity}, staged._dlt_id, staged.key, left(staged.{shows}::text, {longest})
-            from {staged_rows} as staged
-            where staged._dlt_id in (select broken._dlt_id from ({bad_rows}) as broken)
-        """).format(
-            collected=sql.SQL(BAD_ROWS),
-            rule=sql.Literal(broken.rule),
-            severity=sql.Literal(broken.severity),
-            shows=sql.Identifier(broken.shows),
-            longest=sql.Literal(LONGEST_DETAIL),
-            staged_rows=sql.SQL(staged_rows),
-            bad_rows=sql.SQL(broken.rows),
+    with connection.transaction():
+        # by itself, because the planner cannot guess how many rows break a rule, and then joins each with each
+        connection.execute(
+            sql.SQL(
+                "create temporary table broken on commit drop as select distinct broken._dlt_id from ({}) as broken"
+            ).format(sql.SQL(broken.rows))
         )
-    ).rowcount
+        connection.execute("analyze pg_temp.broken")
+        rows = connection.execute(
+            sql.SQL("""
+                insert into {collected} (rule, severity, dlt_id, key, detail)
+                select {rule}, {severity}, staged._dlt_id, staged.key, left(staged.{shows}::text, {longest})
+                from {staged_rows} as staged
+                inner join pg_temp.broken on staged._dlt_id = broken._dlt_id
+            """).format(
+                collected=sql.SQL(BAD_ROWS),
+                rule=sql.Literal(broken.rule),
+                severity=sql.Literal(broken.severity),
+                shows=sql.Identifier(broken.shows),
+                longest=sql.Literal(LONGEST_DETAIL),
+                staged_rows=sql.SQL(staged_rows),
+            )
+        ).rowcount
     if not rows:
         raise GateError(f"rule {broken.rule} failed, but no row that broke it was found")
     examples = connection.execute(

@@ -55,12 +55,12 @@ grant usage, create on schema staging to moovitamix_loader;
 grant usage on schema gate to moovitamix_loader;
 grant select on gate.loads, gate.erasures to moovitamix_loader;
 
--- the gate fills the batch tables, and makes permanent decisions
+-- the gate owns the batch tables, because it analyzes them, and makes permanent decisions
 grant usage on schema staging, prep to moovitamix_gate;
 grant select on {staging} to moovitamix_gate;
 grant select on {staging_views} to moovitamix_gate;
 grant usage, create on schema gate to moovitamix_gate;
-grant select, insert, truncate on {batch_tables} to moovitamix_gate;
+{new_owners_of_batch_tables}
 grant select, insert, update, delete on gate.loads to moovitamix_gate;
 grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
 grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;
@@ -248,7 +248,9 @@ def statements(connection: psycopg.Connection) -> list[str]:
             tables=", ".join(name for names in tables.values() for name in names),
             sequences=", ".join(others["sequence"]),
             functions=", ".join(others["function"]),
-            batch_tables=", ".join(batch_tables.NAMES),
+            new_owners_of_batch_tables="\n".join(
+                _lines(connection, NEW_OWNERS, {"role": GATE, "relations": list(batch_tables.NAMES)})
+            ),
             new_owners_of_landing_tables="\n".join(
                 _lines(connection, NEW_OWNERS, {"role": LOADER, "relations": tables["staging"]})
             ),

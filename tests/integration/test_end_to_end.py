@@ -202,14 +202,14 @@ def kept(connection):
     ]
 
 
-def test_ids_sent_as_decimals_are_quarantined_and_remove_no_user(database_url, connection):
+def test_ids_sent_as_decimals_are_the_same_ids_and_remove_no_user(database_url, connection):
     users = [user(number) for number in range(1, 11)]
     others = {"tracks": [track(7)], "listen_history": [document(1, [7])]}
     run_night_on(database_url, {"users": users, **others})
 
     night = run_night_on(database_url, {"users": [{**row, "id": float(row["id"])} for row in users], **others})
 
-    assert states(night)["users"] == "blocked"
+    assert states(night)["users"] == "accepted"
     assert rows(connection, "select count(*) as gone from marts.users where deleted_at is not null") == [{"gone": 0}]
 
     night = run_night_on(database_url, {"users": users, **others})

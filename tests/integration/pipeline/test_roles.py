@@ -47,8 +47,8 @@ gate.quarantined_rows.rule      s        -        s        s            -       
 gate.quarantined_rows.key       s        -        s        s            -        -            -        -
 gate.quarantined_rows.detail    s        -        s        s            -        -            -        -
 gate.publications               siudtax  -        si       s            -        -            s        -
-gate.batch_users                siudtax  -        sit      s            -        -            -        -
-gate.batch_scan                 siudtax  -        sit      s            -        -            -        -
+gate.batch_users                siudtax  -        siudtax  s            -        -            -        -
+gate.batch_scan                 siudtax  -        siudtax  s            -        -            -        -
 gate.decisions                  siax     -        si       s            -        -            -        -
 gate.erasures                   siudtax  s        -        s            -        -            -        -
 gate.known_fields               siudtax  -        si       s            -        -            -        -
