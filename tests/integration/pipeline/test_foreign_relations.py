@@ -23,7 +23,7 @@ OF_OTHERS = {
     "table ops.runs": "create table ops.runs (run_id text, started_at timestamptz, status text)",
     "table ops.owned_relations": "create table ops.owned_relations (name text)",
     "table prep.builds": "create table prep.builds (model text primary key)",
-    "table prep.int_build__dbt_backup": "create table prep.int_build__dbt_backup (id integer)",
+    "table prep.int_build_window__dbt_backup": "create table prep.int_build_window__dbt_backup (id integer)",
     "table prep.listen_history_2026_01": "create table prep.listen_history_2026_01 (id integer)",
     "table features.user_profile": "create table features.user_profile (id integer) partition by list (id)",
     "view features.user_genre_affinity": "create view features.user_genre_affinity as select 1 as one",
