@@ -1,6 +1,7 @@
 """Create and copy databases on the session's server for a single test."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -13,6 +14,7 @@ from warehouse.database import Warehouse
 # options of `create database`; the second only where the server was built with ICU, as Debian's is
 LOCALE_C = "template template0 encoding 'UTF8' locale_provider 'libc' locale 'C'"
 LOCALE_TURKISH = "template template0 encoding 'UTF8' locale_provider 'icu' icu_locale 'tr-TR' locale 'C'"
+ENDING_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -23,7 +25,20 @@ def created(postgres_url: str, name: str, how: str = "") -> Iterator[str]:
         try:
             yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
         finally:
-            server.execute(f"drop database {name} with (force)")
+            drop(server, name)
+
+
+def drop(server: psycopg.Connection, name: str) -> None:
+    """Drop the database, and end its sessions.
+
+    Sessions that are already ending get a moment: for them Postgres would wait 100 ms.
+    """
+    deadline = time.monotonic() + ENDING_SECONDS
+    while server.execute("select from pg_stat_activity where datname = %s", [name]).rowcount:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.002)
+    server.execute(f"drop database {name} with (force)")
 
 
 def copied(postgres_url: str, template: str, name: str) -> contextlib.AbstractContextManager[str]:

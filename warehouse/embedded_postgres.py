@@ -112,6 +112,7 @@ def start(folder: Path, port: int | None = None, settings: Mapping[str, str] | N
     Raises PostgresUnavailableError.
     """
     folder = Path(folder).resolve()
+    _forget_other_servers()
     if len(os.fsencode(folder)) > PATH_LIMIT:
         raise PostgresUnavailableError(f"the path {folder} is too long for Postgres: move the project to a shorter one")
     with _translate_os_errors(folder):
@@ -168,6 +169,7 @@ def process_id(folder: Path) -> int | None:
 def url(folder: Path) -> str | None:
     """Return the URL of the running server of `folder`, or None."""
     folder = Path(folder).resolve()
+    _forget_other_servers()
     with _translate_os_errors(folder):
         running = _running(folder)
         return None if running is None else _url(folder, running[1])
@@ -184,6 +186,12 @@ def binary(name: str) -> Path:
             f"the bundled Postgres {MAJOR} is missing ({name}): remove .venv and run `make setup`, or set DATABASE_URL"
         )
     return path
+
+
+def _forget_other_servers() -> None:
+    """Remove libpq's variables from the environment: what the shell sets is about another server."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def _url(folder: Path, port: int) -> str:

@@ -1,7 +1,6 @@
 """Find the warehouse that a command uses, and connect to it."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -34,8 +33,6 @@ def connect_by_settings(settings: Settings, application_name: str) -> Warehouse:
     """Return the warehouse of the settings. Starts the embedded Postgres if DATABASE_URL is not set."""
     if settings.database_url:
         return database.find(settings.database_url, application_name)
-    for name in [name for name in os.environ if name.startswith("PG")]:
-        del os.environ[name]  # PGSSLMODE, PGSERVICE ...: what the shell knows is about another server
     return database.find(embedded_postgres.start(settings.postgres_folder, settings.postgres_port), application_name)
 
 

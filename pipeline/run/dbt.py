@@ -198,7 +198,17 @@ def _working_folder(variable: str, name: str) -> Path:
 def profiles_folder() -> Path:
     """Copy the example profile to the folder where dbt reads it, and return the folder."""
     folder = Settings().home / ".dbt"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _copy_profile(folder)
+    except OSError as error:
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS,
+            f"{error.filename} cannot be written ({error.strerror}); set MOOVITAMIX_HOME to a folder that this user owns",
+        ) from None
+
+
+def _copy_profile(folder: Path) -> Path:
     example = PROJECT / "profiles.yml.example"
     target = folder / "profiles.yml"
     if not target.exists() or target.read_bytes() != example.read_bytes():

@@ -12,7 +12,8 @@ import pytest
 from tests.databases import copied, created
 from warehouse import embedded_postgres
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# the last one, because the data may be in memory
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
 
 @pytest.fixture(scope="session", autouse=True)

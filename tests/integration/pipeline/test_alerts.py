@@ -305,7 +305,7 @@ def test_a_run_that_finds_the_lock_taken_sends_no_alert(settings, inbox, outcome
     assert command("run", **settings).code == ExitCode.PUBLISHED
     assert received(inbox) == [], "neither bad news nor good"
 
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     (home / ".trouble").write_text("2026-01-02T03:04:00+00:00\n")
     with locks.run_lock(database.find(database_url, "other")):
         assert command("run", **settings).code == ExitCode.ALREADY_RUNNING
