@@ -33,6 +33,7 @@ SETTINGS = (
     "TIMEZONE",
     "REPORT_OUTPUT",
     "SAMPLE",
+    "SAMPLE_FAULTS",
     "POSTGRES_PORT",
     "DOCS_PORT",
     "METRICS_HOST",
@@ -98,6 +99,8 @@ class Settings:
     batch_size: int = 100
     window: int = 8
     sample: bool = False
+    fault: tuple[str, ...] = ()
+    """Faults of the sample API for this run: bad nights on purpose."""
 
     def check_source(self) -> None:
         """Check which API to read.
@@ -109,6 +112,18 @@ class Settings:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, "--sample and API_BASE_URL exclude each other; give one of them"
             )
+        if self.fault and self.api_base_url:
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS, "--fault is for the sample API, and API_BASE_URL is set; leave one of them out"
+            )
+        if self.fault:
+            from sample_api import faults
+
+            for text in self.fault:
+                try:
+                    faults.parse(text)
+                except ValueError as error:
+                    raise CommandError(ExitCode.WRONG_SETTINGS, f"--fault {error}") from None
         if self.database_url and not self.api_base_url and not self.sample:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,

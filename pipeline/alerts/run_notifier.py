@@ -34,6 +34,7 @@ REPEAT_AFTER = dt.timedelta(hours=6)
 RUNBOOKS = "docs/runbooks"
 RUN_WHEN_FIXED = "make run, when that is fixed"
 # Failures that only a person can fix, and about which `make status` has no further information.
+RUNBOOK_BY_CODE = {ExitCode.SOURCE_FAILED: "failed-source.md", ExitCode.BLOCKED: "blocked-load.md"}
 NEEDS_A_FIX = (ExitCode.WRONG_SETTINGS, ExitCode.SOURCE_FAILED, ExitCode.WAREHOUSE_UNAVAILABLE)
 
 
@@ -163,18 +164,19 @@ def _streak_before(this_run: "PipelineRun | None") -> run_ledger.Streak:
 def _about_failure(code: ExitCode, message: str, this_run: "PipelineRun | None") -> Alert:
     rule = f"exit code {int(code)}, {code.name}"
     next_step = RUN_WHEN_FIXED if code in NEEDS_A_FIX else "make status"
+    runbook = RUNBOOK_BY_CODE.get(code, "failed-run.md")
     if this_run is None:
-        return Alert("the run could not start", message, rule, next_step)
+        return Alert("the run could not start", message, rule, next_step, runbook)
     blocked = [judgement for judgement in this_run.judgements if judgement.state == "blocked"]
     rule += "".join(f"; {judgement.batch.table}: {_broken_rules(judgement)}" for judgement in blocked)
     if code != ExitCode.BLOCKED:
-        return Alert("the run failed", message, rule, next_step)
+        return Alert("the run failed", message, rule, next_step, runbook)
     return Alert(
         title=f"blocked: {', '.join(judgement.batch.table for judgement in blocked)}",
         what=message,
         rule=rule,
         next_step=f'make gate ARGS="show {blocked[0].batch.load_id}"',
-        runbook="blocked-load.md",
+        runbook=runbook,
     )
 
 

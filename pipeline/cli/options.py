@@ -41,6 +41,13 @@ api_base_url_option = click.option(
 def source_options(command: Callable) -> Callable:
     """Add the options of a command that reads the API."""
     for option in (
+        click.option(
+            "--fault",
+            envvar="SAMPLE_FAULTS",
+            multiple=True,
+            metavar="FAULT",
+            help="Let the sample API misbehave, such as bulk_removal=0.9; sample_api/README.md lists the faults.",
+        ),
         sample_option,
         click.option(
             "--window",
@@ -110,5 +117,6 @@ def export_options(context: click.Context, options: list[click.Parameter]) -> No
     """Export the options that were given on the command line to the environment of child processes."""
     for option in options:
         if context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
-            os.environ[option.envvar] = str(context.params[option.name])
+            value = context.params[option.name]
+            os.environ[option.envvar] = " ".join(value) if isinstance(value, tuple) else str(value)
             os.environ.pop(f"{option.envvar}_FILE", None)

@@ -21,10 +21,11 @@ LONGEST_KEY = 100
 LONGEST_PAYLOAD = 400
 
 
-def show(connection: psycopg.Connection, load_id: str | None, output: Console) -> None:
-    """Print one load. Without an id: the newest that is blocked, has quarantined rows or warnings; else the newest.
+def show(connection: psycopg.Connection, load_id: str | None, output: Console, *, shows_rows: bool) -> None:
+    """Print one load, the blocked tables first. Rows contain personal data: they are printed with `shows_rows` only.
 
-    Raises CommandError(WRONG_SETTINGS) for an unknown load.
+    Without an id: the newest load that is blocked, has quarantined rows or warnings; else the newest. Raises
+    CommandError(WRONG_SETTINGS) for an unknown load.
     """
     if not _has_loads(connection):
         raise CommandError(ExitCode.WRONG_SETTINGS, "the gate has not checked any load yet; start a run with: make run")
@@ -34,7 +35,7 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
         select table_name, state, reason, rows_read, rows_landed, rows_removed, rows_quarantined, verdict
         from gate.loads
         where load_id = %s
-        order by table_name
+        order by state <> 'blocked', table_name
         """,
         [load_id],
     ).fetchall()
@@ -53,12 +54,15 @@ def show(connection: psycopg.Connection, load_id: str | None, output: Console) -
             f"  {rows_read:,} read, {rows_landed:,} changed, {rows_removed:,} removed, {rows_quarantined:,} quarantined"
         )
         for failed in (verdict or {}).get("failed_rules", []):
-            _print_rule(connection, table, failed, output)
-            if failed["rule"] == ROWS_ARE_READABLE:
+            _print_rule(connection, table, failed, output, shows_rows)
+            if shows_rows and failed["rule"] == ROWS_ARE_READABLE:
                 _print_unreadable(connection, load_id, table, output)
     failures = {
         (table, failed["rule"]) for table, *_, verdict in loads for failed in (verdict or {}).get("failed_rules", [])
     }
+    if failures and not shows_rows:
+        rows_command = f'make gate ARGS="show {load_id} --show-rows"'
+        output.print(f"the rows, which contain personal data: {rows_command}", soft_wrap=True)
     next_step = _next_step(connection, load_id, [(table, state) for table, state, *_ in loads], failures)
     output.print(f"next: {next_step}", soft_wrap=True)
 
@@ -94,12 +98,14 @@ def _default_load(connection: psycopg.Connection) -> str:
     """).fetchone()[0]
 
 
-def _print_rule(connection: psycopg.Connection, table: str, failed: dict[str, Any], output: Console) -> None:
+def _print_rule(
+    connection: psycopg.Connection, table: str, failed: dict[str, Any], output: Console, shows_rows: bool
+) -> None:
     of_rows = [example["dlt_id"] for example in failed["examples"] if "dlt_id" in example]
     figures = [f"{name} {value}" for example in failed["examples"] for name, value in example.items()]
     found = count(failed["rows"], "row") if of_rows else ", ".join(figures)
     output.print(Text.assemble("  ", (failed["severity"], "bold"), f" {failed['rule']}: {found}"), soft_wrap=True)
-    for dlt_id in of_rows[:ROWS_PER_RULE]:
+    for dlt_id in of_rows[:ROWS_PER_RULE] if shows_rows else ():
         row = connection.execute(
             sql.SQL("""
                 select staged.key, staged.payload::text, held.dlt_id is not null, held.detail, held.outcome

@@ -204,7 +204,8 @@ def profiles_folder() -> Path:
     except OSError as error:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"{error.filename} cannot be written ({error.strerror}); set MOOVITAMIX_HOME to a folder that this user owns",
+            f"{error.filename} cannot be written ({error.strerror});"
+            " set MOOVITAMIX_HOME to a folder that this user may write",
         ) from None
 
 

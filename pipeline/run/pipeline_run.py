@@ -269,7 +269,7 @@ def _extract(
                     " or pass --sample to load the sample data",
                 )
             day, first_run_on = run_ledger.next_sample_day(connection, this_run.run_id)
-            api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on))
+            api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on, settings.fault))
         stack.enter_context(translate_extraction_errors(this_run.warehouse))
         this_run.extraction = extraction.run(
             this_run.warehouse.at_work("extract").conninfo,

@@ -13,9 +13,9 @@ from warehouse.errors import CommandError, ExitCode
 pytestmark = pytest.mark.slow
 
 
-def shown(warehouse, load_id=None) -> str:
+def shown(warehouse, load_id=None, *, shows_rows=True) -> str:
     output = Console(file=io.StringIO(), width=100, highlight=False)
-    gate_report.show(warehouse.connection, load_id, output)
+    gate_report.show(warehouse.connection, load_id, output, shows_rows=shows_rows)
     return output.file.getvalue()
 
 
@@ -231,3 +231,21 @@ def test_an_unknown_load_is_a_wrong_setting(warehouse):
         shown(warehouse, "\x1b[31m17")
     assert {stop.value.code for stop in (nothing, unknown)} == {ExitCode.WRONG_SETTINGS}
     assert str(unknown.value) == "there is no load \\x1b[31m17; see the open loads with: make status"
+
+
+def test_without_show_rows_a_load_names_rules_and_no_row_and_the_blocked_table_comes_first(warehouse):
+    planted = "planted@example.org"
+    load_id = warehouse.land(
+        {
+            "listen_history": [document(1)],
+            "tracks": [track(1)],
+            "users": [user(number, email=f"{planted} ", first_name="Wendelin") for number in range(1, 400)],
+        },
+        rows_read=400,
+    )
+    warehouse.judge()
+    printed = shown(warehouse, load_id, shows_rows=False)
+    assert printed.startswith(f"users load {load_id}: blocked")
+    assert "email_is_an_address: 399 rows" in printed and f"show {load_id} --show-rows" in printed
+    assert planted not in printed and "Wendelin" not in printed
+    assert planted in shown(warehouse, load_id)
