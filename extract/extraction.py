@@ -122,9 +122,7 @@ def run(
         _check_tombstones(connection, erasures)
         # The load may have been packed before an erasure, perhaps on another machine.
         lands_packed_load = not erasures.tombstones
-        recovered = recovery.recover_locked(
-            connection, database_url, working_folder, lands_packed_load=lands_packed_load
-        )
+        recovered = recovery.recover(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
         if on_recovery:
             on_recovery(recovered)
         folder = folder_for(connection, working_folder)

@@ -10,7 +10,6 @@ import dlt
 import psycopg
 from psycopg import sql
 
-from extract.database import connect, lock
 from extract.errors import translate_file_errors
 from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, folder_for, load, pipeline_in
 from extract.source_tables import SOURCE_TABLES
@@ -29,22 +28,15 @@ class Recovery:
     resumed_load_id: str | None = None
 
 
-def recover(database_url: str, working_folder: Path, *, lands_packed_load: bool = True) -> Recovery:
-    """Complete or drop the unfinished load of a crashed run, in the database and in `working_folder`.
-
-    Rows of incomplete loads are deleted. A packed load that has not landed is landed, if `lands_packed_load` and it is
-    not outdated; otherwise it is dropped: the next pull reads everything anyway. Raises `LandingError` and
-    `SettingError`.
-    """
-    with connect(database_url) as connection:
-        lock(connection)
-        return recover_locked(connection, database_url, working_folder, lands_packed_load=lands_packed_load)
-
-
-def recover_locked(
+def recover(
     connection: psycopg.Connection, database_url: str, working_folder: Path, *, lands_packed_load: bool = True
 ) -> Recovery:
-    """Recover on a connection that already holds the extraction's lock; see `recover`."""
+    """Complete or drop the unfinished load of a crashed run, in the database and in `working_folder`.
+
+    `connection` holds the extraction's lock. Rows of incomplete loads are deleted. A packed load that has not landed is
+    landed, if `lands_packed_load` and it is not outdated; otherwise it is dropped: the next pull reads everything
+    anyway. Raises `LandingError` and `SettingError`.
+    """
     folder = folder_for(connection, working_folder)
     shutil.rmtree(folder / SPOOL, ignore_errors=True)
     sentences = []

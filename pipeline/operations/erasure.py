@@ -13,7 +13,7 @@ from rich.console import Console
 from expectations import batch_tables, ledger
 from extract.database import lock
 from extract.erasures import Erasures, alias, canonical, key_check, tombstone
-from extract.recovery import recover_locked
+from extract.recovery import recover
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.run import erasure_key
@@ -105,7 +105,7 @@ def erase(
                 return "nothing was changed; repeat the command without --dry-run to delete these rows permanently"
         with record_command(warehouse, connection, "erase") as figures:
             with translate_extraction_errors(warehouse):
-                recovery = recover_locked(work, warehouse.conninfo, settings.dlt_folder, lands_packed_load=False)
+                recovery = recover(work, warehouse.conninfo, settings.dlt_folder, lands_packed_load=False)
             if recovery.sentence:
                 output.print(f"recovered: {recovery.sentence}", soft_wrap=True)
             erasure_key.save(settings, traces.names.key)

@@ -31,7 +31,6 @@ from expectations.gate import judge_pending
 from expectations.replay import replay
 from extract import extraction
 from extract.errors import SourceError
-from extract.recovery import recover
 from pipeline.operations import erasure, pruning
 from pipeline.run import erasure_key
 from pipeline.settings import Settings
@@ -39,6 +38,7 @@ from sample_api.server import serve
 from tests.databases import migrate
 from tests.debian_postgres import debian_postgres
 from tests.history_model import TABLES, HistoryModel, Package
+from tests.recovery import recover
 from tests.rendered_models import RenderedModels
 from tests.runs import run_dbt
 from tests.servers import SUPERUSER

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from extract.erasures import NO_ERASURES, Erasures, alias, canonical, tombstone
 from extract.errors import SettingError
 from extract.landing import folder_for, pipeline_in
-from extract.recovery import recover
 from extract.rows import read_row
 from extract.source_tables import SOURCE_TABLES, SourceTable
 from extract.spool import Spool
@@ -21,6 +20,7 @@ from tests.integration.extract.conftest import live_rows, staged
 from tests.integration.extract.test_database_failures import rows
 from tests.integration.extract.test_night import assert_accounts_hold, figures, payloads, user
 from tests.integration.extract.test_recovery import crash
+from tests.recovery import recover
 
 KEY = "a key of the tests, long enough to be one"
 ERASED = 900719925474

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from extract import database, extraction
 from extract.errors import LandingError, SourceError
 from extract.landing import folder_for, pipeline_in
-from extract.recovery import Recovery, recover, withdraw
+from extract.recovery import Recovery, withdraw
 from tests.databases import migrate_url
 from tests.forks import fork
 from tests.integration.extract import crashing_night
@@ -21,6 +21,7 @@ from tests.integration.extract.conftest import live_rows, staged, version_log
 from tests.integration.extract.crashing_night import POINTS
 from tests.integration.extract.test_database_failures import rows
 from tests.integration.extract.test_night import assert_accounts_hold, payloads
+from tests.recovery import recover
 
 pytestmark = pytest.mark.slow
 

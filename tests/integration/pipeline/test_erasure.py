@@ -16,7 +16,7 @@ from expectations import ledger
 from expectations.decisions import reject, release
 from extract import database as extract_database
 from extract.erasures import key_check, tombstone
-from extract.recovery import Recovery, recover
+from extract.recovery import Recovery
 from pipeline.operations import erasure
 from pipeline.run import erasure_key
 from pipeline.run.pipeline_run import STEPS
@@ -29,6 +29,7 @@ from tests.integration.extract.test_recovery import crash
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_interruptions import waits_for_a_lock
 from tests.marts import contents
+from tests.recovery import recover
 from tests.runs import run_night_on, states
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
