@@ -65,6 +65,7 @@ def _scan_query(batch: Batch, shares: Shares) -> sql.Composable:
         select
             scans.*,
             scans.rows_read = 0 and scans.keys_known > 0 as read_nothing_though_keys_are_known,
+            -- NULL, and no failure: the source gave no total, and the scan went by the last page
             scans.total - scans.rows_read as rows_missing_of_total,
             scans.rows_read - scans.rows_unchanged - scans.rows_landed - scans.rows_unreadable
                 as rows_unaccounted_for,

@@ -181,7 +181,9 @@ def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
         select
             loads.load_id, loads.table_name, loads.rows_read, loads.rows_landed, loads.rows_removed,
             scans.rows_unreadable,
-            scans.rows_landed = 0 and scans.rows_removed = 0 and scans.rows_read = scans.total
+            scans.rows_landed = 0 and scans.rows_removed = 0
+            -- a source without totals: the scan went by the last page
+            and scans.rows_read = coalesce(scans.total, scans.rows_read)
             and scans.rows_read = scans.rows_unchanged + scans.rows_unreadable
             and (scans.rows_read > 0 or scans.keys_known = 0)
         from gate.loads

@@ -6,6 +6,7 @@ import great_expectations.expectations as gxe
 from expectations import common
 
 # A document may come before its user or its tracks; its listens are then parked. Known means: landed at some time.
+# Items are whole numbers, but 1 may be spelled 1.0.
 # GX keeps the alias of {batch} only in queries with a join, and sets its own alias in others.
 UNKNOWN_USERS = """
 select documents._dlt_id
@@ -17,7 +18,7 @@ UNKNOWN_TRACKS = """
 select documents._dlt_id
 from {batch} as documents
 cross join lateral jsonb_array_elements(documents.items) as items (track_id)
-where not exists (select 1 from staging.tracks where tracks.key = '[' || (items.track_id #>> '{{}}') || ']')
+where not exists (select 1 from staging.tracks where tracks.key = '[' || items.track_id::bigint || ']')
 """
 
 

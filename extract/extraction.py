@@ -47,6 +47,7 @@ LARGEST_WINDOW = 64
 class Scan:
     """Count the rows and keys of one table's scan, as in `staging.scans`.
 
+    `total` is None if the source gave none and the last page was decisive.
     `rows_read` = `rows_unchanged` + `rows_landed` + `rows_unreadable`; a removal is not a row that was read. Rows of
     erased people always count as unchanged.
     `keys_unsettled` are known keys that were not seen and not proven to be removed: they stay live.
@@ -55,7 +56,7 @@ class Scan:
     """
 
     table_name: str
-    total: int
+    total: int | None
     rows_read: int
     rows_unchanged: int
     rows_landed: int

@@ -55,10 +55,11 @@ UNREADABLE_SCHEMA = pa.schema(
 SCANS_SCHEMA = pa.schema(
     [
         pa.field("table_name", pa.string(), nullable=False),
+        # NULL: the source did not say
+        pa.field("total", pa.int64()),
         *(
             pa.field(name, pa.int64(), nullable=False)
             for name in (
-                "total",
                 "rows_read",
                 "rows_unchanged",
                 "rows_landed",

@@ -1,5 +1,6 @@
 """Fetch one page of the API within limits, retry what can pass, and check the page before use."""
 
+import codecs
 import contextlib
 import datetime as dt
 import email.utils
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 import tenacity
@@ -30,16 +31,21 @@ from extract.window import Window
 # 501 and 505: the server does not support the request, so a retry cannot help.
 _RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
 _READ_BYTES = 256 * 1024
+_REDIRECTS = {301, 302, 303, 307, 308}
+# Of a refusal that names the largest page: "Input should be less than or equal to 50".
+_LARGEST_SIZE = re.compile(r"less than or equal to (\d{1,3})\b")
 _OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
 
 
 @dataclass(frozen=True)
 class Page:
-    """Hold one page as the API sent it: `total` rows in the table, the JSON text of each item, and `size_bytes`."""
+    """Hold one page as the API sent it: `total` rows in the table (None: the API does not say), the JSON text of each
+    item, `size_bytes`, and the rows of a full page, if the API serves fewer than were asked for."""
 
-    total: int
+    total: int | None
     items: list[bytes]
     size_bytes: int
+    largest_size: int | None = None
 
 
 _Figure = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -56,7 +62,7 @@ class Traffic:
 
 
 class _Envelope(msgspec.Struct):
-    total: _Figure
+    total: _Figure | msgspec.UnsetType | None = msgspec.UNSET
     page: _Figure | None = None
     size: _Figure | None = None
 
@@ -113,11 +119,12 @@ class Client:
         self._traffic = {} if traffic is None else traffic
         self._busy: dict[int, tuple[float, socket.socket | None]] = {}
         self._quiet_until = 0.0
+        self._paths: dict[str, str] = {}
         self._window = Window(window)
         self._pool = self._connections(window)
 
-    def fetch(self, table: SourceTable, page: int) -> Page:
-        """Fetch page number `page` (from 1) of `table`.
+    def fetch(self, table: SourceTable, page: int, size: int) -> Page:
+        """Fetch page number `page` (from 1) of `table`, with `size` rows per page.
 
         Raises `SourceError` when the server refuses or redirects, or when every attempt failed.
         """
@@ -129,7 +136,7 @@ class Client:
             reraise=True,
         )
         try:
-            return attempts(self._attempt, table, page)
+            return attempts(self._attempt, table, page, size)
         except _TooMuch as error:
             raise SourceError(
                 f"{self._at(table, page)} {error} (limit {error.variable})."
@@ -199,11 +206,11 @@ class Client:
 
         return WatchedConnection
 
-    def _attempt(self, table: SourceTable, page: int) -> Page:
+    def _attempt(self, table: SourceTable, page: int, size: int) -> Page:
         try:
             with self._window.slot(self.seconds_left()) as slot:
                 try:
-                    answer = self._answer(table, page)
+                    answer = self._answer(table, page, size)
                 except _TryAgain as error:
                     if error.is_one_too_many:
                         self._window.narrow(slot)
@@ -213,7 +220,7 @@ class Client:
         self._window.widen()
         return answer
 
-    def _answer(self, table: SourceTable, page: int) -> Page:
+    def _answer(self, table: SourceTable, page: int, size: int) -> Page:
         self._sleep(self._quiet_until - time.monotonic())
         seconds = min(self.limits.attempt_seconds, self.seconds_left())
         if self._closed.is_set() or seconds <= 0:
@@ -224,13 +231,13 @@ class Client:
             self._busy[me] = (ends_at, None)
         with self._count_attempt(table) as traffic:
             try:
-                body = self._body(table, page, seconds, ends_at, traffic)
+                body = self._body(table, page, size, ends_at, traffic)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise _TryAgain(self._describe(error, ends_at)) from error
             finally:
                 with self._lock:
                     del self._busy[me]
-            return read_page(body, page=page, size=self.batch_size, limits=self.limits)
+            return read_page(body, page=page, size=size, limits=self.limits)
 
     @contextlib.contextmanager
     def _count_attempt(self, table: SourceTable) -> Iterator[Traffic]:
@@ -246,11 +253,42 @@ class Client:
                     traffic.requests_failed += 1
             raise
 
-    def _body(self, table: SourceTable, page: int, seconds: float, ends_at: float, traffic: Traffic) -> bytearray:
+    def _body(self, table: SourceTable, page: int, size: int, ends_at: float, traffic: Traffic) -> bytearray:
+        path = self._paths.get(table.name, table.path)
+        response, body = self._get(path, page, size, ends_at, traffic)
+        if response.status in _REDIRECTS and (other := self._other_spelling(path, page, size, response)):
+            with self._lock:
+                traffic.requests += 1
+            response, body = self._get(other, page, size, ends_at, traffic)
+            if response.status == 200:
+                # the other pages need no detour
+                self._paths[table.name] = other
+        self._check_status(table, page, size, response, body)
+        return body
+
+    def _other_spelling(self, path: str, page: int, size: int, response: urllib3.BaseHTTPResponse) -> str | None:
+        """Return `path` with or without its last slash, if the redirect asks for this and nothing else."""
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        asked = f"{self.base_url}{path}?page={page}&size={size}"
+        try:
+            target = urlsplit(urljoin(asked, response.headers.get("Location", "")))
+            wanted = urlsplit(f"{self.base_url}{other}?page={page}&size={size}")
+            is_only_slash = (_origin(target), target.path, target.query, target.fragment) == (
+                _origin(wanted), wanted.path, wanted.query, "",
+            )  # fmt: skip
+        except ValueError:
+            return None
+        return other if is_only_slash else None
+
+    def _get(
+        self, path: str, page: int, size: int, ends_at: float, traffic: Traffic
+    ) -> tuple[urllib3.BaseHTTPResponse, bytearray]:
+        # A redirect may have used up the time.
+        seconds = max(0.01, ends_at - time.monotonic())
         response = self._pool.request(
             "GET",
-            f"{self.base_url}{table.path}",
-            fields={"page": str(page), "size": str(self.batch_size)},
+            f"{self.base_url}{path}",
+            fields={"page": str(page), "size": str(size)},
             preload_content=False,
             redirect=False,
             pool_timeout=seconds,
@@ -276,10 +314,11 @@ class Client:
                 response.close()
             # Also after a close: otherwise the pool would lose this connection's slot.
             response.release_conn()
-        self._check_status(table, page, response, body)
-        return body
+        return response, body
 
-    def _check_status(self, table: SourceTable, page: int, response: urllib3.BaseHTTPResponse, body: bytearray) -> None:
+    def _check_status(
+        self, table: SourceTable, page: int, size: int, response: urllib3.BaseHTTPResponse, body: bytearray
+    ) -> None:
         status = response.status
         if status == 200:
             return
@@ -296,7 +335,7 @@ class Client:
                 " Nothing was landed; set API_BASE_URL to the correct address."
             )
         raise SourceError(
-            f"{self._at(table, page)} answered {answer}. Nothing was landed; check API_BASE_URL and BATCH_SIZE."
+            f"{self._at(table, page)} answered {answer}. Nothing was landed; {_advice(status, body, size)}."
         )
 
     def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
@@ -379,14 +418,26 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
     Raises an error that makes the client retry when it is not the requested page, and one that ends the pull when it
     exceeds a limit.
     """
+    size_bytes = len(body)
+    encoding = json.detect_encoding(body)
+    if not encoding.startswith("utf-8"):
+        raise _TryAgain(f"the page seems to be encoded as {encoding.upper()}, and only UTF-8 is read")
+    if encoding == "utf-8-sig":
+        body = body[len(codecs.BOM_UTF8) :]
     if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
         raise _TooMuch(f"holds a string of more than {limits.string_bytes} bytes", "MAX_STRING_BYTES")
     envelope, items = _content(body, size, limits)
-    if envelope.page not in (None, page) or envelope.size not in (None, size):
+    # Without a total, only the page's own number shows that this is a page, and not an error or a greeting.
+    if envelope.total is msgspec.UNSET and envelope.page is None:
+        raise _TryAgain(f"neither `total` nor `page`: {_excerpt(body)}")
+    is_smaller = page == 1 and envelope.size is not None and 0 < envelope.size < size
+    if envelope.page not in (None, page) or (envelope.size not in (None, size) and not is_smaller):
         raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
+    size = envelope.size if is_smaller else size
     if len(items) > size:
         raise _TryAgain(f"more than {size} rows on a page of {size}")
-    return Page(envelope.total, items, len(body))
+    total = None if envelope.total is msgspec.UNSET else envelope.total
+    return Page(total, items, size_bytes, envelope.size if is_smaller else None)
 
 
 def version() -> str:
@@ -427,6 +478,21 @@ def _parse_leniently(
         return msgspec.json.decode(b"{" + rest + b"}", type=_Envelope), items
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _TryAgain(f"not a page of JSON ({one_line(error, 100)}): {_excerpt(body)}") from error
+
+
+def _origin(address: SplitResult) -> tuple[object, ...]:
+    port = address.port or {"http": 80, "https": 443}.get(address.scheme)
+    return address.scheme, address.hostname, port, address.username, address.password
+
+
+def _advice(status: int, body: bytes | bytearray, size: int) -> str:
+    """Return what to do about a refusal; one of the page's size often names the largest one."""
+    if status not in (400, 413, 422):
+        return "check API_BASE_URL and BATCH_SIZE"
+    largest = _LARGEST_SIZE.search(body[:_READ_BYTES].decode(errors="replace"))
+    if largest and 0 < int(largest[1]) < size:
+        return f"set BATCH_SIZE={int(largest[1])}"
+    return "check API_BASE_URL, or set a smaller BATCH_SIZE, such as BATCH_SIZE=50"
 
 
 def _excerpt(body: bytes | bytearray) -> str:

@@ -5,24 +5,31 @@ The scan proves two properties of a pass, although it knows nothing but the page
 - A pass *adds up* when every page has the same total and as many distinct keys were seen. It can still have missed an
   unchanged row: when a row before the reading position is deleted and another one is added behind it, all rows between
   move one position forward, and one of them is never read.
+  If a page has no total, the last page takes its place: the first page that is not full, followed by an empty one. When
+  all others are read, it is read again. If it still has as many rows, then the table ended with as many rows as were
+  read. (An empty last page proves: with no more.)
 - A pass that adds up *missed nothing* when a later pass sees all of its keys again. It saw as many keys as there were
   rows. If it missed a row, then one of the keys it saw had been deleted before the pass ended, and the later pass
   cannot see it. (Unless the deleted key comes back between the two passes.)
+  This holds without totals, too: it needs the number of rows only at the end of the pass.
 
 So a known key is removed only when a pass that missed nothing did not see it. That costs a second pass, but only in
 runs with removals. Two kinds of pass land their rows and prove no removal: a pass with duplicate keys, because a
 duplicate may stand in the place of a missed row; and a pass with rows without a key, because each of them may be the
 missing row.
+
+Without totals, a row that is deleted during a pass goes unnoticed, and the pass misses another row. So a pass without
+totals lands only when it missed nothing: such a table is always read twice. (With duplicate keys, two passes must find
+the same duplicates.)
 """
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +38,7 @@ from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import IncompleteScanError, SourceError
 from extract.pages import Client, Page
 from extract.rows import Row, read_row
+from extract.scan_pass import ScanPass, Unconfirmed
 from extract.source_tables import SourceTable
 from extract.spool import Spool
 
@@ -47,7 +55,8 @@ class CompletePass:
 
     table: SourceTable
     spool: Spool
-    total: int
+    total: int | None
+    """Number of rows according to the source; None if it did not say, and the last page was decisive."""
     gone: np.ndarray
     """uint64 (keys, 2): digests of the known keys that are proven to be gone from the source."""
     keys_unsettled: int
@@ -56,31 +65,6 @@ class CompletePass:
     """Number of passes over the table in this run."""
     started_at: dt.datetime
     finished_at: dt.datetime
-
-
-@dataclass(eq=False)
-class _Pass:
-    """Track one pass over one table while it runs."""
-
-    table: SourceTable
-    number: int
-    spool: Spool
-    started_at: dt.datetime
-    doubled_before: np.ndarray | None = None
-    to_confirm: "_Unconfirmed | None" = None
-    next_page: int = 1
-    last_page: int = 1
-    under_way: int = 0
-    totals: set[int] = field(default_factory=set)
-    page_digests: set[bytes] = field(default_factory=set)
-    has_repeated_page: bool = False
-
-
-class _Unconfirmed(NamedTuple):
-    """Hold a pass that adds up and has all keys, and the known keys (uint64 (keys, 2)) that no pass has seen yet."""
-
-    scan_pass: _Pass
-    keys: np.ndarray
 
 
 def scan(
@@ -102,22 +86,22 @@ def scan(
     removals are proven, the rows land anyway, and the removals wait for a later run.
     """
     done: dict[str, CompletePass] = {}
-    passes = [_Pass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
-    pending: dict[Future[Page], _Pass] = {}
+    passes = [ScanPass(table, 1, Spool(folder / f"{table.name}.1.arrow"), _now()) for table in tables]
+    pending: dict[Future[Page], tuple[ScanPass, int]] = {}
     taken_bytes = 0
     pool = ThreadPoolExecutor(window, thread_name_prefix="page")
     try:
         while passes:
             # Twice the window: a free worker always has a page to fetch, and the number of bodies in memory is bounded.
-            while len(pending) < 2 * window and (scan_pass := _next(passes)):
-                pending[pool.submit(client.fetch, scan_pass.table, scan_pass.next_page)] = scan_pass
-                scan_pass.next_page += 1
-                scan_pass.under_way += 1
+            while len(pending) < 2 * window and (wanted := _next(passes)):
+                scan_pass, number = wanted
+                size = scan_pass.page_rows or client.batch_size
+                pending[pool.submit(client.fetch, scan_pass.table, number, size)] = wanted
             finished, _ = wait(pending, timeout=_WATCH_SECONDS, return_when=FIRST_COMPLETED)
             client.cut_overdue()
             while finished:
                 future = finished.pop()
-                scan_pass = pending.pop(future)
+                scan_pass, number = pending.pop(future)
                 page = future.result()
                 taken_bytes += page.size_bytes
                 if taken_bytes > client.limits.total_bytes:
@@ -126,14 +110,14 @@ def scan(
                         f" {client.limits.total_bytes} bytes (limit MAX_TOTAL_BYTES)."
                         " Nothing was landed; raise the limit or check what the API sends."
                     )
-                _take(scan_pass, page, client, erasures)
+                _take(scan_pass, number, page, client, erasures)
                 if progress:
-                    progress(scan_pass.table.name, len(scan_pass.spool), max(scan_pass.totals))
-                if not scan_pass.under_way and scan_pass.next_page > scan_pass.last_page:
+                    progress(scan_pass.table.name, len(scan_pass.spool), max(scan_pass.totals, default=None))
+                if scan_pass.is_over():
                     passes.remove(scan_pass)
                     outcome = _end(scan_pass, known.get(scan_pass.table.name, _NO_KEYS), client.limits.passes, folder)
                     client.check_deadline(scan_pass.table)
-                    if isinstance(outcome, _Pass):
+                    if isinstance(outcome, ScanPass):
                         passes.append(outcome)
                     else:
                         done[scan_pass.table.name] = outcome
@@ -143,23 +127,27 @@ def scan(
     return done
 
 
-def _next(passes: list[_Pass]) -> _Pass | None:
-    """Return the pass whose next page is fetched: one that has not begun, else the first with pages left."""
-    waiting = [scan_pass for scan_pass in passes if scan_pass.next_page <= scan_pass.last_page]
-    return min(waiting, key=lambda scan_pass: scan_pass.next_page > 1, default=None)
+def _next(passes: list[ScanPass]) -> tuple[ScanPass, int] | None:
+    """Return the pass whose next page is fetched, and that page: one that has not begun, else the first with pages."""
+    for scan_pass in sorted(passes, key=lambda scan_pass: scan_pass.next_page > 1):
+        if number := scan_pass.begin_page():
+            return scan_pass, number
+    return None
 
 
-def _take(scan_pass: _Pass, page: Page, client: Client, erasures: Erasures) -> None:
+def _take(scan_pass: ScanPass, number: int, page: Page, client: Client, erasures: Erasures) -> None:
     scan_pass.under_way -= 1
-    if not scan_pass.totals:
-        scan_pass.last_page = max(1, -(-page.total // client.batch_size))
-        if scan_pass.last_page > client.limits.pages_per_table:
-            raise SourceError(
-                f"{client.base_url}{scan_pass.table.path} claims {page.total} rows, which is more than"
-                f" {client.limits.pages_per_table} pages (limit MAX_PAGES)."
-                " Nothing was landed; check what the API sends."
-            )
-    scan_pass.totals.add(page.total)
+    if scan_pass.is_closing:
+        scan_pass.has_same_end = len(page.items) == scan_pass.rows_at_end
+        return
+    scan_pass.count(number, page, client.batch_size)
+    pages = scan_pass.furthest_page if scan_pass.lacks_totals else scan_pass.last_page
+    if pages > client.limits.pages_per_table:
+        claim = "has" if scan_pass.lacks_totals else f"claims {page.total} rows, which is"
+        raise SourceError(
+            f"{client.base_url}{scan_pass.table.path} {claim} more than {client.limits.pages_per_table} pages"
+            " (limit MAX_PAGES). Nothing was landed; check what the API sends."
+        )
     # Only in this thread, because a decoded row can be twenty times the size of its text.
     rows = []
     for item in page.items:
@@ -172,6 +160,9 @@ def _take(scan_pass: _Pass, page: Page, client: Client, erasures: Erasures) -> N
         digest = blake2b(b"".join(row.key_digest + row.content_digest for row in rows), digest_size=16).digest()
         scan_pass.has_repeated_page |= digest in scan_pass.page_digests
         scan_pass.page_digests.add(digest)
+    if scan_pass.lacks_totals and scan_pass.has_repeated_page:
+        # A source that ignores the page number has no end.
+        scan_pass.last_page = 0
     scan_pass.spool.append(rows)
 
 
@@ -179,7 +170,7 @@ def _withhold(row: Row) -> Row:
     return Row(None, "", None, row.key_digest, row.content_digest, is_withheld=True)
 
 
-def _end(scan_pass: _Pass, known: Digests, most_passes: int, folder: Path) -> CompletePass | _Pass:
+def _end(scan_pass: ScanPass, known: Digests, most_passes: int, folder: Path) -> CompletePass | ScanPass:
     """Return the complete pass, or the next pass over the same table when one is needed."""
     scan_pass.spool.close()
     seen = scan_pass.spool.digests()
@@ -196,20 +187,26 @@ def _end(scan_pass: _Pass, known: Digests, most_passes: int, folder: Path) -> Co
         return _next_pass(scan_pass, found, None, folder)
     # Also in a pass that does not add up, a key that was seen is live.
     lacking = missing(before.keys if before else known, seen)
-    is_proven = (
-        bool(before)
-        and not scan_pass.spool.rows_without_key
-        and not len(missing(before.scan_pass.spool.digests(), seen))
-    )
+    missed_nothing = bool(before) and not len(missing(before.scan_pass.spool.digests(), seen))
+    is_proven = missed_nothing and not scan_pass.spool.rows_without_key
     if before:
         (before.scan_pass if is_believed else scan_pass).spool.delete()
     whole = scan_pass if is_believed else before.scan_pass
-    if len(lacking) and not is_proven and not is_last and (can_prove or whole is not scan_pass):
-        return _next_pass(scan_pass, found, _Unconfirmed(whole, lacking), folder)
+    # Lasting duplicates took two passes already, and no pass can prove more.
+    is_doubtful = whole.lacks_totals and not missed_nothing and (adds_up or whole is not scan_pass)
+    is_worth_proving = len(lacking) and not is_proven and (can_prove or whole is not scan_pass)
+    if not is_last and (is_doubtful or is_worth_proving):
+        return _next_pass(scan_pass, found, Unconfirmed(whole, lacking), folder)
+    if is_doubtful:
+        whole.spool.delete()
+        raise IncompleteScanError(
+            f"{scan_pass.table.path} gives no total, and none of {scan_pass.number} passes saw all rows of the one"
+            " before. Nothing was landed; run again when the source has stopped changing."
+        )
     return CompletePass(
         scan_pass.table,
         whole.spool,
-        max(whole.totals),
+        None if whole.lacks_totals else max(whole.totals),
         gone=lacking if is_proven else _NO_KEYS,
         keys_unsettled=0 if is_proven else len(lacking),
         passes=scan_pass.number,
@@ -218,41 +215,40 @@ def _end(scan_pass: _Pass, known: Digests, most_passes: int, folder: Path) -> Co
     )
 
 
-def _next_pass(scan_pass: _Pass, found: Tally, to_confirm: _Unconfirmed | None, folder: Path) -> _Pass:
+def _next_pass(scan_pass: ScanPass, found: Tally, to_confirm: Unconfirmed | None, folder: Path) -> ScanPass:
     number = scan_pass.number + 1
     spool = Spool(folder / f"{scan_pass.table.name}.{number}.arrow")
-    return _Pass(
+    return ScanPass(
         scan_pass.table, number, spool, scan_pass.started_at, doubled_before=found.doubled, to_confirm=to_confirm
     )
 
 
-def _adds_up(scan_pass: _Pass, found: Tally) -> bool:
+def _adds_up(scan_pass: ScanPass, found: Tally) -> bool:
     """Return True when the rows, the distinct keys and the constant total of the source are equal in number."""
-    return _has_all_rows(scan_pass) and found.keys == len(scan_pass.spool)
+    return scan_pass.has_all_rows() and found.keys == len(scan_pass.spool)
 
 
-def _has_lasting_doubles(scan_pass: _Pass, found: Tally) -> bool:
+def _has_lasting_doubles(scan_pass: ScanPass, found: Tally) -> bool:
     """Return True when all rows were read and a second pass finds exactly the same duplicate keys.
 
     A repeated page does not qualify: it hides the page that it replaced.
     """
-    if not _has_all_rows(scan_pass) or scan_pass.doubled_before is None or scan_pass.has_repeated_page:
+    if not scan_pass.has_all_rows() or scan_pass.doubled_before is None or scan_pass.has_repeated_page:
         return False
     return np.array_equal(found.doubled, scan_pass.doubled_before)
 
 
-def _has_all_rows(scan_pass: _Pass) -> bool:
-    return len(scan_pass.totals) == 1 and len(scan_pass.spool) == max(scan_pass.totals)
-
-
-def _contradiction(scan_pass: _Pass, found: Tally) -> str:
+def _contradiction(scan_pass: ScanPass, found: Tally) -> str:
     totals = sorted(scan_pass.totals)
-    expected = f"{totals[0]}" if len(totals) == 1 else f"{totals[0]} to {totals[-1]}"
+    expected = f"{totals[0]}" if len(totals) == 1 else f"{totals[0]} to {totals[-1]}" if totals else "more"
     repeated = "; one page came twice" if scan_pass.has_repeated_page else ""
+    advice = "run again when the source has stopped changing"
+    if 0 < scan_pass.most_rows < scan_pass.page_rows and not scan_pass.has_all_rows():
+        advice = f"if the API serves at most {scan_pass.most_rows} rows per page, set BATCH_SIZE={scan_pass.most_rows}"
     return (
         f"{scan_pass.table.path} does not add up after {scan_pass.number} passes: {expected} rows expected,"
         f" {len(scan_pass.spool)} seen with {found.keys} distinct keys{repeated}."
-        " Nothing was landed; run again when the source has stopped changing."
+        f" Nothing was landed; {advice}."
     )
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Query
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -109,8 +110,18 @@ class _Misbehaviour:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        if self.faults.rule(path.removesuffix("/"), "slash"):
+            if not path.endswith("/"):
+                await _with_slash(scope)(scope, receive, send)
+                return
+            path = path.removesuffix("/")
+            scope = {**scope, "path": path}
         if slow := self.faults.strike(path, "latency"):
             await asyncio.sleep(slow.value)
+        most = self.faults.rule(path, "refused_size")
+        if most and _size(scope) > most.value and most.strikes(path):
+            await _refusal_of_size(most.value)(scope, receive, send)
+            return
         rule = self.faults.strike(path, *ANSWERS)
         if rule is None:
             cut = self.faults.strike(path, "truncated")
@@ -120,6 +131,26 @@ class _Misbehaviour:
                 pass
         else:
             await _wrong_answer(rule)(scope, receive, send)
+
+
+def _with_slash(scope: Scope) -> Response:
+    return RedirectResponse(f"{scope['path']}/?{scope['query_string'].decode('latin-1')}", status_code=307)
+
+
+def _size(scope: Scope) -> int:
+    """Return the rows per page that the request asks for; 0 for a size that is no number."""
+    (size,) = parse_qs(scope["query_string"].decode("latin-1")).get("size", ["100"])[-1:]
+    return int(size) if size.isdecimal() else 0
+
+
+def _refusal_of_size(most: int) -> Response:
+    problem = {
+        "type": "less_than_equal",
+        "loc": ["query", "size"],
+        "msg": f"Input should be less than or equal to {most}",
+        "ctx": {"le": most},
+    }
+    return JSONResponse({"detail": [problem]}, status_code=422)
 
 
 def _wrong_answer(rule: Rule) -> Response:

@@ -36,6 +36,14 @@ class OnPage:
 
 
 @dataclass(frozen=True)
+class LargestSize:
+    """Serve at most `rows` on a page; with `is_unsaid`, the page still claims the size that was asked for."""
+
+    rows: int
+    is_unsaid: bool = False
+
+
+@dataclass(frozen=True)
 class Share:
     """Hold a share of a table's rows in (0, 1], drawn with `seed`."""
 
@@ -181,6 +189,26 @@ def _flag(text: str) -> None:
         raise ValueError
 
 
+def _largest_size(text: str) -> LargestSize:
+    rows, _, manner = text.partition("/")
+    if manner not in ("", "unsaid"):
+        raise ValueError
+    return LargestSize(_whole(rows, 1), bool(manner))
+
+
+def _missing_total(text: str) -> bool:
+    """Return whether the field is absent."""
+    if text not in ("", "null", "absent"):
+        raise ValueError
+    return text == "absent"
+
+
+def _encoding(text: str) -> str:
+    if text not in ("utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
+        raise ValueError
+    return text
+
+
 def _address(text: str) -> str:
     if not text.isprintable() or " " in text or not text:
         raise ValueError
@@ -192,12 +220,17 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "down": (_flag, "down"),
     "hang": (_every_nth, "hang=3"),
     "redirect": (_address, "redirect=http://127.0.0.1:9/"),
+    "slash": (_flag, "slash"),
+    "refused_size": (lambda text: _whole(text, 1), "refused_size=50"),
     "rate_limit": (_every_nth_then_wait, "rate_limit=5/2 (every 5th request, Retry-After 2)"),
     "server_error": (_every_nth, "server_error=3"),
     "error_body": (_every_nth, "error_body=3"),
     "html": (_every_nth, "html=3"),
     "truncated": (_every_nth, "truncated=3"),
     "no_items": (_every_nth, "no_items=3"),
+    "no_total": (_missing_total, "no_total or no_total=absent"),
+    "encoding": (_encoding, "encoding=utf-8-sig or encoding=utf-16"),
+    "largest_size": (_largest_size, "largest_size=50 or largest_size=50/unsaid"),
     "wrong_total": (_amount_on_page, "wrong_total=1 or wrong_total=-1/2 (page 2 says one less)"),
     "short_page": (_page, "short_page=2 or short_page=middle"),
     "empty_page": (_page, "empty_page=2 or empty_page=middle"),

@@ -46,6 +46,10 @@ class ServedRows:
         served = self._tables[table]
         rows = served.served(self.faults)
         path = f"/{table}"
+        said_size = size
+        if largest := self.faults.strike(path, "largest_size"):
+            size = min(size, largest.value.rows)
+            said_size = said_size if largest.value.is_unsaid else size
         total, pages = len(rows), -(-len(rows) // size)
 
         def hit(fault: str, first_page: int = 1) -> Rule | None:
@@ -65,7 +69,13 @@ class ServedRows:
         content = b"" if no_items else b'"items":[' + b",".join(items) + b"],"
         if moving := self.faults.rule(path, "moving"):
             served.move(moving.value)
-        return b'{%b"total":%d,"page":%d,"size":%d,"pages":%d}' % (content, total, page, size, pages)
+        said_total = b'"total":%d,' % total
+        if missing := self.faults.strike(path, "no_total"):
+            said_total = b"" if missing.value else b'"total":null,'
+        body = b'{%b%b"page":%d,"size":%d,"pages":%d}' % (content, said_total, page, said_size, pages)
+        if encoding := self.faults.strike(path, "encoding"):
+            return body.decode(errors="replace").encode(encoding.value)
+        return body
 
 
 class _Table:

@@ -405,13 +405,16 @@ WORTH_KNOWING = {
             document(2, items=[1, 99, 99, 98], device="phone"),
             document(99),
             document(98, items=[3, 97]),
+            # of which track 1 and no other is known
+            '{"user_id":1,"items":[1.0,10e-1],"created_at":"2026-01-03T10:00:00","updated_at":"2026-01-04T10:00:00"}',
+            '{"user_id":1,"items":[1.0,98.0],"created_at":"2026-01-04T10:00:00","updated_at":"2026-01-05T10:00:00"}',
         ],
         {
             "items_is_not_null": 1,
             "updated_at_is_not_before_created_at": 1,
             "fields_are_known": 1,
             "user_is_known": 2,
-            "tracks_are_known": 2,
+            "tracks_are_known": 3,
         },
     ),
 }

@@ -7,7 +7,7 @@ import great_expectations.expectations as gxe
 import psycopg
 import pytest
 
-from expectations import gate, scans, session, users
+from expectations import gate, ledger, scans, session, users
 from expectations.verdicts import Shares
 from tests.integration.expectations.warehouse import ABSENT, document, track, user
 
@@ -247,6 +247,15 @@ def test_the_shares_are_settings(warehouse):
     warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
     (judgement,) = gate.judge_pending(warehouse.url, shares=Shares(1, 1))
     assert (judgement.state, failed_rules(judgement, "info")) == ("accepted", ["few_removals"])
+
+
+def test_a_scan_without_a_total_contradicts_nothing(warehouse):
+    warehouse.land({"users": [user(1)]}, total=None)
+    assert warehouse.judge()["users"].state == "accepted"
+    warehouse.land({"users": []}, total=None)
+    ledger.register_pending(warehouse.connection)
+    ((batch, is_quiet),) = ledger.pending(warehouse.connection)
+    assert batch.table == "users" and is_quiet
 
 
 def test_scans_of_the_previous_version_have_removals_and_no_changes(warehouse):

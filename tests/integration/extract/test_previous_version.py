@@ -68,6 +68,19 @@ def test_a_load_packed_by_the_previous_version_is_completed(landed_before, api, 
     assert orphans(connection) == []
 
 
+def test_a_scan_without_a_total_lands_after_scans_of_a_version_that_needed_one(api, night, connection):
+    needed = [field.with_nullable(False) if field.name == "total" else field for field in landing.SCANS_SCHEMA]
+    api.set_rows({"users": rows(1)})
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (landing, extraction_module):
+            patch.setattr(module, "SCANS_SCHEMA", pa.schema(needed))
+        night()
+    api.faults.add("no_total")
+    night()
+    found = connection.execute("select total from staging.scans where table_name = 'users' order by version_seq")
+    assert found.fetchall() == [(10,), (None,)]
+
+
 def test_a_load_packed_by_the_previous_version_is_completed_even_when_the_source_fails(api, night, connection):
     api.set_rows({"users": rows(1)})
     with previous_version(is_killed=True):

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def test_a_temporary_fault_is_retried_and_everything_lands(api, night, connectio
         ("server_error@tracks", "status 500"),
         ("rate_limit@tracks=1/0", "status 429"),
         ("truncated@tracks", "ended after"),
-        ("error_body@tracks", "missing required field `total`"),
+        ("error_body@tracks", "missing required field `items`"),
         ("html@tracks", "It works|not a page of JSON"),
         ("no_items@tracks", "missing required field `items`"),
         ("redirect@tracks=http://127.0.0.1:9/elsewhere", "redirects to http://127.0.0.1:9/elsewhere"),
@@ -202,7 +203,16 @@ def test_each_page_is_requested_once_and_none_past_the_last(api, night):
         (b'{"items":[{"id":1}', "not a page of JSON"),
         (b'{"items":[{"id":1}],"items":[],"total":1}', "1 rows expected, 0 seen"),
         (page(users(1), total=-1), "Expected `int` >= 0 - at `$.total`"),
-        (b'{"items":[],"total":null}', "not a page of JSON"),
+        (b'{"items":[]}', "neither `total` nor `page`"),
+        (b'{"items":[],"message":"no such tenant"}', "neither `total` nor `page`"),
+        (b'{"items":null,"total":null,"page":1,"size":3}', "Expected `array`, got `null`"),
+        (b'{"items":[],"total":"0"}', "not a page of JSON"),
+        (b'{"items":[],"total":0,"size":0}', "page None of size 0 came"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf" + page(), "not a page of JSON"),
+        (page().decode().encode("utf-16"), "encoded as UTF-16, and only UTF-8 is read"),
+        (page().decode().encode("utf-16-be"), "encoded as UTF-16-BE, and only UTF-8 is read"),
+        (page().decode().encode("utf-32"), "encoded as UTF-32, and only UTF-8 is read"),
+        (page().decode().encode("cp037"), "not a page of JSON"),
         (b'{"items":[],"total":0.5}', "not a page of JSON"),
         (b'{"items":[],"total":true}', "not a page of JSON"),
         (page(users(1), number=2), "page 2 of size 3 came where page 1"),
@@ -245,6 +255,85 @@ def test_a_redirect_to_another_origin_is_named_and_never_followed(night, answeri
     assert visited == []
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_that_only_adds_a_slash_is_followed_once_per_table(night, connection, answering, status):
+    asked = []
+
+    def add_slash(handler):
+        path, query = handler.path.split("?")
+        asked.append(path)
+        if path.endswith("/"):
+            number = int(query.split("&")[0].split("=")[1])
+            answer(handler, page(users(3 * number, 3 * number + 1, 3 * number + 2), total=15, number=number))
+        else:
+            target = f"{path}/?{query}" if path == "/users" else f"http://{handler.headers['Host']}{path}/?{query}"
+            answer(handler, b"moved", status, Location=target)
+
+    night(api_base_url=answering(add_slash), window=1)
+    assert staged(connection)["users"] == 15
+    assert asked.count("/users") == 1 and asked.count("/users/") == 5
+
+
+def test_a_redirect_that_only_removes_a_slash_is_followed(answering):
+    """Ask with a slash after that was asked for, and without it again when the server has changed its mind."""
+    changes = [True, True, False, False]
+
+    def serve_page(handler):
+        path, query = handler.path.split("?")
+        if path.endswith("/") == changes.pop(0):
+            answer(handler, page(users(1)))
+        else:
+            answer(
+                handler, b"", 308, Location=f"{path.removesuffix('/') if path.endswith('/') else path + '/'}?{query}"
+            )
+
+    client = Client(answering(serve_page), window=1, batch_size=3, deadline_seconds=10, limits=QUICK)
+    for _ in range(2):
+        assert client.fetch(SOURCE_TABLES[0], 1, 3).total == 1
+    assert changes == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//{elsewhere}{path}/?{query}", "http://{elsewhere}{path}/?{query}", "https://{host}{path}/?{query}",
+     "http://someone@{host}{path}/?{query}", "http://localhost:{port}{path}/?{query}", "{path}//?{query}",
+     "{path}/?{query}#rows", "{path}/?page=2&size=3", "{path}/?{query}&token=1", "{path}/", "{path}?{query}",
+     "{path}/../{path}/x?{query}", "http://[/?{query}", "http://{host}x{path}/?{query}", ""],
+)  # fmt: skip
+def test_any_other_redirect_is_named_and_never_followed(night, connection, answering, target):
+    asked = []
+
+    def other(handler):
+        asked.append(handler.path)
+        answer(handler, page())
+
+    elsewhere = answering(other).removeprefix("http://")
+
+    def redirect(handler):
+        path, query = handler.path.split("?")
+        asked.append(path)
+        host = handler.headers["Host"]
+        where = {"elsewhere": elsewhere, "host": host, "port": host.split(":")[1], "path": path, "query": query}
+        answer(handler, b"", 307, Location=target.format(**where))
+
+    assert "redirects to" in failure(night, api_base_url=answering(redirect))
+    assert set(asked) <= {"/users", "/tracks", "/listen_history"}
+    assert staged(connection) == NOTHING
+
+
+def test_a_second_redirect_is_not_followed(night, answering):
+    asked = []
+
+    def redirect(handler):
+        path, query = handler.path.split("?")
+        asked.append(path)
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        answer(handler, b"", 307, Location=f"{other}?{query}")
+
+    assert "redirects to" in failure(night, api_base_url=answering(redirect), window=1)
+    assert asked.count("/users") == asked.count("/users/") == 1
+
+
 def test_a_redirect_to_the_same_origin_is_not_followed_either(night, connection, answering):
     asked = []
 
@@ -274,7 +363,7 @@ def test_a_temporary_status_is_retried(answering, status):
     statuses = [status, 200]
     url = answering(lambda handler: answer(handler, page(users(1)), statuses.pop(0)))
     client = Client(url, window=1, batch_size=3, deadline_seconds=10, limits=QUICK)
-    assert client.fetch(SOURCE_TABLES[0], 1).total == 1
+    assert client.fetch(SOURCE_TABLES[0], 1, 3).total == 1
 
 
 def test_an_unreachable_server_is_reported_after_a_few_attempts(night):
@@ -553,6 +642,115 @@ def test_the_deadline_ends_the_pull_for_any_behaviour_of_the_source(night, api):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("fault", ["slash", "encoding=utf-8-sig", "largest_size=2", "no_total", "no_total=absent"])
+def test_an_unusual_source_lands_completely_and_its_removals_too(api, night, connection, fault):
+    rows = {"users": users(*range(7)), "tracks": users(*range(6)), "listen_history": []}
+    api.set_rows(rows)
+    api.faults.add(fault)
+    night(window=3)
+    api.set_rows({**rows, "users": users(*range(1, 7))})
+    scan = night(window=3).scans["users"]
+    assert (scan.rows_read, scan.rows_landed, scan.rows_removed, scan.keys_unsettled) == (6, 0, 1, 0)
+    assert set(live_rows(connection, "users")) == {f"[{number}]" for number in range(1, 7)}
+    assert set(live_rows(connection, "tracks")) == {f"[{number}]" for number in range(6)}
+
+
+def test_a_scan_without_totals_says_so_and_reads_each_table_twice(api, night, connection):
+    api.set_rows({"users": users(*range(7)), "tracks": users(*range(6))})
+    api.faults.add("no_total@users")
+    night(window=1)
+    figures = connection.execute("select table_name, total, rows_read, passes from staging.scans order by table_name")
+    assert figures.fetchall() == [("listen_history", 0, 0, 1), ("tracks", 6, 6, 1), ("users", None, 7, 2)]
+
+
+def test_a_source_stops_giving_totals_and_gives_them_again(api, night, connection):
+    api.set_rows({"users": users(1, 2)})
+    for faults in ((), ("no_total",), ()):
+        api.faults.clear()
+        for fault in faults:
+            api.faults.add(fault)
+        night()
+    totals = connection.execute("select total from staging.scans where table_name = 'users' order by version_seq")
+    assert totals.fetchall() == [(2,), (None,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message_part"),
+    [
+        ("short_page@tracks=2", "more rows expected, 7 seen with 7 distinct keys"),
+        ("short_page@tracks=1", "more rows expected, 5 seen"),
+        ("empty_page@tracks=2", "more rows expected, 5 seen"),
+        ("empty_page@tracks=1", "more rows expected, 3 seen"),
+        ("repeated_page@tracks=2", "distinct keys; one page came twice"),
+    ],
+)
+def test_a_page_that_lacks_rows_fails_a_scan_without_totals(api, night, connection, fault, message_part):
+    api.set_rows({"users": users(1, 2), "tracks": users(*range(8))})
+    night()
+    before = staged(connection)
+    api.faults.add("no_total")
+    api.faults.add(fault)
+    assert message_part in failure(night)
+    assert staged(connection) == before
+
+
+def test_a_source_without_totals_that_ignores_the_page_number_is_left_soon(night, connection, answering):
+    asked = []
+
+    def serve_first_page(handler):
+        asked.append(handler.path)
+        answer(handler, b'{"items":[{"id":1},{"id":2},{"id":3}],"total":null,"page":null,"size":null}')
+
+    message = failure(night, api_base_url=answering(serve_first_page))
+    assert "one page came twice" in message and len(asked) < 200
+    assert staged(connection) == NOTHING
+
+
+def test_a_source_without_totals_and_without_an_end_is_left_at_the_limit(night, answering):
+    def serve_any_page(handler):
+        number = int(handler.path.split("?")[1].split("&")[0].split("=")[1])
+        items = users(3 * number, 3 * number + 1, 3 * number + 2)
+        answer(handler, json.dumps({"items": items, "total": None, "page": number, "size": 3}).encode())
+
+    limits = dataclasses.replace(QUICK, pages_per_table=10)
+    message = failure(night, api_base_url=answering(serve_any_page), limits=limits)
+    assert "has more than 10 pages (limit MAX_PAGES)" in message
+
+
+@pytest.mark.parametrize(
+    ("fault", "message_part"),
+    [
+        ("refused_size@tracks=2", "status 422 .*Nothing was landed; set BATCH_SIZE=2\\.$"),
+        ("largest_size@tracks=2/unsaid", "if the API serves at most 2 rows per page, set BATCH_SIZE=2\\.$"),
+    ],
+)
+@pytest.mark.parametrize("has_total", [True, False])
+def test_a_source_that_serves_smaller_pages_is_refused_with_the_setting_that_helps(
+    api, night, connection, fault, message_part, has_total
+):
+    api.set_rows({"tracks": users(*range(7))})
+    api.faults.add(fault)
+    if not has_total:
+        api.faults.add("no_total")
+    assert re.search(message_part, failure(night))
+    night(batch_size=2)
+    assert staged(connection)["tracks"] == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "advice"),
+    [
+        (422, b'{"detail":[{"msg":"ensure this value is less than or equal to 1"}]}', "set BATCH_SIZE=1"),
+        (400, b"page size too large", "set a smaller BATCH_SIZE, such as BATCH_SIZE=50"),
+        (422, b'{"detail":[{"msg":"less than or equal to 500"}]}', "set a smaller BATCH_SIZE, such as BATCH_SIZE=50"),
+        (404, b"less than or equal to 1", "check API_BASE_URL and BATCH_SIZE"),
+    ],
+)
+def test_a_refusal_of_the_size_names_the_setting(night, answering, status, body, advice):
+    url = answering(lambda handler: answer(handler, body, status))
+    assert failure(night, api_base_url=url).endswith(f"{advice}.")
+
+
 def test_a_requested_wait_longer_than_the_deadline_ends_the_pull_at_once(night, api):
     api.faults.add("rate_limit@users=1/4000")
     began = time.monotonic()
@@ -568,10 +766,10 @@ def test_a_requested_wait_too_large_for_any_clock_ends_the_pull(answering, statu
     url = answering(lambda handler: answer(handler, b"", status, Retry_After=wait))
     client = Client(url, window=2, batch_size=3, deadline_seconds=0.3)
     with pytest.raises(SourceError, match=r"asks to wait .* seconds, and there .*limit MAX_SECONDS"):
-        client.fetch(SOURCE_TABLES[0], 5)
+        client.fetch(SOURCE_TABLES[0], 5, 3)
     # Other pages wait for the deadline.
     with pytest.raises(SourceError, match=r"for the whole pull are over \(limit MAX_SECONDS"):
-        client.fetch(SOURCE_TABLES[0], 6)
+        client.fetch(SOURCE_TABLES[0], 6, 3)
 
 
 def test_a_requested_wait_on_a_middle_page_is_reported(api, night):

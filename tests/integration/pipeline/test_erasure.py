@@ -309,6 +309,39 @@ def test_an_unknown_user_is_a_one_line_error(person, url, connection):
     assert everything(connection) == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["-5", "--reason", REASON], ["--reason", REASON, "-5"], ["--dry-run", "-5.0", "--reason", "-5 rows too many"],
+     ["--reason", REASON, "--", "-5"], ["-05", "--reason", "-7"]],
+)  # fmt: skip
+def test_an_id_that_begins_with_a_minus_is_an_id(arguments, database_url):
+    """Erase one of two users: -5 and 5."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
+        run_night_on(database_url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
+        ended = command("erase", *arguments, DATABASE_URL=database_url, ERASURE_KEY=KEY)
+        is_refused = "--dry-run" in arguments
+        assert ended.code == (ExitCode.WRONG_SETTINGS if is_refused else ExitCode.PUBLISHED), ended
+        assert "No such option" not in ended.err
+        left = {(5,), (-5,)} if is_refused else {(5,)}
+        assert set(connection.execute("select id from marts.users").fetchall()) == left
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message_part"),
+    [
+        (["7", "--resaon", REASON], "No such option '--resaon'"),
+        (["-x", "--reason", REASON], "No such option '-x'"),
+        (["--reason", REASON], "Missing argument 'USER_ID'"),
+        (["-5", "-6", "--reason", REASON], "unexpected extra argument"),
+        (["7", "--reason"], "requires an argument"),
+        (["-5", "--reason"], "No such option '-5'"),
+    ],
+)
+def test_other_wrong_arguments_are_refused_in_one_line(arguments, message_part):
+    assert message_part in command("erase", *arguments).only_line(ExitCode.WRONG_SETTINGS)
+
+
 @pytest.mark.parametrize("person", ["900719925474", "900719925474.0", " 0900719925474 "])
 def test_the_id_may_have_any_spelling_of_the_source(person, url, connection):
     assert erase(url, person=person).code == ExitCode.PUBLISHED

@@ -112,6 +112,43 @@ def test_redirect_leads_elsewhere(server):
     assert (answer.status, answer.headers["location"]) == (302, "http://127.0.0.1:9/users?x=1")
 
 
+def test_a_slash_leads_to_the_rows(server):
+    server.faults.add("slash@users")
+    answer = get(server, "/users?page=2&size=4")
+    assert (answer.status, answer.headers["location"]) == (307, "/users/?page=2&size=4")
+    assert [row["id"] for row in get(server, "/users/?page=2&size=4").json()["items"]] == [5, 6, 7, 8]
+    assert get(server, "/tracks").status == 200
+
+
+def test_a_large_size_is_refused(server):
+    server.faults.add("refused_size=4")
+    refused = get(server, "/users?size=5")
+    assert refused.status == 422
+    assert refused.json()["detail"][0]["msg"] == "Input should be less than or equal to 4"
+    assert statuses(server, "/users?size=4", 1) == [200]
+    assert statuses(server, "/users", 1) == [422]
+
+
+@pytest.mark.parametrize(("fault", "said"), [("largest_size=3", 3), ("largest_size=3/unsaid", 4)])
+def test_pages_are_smaller_than_asked_for(server, fault, said):
+    server.faults.add(fault)
+    page = get(server, "/users?page=2&size=4").json()
+    assert ([row["id"] for row in page["items"]], page["size"], page["pages"]) == ([4, 5, 6], said, 4)
+
+
+def test_pages_come_without_a_total(server):
+    server.faults.add("no_total@users:1")
+    server.faults.add("no_total@tracks=absent")
+    assert [get(server, "/users").json()["total"] for _ in range(2)] == [None, 10]
+    assert list(get(server, "/tracks").json()) == ["items", "page", "size", "pages"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_page_comes_in_another_encoding(server, encoding):
+    server.faults.add(f"encoding={encoding}")
+    assert json.loads(get(server, "/users").data.decode(encoding))["total"] == 10
+
+
 def test_a_hanging_request_gets_no_answer_and_delays_no_other(server):
     server.faults.add("hang@users")
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
@@ -392,6 +429,12 @@ def test_requests_in_flight_are_counted(server):
         "empty=0.5",
         "moving",
         "redirect=",
+        "no_total=0",
+        "encoding=ebcdic",
+        "largest_size=0",
+        "largest_size=3/said",
+        "refused_size=0",
+        "slash=no",
         "redirect=http://a b",
     ],
 )
