@@ -316,8 +316,8 @@ def test_an_unknown_user_is_a_one_line_error(person, url, connection):
 )  # fmt: skip
 def test_an_id_that_begins_with_a_minus_is_an_id(arguments, database_url):
     """Erase one of two users: -5 and 5."""
+    prepare(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        migrate(connection)
         run_night_on(database_url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
         ended = command("erase", *arguments, DATABASE_URL=database_url, ERASURE_KEY=KEY)
         is_refused = "--dry-run" in arguments
