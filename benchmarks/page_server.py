@@ -48,7 +48,8 @@ def pages(table: str, rows: int) -> list[bytes]:
         b'{"items":['
         + b",".join(row(table, number) for number in range(page * PAGE_ROWS, min(rows, (page + 1) * PAGE_ROWS)))
         + f'],"total":{rows},"page":{page + 1},"size":{PAGE_ROWS},"pages":{count}}}'.encode()
-        for page in range(count)
+        # and an empty one past the last
+        for page in range(count + 1)
     ]
 
 

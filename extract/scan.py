@@ -2,7 +2,8 @@
 
 The scan proves two properties of a pass, although it knows nothing but the pages:
 
-- A pass *adds up* when every page has the same total and as many distinct keys were seen. It can still have missed an
+- A pass *adds up* when every page has the same total and as many distinct keys were seen. (If the total fills the last
+  page, an empty one must follow: some servers never count further than to 10,000.) It can still have missed an
   unchanged row: when a row before the reading position is deleted and another one is added behind it, all rows between
   move one position forward, and one of them is never read.
   If a page has no total, the last page takes its place: the first page that is not full, followed by an empty one. When

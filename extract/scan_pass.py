@@ -72,7 +72,8 @@ class ScanPass:
         rows = len(page.items)
         if not self.page_rows:
             self.page_rows = page.largest_size or size
-            self.last_page = max(1, -(-page.total // self.page_rows)) if page.total is not None else inf
+            # The first page that cannot be full: behind full pages there may be more rows than the total says.
+            self.last_page = page.total // self.page_rows + 1 if page.total is not None else inf
         if page.total is not None:
             self.totals.add(page.total)
         self.lacks_totals |= page.total is None

@@ -76,7 +76,8 @@ def test_a_removal_lands_only_after_a_second_pass_confirms_it(api, night, connec
     assert extraction.scans["users"].rows_removed == 1
     assert extraction.scans["users"].passes == 2
     assert extraction.scans["tracks"].passes == 1
-    assert api.requests.paths["/users"] == 3 + 2 * 3
+    # of the first run, one page past the last full one
+    assert api.requests.paths["/users"] == 4 + 2 * 3
 
 
 def test_a_row_seen_only_by_the_second_pass_is_live(api, night, connection, after_each_users_page):
@@ -144,7 +145,7 @@ def test_a_pass_with_duplicate_keys_lands_and_removes_nothing(api, night, connec
     def serve_page(handler):
         path, query = handler.path.split("?")
         number = int(query.split("&")[0].split("=")[1])
-        items, total = (pages[number - 1], 9) if path == "/users" else ([], 0)
+        items, total = (pages[number - 1] if number <= 3 else [], 9) if path == "/users" else ([], 0)
         answer(handler, page(items, total=total, number=number))
 
     served_ids = {number for page_numbers in numbers for number in page_numbers}
@@ -245,8 +246,8 @@ def known(digests: dict[int, np.ndarray]) -> np.ndarray:
 
 def test_a_row_missed_by_two_consecutive_passes_is_not_removed(tmp_path):
     slip = ("delete and append", 0.0, 0.0)
-    source = MovingRows(9, [[slip], [], [("insert", 0.0, 0.0)], [slip]])
-    digests = digests_of(range(9))
+    source = MovingRows(8, [[slip], [], [("insert", 0.0, 0.0)], [slip]])
+    digests = digests_of(range(8))
     scanned = scan(MovingClient(source), [USERS], window=1, folder=tmp_path, known={"users": known(digests)})["users"]
     assert scanned.passes == 3 and not len(scanned.gone)
 
@@ -331,7 +332,8 @@ def test_pages_in_any_order_of_rows_remove_nothing(tmp_path, data, size):
 
     class TiedClient(MovingClient):
         def fetch(self, table: SourceTable, page: int, page_rows: int) -> Page:
-            return Page(size, [b'{"id":%d}' % number for number in pages[page - 1]], 0)
+            numbers = pages[page - 1] if page <= len(pages) else []
+            return Page(size, [b'{"id":%d}' % number for number in numbers], 0)
 
     digests = digests_of(range(size))
     try:
