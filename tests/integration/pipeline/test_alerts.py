@@ -121,7 +121,7 @@ def test_a_failed_run_alerts_each_address_and_keeps_its_exit_code(settings, inbo
     assert re.fullmatch(MINUTE, lines["Since"])
     assert lines["Rule"] == "exit code 3, SOURCE_FAILED"
     assert lines["Next"] == "make run, when that is fixed"
-    assert lines["Runbook"] == "docs/runbooks/failed-run.md"
+    assert lines["Runbook"] == "docs/runbooks/failed-source.md"
     (recipients, message) = mail.messages[0]
     assert recipients == ["operator@example.org"] and message["subject"] == title
     text = message.get_body(("plain", "html")).get_content()
