@@ -20,7 +20,7 @@ def is_users_job(job: PostgresCsvCopyJob) -> bool:
 
 
 POINTS: dict[str, tuple[object, str, Callable]] = {
-    "during a page": (pages.Client, "fetch", then_die(pages.Client.fetch, lambda _, table, page: page == 2)),
+    "during a page": (pages.Client, "fetch", then_die(pages.Client.fetch, lambda _, table, page, size: page == 2)),
     "while packing": (spool.Spool, "batches", die),
     "packed": (dlt.Pipeline, "normalize", die),
     "while normalizing": (Normalize, "spool_files", die),

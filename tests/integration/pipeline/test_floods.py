@@ -276,6 +276,9 @@ def test_unreadable_rows_are_reported_in_each_run_until_they_are_fixed(place, tm
     assert [notice["level"] for notice in notices if text in notice["message"]] == ["warning"]
     assert text in place.report(tmp_path)
     shown = command("gate", "show", DATABASE_URL=place.url).out
+    assert "info rows_are_readable: rows_unreadable 3" in shown
+    assert "set aside by load" not in shown and "\\ud800" not in shown
+    shown = command("gate", "show", "--show-rows", DATABASE_URL=place.url).out
     assert "info rows_are_readable: rows_unreadable 3" in shown and "set aside by load" in shown
     assert "[2]" in shown and "\\ud800" in shown
 
