@@ -11,7 +11,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.integration.extract.crashing_night", "tests.integration.pipeline.crashing_run"])
+FORKS.set_forkserver_preload(
+    ["tests.integration.extract.crashing_extraction", "tests.integration.pipeline.crashing_run"]
+)
 
 
 def fork(run: Callable[..., None], *arguments: object, log: Path) -> BaseProcess:

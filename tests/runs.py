@@ -18,7 +18,7 @@ from sample_api.server import serve
 from warehouse import database, locks
 
 
-def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = pipeline_run.STEPS) -> PipelineRun:
+def run_pipeline(database_url: str, api_base_url: str, steps: tuple[str, ...] = pipeline_run.STEPS) -> PipelineRun:
     """Execute a run on the test's database, like `python -m pipeline run`."""
     settings = Settings(api_base_url=api_base_url, database_url=database_url)
     warehouse = database.find(database_url, locks.RUN_APPLICATION)
@@ -27,12 +27,12 @@ def run_night(database_url: str, api_base_url: str, steps: tuple[str, ...] = pip
         return pipeline_run.run(settings, warehouse, partial(StepDisplay, Console(quiet=True)), steps)
 
 
-def run_night_on(
+def run_pipeline_on(
     database_url: str, rows: Any, faults: tuple[str, ...] = (), steps: tuple[str, ...] = pipeline_run.STEPS
 ) -> PipelineRun:
     """Execute a run on an API that serves these rows (a snapshot of the sample data, or rows by table)."""
     with serve(rows, faults) as server:
-        return run_night(database_url, server.url, steps)
+        return run_pipeline(database_url, server.url, steps)
 
 
 def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:

@@ -85,7 +85,7 @@ def connection(database_url) -> Iterator[psycopg.Connection]:
 def built_template(postgres_url) -> Iterator[str]:
     """Return the name of a template database after two runs on small sample data."""
     from sample_api.world import World, snapshot
-    from tests.runs import run_night_on
+    from tests.runs import run_pipeline_on
 
     name = "built"
     url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
@@ -93,7 +93,7 @@ def built_template(postgres_url) -> Iterator[str]:
         server.execute(f"create database {name}")
     world = World(seed=15, users=40, tracks=40, documents=40)
     for day in (0, 1):
-        assert run_night_on(url, snapshot(world, day)).message == "all published"
+        assert run_pipeline_on(url, snapshot(world, day)).message == "all published"
     yield name
 
 

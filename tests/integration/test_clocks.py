@@ -16,7 +16,7 @@ from sample_api.server import serve
 from tests.databases import copied
 from tests.integration.expectations.warehouse import document, track, user
 from tests.marts import contents
-from tests.runs import run_night_on
+from tests.runs import run_pipeline_on
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def listens(number, items, updated_at, created_at=LONG_AGO["created_at"]):
     return document(number, items=items, updated_at=updated_at, created_at=created_at)
 
 
-NIGHTS = [
+RUNS = [
     {
         "users": users(user(1, **LONG_AGO | {"created_at": NEVER}), user(2, **LONG_AGO | {"created_at": TWICE})),
         "tracks": [track(1, **LONG_AGO), track(2, **LONG_AGO)],
@@ -112,13 +112,13 @@ def machine(monkeypatch):
 
 @pytest.fixture
 def marts_after(machine, postgres_url, built_template, tmp_path):
-    """The marts after NIGHTS, one at each of these moments."""
+    """The marts after RUNS, one at each of these moments."""
 
     def play(moments):
         with copied(postgres_url, built_template, "clocks") as url:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("alter database clocks set timezone = 'Europe/Berlin'")
-                for moment, rows in zip(moments, NIGHTS, strict=True):
+                for moment, rows in zip(moments, RUNS, strict=True):
                     machine(moment)
                     with serve(rows) as api:
                         pull(url, api.url, connection)
@@ -127,7 +127,7 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
                     assert {judgement.state for judgement in judgements} <= {"accepted", "accepted_with_quarantine"}
                     assert {judgement.batch.table for judgement in judgements} == set(rows)
                 connection.execute("alter database clocks reset timezone")
-            assert run_night_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED
+            assert run_pipeline_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED
             return contents(url)
 
     def pull(url, api_url, connection):

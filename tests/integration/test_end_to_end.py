@@ -10,12 +10,12 @@ from psycopg.rows import dict_row
 from sample_api.world import World, snapshot
 from tests.databases import copied
 from tests.marts import contents
-from tests.runs import run_dbt, run_night_on, states
+from tests.runs import run_dbt, run_pipeline_on, states
 from tests.world_model import Row, WorldModel, utc
 from warehouse.errors import ExitCode
 
 WORLD = World(seed=15, users=60, tracks=60, documents=60, start=dt.date(2026, 1, 1))
-NIGHTS = range(3)
+RUNS = range(3)
 
 
 def rows(connection: psycopg.Connection, query: str) -> list[Row]:
@@ -26,11 +26,11 @@ def rows(connection: psycopg.Connection, query: str) -> list[Row]:
 def test_three_runs_give_the_expected_marts(database_url, connection):
     model = WorldModel()
     removals = 0
-    for day in NIGHTS:
+    for day in RUNS:
         world = snapshot(WORLD, day)
         model.night(world.users, world.tracks, world.listen_history)
 
-        night = run_night_on(database_url, world)
+        night = run_pipeline_on(database_url, world)
 
         assert night.exit_code == ExitCode.PUBLISHED, night.message
         assert set(states(night).values()) == {"accepted"}
@@ -146,14 +146,14 @@ def document(user_id: int, items: list[int] | None, updated_at: str = "2026-02-0
 def test_a_listen_waits_for_its_user_and_track_and_enters_when_they_come(database_url, connection):
     good_users = [user(number) for number in range(2, 9)]
     listens = {"listen_history": [document(1, [7]), document(2, [8, 7]), document(3, [7])]}
-    quarantined = run_night_on(
+    quarantined = run_pipeline_on(
         database_url, {"users": [user(1, email="nobody"), *good_users], "tracks": [track(7)], **listens}
     )
     assert states(quarantined)["users"] == "accepted_with_quarantine"
     assert waiting(connection) == [(1, 7, True, False), (2, 8, False, True)]
     assert kept(connection) == [(2, 7), (3, 7)]
 
-    run_night_on(database_url, {"users": [user(1), *good_users], "tracks": [track(7), track(8)], **listens})
+    run_pipeline_on(database_url, {"users": [user(1), *good_users], "tracks": [track(7), track(8)], **listens})
 
     assert waiting(connection) == []
     assert kept(connection) == [(1, 7), (2, 7), (2, 8), (3, 7)]
@@ -163,9 +163,9 @@ def test_a_listen_waits_for_its_user_and_track_and_enters_when_they_come(databas
 
 def test_removed_rows_stay_marked_and_are_restored_when_they_return(database_url, connection):
     everybody = {"users": [user(1), user(2)], "tracks": [track(7)], "listen_history": [document(1, [7])]}
-    run_night_on(database_url, everybody)
+    run_pipeline_on(database_url, everybody)
 
-    run_night_on(database_url, {**everybody, "users": [user(2)], "listen_history": []})
+    run_pipeline_on(database_url, {**everybody, "users": [user(2)], "listen_history": []})
 
     gone_at, scanned_at = connection.execute(
         """
@@ -179,7 +179,7 @@ def test_removed_rows_stay_marked_and_are_restored_when_they_return(database_url
     assert kept(connection) == [(1, 7)], "a vanished document takes no listen with it"
     assert rows(connection, "select user_id from features.user_profile") == [{"user_id": 2}]
 
-    run_night_on(database_url, everybody)
+    run_pipeline_on(database_url, everybody)
 
     assert rows(connection, "select id from marts.users where deleted_at is not null") == []
     assert kept(connection) == [(1, 7)]
@@ -205,14 +205,14 @@ def kept(connection):
 def test_ids_sent_as_decimals_are_the_same_ids_and_remove_no_user(database_url, connection):
     users = [user(number) for number in range(1, 11)]
     others = {"tracks": [track(7)], "listen_history": [document(1, [7])]}
-    run_night_on(database_url, {"users": users, **others})
+    run_pipeline_on(database_url, {"users": users, **others})
 
-    night = run_night_on(database_url, {"users": [{**row, "id": float(row["id"])} for row in users], **others})
+    night = run_pipeline_on(database_url, {"users": [{**row, "id": float(row["id"])} for row in users], **others})
 
     assert states(night)["users"] == "accepted"
     assert rows(connection, "select count(*) as gone from marts.users where deleted_at is not null") == [{"gone": 0}]
 
-    night = run_night_on(database_url, {"users": users, **others})
+    night = run_pipeline_on(database_url, {"users": users, **others})
 
     assert night.exit_code == ExitCode.PUBLISHED
     assert len(rows(connection, "select user_id from features.user_profile")) == 10
@@ -222,16 +222,16 @@ def test_a_pending_load_that_is_then_blocked_stays_open_until_the_next_run(datab
     bad = {"users": [user(number, email="nobody") for number in range(1, 5)], "tracks": [], "listen_history": []}
     with monkeypatch.context() as patch:
         patch.setattr("expectations.users.suite", lambda: 1 / 0)
-        assert run_night_on(database_url, bad).exit_code == ExitCode.GATE_BROKEN
+        assert run_pipeline_on(database_url, bad).exit_code == ExitCode.GATE_BROKEN
 
-    assert run_night_on(database_url, bad).exit_code == ExitCode.BLOCKED
+    assert run_pipeline_on(database_url, bad).exit_code == ExitCode.BLOCKED
     assert rows(connection, "select state from gate.loads where table_name = 'users' order by load_id") == [
         {"state": "blocked"},
         {"state": "accepted"},
     ]
 
     good = {**bad, "users": [user(number) for number in range(1, 5)]}
-    assert run_night_on(database_url, good).exit_code == ExitCode.PUBLISHED
+    assert run_pipeline_on(database_url, good).exit_code == ExitCode.PUBLISHED
     assert len(rows(connection, "select id from marts.users")) == 4
     assert rows(connection, "select 1 from gate.loads where state = 'blocked'") == []
 
@@ -270,8 +270,8 @@ def test_rows_fixed_at_the_source_give_the_same_marts_as_rows_that_were_always_v
     def marts_after(*nights):
         with copied(postgres_url, "template1", "mended") as url:
             for rows_of_the_night in nights:
-                verdicts.append(states(run_night_on(url, rows_of_the_night, steps=("extract", "gate"))))
-            assert run_night_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED
+                verdicts.append(states(run_pipeline_on(url, rows_of_the_night, steps=("extract", "gate"))))
+            assert run_pipeline_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED
             return contents(url)
 
     assert marts_after(beginning, SPOILED, spoiled_otherwise, GROWN) == marts_after(beginning, GROWN)

@@ -7,7 +7,7 @@ from pipeline.run import preparation
 from tests.databases import LOCALE_C, LOCALE_TURKISH, created
 from tests.debian_postgres import debian_database
 from tests.integration.expectations.warehouse import document, track, user
-from tests.runs import run_dbt, run_night_on
+from tests.runs import run_dbt, run_pipeline_on
 from warehouse import normalization
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ PRESENT = "select (select after_seq from prep.int_build_window), count(*) from m
 
 
 def night(url: str) -> None:
-    assert run_night_on(url, SPELLINGS).message == "all published"
+    assert run_pipeline_on(url, SPELLINGS).message == "all published"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from expectations import decisions
 from tests.integration.expectations.warehouse import document, track, user
-from tests.runs import run_dbt, run_night_on
+from tests.runs import run_dbt, run_pipeline_on
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def build(connection):
 
 
 def land_and_validate(database_url, *documents):
-    run_night_on(database_url, {**WORLD, "listen_history": list(documents)}, steps=("extract", "gate"))
+    run_pipeline_on(database_url, {**WORLD, "listen_history": list(documents)}, steps=("extract", "gate"))
 
 
 def affinities(database_url, **variables):
@@ -40,7 +40,7 @@ def affinities(database_url, **variables):
 @pytest.fixture
 def night(database_url):
     def run(*documents, **tables):
-        finished = run_night_on(database_url, {**WORLD, "listen_history": list(documents), **tables})
+        finished = run_pipeline_on(database_url, {**WORLD, "listen_history": list(documents), **tables})
         assert finished.message == "all published"
 
     return run

@@ -7,7 +7,7 @@ import pytest
 
 from tests.debian_postgres import debian_postgres
 from tests.integration.expectations.warehouse import document, track, user
-from tests.runs import run_dbt, run_night_on
+from tests.runs import run_dbt, run_pipeline_on
 
 pytestmark = pytest.mark.slow
 
@@ -52,12 +52,12 @@ def months(connection):
 
 
 def test_a_build_adds_the_months_that_new_listens_need(address):
-    assert run_night_on(address, rows(FIRST)).message == "all published"
+    assert run_pipeline_on(address, rows(FIRST)).message == "all published"
     with psycopg.connect(address, application_name="test") as reader:
         assert months(reader) == {month: set(times) for month, times in MONTHS.items()}
 
         # the reader's transaction is still open: a build that needs an exclusive lock would time out
-        assert run_night_on(address, rows(FIRST + LATER)).message == "all published"
+        assert run_pipeline_on(address, rows(FIRST + LATER)).message == "all published"
 
         assert months(reader) == {month: set(times) for month, times in (MONTHS | LATER_MONTHS).items()}
         partitions = "select relname, conname from pg_class inner join pg_constraint on pg_class.oid = conrelid"
@@ -86,7 +86,7 @@ def test_an_unpartitioned_table_is_left_alone_and_the_error_names_the_fix(built_
 
 
 def test_all_dbt_tests_pass_on_the_oldest_supported_postgres_and_views_and_grants_stay(old_database_url):
-    assert run_night_on(old_database_url, rows(FIRST)).message == "all published"
+    assert run_pipeline_on(old_database_url, rows(FIRST)).message == "all published"
     with psycopg.connect(old_database_url, autocommit=True, application_name="test") as connection:
         connection.execute("create view public.on_a_feature as select user_id from features.user_genre_affinity")
         connection.execute("create view public.on_a_mart as select id from marts.listen_history")

@@ -116,7 +116,7 @@ def test_the_summary_counts_the_keys_that_only_the_rejected_load_has(warehouse):
     assert (decision.before.only_here, decision.after.only_here) == (4, 0)
 
 
-def test_a_pending_load_can_be_rejected_and_is_never_judged(warehouse, monkeypatch):
+def test_a_pending_load_can_be_rejected_and_is_never_checked(warehouse, monkeypatch):
     load_id = warehouse.land({"users": [user(1)]})
     with monkeypatch.context() as patch:
         patch.setattr("expectations.users.suite", lambda: 1 / 0)

@@ -20,7 +20,7 @@ def shown(warehouse, load_id=None, *, shows_rows=True) -> str:
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_hostile_values_are_judged_stored_and_printed_without_effect(what, warehouse):
+def test_hostile_values_are_checked_stored_and_printed_without_effect(what, warehouse):
     value = HOSTILE[what]
     warehouse.land(
         {

@@ -52,7 +52,7 @@ def test_verdict_quarantine_and_publication_are_one_transaction(relation, wareho
     assert warehouse.rows(EVERYTHING) == [(1,), (1,)]
 
 
-def test_a_load_is_judged_and_published_once(warehouse):
+def test_a_load_is_checked_and_published_once(warehouse):
     load_id = warehouse.land({"users": [user(1)]})
     warehouse.judge()
     published = warehouse.rows("select * from gate.publications")
@@ -103,7 +103,7 @@ def test_a_decision_made_while_the_gate_judges_the_load_stands(state, warehouse,
     assert judgements["tracks"].state == "accepted"
 
 
-def test_a_load_judged_by_two_gates_is_published_once_with_the_first_verdict(warehouse, while_users_are_checked):
+def test_a_load_checked_by_two_gates_is_published_once_with_the_first_verdict(warehouse, while_users_are_checked):
     load_id = warehouse.land({"users": [user(1), bad(2)]})
     while_users_are_checked(
         f"""
@@ -135,7 +135,7 @@ def test_a_load_whose_scan_was_withdrawn_is_not_published(warehouse):
     assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
 
 
-def test_loads_are_judged_and_published_in_landing_order(warehouse):
+def test_loads_are_checked_and_published_in_landing_order(warehouse):
     landed = [warehouse.land({"users": [user(number)]}) for number in range(3)]
     calls = []
 
@@ -160,7 +160,7 @@ def test_a_load_that_dlt_has_not_completed_is_ignored(warehouse):
     assert warehouse.published() == ["[1]"]
 
 
-def test_a_withdrawn_load_is_deleted_from_the_ledger_while_pending_and_kept_once_judged(warehouse, monkeypatch):
+def test_a_withdrawn_load_is_deleted_from_the_ledger_while_pending_and_kept_once_checked(warehouse, monkeypatch):
     warehouse.land({"tracks": [track(1)], "users": [user(1)]})
     with monkeypatch.context() as patch:
         patch.setattr(users, "suite", lambda: None)
@@ -247,7 +247,7 @@ def test_a_quarantined_row_stays_open_when_the_newer_version_is_blocked_or_of_an
     assert open_rows(warehouse) == ["[1]"]
 
 
-def test_an_older_load_judged_late_closes_no_row_and_its_overtaken_rows_are_closed(warehouse):
+def test_an_older_load_checked_late_closes_no_row_and_its_overtaken_rows_are_closed(warehouse):
     late = warehouse.land({"users": [user(1), bad(2), bad(3)]}, is_complete=False)
     newer = warehouse.land({"users": [bad(1), user(2)]})
     warehouse.judge()
@@ -311,7 +311,7 @@ def test_any_password_and_any_session_setting_reach_great_expectations(warehouse
         warehouse.execute(f'drop role "{role}"')
 
 
-def test_all_rows_of_a_large_load_are_judged(warehouse):
+def test_all_rows_of_a_large_load_are_checked(warehouse):
     """Judge 100,000 rows, a few of which break several rules."""
     warehouse.execute("""
         insert into staging.listen_history (key, payload, content_hash, _dlt_load_id, _dlt_id)

@@ -339,7 +339,7 @@ def test_a_blocked_load_is_not_superseded_by_another_table(warehouse):
     assert (warehouse.states("users"), warehouse.states("tracks")) == (["blocked"], ["accepted"])
 
 
-def test_a_blocked_load_waits_until_its_own_table_is_judged(warehouse, monkeypatch):
+def test_a_blocked_load_waits_until_its_own_table_is_checked(warehouse, monkeypatch):
     warehouse.land({"users": [bad(1)], "tracks": [track(1, duration="long")]}, rows_read=1)
     warehouse.judge()
     warehouse.land({"users": [user(1)], "tracks": [track(1)]})
@@ -354,7 +354,7 @@ def test_a_blocked_load_waits_until_its_own_table_is_judged(warehouse, monkeypat
     assert warehouse.rows("select table_name from gate.quarantined_rows where closed_at is null") == [("tracks",)]
 
 
-def test_a_blocked_load_is_not_superseded_by_an_older_one_that_is_judged_late(warehouse):
+def test_a_blocked_load_is_not_superseded_by_an_older_one_that_is_checked_late(warehouse):
     late = warehouse.land({"users": [user(1)]}, is_complete=False)
     warehouse.land({"users": [user(2)]}, rows_read=0)
     assert warehouse.judge()["users"].state == "blocked"

@@ -19,7 +19,7 @@ from extract.extraction import Extraction
 from tests.databases import migrate_url, other_encoding
 from tests.failing_postgres import CuttingProxy, crash
 from tests.integration.extract.conftest import QUICK, live_rows, staged, version_log
-from tests.integration.extract.test_night import assert_accounts_hold, payloads, user
+from tests.integration.extract.test_extraction import assert_accounts_hold, payloads, user
 from warehouse import embedded_postgres
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from extract.source_tables import SOURCE_TABLES, SourceTable
 from extract.spool import Spool
 from tests.integration.extract.conftest import live_rows, staged
 from tests.integration.extract.test_database_failures import rows
-from tests.integration.extract.test_night import assert_accounts_hold, figures, payloads, user
+from tests.integration.extract.test_extraction import assert_accounts_hold, figures, payloads, user
 from tests.integration.extract.test_recovery import crash
 from tests.recovery import recover
 

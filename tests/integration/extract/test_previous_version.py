@@ -11,7 +11,7 @@ from extract import landing
 from extract.errors import SourceError
 from tests.integration.extract.conftest import live_rows
 from tests.integration.extract.test_database_failures import rows
-from tests.integration.extract.test_night import assert_accounts_hold, payloads
+from tests.integration.extract.test_extraction import assert_accounts_hold, payloads
 from tests.integration.extract.test_recovery import COMPLETED, orphans
 
 pytestmark = pytest.mark.slow

@@ -16,11 +16,11 @@ from extract.landing import folder_for, pipeline_in
 from extract.recovery import Recovery, withdraw
 from tests.databases import migrate_url
 from tests.forks import fork
-from tests.integration.extract import crashing_night
+from tests.integration.extract import crashing_extraction
 from tests.integration.extract.conftest import live_rows, staged, version_log
-from tests.integration.extract.crashing_night import POINTS
+from tests.integration.extract.crashing_extraction import POINTS
 from tests.integration.extract.test_database_failures import rows
-from tests.integration.extract.test_night import assert_accounts_hold, payloads
+from tests.integration.extract.test_extraction import assert_accounts_hold, payloads
 from tests.recovery import recover
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ SENTENCES = {
 
 def crash(point: str, database_url: str, api_base_url: str, working_folder: Path) -> None:
     log = working_folder.with_suffix(".log")
-    process = fork(crashing_night.run, point, database_url, api_base_url, working_folder, log=log)
+    process = fork(crashing_extraction.run, point, database_url, api_base_url, working_folder, log=log)
     process.join(60)
     assert process.exitcode == -signal.SIGKILL, log.read_text()
 
@@ -92,14 +92,19 @@ def test_randomly_killed_runs_end_in_the_same_state_as_a_complete_run(
     api.set_rows({"users": rows(0)})
     began = time.monotonic()
     night()
-    night_seconds = time.monotonic() - began
+    run_seconds = time.monotonic() - began
     api.set_rows({"users": rows(1)})
     seed = 11
     print(f"seed {seed}")
     random = Random(seed)
-    for delay in sorted(random.uniform(0, 2 * night_seconds) for _ in range(10)):
+    for delay in sorted(random.uniform(0, 2 * run_seconds) for _ in range(10)):
         process = fork(
-            crashing_night.run, crashing_night.NOWHERE, database_url, api.url, working_folder, log=tmp_path / "log"
+            crashing_extraction.run,
+            crashing_extraction.NOWHERE,
+            database_url,
+            api.url,
+            working_folder,
+            log=tmp_path / "log",
         )
         process.join(delay)
         process.kill()

@@ -28,7 +28,7 @@ MEASURES = {
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
 
-def enter_night(
+def enter_run(
     connection: psycopg.Connection,
     days_ago: float,
     ends: Mapping[str, str | None] = GOOD,

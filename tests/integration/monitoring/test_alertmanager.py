@@ -16,7 +16,7 @@ from sample_api.world import World, snapshot
 from tests.command import launched, until
 from tests.inboxes import HttpInbox, MailInbox, http_inbox, mail_inbox
 from tests.integration.monitoring.programs import program, running
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse.embedded_postgres import free_port
 from warehouse.errors import ExitCode
 
@@ -120,7 +120,7 @@ def test_a_failed_night_and_its_resolution_are_sent_to_slack_and_by_e_mail(alert
                 folder=tmp_path,
             ),
         ):
-            assert run_night(database_url, api.url).exit_code == ExitCode.SOURCE_FAILED
+            assert run_pipeline(database_url, api.url).exit_code == ExitCode.SOURCE_FAILED
             until(lambda: all("MoovitamixRunFailed" in message for message in alertmanager.messages()))
             for message in alertmanager.messages():
                 assert re.search(r"What: the night that ended \d{4}-\d\d-\d\d .* failed with exit code 3\n", message), (
@@ -136,7 +136,7 @@ def test_a_failed_night_and_its_resolution_are_sent_to_slack_and_by_e_mail(alert
             assert alertmanager.mail.logins[0] == ("moovitamix@example.com", PASSWORD)
 
             api.faults.clear()
-            assert run_night(database_url, api.url).exit_code == ExitCode.PUBLISHED
+            assert run_pipeline(database_url, api.url).exit_code == ExitCode.PUBLISHED
             until(lambda: all("Resolved: MoovitamixRunFailed" in message for message in alertmanager.messages()))
     assert PASSWORD not in str(alertmanager.messages())
 

@@ -20,8 +20,8 @@ from sample_api.world import World, snapshot
 from tests.command import command, launched, step_is_running, until
 from tests.databases import created, migrate
 from tests.integration.monitoring.prometheus import Prometheus, running
-from tests.integration.monitoring.records import enter_night, enter_pull
-from tests.runs import run_night
+from tests.integration.monitoring.records import enter_pull, enter_run
+from tests.runs import run_pipeline
 from warehouse import database, embedded_postgres, locks
 from warehouse.errors import ExitCode
 from warehouse.names import SOURCE_TABLE_NAMES
@@ -163,7 +163,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         patch.setattr(database, "find", lambda *arguments: replace(find(*arguments), server=server))
         migrate(connection)
         for days_ago in (7, 6, 5, 4, 3, 2):
-            run_id = enter_night(connection, days_ago)
+            run_id = enter_run(connection, days_ago)
             for table in SOURCE_TABLE_NAMES:
                 enter_pull(connection, run_id, table, f"load {days_ago}", rows_read=40)
         moments = {}
@@ -171,7 +171,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         def night(name: str, code: ExitCode, *faults: str) -> None:
             for fault in faults:
                 api.faults.add(fault)
-            assert run_night(url, api.url).exit_code == code
+            assert run_pipeline(url, api.url).exit_code == code
             api.faults.clear()
             prometheus.wait_for_next_scrape()
             moments[name] = prometheus.at

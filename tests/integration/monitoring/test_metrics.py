@@ -25,8 +25,8 @@ from tests.integration.monitoring.records import (
     MEASURES,
     MetricValues,
     enter_load,
-    enter_night,
     enter_pull,
+    enter_run,
     quarantine,
     samples,
 )
@@ -51,9 +51,9 @@ def ledger(connection):
 def nights(ledger):
     """Enter five successful nights, a blocked one, and one whose build failed."""
     for days_ago, seconds in {7.5: 10, 5.5: 20, 4.5: 60, 3.5: 40, 2.5: 50}.items():
-        enter_night(ledger, days_ago, seconds={"extract": seconds, "gate": 10, "build": 20})
-    enter_night(ledger, 1.5, {"extract": None, "gate": "BLOCKED", "build": None})
-    enter_night(
+        enter_run(ledger, days_ago, seconds={"extract": seconds, "gate": 10, "build": 20})
+    enter_run(ledger, 1.5, {"extract": None, "gate": "BLOCKED", "build": None})
+    enter_run(
         ledger, 0.5, {"extract": None, "gate": None, "build": "BUILD_FAILED"},
         seconds={"extract": 70, "gate": 11, "build": 5}, cpu_seconds=99.5, peak_memory_bytes=7,
     )  # fmt: skip
@@ -97,9 +97,9 @@ def test_steps_have_their_last_and_usual_values(nights):
 
 
 def test_failures_of_seven_days_are_counted_by_step_and_cause(nights):
-    enter_night(nights, 7.5, {"extract": "SOURCE_FAILED"})
-    enter_night(nights, 0.4, {"extract": "ZeroDivisionError", "gate": None, "build": None})
-    enter_night(nights, 0.3, {"extract": CRASHED})
+    enter_run(nights, 7.5, {"extract": "SOURCE_FAILED"})
+    enter_run(nights, 0.4, {"extract": "ZeroDivisionError", "gate": None, "build": None})
+    enter_run(nights, 0.3, {"extract": CRASHED})
     shown = MetricValues(nights)
     causes = ("BLOCKED", "BUILD_FAILED", "CRASHED", "SOURCE_FAILED", "UNEXPECTED_ERROR")
     expected = {(step, cause): 0 for step in STEPS for cause in causes} | {
@@ -115,21 +115,21 @@ def test_failures_of_seven_days_are_counted_by_step_and_cause(nights):
 
 def test_usual_values_need_at_least_five_earlier_ones(ledger):
     for days_ago in (5, 4, 3, 2, 1):
-        enter_pull(ledger, enter_night(ledger, days_ago), "users", f"load {days_ago}", rows_read=100 * days_ago)
+        enter_pull(ledger, enter_run(ledger, days_ago), "users", f"load {days_ago}", rows_read=100 * days_ago)
     assert MetricValues(ledger)["step_usual_duration_seconds", "extract"] is None
     assert MetricValues(ledger)["table_usual_rows_read", "users"] is None
-    enter_pull(ledger, enter_night(ledger, 0), "users", "load", rows_read=1)
+    enter_pull(ledger, enter_run(ledger, 0), "users", "load", rows_read=1)
     assert MetricValues(ledger)["step_usual_duration_seconds", "extract"] == 30
     assert MetricValues(ledger)["table_usual_rows_read", "users"] == 300
     for number in range(20):
-        enter_pull(ledger, enter_night(ledger, 0), "users", f"later load {number}", rows_read=1000 + number)
+        enter_pull(ledger, enter_run(ledger, 0), "users", f"later load {number}", rows_read=1000 + number)
     # of the 14 before it
     assert MetricValues(ledger)["table_usual_rows_read", "users"] == 1000 + (5 + 18) / 2
 
 
 def test_after_a_crash_the_values_of_the_last_night_that_ended_stay(nights):
     before = MetricValues(nights)
-    enter_night(nights, 0.1, {"extract": None, "gate": CRASHED}, cpu_seconds=1, seconds={"extract": 1, "gate": 1})
+    enter_run(nights, 0.1, {"extract": None, "gate": CRASHED}, cpu_seconds=1, seconds={"extract": 1, "gate": 1})
     shown = MetricValues(nights)
     assert shown.by_label("run_status") == {("running",): 0, ("succeeded",): 0, ("failed",): 0, ("crashed",): 1}
     assert shown["runs_7d", "crashed"] == 1
@@ -156,17 +156,17 @@ def test_while_a_night_runs_the_previous_one_is_shown(nights):
 
 
 def test_runs_of_single_steps_form_a_night(ledger):
-    enter_night(ledger, 3)
-    enter_night(ledger, 2, {"build": "BUILD_FAILED"})  # a manual build for the previous night
+    enter_run(ledger, 3)
+    enter_run(ledger, 2, {"build": "BUILD_FAILED"})  # a manual build for the previous night
     assert MetricValues(ledger)["run_status", "succeeded"] == 1
     assert MetricValues(ledger)["step_status", "build", "failed"] == 1
 
-    enter_night(ledger, 1, {"extract": None}, cpu_seconds=1)
+    enter_run(ledger, 1, {"extract": None}, cpu_seconds=1)
     assert MetricValues(ledger)["run_cpu_seconds"] == MEASURES["cpu_seconds"], "not whole yet"
-    enter_night(ledger, 1 - 1 / 24, {"gate": "WAREHOUSE_UNAVAILABLE"}, cpu_seconds=1000)
+    enter_run(ledger, 1 - 1 / 24, {"gate": "WAREHOUSE_UNAVAILABLE"}, cpu_seconds=1000)
     assert MetricValues(ledger)["run_status", "failed"] == 1
-    enter_night(ledger, 1 - 2 / 24, {"gate": None}, cpu_seconds=2, peak_memory_bytes=900_000_000)
-    enter_night(ledger, 1 - 3 / 24, {"build": None}, cpu_seconds=4)
+    enter_run(ledger, 1 - 2 / 24, {"gate": None}, cpu_seconds=2, peak_memory_bytes=900_000_000)
+    enter_run(ledger, 1 - 3 / 24, {"build": None}, cpu_seconds=4)
     shown = MetricValues(ledger)
     assert shown["run_status", "succeeded"] == 1 and shown["run_exit_code"] == 0
     assert (shown["run_cpu_seconds"], shown["run_peak_memory_bytes"]) == (7, 900_000_000), "the last try of each"
@@ -174,17 +174,17 @@ def test_runs_of_single_steps_form_a_night(ledger):
     assert shown["runs_7d", "succeeded"] == 2
 
     for minutes in (20, 10, 0):  # tried three times
-        enter_night(ledger, 0.5 + minutes / 24 / 60, {"extract": "SOURCE_FAILED"})
-    enter_night(ledger, 0.4, {"gate": None})
-    enter_night(ledger, 0.3, {"build": None})
+        enter_run(ledger, 0.5 + minutes / 24 / 60, {"extract": "SOURCE_FAILED"})
+    enter_run(ledger, 0.4, {"gate": None})
+    enter_run(ledger, 0.3, {"build": None})
     shown = MetricValues(ledger)
     assert shown["run_status", "failed"] == 1 and shown["run_exit_code"] == ExitCode.SOURCE_FAILED
     assert (shown["runs_7d", "succeeded"], shown["runs_7d", "failed"]) == (2, 1)
 
-    enter_night(ledger, 0.2, {"extract": None})
+    enter_run(ledger, 0.2, {"extract": None})
     assert MetricValues(ledger)["runs_7d", "failed"] == 1, "that night is under way"
     for days_ago in (0.15, 0.1):
-        enter_night(ledger, days_ago, {"extract": "SOURCE_FAILED"})
+        enter_run(ledger, days_ago, {"extract": "SOURCE_FAILED"})
     assert MetricValues(ledger)["runs_7d", "failed"] == 2
     ledger.execute("""
         update ops.runs set started_at = started_at - interval '12 hours'
@@ -195,7 +195,7 @@ def test_runs_of_single_steps_form_a_night(ledger):
 
 def test_decisions_do_not_count_as_nights_nor_their_builds_as_steps(nights):
     before = MetricValues(nights)
-    run_id = enter_night(nights, 0.1, {"build": None})
+    run_id = enter_run(nights, 0.1, {"build": None})
     nights.execute("update ops.runs set command = 'gate release build' where run_id = %s", [run_id])
     changed = {
         name
@@ -207,7 +207,7 @@ def test_decisions_do_not_count_as_nights_nor_their_builds_as_steps(nights):
 
 
 def test_tables_have_counts_of_the_newest_successful_pull_and_requests_of_the_newest_pull(ledger):
-    good, failed = enter_night(ledger, 2), enter_night(ledger, 1, {"extract": "SOURCE_FAILED"})
+    good, failed = enter_run(ledger, 2), enter_run(ledger, 1, {"extract": "SOURCE_FAILED"})
     figures = {
         "rows_read": 90, "rows_unchanged": 80, "rows_landed": 7, "rows_removed": 10, "rows_unreadable": 3,
         "keys_unsettled": 2, "keys_changed": 6, "bytes_landed": 700, "bytes_received": 9000,
@@ -226,7 +226,7 @@ def test_tables_have_counts_of_the_newest_successful_pull_and_requests_of_the_ne
 
 
 def test_freshness_is_the_start_of_the_newest_published_and_built_pull(ledger):
-    nights = [enter_night(ledger, days_ago) for days_ago in (5, 4, 3, 2, 1)]
+    nights = [enter_run(ledger, days_ago) for days_ago in (5, 4, 3, 2, 1)]
     states = ("accepted", "accepted_with_quarantine", "superseded", "blocked", "accepted")
     for number, (run_id, state) in enumerate(zip(nights, states, strict=True)):
         enter_pull(ledger, run_id, "users", str(number))
@@ -256,7 +256,7 @@ def test_freshness_is_the_start_of_the_newest_published_and_built_pull(ledger):
 
 def test_nulls_and_absent_fields_are_shares_of_the_newest_pull(ledger):
     for days_ago, (rows, nulls, absent) in {2: (10, 9, 9), 1: (8, 2, 1)}.items():
-        run_id = enter_night(ledger, days_ago)
+        run_id = enter_run(ledger, days_ago)
         enter_pull(ledger, run_id, "users", f"of {days_ago}")
         row = {"table_name": "users", "column_name": "email", "rows": rows, "nulls": nulls, "absent": absent}
         run_ledger.enter(ledger, "run_columns", run_id, [row, row | {"column_name": "id", "rows": 0}])
@@ -266,7 +266,7 @@ def test_nulls_and_absent_fields_are_shares_of_the_newest_pull(ledger):
 
 
 def test_open_loads_wait_since_they_were_pulled_or_blocked(ledger):
-    first, second = enter_night(ledger, 2), enter_night(ledger, 1)
+    first, second = enter_run(ledger, 2), enter_run(ledger, 1)
     for run_id, load_id in ((first, "1"), (second, "2")):
         enter_pull(ledger, run_id, "users", load_id)
         enter_load(ledger, run_id, "users", load_id, "pending")
@@ -292,7 +292,7 @@ def test_the_gate_metrics_count_quarantined_rows_and_failed_rules_of_the_last_lo
         2: {("email_is_an_address", "warning"): 2, ("few_removals", "info"): 1},
         1: {("email_is_an_address", "warning"): 5},
     }.items():
-        run_id = enter_night(ledger, days_ago)
+        run_id = enter_run(ledger, days_ago)
         enter_pull(ledger, run_id, "users", f"of {days_ago}", rows_read=8)
         enter_load(ledger, run_id, "users", f"of {days_ago}", "accepted", rules)
     quarantine(ledger, "users", "of 1", "email_is_an_address", "a", "b", "c")
@@ -307,16 +307,16 @@ def test_the_gate_metrics_count_quarantined_rows_and_failed_rules_of_the_last_lo
     assert shown.by_label("gate_failed_rows") == {
         ("users", "email_is_an_address", "warning"): 5, ("users", "few_removals", "info"): 0,
     }  # fmt: skip
-    enter_night(ledger, 0.6, {"extract": None, "gate": "BLOCKED", "build": None})
+    enter_run(ledger, 0.6, {"extract": None, "gate": "BLOCKED", "build": None})
     assert MetricValues(ledger)["gate_could_not_run"] == 0
-    enter_night(ledger, 0.5, {"extract": "SOURCE_FAILED", "gate": "GATE_BROKEN", "build": None})
+    enter_run(ledger, 0.5, {"extract": "SOURCE_FAILED", "gate": "GATE_BROKEN", "build": None})
     assert MetricValues(ledger)["gate_could_not_run"] == 1
 
 
 def test_dbt_nodes_are_counted_by_step_type_and_status(ledger):
     statuses = {"gate": [("model", "success")], "build": [("model", "success"), ("test", "pass"), ("test", "warn")]}
     for days_ago, more in ((2, ("test", "fail")), (1, ("model", "error"))):
-        run_id = enter_night(ledger, days_ago)
+        run_id = enter_run(ledger, days_ago)
         for step, ends in statuses.items():
             rows = [
                 {"node": f"{step} {number}", "step": step, "resource_type": kind, "status": status, "seconds": 1}
@@ -343,11 +343,11 @@ def test_growth_equals_that_of_the_records(ledger):
         1: (None, {"marts.users": (14, 1600), "marts.tracks": (None, 400), "marts.new": (1, 1)}),
     }
     for days_ago, (error, relations) in sizes.items():
-        run_id = enter_night(ledger, days_ago, {"extract": None, "gate": None, "build": error})
+        run_id = enter_run(ledger, days_ago, {"extract": None, "gate": None, "build": error})
         ledger.execute("delete from ops.run_relations where run_id = %s", [run_id])
         rows = [{"relation": name, "rows": rows, "bytes": size} for name, (rows, size) in relations.items()]
         run_ledger.enter(ledger, "run_relations", run_id, rows)
-    enter_night(ledger, 0.5, {"extract": CRASHED})
+    enter_run(ledger, 0.5, {"extract": CRASHED})
     shown = MetricValues(ledger)
     assert shown.by_label("relation_rows") == {("marts.users",): 14, ("marts.new",): 1}
     assert shown.by_label("relation_bytes") == {("marts.users",): 1600, ("marts.tracks",): 400, ("marts.new",): 1}
@@ -389,7 +389,7 @@ def test_metric_names_follow_the_rules_of_prometheus(nights):
 def test_every_label_has_a_bounded_set_of_values(nights):
     """Check that no label value is an id, a message, or a name from the source."""
     odd = "a table\nof nobody"
-    run_id = enter_night(nights, 0.1, {"extract": "AnError", "gate": None, "build": None})
+    run_id = enter_run(nights, 0.1, {"extract": "AnError", "gate": None, "build": None})
     enter_pull(nights, run_id, odd, "1")
     enter_pull(nights, run_id, "users", "1")
     enter_load(nights, run_id, odd, "1", "blocked", {("a rule", "info"): 1})
@@ -430,7 +430,7 @@ def test_all_metrics_are_read_in_one_snapshot(nights, monkeypatch, database_url)
 
         def meanwhile(connection, group):
             if group is metrics.GROUPS[1]:
-                enter_night(other, 0)
+                enter_run(other, 0)
             return read(connection, group)
 
         monkeypatch.setattr(metrics, "_read", meanwhile)

@@ -23,7 +23,7 @@ from tests.databases import copied, migrate
 from tests.hostile_text import HOSTILE, obeyed
 from tests.integration.monitoring import records
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
 from warehouse.locks import RUN_LOCK
 
@@ -112,7 +112,7 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
         ) as api,
     ):
         connection.execute("update ops.steps set started_at = started_at - interval '3 days'")
-        assert run_night(url, api.url).exit_code == ExitCode.BLOCKED
+        assert run_pipeline(url, api.url).exit_code == ExitCode.BLOCKED
         yield Night(url, connection, report(url, tmp_path_factory.mktemp("reported")))
 
 
@@ -243,7 +243,7 @@ def test_the_report_fetches_nothing_and_runs_no_script(night):
     }, "names of XML, which nobody fetches"
 
 
-def enter_night(connection, days_ago, status="succeeded", code=0, message="all published", run="extract gate build"):
+def enter_run(connection, days_ago, status="succeeded", code=0, message="all published", run="extract gate build"):
     """Enter a night without counts, as an earlier version or a killed run leaves it. Returns its id."""
     return connection.execute(
         """
@@ -288,14 +288,14 @@ def test_ledgers_without_a_run_make_the_same_report_as_no_ledgers(database_url, 
 
 
 def test_a_warehouse_of_an_earlier_release_is_reported(database_url, ledgers, tmp_path):
-    enter_night(ledgers, 0)
+    enter_run(ledgers, 0)
     ledgers.execute("update ops.alembic_version set version_num = '0001'")
     text = report(database_url, tmp_path).text
     assert "the warehouse must be upgraded for this release: make migrate" in text
 
 
 def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):
-    enter_night(ledgers, 0)
+    enter_run(ledgers, 0)
     page = report(database_url, tmp_path)
     assert " The last night " in page.text and "1 succeeded" in page.text
     assert (
@@ -305,12 +305,12 @@ def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):
 
 
 def test_each_outcome_and_each_day_without_a_night_has_a_cell(database_url, ledgers, tmp_path):
-    enter_night(ledgers, 7)
-    enter_night(ledgers, 4, "failed", 3, "the source failed: /users answered 500")
-    enter_night(ledgers, 3, "failed", 4, "blocked: users")
-    enter_night(ledgers, 2, "crashed", None, None)
-    enter_night(ledgers, 1, "failed", 4, "blocked: tracks", run="erase")
-    killed = enter_night(ledgers, 0, "running", None, None)
+    enter_run(ledgers, 7)
+    enter_run(ledgers, 4, "failed", 3, "the source failed: /users answered 500")
+    enter_run(ledgers, 3, "failed", 4, "blocked: users")
+    enter_run(ledgers, 2, "crashed", None, None)
+    enter_run(ledgers, 1, "failed", 4, "blocked: tracks", run="erase")
+    killed = enter_run(ledgers, 0, "running", None, None)
     ledgers.execute("update ops.runs set finished_at = null where run_id = %s", [killed])
 
     cells = [title.partition(": ")[2] for title in report(database_url, tmp_path).attributes("title")]
@@ -332,9 +332,9 @@ def test_each_outcome_and_each_day_without_a_night_has_a_cell(database_url, ledg
 
 def test_only_the_shown_nights_are_read_in_the_order_of_their_start(database_url, ledgers, tmp_path):
     for days in range(NIGHTS_SHOWN + 9, 0, -1):
-        enter_night(ledgers, days, message=f"night {days}")
+        enter_run(ledgers, days, message=f"night {days}")
     # the clock was set back before the last one
-    enter_night(ledgers, 5, message="the newest")
+    enter_run(ledgers, 5, message="the newest")
     read = run_history.read(ledgers, is_current=True)
     assert [night.message for night in read.nights] == [f"night {days}" for days in range(29, 0, -1)] + ["the newest"]
     titles = report(database_url, tmp_path).attributes("title")
@@ -343,8 +343,8 @@ def test_only_the_shown_nights_are_read_in_the_order_of_their_start(database_url
 
 
 def test_a_year_without_a_night_makes_at_most_thirty_empty_cells(database_url, ledgers, tmp_path):
-    enter_night(ledgers, 400)
-    enter_night(ledgers, 365)
+    enter_run(ledgers, 400)
+    enter_run(ledgers, 365)
     page = report(database_url, tmp_path)
     assert [title.endswith(": no night") for title in page.attributes("title")] == [True] * NIGHTS_SHOWN
     assert f" No night in the last {NIGHTS_SHOWN} days " in page.text
@@ -352,7 +352,7 @@ def test_a_year_without_a_night_makes_at_most_thirty_empty_cells(database_url, l
 
 def test_the_heading_counts_the_shown_nights(database_url, ledgers, tmp_path):
     for days in range(2 * NIGHTS_SHOWN, 0, -2):
-        enter_night(ledgers, days)
+        enter_run(ledgers, days)
     page = report(database_url, tmp_path)
     nights = [title for title in page.attributes("title") if not title.endswith(": no night")]
     assert len(nights) == NIGHTS_SHOWN // 2 and f" The last {len(nights)} nights " in page.text
@@ -360,7 +360,7 @@ def test_the_heading_counts_the_shown_nights(database_url, ledgers, tmp_path):
 
 def test_a_published_load_that_is_not_built_does_not_count_as_fresh(database_url, ledgers, tmp_path):
     for days, error in {3: None, 1: "BUILD_FAILED"}.items():
-        run_id = records.enter_night(ledgers, days, {"extract": None, "gate": None, "build": error})
+        run_id = records.enter_run(ledgers, days, {"extract": None, "gate": None, "build": error})
         records.enter_pull(ledgers, run_id, "users", str(days))
         records.enter_load(ledgers, run_id, "users", str(days), "accepted")
     built = "update ops.steps set figures = jsonb_build_object('published_seq', %s::int) where step = 'build'"
@@ -374,8 +374,8 @@ def test_a_published_load_that_is_not_built_does_not_count_as_fresh(database_url
             assert f"state of the API on {dt.datetime.fromtimestamp(fresh, dt.UTC):%a} " in page.text
 
 
-def test_a_load_judged_by_a_later_run_is_shown_with_its_current_state(database_url, ledgers, tmp_path):
-    run_id = enter_night(ledgers, 0, "crashed", None, "ended without a word")
+def test_a_load_checked_by_a_later_run_is_shown_with_its_current_state(database_url, ledgers, tmp_path):
+    run_id = enter_run(ledgers, 0, "crashed", None, "ended without a word")
     enter_pull(ledgers, run_id, "users", "L")
     crashed = report(database_url, tmp_path)
     assert "users pending 9 read" in crashed.text and "The gate has not judged this load yet." in crashed.text
@@ -389,15 +389,15 @@ def test_a_load_judged_by_a_later_run_is_shown_with_its_current_state(database_u
 
 def test_separate_runs_of_steps_make_one_night(database_url, ledgers, tmp_path):
     """Run the steps as a task scheduler does, with retries of failed ones."""
-    enter_night(ledgers, 2, message="a whole one")
-    enter_night(ledgers, 2, "failed", 5, "a person's repetition", run="build")
+    enter_run(ledgers, 2, message="a whole one")
+    enter_run(ledgers, 2, "failed", 5, "a person's repetition", run="build")
     for run, status, code, message in (
         ("extract", "succeeded", 0, "loaded, not checked yet"),
         ("gate", "crashed", None, None),
         ("gate", "failed", 4, "blocked: users"),
         ("build", "succeeded", 0, "all published"),
     ):
-        enter_night(ledgers, 1, status, code, message, run=run)
+        enter_run(ledgers, 1, status, code, message, run=run)
     titles = report(database_url, tmp_path).attributes("title")
     assert [title.partition(": ")[2] for title in titles] == [
         "succeeded, exit code 0: a whole one",
@@ -409,32 +409,32 @@ def test_a_retried_pull_makes_no_separate_night(database_url, ledgers, tmp_path)
     """Retry each step as a task scheduler does; each attempt is a run."""
     for days in range(NIGHTS_SHOWN, 0, -1):
         for _ in range(3):
-            enter_night(ledgers, days, "failed", 3, "the source failed", run="extract")
-        enter_night(ledgers, days, message="loaded, not checked yet", run="extract")
-        enter_night(ledgers, days, "failed", 8, "the gate could not judge", run="gate")
-        enter_night(ledgers, days, message="checked, not built yet", run="gate")
-        enter_night(ledgers, days, run="build")
+            enter_run(ledgers, days, "failed", 3, "the source failed", run="extract")
+        enter_run(ledgers, days, message="loaded, not checked yet", run="extract")
+        enter_run(ledgers, days, "failed", 8, "the gate could not judge", run="gate")
+        enter_run(ledgers, days, message="checked, not built yet", run="gate")
+        enter_run(ledgers, days, run="build")
     whole = report(database_url, tmp_path)
     titles = [title.partition(": ")[2] for title in whole.attributes("title")]
     assert titles == ["succeeded, exit code 0: all published"] * NIGHTS_SHOWN
     assert records.MetricValues(ledgers)["runs_7d", "failed"] == 0
 
-    enter_night(ledgers, 0, "failed", 3, "the source failed", run="extract")
+    enter_run(ledgers, 0, "failed", 3, "the source failed", run="extract")
     assert report(database_url, tmp_path).attributes("title")[-1].endswith(": failed, exit code 3: the source failed")
-    enter_night(ledgers, 0, message="loaded, not checked yet", run="extract")
+    enter_run(ledgers, 0, message="loaded, not checked yet", run="extract")
     assert report(database_url, tmp_path).attributes("title") == whole.attributes("title"), "not whole yet"
-    enter_night(ledgers, 0, "failed", 4, "blocked: users", run="gate")
-    enter_night(ledgers, 0, "failed", 5, "dbt failed", run="build")
+    enter_run(ledgers, 0, "failed", 4, "blocked: users", run="gate")
+    enter_run(ledgers, 0, "failed", 5, "dbt failed", run="build")
     (*_, newest) = report(database_url, tmp_path).attributes("title")
     assert newest.endswith(": blocked, exit code 4: blocked: users; dbt failed"), "as of a night in one run"
 
 
 def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, tmp_path):
-    run_id = enter_night(ledgers, 0, "failed", 3, "<b onclick=x>")
+    run_id = enter_run(ledgers, 0, "failed", 3, "<b onclick=x>")
     calm = report(database_url, tmp_path)
     for number, text in enumerate(HOSTILE.values()):
         text = text.replace("\0", "")
-        enter_night(ledgers, 0, "failed", 3, text)
+        enter_run(ledgers, 0, "failed", 3, text)
         ledgers.execute(
             "insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed, reason)"
             " values (%s, %s, 'blocked', 1, 1, 0, %s)",
@@ -482,7 +482,7 @@ def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, t
 
 
 def test_times_are_shown_in_the_time_zone(database_url, ledgers, tmp_path):
-    enter_night(ledgers, 0)
+    enter_run(ledgers, 0)
     (began,) = ledgers.execute("select started_at from ops.runs").fetchone()
     for arguments, zone in (((), "UTC"), (("--timezone", "Pacific/Auckland"), "Pacific/Auckland")):
         page = report(database_url, tmp_path, *arguments)

@@ -13,7 +13,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import killed_on_exit
 from tests.integration.orchestration.conftest import PROGRAMS
-from tests.runs import run_night_on
+from tests.runs import run_pipeline_on
 from warehouse import database, locks
 from warehouse.errors import ExitCode
 
@@ -80,7 +80,7 @@ def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_the_logs_
     airflow_environment, airflow_home, database_url, connection
 ):
     rows = snapshot(WORLD, 0)
-    landed = run_night_on(database_url, rows, ("bad_rows@listen_history=0.5",), ("extract",))
+    landed = run_pipeline_on(database_url, rows, ("bad_rows@listen_history=0.5",), ("extract",))
     assert landed.exit_code == ExitCode.PUBLISHED
     with night_under_airflow(airflow_environment, DATABASE_URL=database_url, API_BASE_URL="no-address") as night:
         said, _ = night.communicate(timeout=LIMIT_SECONDS)

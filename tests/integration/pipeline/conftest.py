@@ -11,7 +11,7 @@ from sample_api.world import World, snapshot
 from tests import debian_postgres as packed
 from tests.databases import copied
 from tests.marts import contents
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
 from warehouse.names import PUBLISHED
 
@@ -20,25 +20,25 @@ NEXT_DAY = 2
 
 
 @pytest.fixture(scope="session")
-def third_night() -> Iterator[SampleServer]:
+def third_run_api() -> Iterator[SampleServer]:
     """Serve the API of the third run."""
     with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows=0.1/1"]) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def checked_template(postgres_url, built_template, third_night) -> Iterator[str]:
+def checked_template(postgres_url, built_template, third_run_api) -> Iterator[str]:
     """Return the name of a template database in which the third load is checked, but not built."""
     with copied(postgres_url, built_template, "judged") as url:
-        assert run_night(url, third_night.url, ("extract", "gate")).exit_code == ExitCode.PUBLISHED
+        assert run_pipeline(url, third_run_api.url, ("extract", "gate")).exit_code == ExitCode.PUBLISHED
         yield "judged"
 
 
 @pytest.fixture(scope="session")
-def uninterrupted_twin(postgres_url, checked_template, third_night) -> dict[str, list[tuple]]:
+def uninterrupted_twin(postgres_url, checked_template, third_run_api) -> dict[str, list[tuple]]:
     """Return the marts after an undisturbed third run."""
     with copied(postgres_url, checked_template, "twin") as url:
-        assert run_night(url, third_night.url, ("build",)).exit_code == ExitCode.PUBLISHED
+        assert run_pipeline(url, third_run_api.url, ("build",)).exit_code == ExitCode.PUBLISHED
         return contents(url)
 
 

@@ -8,7 +8,7 @@ from pipeline.run.dbt import Dbt
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.marts import fingerprint, reader, rows_on_disk, whole
-from tests.runs import run_night, run_night_on, states
+from tests.runs import run_pipeline, run_pipeline_on, states
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def test_row_counts_add_up_over_all_kinds_of_runs_and_readers_see_consistent_sta
         world = snapshot(WORLD, day)
         rows = {**{table: getattr(world, table) for table in TABLES}, "users": [*world.users, *more_users]}
         try:
-            return run_night_on(built_database_url, rows, faults)
+            return run_pipeline_on(built_database_url, rows, faults)
         finally:
             whole_states.update(whole(connection))
 
@@ -159,22 +159,22 @@ def test_a_run_whose_tables_disagree_with_its_counters_fails(when, built_databas
                 end $$;
                 create trigger lose before insert on staging.users for each row execute function lose_one()
             """)
-            finished = run_night(built_database_url, api.url)
+            finished = run_pipeline(built_database_url, api.url)
             assert finished.exit_code == ExitCode.WAREHOUSE_UNAVAILABLE and "withdrawn" in finished.message
             assert whole(connection) == before
             connection.execute("drop function lose_one cascade")
         else:
-            assert run_night(built_database_url, api.url, ("extract",)).exit_code == ExitCode.PUBLISHED
+            assert run_pipeline(built_database_url, api.url, ("extract",)).exit_code == ExitCode.PUBLISHED
             newest = connection.execute("select max(load_id) from staging._dlt_loads").fetchone()[0]
             connection.execute(
                 "delete from staging.users where _dlt_id = (select max(_dlt_id) from staging.users"
                 " where _dlt_load_id = %s and payload is not null)",
                 [newest],
             )
-            finished = run_night(built_database_url, api.url, ("gate", "build"))
+            finished = run_pipeline(built_database_url, api.url, ("gate", "build"))
             assert finished.exit_code == ExitCode.BLOCKED and "landed_rows_are_all_there" in finished.message
             assert ("marts.users", fingerprint(connection, "marts.users")) in before
-        assert run_night(built_database_url, api.url).exit_code == ExitCode.PUBLISHED
+        assert run_pipeline(built_database_url, api.url).exit_code == ExitCode.PUBLISHED
     check_scans_against_tables(connection)
 
 
@@ -193,7 +193,7 @@ def check_scans_against_tables(connection):
 def test_unchanged_sample_data_writes_no_row_to_the_marts(built_database_url, connection):
     """Case 18, and a day run twice."""
     before = rows_on_disk(connection)
-    finished = run_night_on(built_database_url, snapshot(WORLD, 1))
+    finished = run_pipeline_on(built_database_url, snapshot(WORLD, 1))
     assert finished.exit_code == ExitCode.PUBLISHED and set(states(finished).values()) == {"accepted"}
     assert [(scan.rows_landed, scan.rows_removed) for scan in finished.extraction.scans.values()] == [(0, 0)] * 3
     assert rows_on_disk(connection) == before

@@ -17,7 +17,7 @@ from sample_api.world import World, snapshot
 from tests.command import command, finish, launch, launched
 from tests.databases import migrate
 from tests.marts import contents
-from tests.runs import run_night_on
+from tests.runs import run_pipeline_on
 from warehouse import database, embedded_postgres, locks
 from warehouse.errors import ExitCode
 
@@ -174,7 +174,8 @@ def test_a_restored_dump_continues_with_the_next_run(built_database_url, databas
 
     for url in (built_database_url, database_url):
         assert (
-            run_night_on(url, snapshot(World(seed=15, users=40, tracks=40, documents=40), 2)).message == "all published"
+            run_pipeline_on(url, snapshot(World(seed=15, users=40, tracks=40, documents=40), 2)).message
+            == "all published"
         )
 
     assert contents(database_url) == contents(built_database_url) != before

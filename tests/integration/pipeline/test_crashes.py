@@ -22,12 +22,12 @@ from tests.integration.extract.test_previous_version import previous_version
 from tests.integration.pipeline import crashing_run
 from tests.integration.pipeline.conftest import check_ledger
 from tests.marts import contents, reader, rows_on_disk, whole
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
 
-# Always this one: for a database of another name dbt parses all anew.
+# Always this one: for a database of another name dbt parses all again.
 NAME = "crashing"
 
 
@@ -47,11 +47,11 @@ def crashing_database(postgres_url, template) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def start(url, third_night, tmp_path):
+def start(url, third_run_api, tmp_path):
     """Starts a command that kills itself at the point; returns the process and the file with what it says."""
 
     def start(point, *arguments):
-        settings = {"DATABASE_URL": url, "API_BASE_URL": third_night.url}
+        settings = {"DATABASE_URL": url, "API_BASE_URL": third_run_api.url}
         log = tmp_path / "log"
         return fork(crashing_run.run, point, arguments, settings, log=log), log
 
@@ -70,7 +70,7 @@ def crash(start):
 
 @pytest.mark.parametrize("point", crashing_run.GATE_POINTS)
 def test_a_run_killed_in_the_gate_does_not_affect_the_next_one(
-    point, url, postgres_url, built_template, third_night, crash, home, uninterrupted_twin
+    point, url, postgres_url, built_template, third_run_api, crash, home, uninterrupted_twin
 ):
     """Cases 1 and 24. Killed twice: dlt's folder is wiped before the second run, and kept before the third."""
     with crashing_database(postgres_url, built_template) as connection:
@@ -82,7 +82,7 @@ def test_a_run_killed_in_the_gate_does_not_affect_the_next_one(
                 assert whole(connection) == before
                 check_ledger(connection)
 
-            finished = run_night(url, third_night.url)
+            finished = run_pipeline(url, third_run_api.url)
 
         assert finished.exit_code == ExitCode.PUBLISHED, finished.message
         assert contents(url) == uninterrupted_twin
@@ -93,7 +93,7 @@ def test_a_run_killed_in_the_gate_does_not_affect_the_next_one(
 
 @pytest.mark.parametrize("model", [*crashing_run.MODELS, None])
 def test_the_next_run_completes_a_build_that_was_killed_repeatedly(
-    model, url, postgres_url, checked_template, third_night, crash, home, uninterrupted_twin
+    model, url, postgres_url, checked_template, third_run_api, crash, home, uninterrupted_twin
 ):
     """Cases 1 and 24: before the model, in its transaction, after its commit, each time a little further."""
     points = crashing_run.build_points(model) if model else ["in the data tests"]
@@ -103,7 +103,7 @@ def test_the_next_run_completes_a_build_that_was_killed_repeatedly(
             for point in points:
                 crash(point, "build")
 
-            finished = run_night(url, third_night.url)
+            finished = run_pipeline(url, third_run_api.url)
 
         assert finished.exit_code == ExitCode.PUBLISHED, finished.message
         assert contents(url) == uninterrupted_twin
@@ -111,14 +111,14 @@ def test_the_next_run_completes_a_build_that_was_killed_repeatedly(
 
 
 def test_runs_killed_at_random_moments_equal_an_undisturbed_run(
-    url, postgres_url, built_template, third_night, start, home, uninterrupted_twin
+    url, postgres_url, built_template, third_run_api, start, home, uninterrupted_twin
 ):
     """Case 2: six kills, each a little later in the night than the one before; then a run that is left alone."""
     with copied(postgres_url, built_template, NAME):
         began = time.monotonic()
         process, log = start(crashing_run.NOWHERE, "run")
         process.join(LIMIT_SECONDS)
-        night_seconds = time.monotonic() - began
+        run_seconds = time.monotonic() - began
         assert process.exitcode == ExitCode.PUBLISHED, log.read_text()
     seed = 7
     print(f"seed {seed}")
@@ -126,14 +126,14 @@ def test_runs_killed_at_random_moments_equal_an_undisturbed_run(
     with crashing_database(postgres_url, built_template) as connection:
         before = whole(connection)
         with reader(url) as seen:
-            for delay in sorted(random.uniform(0, night_seconds) for _ in range(6)):
+            for delay in sorted(random.uniform(0, run_seconds) for _ in range(6)):
                 process, _ = start(crashing_run.NOWHERE, "run")
                 process.join(delay)
                 process.kill()
                 process.join()
                 check_ledger(connection)
 
-            finished = run_night(url, third_night.url)
+            finished = run_pipeline(url, third_run_api.url)
 
         assert finished.exit_code == ExitCode.PUBLISHED, finished.message
         assert contents(url) == uninterrupted_twin
@@ -142,7 +142,7 @@ def test_runs_killed_at_random_moments_equal_an_undisturbed_run(
 
 
 def test_a_retry_neither_duplicates_nor_loses_published_rows(
-    url, postgres_url, checked_template, third_night, crash, home, uninterrupted_twin
+    url, postgres_url, checked_template, third_run_api, crash, home, uninterrupted_twin
 ):
     """Cases 5 and 6: killed with everything published, and then the source has nothing to say."""
 
@@ -153,27 +153,27 @@ def test_a_retry_neither_duplicates_nor_loses_published_rows(
         published = publications()
         crash("in users", "build")
 
-        finished = run_night(url, empty.url)
+        finished = run_pipeline(url, empty.url)
 
         assert finished.exit_code == ExitCode.BLOCKED and "source_is_not_empty" in finished.message
         assert contents(url) == uninterrupted_twin
         assert publications() == published
         before = rows_on_disk(connection)
-        assert run_night(url, third_night.url, ("gate", "build")).exit_code == ExitCode.PUBLISHED
+        assert run_pipeline(url, third_run_api.url, ("gate", "build")).exit_code == ExitCode.PUBLISHED
         assert publications() == published
         assert rows_on_disk(connection) == before
 
 
 def test_a_run_left_unfinished_by_the_previous_version_is_completed(
-    url, postgres_url, built_template, third_night, home, uninterrupted_twin
+    url, postgres_url, built_template, third_run_api, home, uninterrupted_twin
 ):
     """Case 14: the load packed by that version, and now the source is gone."""
     with crashing_database(postgres_url, built_template) as connection:
         with previous_version(is_killed=True):
-            extraction.run(url, third_night.url, working_folder=home / ".dlt")
+            extraction.run(url, third_run_api.url, working_folder=home / ".dlt")
 
         with serve({}, ["redirect=http://127.0.0.1:1/"]) as elsewhere:
-            finished = run_night(url, elsewhere.url)
+            finished = run_pipeline(url, elsewhere.url)
 
         assert finished.exit_code == ExitCode.SOURCE_FAILED
         assert contents(url) == uninterrupted_twin

@@ -14,7 +14,7 @@ from tests.failing_postgres import CuttingProxy, crash
 from tests.integration.pipeline.conftest import check_ledger
 from tests.integration.pipeline.crashing_run import is_of, sent
 from tests.marts import contents, reader, whole
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
 
@@ -57,7 +57,7 @@ def at_moment(monkeypatch):
 
 @pytest.mark.parametrize("where", ["in a verdict", "in listen_history"])
 def test_killing_one_backend_fails_only_one_run(
-    where, postgres_url, built_template, checked_template, third_night, home, uninterrupted_twin, at_moment
+    where, postgres_url, built_template, checked_template, third_run_api, home, uninterrupted_twin, at_moment
 ):
     """Case 3."""
     killed = []
@@ -73,12 +73,12 @@ def test_killing_one_backend_fails_only_one_run(
         before = whole(connection)
         with reader(url) as seen:
             at_moment(where, kill)
-            finished = run_night(url, third_night.url, ("extract", "gate", "build"))
+            finished = run_pipeline(url, third_run_api.url, ("extract", "gate", "build"))
             assert killed == [(True,)]
             assert finished.exit_code == ExitCode.WAREHOUSE_UNAVAILABLE, finished.message
             check_ledger(connection)
 
-            assert run_night(url, third_night.url).exit_code == ExitCode.PUBLISHED
+            assert run_pipeline(url, third_run_api.url).exit_code == ExitCode.PUBLISHED
 
         assert contents(url) == uninterrupted_twin
         assert seen <= before | whole(connection)
@@ -86,12 +86,12 @@ def test_killing_one_backend_fails_only_one_run(
 
 
 def test_two_server_crashes_in_gate_and_build_fail_only_two_runs(
-    postgres_url, built_template, own_postgres, third_night, home, uninterrupted_twin, at_moment
+    postgres_url, built_template, own_postgres, third_run_api, home, uninterrupted_twin, at_moment
 ):
     """Case 3."""
 
     def night():
-        return run_night(embedded_postgres.start(own_postgres), third_night.url)
+        return run_pipeline(embedded_postgres.start(own_postgres), third_run_api.url)
 
     copy_database(make_conninfo(postgres_url, dbname=built_template), embedded_postgres.url(own_postgres))
     for where in ("in a verdict", "in listen_history"):
@@ -125,7 +125,7 @@ TRANSACTIONS = {
 
 @pytest.mark.parametrize("transaction", TRANSACTIONS)
 def test_a_lost_commit_answer_neither_duplicates_nor_loses_rows(
-    transaction, postgres_url, built_template, checked_template, third_night, home, uninterrupted_twin
+    transaction, postgres_url, built_template, checked_template, third_run_api, home, uninterrupted_twin
 ):
     """Case 4."""
 
@@ -142,14 +142,14 @@ def test_a_lost_commit_answer_neither_duplicates_nor_loses_rows(
         before = whole(connection)
         published_before = published()
         with reader(url) as seen:
-            finished = run_night(proxy.url, third_night.url)
+            finished = run_pipeline(proxy.url, third_run_api.url)
             assert finished.exit_code == ExitCode.WAREHOUSE_UNAVAILABLE, finished.message
             # it was committed all the same
             assert published() == published_before + (at if is_verdict else 0)
             assert (whole(connection) == before) == is_verdict
             check_ledger(connection)
 
-            assert run_night(url, third_night.url).exit_code == ExitCode.PUBLISHED
+            assert run_pipeline(url, third_run_api.url).exit_code == ExitCode.PUBLISHED
 
         assert published() == published_before + (3 if is_verdict else 0)
         assert contents(url) == uninterrupted_twin

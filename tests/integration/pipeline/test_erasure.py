@@ -30,7 +30,7 @@ from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_interruptions import waits_for_a_lock
 from tests.marts import contents
 from tests.recovery import recover
-from tests.runs import run_night_on, states
+from tests.runs import run_pipeline_on, states
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
 
@@ -99,12 +99,12 @@ def rows_of_the_user(world, night):
     }
 
 
-def night_with(database_url, day, *, night=None, steps=STEPS):
+def run_with(database_url, day, *, night=None, steps=STEPS):
     """A night of the sample world, with the user's rows of that night if it is given."""
     world = snapshot(WORLD, day)
     more = rows_of_the_user(world, night) if night is not None else {}
     rows = {name: [*getattr(world, name), *more.get(name, [])] for name in ("users", "tracks", "listen_history")}
-    return run_night_on(database_url, rows, steps=steps)
+    return run_pipeline_on(database_url, rows, steps=steps)
 
 
 def erase(database_url, *arguments, person=PERSON, reason=REASON, key=KEY):
@@ -185,7 +185,7 @@ def decisions(connection):
 def template(postgres_url, built_template):
     """Name of a database in which the user is wherever a user can be; copied, never changed."""
     with new_database(postgres_url, "with_the_user", built_template) as url:
-        assert night_with(url, 2, night=0).exit_code == ExitCode.PUBLISHED
+        assert run_with(url, 2, night=0).exit_code == ExitCode.PUBLISHED
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("analyze")
             assert held(connection) >= {*HELD, "pg_stats"}
@@ -196,8 +196,8 @@ def template(postgres_url, built_template):
 def twin(postgres_url, built_template):
     """The marts and features after the same nights of a world without the user."""
     with new_database(postgres_url, "without_the_user", built_template) as url:
-        night_with(url, 2, steps=("extract", "gate"))
-        assert night_with(url, 3).exit_code == ExitCode.PUBLISHED
+        run_with(url, 2, steps=("extract", "gate"))
+        assert run_with(url, 3).exit_code == ExitCode.PUBLISHED
         yield tables(url)
 
 
@@ -249,7 +249,7 @@ def test_an_erased_user_is_gone_stays_away_and_everything_else_is_unaffected(url
         assert output.code == ExitCode.PUBLISHED and not mentions_the_user(output.out)
 
     monkeypatch.setenv("ERASURE_KEY", KEY)
-    finished = night_with(url, 3, night=1)
+    finished = run_with(url, 3, night=1)
 
     assert finished.exit_code == ExitCode.PUBLISHED and set(states(finished).values()) == {"accepted"}
     assert finished.extraction.scans["users"].rows_unreadable == 0
@@ -318,7 +318,7 @@ def test_an_id_that_begins_with_a_minus_is_an_id(arguments, database_url):
     """Erase one of two users: -5 and 5."""
     prepare(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        run_night_on(database_url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
+        run_pipeline_on(database_url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
         ended = command("erase", *arguments, DATABASE_URL=database_url, ERASURE_KEY=KEY)
         is_refused = "--dry-run" in arguments
         assert ended.code == (ExitCode.WRONG_SETTINGS if is_refused else ExitCode.PUBLISHED), ended

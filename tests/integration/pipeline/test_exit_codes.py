@@ -14,7 +14,7 @@ from pipeline.run import pipeline_run
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
@@ -196,7 +196,7 @@ def test_a_failing_check_keeps_its_table_pending_and_publishes_the_others(settin
     assert newest in published_loads(connection, "users") and newest not in published_loads(connection, "tracks")
     assert newest not in loads_in(connection, "tracks")
 
-    assert run_night(*settings.values()).exit_code == ExitCode.PUBLISHED
+    assert run_pipeline(*settings.values()).exit_code == ExitCode.PUBLISHED
     assert newest in loads_in(connection, "tracks")
 
 

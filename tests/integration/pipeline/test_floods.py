@@ -14,7 +14,7 @@ from tests.inboxes import http_inbox
 from tests.integration.expectations.warehouse import document, track, user
 from tests.integration.monitoring.records import MetricValues
 from tests.marts import contents
-from tests.runs import run_night_on
+from tests.runs import run_pipeline_on
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
@@ -35,13 +35,13 @@ REASON = "it would remove 45 of the 50 known users (90 %, more than MAX_REMOVED_
 NOTHING = "nothing; everything is up to date"
 
 
-class Place:
+class Warehouse:
     """Hold a warehouse, execute runs on it, and collect their alerts."""
 
     def __init__(self, url: str, connection: psycopg.Connection, inbox) -> None:
         self.url, self.connection, self._inbox = url, connection, inbox
 
-    def night(self, rows, **environment: str) -> Ended:
+    def run(self, rows, **environment: str) -> Ended:
         with serve(rows) as api:
             return command(
                 "run", DATABASE_URL=self.url, API_BASE_URL=api.url,
@@ -96,7 +96,7 @@ def closing_line(ended: Ended) -> str:
 def template(postgres_url):
     """Return the name of a template database after one successful run."""
     with copied(postgres_url, "template1", "before_the_flood") as url:
-        assert run_night_on(url, WORLD).message == "all published"
+        assert run_pipeline_on(url, WORLD).message == "all published"
         yield "before_the_flood"
 
 
@@ -105,7 +105,7 @@ def blocked_template(postgres_url, template):
     """Return the name of a template database after two more, blocked runs on a wrong server."""
     with copied(postgres_url, template, "flooded") as url:
         for _ in range(2):
-            assert run_night_on(url, WRONG_SERVER).exit_code == ExitCode.BLOCKED
+            assert run_pipeline_on(url, WRONG_SERVER).exit_code == ExitCode.BLOCKED
         yield "flooded"
 
 
@@ -118,49 +118,49 @@ def make(postgres_url, home):
 
 
 @pytest.fixture
-def place(make, template):
+def warehouse(make, template):
     with make(template) as url, psycopg.connect(url, autocommit=True) as connection, http_inbox() as inbox:
-        yield Place(url, connection, inbox)
+        yield Warehouse(url, connection, inbox)
 
 
 @pytest.fixture
 def blocked(make, blocked_template):
     with make(blocked_template) as url, psycopg.connect(url, autocommit=True) as connection, http_inbox() as inbox:
-        yield Place(url, connection, inbox)
+        yield Warehouse(url, connection, inbox)
 
 
-def test_a_mass_removal_waits_for_a_person_and_is_reported(place, tmp_path):
-    before = contents(place.url)
+def test_a_mass_removal_waits_for_a_person_and_is_reported(warehouse, tmp_path):
+    before = contents(warehouse.url)
 
-    ended = place.night(WRONG_SERVER)
+    ended = warehouse.run(WRONG_SERVER)
 
-    load_id = place.newest_load()
+    load_id = warehouse.newest_load()
     release = f"""make gate ARGS="release {load_id} users --reason '...'\""""
     line = ended.only_line(ExitCode.BLOCKED)
     assert f'blocked: users ({REASON}); see the failed rules with: make gate ARGS="show {load_id}"' in line
     assert f"if the source is right, release it: {release}" in line
-    after = contents(place.url)
+    after = contents(warehouse.url)
     assert after["marts.users"] == before["marts.users"]
     assert after["marts.listen_history"] == before["marts.listen_history"]
     assert len(after["marts.tracks"]) == 51, "the other tables go on"
 
-    assert place.next_step() == (
+    assert warehouse.next_step() == (
         f'see why the load was blocked: make gate ARGS="show {load_id}"; if the source is right, release it: {release}'
     )
-    text = place.report(tmp_path)
+    text = warehouse.report(tmp_path)
     assert REASON in text and f"publish it as it is: {release}" in text
-    (message,) = place.alerts()
+    (message,) = warehouse.alerts()
     assert message["title"] == "MooVitamix: blocked: users" and message["type"] == "failure"
     assert REASON in message["message"] and release in message["message"]
     assert "Rule: exit code 4, BLOCKED; users: no_mass_removal (1)\n" in message["message"]
-    metrics = MetricValues(place.connection)
+    metrics = MetricValues(warehouse.connection)
     assert metrics["open_loads", "users", "blocked"] == 1
     assert metrics["gate_failed_rows", "users", "no_mass_removal", "critical"] == 1
     assert metrics["gate_failed_rows", "users", "few_removals", "info"] is None, "nobody is removed"
 
 
 def test_a_wrong_server_is_blocked_in_each_run(blocked):
-    assert REASON in blocked.night(WRONG_SERVER).only_line(ExitCode.BLOCKED)
+    assert REASON in blocked.run(WRONG_SERVER).only_line(ExitCode.BLOCKED)
     assert blocked.states() == ["accepted", "superseded", "superseded", "blocked"]
     assert blocked.live_users() == set(OURS)
 
@@ -168,7 +168,7 @@ def test_a_wrong_server_is_blocked_in_each_run(blocked):
 def test_when_the_source_returns_the_marts_are_unchanged_and_there_is_no_warning(blocked):
     before = contents(blocked.url)
 
-    ended = blocked.night(WORLD)
+    ended = blocked.run(WORLD)
 
     assert ended.code == ExitCode.PUBLISHED
     assert closing_line(ended).startswith("all published; ")
@@ -193,97 +193,97 @@ def test_a_release_after_several_blocked_runs_removes_the_rows_and_the_next_run_
     assert blocked.live_users() == theirs
     assert blocked.one("select count(*) from marts.users where deleted_at is not null") == 45
     assert blocked.next_step() == NOTHING
-    ended = blocked.night(WRONG_SERVER)
+    ended = blocked.run(WRONG_SERVER)
     assert ended.code == ExitCode.PUBLISHED and blocked.live_users() == theirs
     assert blocked.one(
         f"select rows_landed + rows_removed from staging.scans where _dlt_load_id = '{blocked.newest_load()}'"
         " and table_name = 'users'"
     ) == 0  # fmt: skip
     # what comes back lives again, and the others are a mass removal in their turn
-    assert "it would remove 200 of the 205 known users" in blocked.night(WORLD).only_line(ExitCode.BLOCKED)
+    assert "it would remove 200 of the 205 known users" in blocked.run(WORLD).only_line(ExitCode.BLOCKED)
 
 
 def test_a_rejected_mass_removal_is_blocked_again_until_it_is_over(blocked):
     assert blocked.decide("reject", blocked.newest_load()).code == ExitCode.PUBLISHED
     assert blocked.live_users() == set(OURS)
     assert blocked.next_step() == "load the rows of a rejected load again: make run"
-    assert REASON in blocked.night(WRONG_SERVER).only_line(ExitCode.BLOCKED)
-    assert blocked.night(WORLD).code == ExitCode.PUBLISHED
+    assert REASON in blocked.run(WRONG_SERVER).only_line(ExitCode.BLOCKED)
+    assert blocked.run(WORLD).code == ExitCode.PUBLISHED
     assert blocked.live_users() == set(OURS) and blocked.next_step() == NOTHING
 
 
-def test_tracks_are_protected_too_and_a_setting_permits_their_removal(place):
+def test_tracks_are_protected_too_and_a_setting_permits_their_removal(warehouse):
     fewer = {**WORLD, "tracks": WORLD["tracks"][:30]}
-    line = place.night(fewer).only_line(ExitCode.BLOCKED)
+    line = warehouse.run(fewer).only_line(ExitCode.BLOCKED)
     assert "tracks (it would remove 20 of the 50 known tracks (40 %, more than MAX_REMOVED_SHARE 30 %))" in line
-    ended = place.night(fewer, MAX_REMOVED_SHARE="0.4")
+    ended = warehouse.run(fewer, MAX_REMOVED_SHARE="0.4")
     assert ended.code == ExitCode.PUBLISHED
     assert "20 keys of tracks are gone from the source (40% of the known keys)" in closing_line(ended)
-    assert place.one("select count(*) from marts.tracks where deleted_at is not null") == 20
-    assert "20 keys of tracks are gone from the source" in place.next_step()
+    assert warehouse.one("select count(*) from marts.tracks where deleted_at is not null") == 20
+    assert "20 keys of tracks are gone from the source" in warehouse.next_step()
 
 
-def test_removed_documents_remove_no_listen_and_are_reported(place):
-    before = contents(place.url)["marts.listen_history"]
-    ended = place.night({**WORLD, "listen_history": WORLD["listen_history"][:5]})
+def test_removed_documents_remove_no_listen_and_are_reported(warehouse):
+    before = contents(warehouse.url)["marts.listen_history"]
+    ended = warehouse.run({**WORLD, "listen_history": WORLD["listen_history"][:5]})
     assert ended.code == ExitCode.PUBLISHED
     text = "45 keys of listen_history are gone from the source (90% of the known keys)"
     assert closing_line(ended) == f'all published, but {text}; see the details with: make gate ARGS="show"'
-    assert contents(place.url)["marts.listen_history"] == before
-    assert text in place.next_step()
-    (message,) = place.alerts()
+    assert contents(warehouse.url)["marts.listen_history"] == before
+    assert text in warehouse.next_step()
+    (message,) = warehouse.alerts()
     assert message["title"] == "MooVitamix: published with warnings: many removals of listen_history"
 
 
-def test_a_mass_change_is_published_and_reported_until_the_next_run(place, tmp_path):
+def test_a_mass_change_is_published_and_reported_until_the_next_run(warehouse, tmp_path):
     renamed = {**WORLD, "users": [user(number, last_name="Grey" if number > 20 else "Brown") for number in OURS]}
 
-    ended = place.night(renamed)
+    ended = warehouse.run(renamed)
 
     assert ended.code == ExitCode.PUBLISHED
     text = "30 of the 50 known users (60 %, more than MAX_CHANGED_SHARE 50 %) have changed"
     assert closing_line(ended) == f'all published, but {text}; see the details with: make gate ARGS="show"'
-    assert place.one("select count(*) from marts.users where last_name = 'Grey'") == 30
-    assert place.next_step() == f'{text}; see the details: make gate ARGS="show {place.newest_load()}"'
-    assert text in place.report(tmp_path)
-    (message,) = place.alerts()
+    assert warehouse.one("select count(*) from marts.users where last_name = 'Grey'") == 30
+    assert warehouse.next_step() == f'{text}; see the details: make gate ARGS="show {warehouse.newest_load()}"'
+    assert text in warehouse.report(tmp_path)
+    (message,) = warehouse.alerts()
     assert message["title"] == "MooVitamix: published with warnings: mass change of users"
     assert text in message["message"] and "Brown" not in str(message) and "Grey" not in str(message)
-    metrics = MetricValues(place.connection)
+    metrics = MetricValues(warehouse.connection)
     assert metrics["gate_failed_rows", "users", "few_changes", "info"] == 1
     assert metrics["table_keys_changed", "users"] == 30
 
-    assert place.night(renamed).code == ExitCode.PUBLISHED
-    assert (place.next_step(), place.alerts()) == (NOTHING, [])
-    assert MetricValues(place.connection)["gate_failed_rows", "users", "few_changes", "info"] == 0
+    assert warehouse.run(renamed).code == ExitCode.PUBLISHED
+    assert (warehouse.next_step(), warehouse.alerts()) == (NOTHING, [])
+    assert MetricValues(warehouse.connection)["gate_failed_rows", "users", "few_changes", "info"] == 0
 
 
-def test_unreadable_rows_are_reported_in_each_run_until_they_are_fixed(place, tmp_path):
+def test_unreadable_rows_are_reported_in_each_run_until_they_are_fixed(warehouse, tmp_path):
     # half of a surrogate pair, which no Postgres can hold
     garbled = [json.dumps(user(number, last_name="\ud800")).encode() for number in (1, 2, 3)]
     spoilt = {**WORLD, "users": [*garbled, *WORLD["users"][3:]]}
     text = "3 rows of users are unreadable"
     for _ in range(2):
-        ended = place.night(spoilt)
+        ended = warehouse.run(spoilt)
         assert ended.code == ExitCode.PUBLISHED
         assert closing_line(ended) == f'all published, but {text}; see the details with: make gate ARGS="show"'
-        assert place.next_step() == f'{text}; see the details: make gate ARGS="show {place.newest_load()}"'
-        (message,) = place.alerts()
+        assert warehouse.next_step() == f'{text}; see the details: make gate ARGS="show {warehouse.newest_load()}"'
+        (message,) = warehouse.alerts()
         assert message["title"] == "MooVitamix: published with warnings: unreadable rows of users"
         assert "Brown" not in str(message) and "Ada" not in str(message)
-        assert MetricValues(place.connection)["table_rows_unreadable", "users"] == 3
+        assert MetricValues(warehouse.connection)["table_rows_unreadable", "users"] == 3
     notices = [json.loads(line) for line in ended.out.splitlines() if '"notice"' in line]
     assert [notice["level"] for notice in notices if text in notice["message"]] == ["warning"]
-    assert text in place.report(tmp_path)
-    shown = command("gate", "show", DATABASE_URL=place.url).out
+    assert text in warehouse.report(tmp_path)
+    shown = command("gate", "show", DATABASE_URL=warehouse.url).out
     assert "info rows_are_readable: rows_unreadable 3" in shown
     assert "set aside by load" not in shown and "\\ud800" not in shown
-    shown = command("gate", "show", "--show-rows", DATABASE_URL=place.url).out
+    shown = command("gate", "show", "--show-rows", DATABASE_URL=warehouse.url).out
     assert "info rows_are_readable: rows_unreadable 3" in shown and "set aside by load" in shown
     assert "[2]" in shown and "\\ud800" in shown
 
-    assert place.night(WORLD).code == ExitCode.PUBLISHED
-    assert (place.next_step(), place.alerts()) == (NOTHING, [])
+    assert warehouse.run(WORLD).code == ExitCode.PUBLISHED
+    assert (warehouse.next_step(), warehouse.alerts()) == (NOTHING, [])
 
 
 @pytest.mark.parametrize("name", ["MAX_REMOVED_SHARE", "MAX_CHANGED_SHARE"])

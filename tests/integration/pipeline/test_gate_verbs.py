@@ -7,7 +7,7 @@ import pytest
 from expectations import decisions, users
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
-from tests.runs import run_night_on
+from tests.runs import run_pipeline_on
 from warehouse import database, locks
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
@@ -45,7 +45,7 @@ def next_step(built_database_url):
 def night(database_url, **new_users):
     """Load new names of all users, and the changes in `new_users` for even ids; return the load id."""
     rows = [{**user, "first_name": "New", **(new_users if user["id"] % 2 == 0 else {})} for user in NEXT_DAY["users"]]
-    return run_night_on(database_url, {**NEXT_DAY, "users": rows}).extraction.load_id
+    return run_pipeline_on(database_url, {**NEXT_DAY, "users": rows}).extraction.load_id
 
 
 def renamed(connection):

@@ -11,7 +11,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, finish, last_run, launch, launched, step_is_running, until
 from tests.marts import contents
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse import database, locks
 from warehouse.errors import ExitCode
 
@@ -28,9 +28,9 @@ def connection(built_database_url):
 
 
 @pytest.fixture
-def api(third_night):
+def api(third_run_api):
     """Serve the API of the third run, with its own faults."""
-    with serve(third_night.rows) as server:
+    with serve(third_run_api.rows) as server:
         yield server
 
 
@@ -62,7 +62,7 @@ def run_stuck_in(step, settings, api, connection):
         if step == "extract":
             api.faults.add("hang@listen_history=1")
         else:
-            run_night(*settings.values(), ("extract", "gate"))
+            run_pipeline(*settings.values(), ("extract", "gate"))
             stack.enter_context(table_locked(settings["DATABASE_URL"], "marts.tracks"))
         process = stack.enter_context(launched(step, **settings))
         until(lambda: step_is_running(connection, step))
@@ -182,7 +182,7 @@ def test_a_run_that_loses_its_warehouse_reports_it_and_the_next_one_succeeds(
     status, exit_code, message = last_run(connection)
     assert (status, exit_code) == ("failed", ExitCode.WAREHOUSE_UNAVAILABLE) and message in line
     assert connection.execute("select step from ops.steps where status = 'failed'").fetchall() == [(step,)]
-    assert run_night(settings["DATABASE_URL"], settings["API_BASE_URL"]).exit_code == ExitCode.PUBLISHED
+    assert run_pipeline(settings["DATABASE_URL"], settings["API_BASE_URL"]).exit_code == ExitCode.PUBLISHED
     assert contents(settings["DATABASE_URL"]) == uninterrupted_twin
 
 

@@ -97,8 +97,8 @@ def test_an_interruption_while_printing_a_decision_leaves_only_the_build(built_d
     assert command("status", DATABASE_URL=built_database_url).out.splitlines()[-1].endswith(": make build")
 
 
-def test_commands_with_much_output_end_normally_when_output_fails(built_database_url, connection, third_night):
-    settings = {"DATABASE_URL": built_database_url, "ERASURE_KEY": KEY, "API_BASE_URL": third_night.url}
+def test_commands_with_much_output_end_normally_when_output_fails(built_database_url, connection, third_run_api):
+    settings = {"DATABASE_URL": built_database_url, "ERASURE_KEY": KEY, "API_BASE_URL": third_run_api.url}
     (user,) = connection.execute("select min(id)::text from marts.users").fetchone()
     erasure = ("erase", user, "--reason", "a request")
     for arguments in (("--help",), ("status",), ("gate", "show"), (*erasure, "--dry-run"), erasure, ("run",)):

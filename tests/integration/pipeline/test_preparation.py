@@ -16,7 +16,7 @@ from sample_api.world import World, snapshot
 from tests.command import command
 from tests.databases import migrate
 from tests.marts import contents
-from tests.runs import run_night_on, states
+from tests.runs import run_pipeline_on, states
 from warehouse import embedded_postgres, schema
 from warehouse.errors import ExitCode
 
@@ -89,9 +89,9 @@ def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place
         structure = [row for row in connection.execute(COLUMNS).fetchall() if not row[0].startswith("batch_")]
         assert sorted((row[0], *row[2:]) for row in structure) == sorted((row[0], *row[2:]) for row in wanted)
 
-    assert run_night_on(earlier_url, snapshot(EARLIER_WORLD, 3)).message == "all published"
+    assert run_pipeline_on(earlier_url, snapshot(EARLIER_WORLD, 3)).message == "all published"
     for day, faults in ((0, ()), (1, ("bad_rows@users=0.1",)), (2, ()), (3, ())):
-        run_night_on(database_url, snapshot(EARLIER_WORLD, day), faults)
+        run_pipeline_on(database_url, snapshot(EARLIER_WORLD, day), faults)
     assert contents(earlier_url) == contents(database_url)
 
 
@@ -127,7 +127,7 @@ def test_keys_of_earlier_releases_are_rewritten_and_nothing_lands_again(earlier_
         connection.execute("delete from staging.listen_history where _dlt_id like 'spelled %'")
         before = connection.execute(versions).fetchone()
         unchanged = snapshot(EARLIER_WORLD, 2)
-        assert run_night_on(earlier_url, unchanged).message == "all published"
+        assert run_pipeline_on(earlier_url, unchanged).message == "all published"
         assert connection.execute(versions).fetchone() == before
 
 
@@ -147,7 +147,7 @@ def test_a_night_changes_no_structure_but_adds_partitions(own_postgres):
     """Read from the server's log, which names each statement that defines something."""
     url = embedded_postgres.url(own_postgres)
     world = World(seed=15, users=30, tracks=30, documents=30)
-    assert run_night_on(url, snapshot(world, 0)).message == "all published"
+    assert run_pipeline_on(url, snapshot(world, 0)).message == "all published"
     with psycopg.connect(url, autocommit=True) as connection:
         partitions = "select count(*) from pg_inherits where inhparent = 'marts.listen_history'::regclass"
         before = connection.execute(partitions).fetchone()[0]
@@ -155,7 +155,7 @@ def test_a_night_changes_no_structure_but_adds_partitions(own_postgres):
         connection.execute("select pg_reload_conf()")
         log = own_postgres / "postgres.log"
         start = log.stat().st_size
-        assert run_night_on(url, snapshot(world, 40)).message == "all published"
+        assert run_pipeline_on(url, snapshot(world, 40)).message == "all published"
         assert connection.execute(partitions).fetchone()[0] > before
     logged = statements_logged(log.read_text()[start:])
     assert any("__columns" in statement for statement in logged), "the log says nothing"
@@ -206,4 +206,4 @@ def test_a_table_in_use_ends_the_upgrade_with_one_line(earlier_url, monkeypatch)
         line = command("migrate", DATABASE_URL=earlier_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
         assert "another session uses a table" in line and "make migrate" in line
         assert reader.execute("select to_regclass('ops.alembic_version')").fetchone() == (None,)
-    assert states(run_night_on(earlier_url, snapshot(EARLIER_WORLD, 3)))["users"] == "accepted"
+    assert states(run_pipeline_on(earlier_url, snapshot(EARLIER_WORLD, 3)))["users"] == "accepted"

@@ -14,7 +14,7 @@ from tests.command import command, last_run
 from tests.databases import prepare
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed, decisions, everything
-from tests.runs import run_dbt, run_night_on
+from tests.runs import run_dbt, run_pipeline_on
 from warehouse import database, locks
 from warehouse.errors import ExitCode
 
@@ -66,7 +66,7 @@ def test_pruning_affects_neither_the_marts_nor_the_next_run(built_database_url, 
     connection.execute("truncate marts.users, marts.tracks, marts.track_genres, marts.listen_history")
     assert run_dbt(built_database_url, "run", "--full-refresh").succeeded
     assert marts(connection) == before[0]
-    extraction = run_night_on(built_database_url, snapshot(WORLD, 1), steps=("extract",)).extraction
+    extraction = run_pipeline_on(built_database_url, snapshot(WORLD, 1), steps=("extract",)).extraction
     assert [(scan.rows_landed, scan.rows_removed) for scan in extraction.scans.values()] == [(0, 0)] * 3
 
     again = prune(built_database_url)
@@ -77,7 +77,7 @@ def test_pruning_affects_neither_the_marts_nor_the_next_run(built_database_url, 
 def test_a_reject_counts_rows_without_an_older_version_and_the_next_run_reloads_them(built_database_url, connection):
     world = snapshot(WORLD, 2).tables()
     renamed = [{**user, "first_name": "New"} for user in world["users"]]
-    load_id = run_night_on(built_database_url, {**world, "users": renamed}).extraction.load_id
+    load_id = run_pipeline_on(built_database_url, {**world, "users": renamed}).extraction.load_id
     published_days_ago(connection, 91)
     prune(built_database_url)
     shown = "select id from marts.users where first_name = 'New' and deleted_at is null"
@@ -94,7 +94,7 @@ def test_a_reject_counts_rows_without_an_older_version_and_the_next_run_reloads_
             in ended.out
         )
     assert connection.execute(shown).fetchall() == []
-    run_night_on(built_database_url, {**world, "users": [user for user in renamed if user["id"] != gone]})
+    run_pipeline_on(built_database_url, {**world, "users": [user for user in renamed if user["id"] != gone]})
     assert {user_id for (user_id,) in connection.execute(shown)} == known - {gone}
     parked = connection.execute("select count(*) from prep.parked_listens where user_id = %s", [gone])
     assert parked.fetchone()[0] > 0

@@ -17,7 +17,7 @@ from sample_api.world import World, snapshot
 from tests.command import PROJECT, command, until
 from tests.debian_postgres import DEBIANS_POSTGRES
 from tests.marts import contents
-from tests.runs import run_night_on
+from tests.runs import run_pipeline_on
 from tests.servers import address, initialize, run_program, running, servers_folder
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
@@ -99,7 +99,7 @@ def test_a_run_reaches_the_read_only_replica(programs, primary, root):
         execute(replica, "select pg_wal_replay_pause()")
         until(lambda: one(replica, "select pg_get_wal_replay_pause_state() as state").state == "paused")
 
-        night = run_night_on(primary, snapshot(World(seed=15, users=20, tracks=20, documents=20), 0))
+        night = run_pipeline_on(primary, snapshot(World(seed=15, users=20, tracks=20, documents=20), 0))
 
         assert night.message == "all published"
         assert command("grant", DATABASE_URL=primary).code == ExitCode.PUBLISHED

@@ -133,7 +133,7 @@ class Deployment:
                     from pg_class
                     where
                         relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v', 'S')
-                        -- not what each build makes anew for itself
+                        -- not what each build makes again for itself
                         and relpersistence = 'p'
                     union all
                     select attrelid::regclass::text, attname, '', attacl::text

@@ -17,7 +17,7 @@ from sample_api.world import snapshot
 from tests.databases import copied
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
 from tests.marts import rows_on_disk
-from tests.runs import run_night
+from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
 
 TABLES = [table.name for table in SOURCE_TABLES]
@@ -27,7 +27,7 @@ RECORD = ("runs", "steps", "run_tables", "run_columns", "run_loads", "run_nodes"
 
 
 @dataclass(frozen=True)
-class Nights:
+class RecordedRuns:
     """The runs' ids, and a connection to the warehouse after all of them.
 
     Of the good night: the requests that the API saw, by path, and the rows that it wrote, by mart.
@@ -54,7 +54,7 @@ def last_run_id(connection) -> str:
 
 
 @pytest.fixture(scope="module")
-def nights(postgres_url, built_template) -> Iterator[Nights]:
+def nights(postgres_url, built_template) -> Iterator[RecordedRuns]:
     """A good night with some bad rows, a blocked one, one whose source fails, one whose build does; read only."""
     world = snapshot(WORLD, NEXT_DAY)
     hostile = {
@@ -78,7 +78,7 @@ def nights(postgres_url, built_template) -> Iterator[Nights]:
             api.faults.clear()
             for fault in faults:
                 api.faults.add(fault)
-            assert run_night(url, api.url).exit_code == code
+            assert run_pipeline(url, api.url).exit_code == code
             ids[name] = last_run_id(connection)
 
         before = rows_on_disk(connection)
@@ -89,7 +89,7 @@ def nights(postgres_url, built_template) -> Iterator[Nights]:
         night("failed", ExitCode.SOURCE_FAILED, "redirect@tracks=http://127.0.0.1:1/")
         connection.execute("alter table marts.users add constraint no_more check (id is null) not valid")
         night("unbuilt", ExitCode.BUILD_FAILED)
-        yield Nights(connection, requests, written, **ids)
+        yield RecordedRuns(connection, requests, written, **ids)
 
 
 def test_each_run_and_each_step_records_its_end(nights):
@@ -321,7 +321,7 @@ def in_record(connection, text: str) -> list[tuple]:
 
 def test_the_ledger_contains_no_secret_of_an_address(nights, database_url, connection):
     assert in_record(nights.connection, conninfo_to_dict(database_url)["password"]) == []
-    addressed = run_night(database_url, f"http://someone:{SECRET}@127.0.0.1:9/?key={SECRET}")
+    addressed = run_pipeline(database_url, f"http://someone:{SECRET}@127.0.0.1:9/?key={SECRET}")
     assert addressed.exit_code == ExitCode.WRONG_SETTINGS
     assert in_record(connection, "API_BASE_URL must not hold") and in_record(connection, SECRET) == []
 

@@ -371,9 +371,9 @@ def test_the_units_in_the_documentation_pass_systemd_analyze(tmp_path):
 
 
 @pytest.fixture
-def api(third_night):
+def api(third_run_api):
     """Serve the API of the third run, with its own faults."""
-    with serve(third_night.rows) as server:
+    with serve(third_run_api.rows) as server:
         yield server
 
 

@@ -133,12 +133,12 @@ class Watched:
         self._thread.join()
 
 
-def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_night, postgres_folder, tmp_path):
+def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run_api, postgres_folder, tmp_path):
     folders = {"MOOVITAMIX_HOME": "home", "DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}
     settings = {
         **files,
         **{name: str(tmp_path / folder) for name, folder in folders.items()},
-        "API_BASE_URL": third_night.url,
+        "API_BASE_URL": third_run_api.url,
         "MOOVITAMIX_TRACEBACK": "1",
     }
     (user,) = connection.execute("select min(id)::text from marts.users").fetchone()

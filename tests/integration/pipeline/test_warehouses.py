@@ -108,7 +108,7 @@ def test_runs_with_an_unusual_address_succeed_and_write_no_password(odd_login, c
     assert good.code == ExitCode.PUBLISHED
     assert connection.execute("select count(*) > 0 from marts.listen_history").fetchone()[0]
     connection.execute("alter table marts.track_genres add constraint no_more check (genre is null) not valid")
-    connection.execute("truncate marts.track_genres, prep.builds")  # all is to be counted anew
+    connection.execute("truncate marts.track_genres, prep.builds")  # all is to be counted again
     bad = command("build", **{**environment, "DATABASE_URL": as_pairs(odd_login, password=PASSWORD)})
     assert bad.code == ExitCode.BUILD_FAILED
     lost = [
