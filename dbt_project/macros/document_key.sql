@@ -1,15 +1,14 @@
 {#
-    The keys that documents (user_id, created_at) can have: the API sent the time without a zone, or with one. extract/keys.py
-    makes one key of all other spellings.
+    The two keys that a document (user_id, created_at) can have: the API sent the time without a zone, or with one.
+    extract/keys.py makes one key of all other spellings.
 #}
-{% macro document_keys(documents) -%}
-    select '[' || documents.user_id || ',"' || spellings.created_at || '"]' as key
-    from {{ documents }} as documents
-    cross join lateral (
-        values
-        ({{ spelled("documents.created_at at time zone '" ~ var("api_timezone") ~ "'") }}),
-        ({{ spelled("documents.created_at at time zone 'UTC'") }} || 'Z')
-    ) as spellings (created_at)
+{% macro local_key(document) -%}
+    '[' || {{ document }}.user_id || ',"'
+    || {{ spelled(document ~ ".created_at at time zone '" ~ var("api_timezone") ~ "'") }} || '"]'
+{%- endmacro %}
+
+{% macro utc_key(document) -%}
+    '[' || {{ document }}.user_id || ',"' || {{ spelled(document ~ ".created_at at time zone 'UTC'") }} || 'Z"]'
 {%- endmacro %}
 
 {# A time as in a key: with six digits of its fraction, unless that is 0. #}

@@ -24,7 +24,11 @@ changed_keys as (
 
     select key from published_keys
     union
-    {{ document_keys('parked_documents') }}
+    select {{ local_key('parked_documents') }} from parked_documents
+    union
+    select {{ utc_key('parked_documents') }} from parked_documents
+    -- the index is then read in its order
+    order by key
 
 ),
 
@@ -37,9 +41,15 @@ changed_versions as (
 -- other keys of the same documents
 other_keys as (
 
-    {{ document_keys('changed_versions') }}
+    select
+        case
+            when changed_versions.key like '%Z"]' then {{ local_key('changed_versions') }}
+            else {{ utc_key('changed_versions') }}
+        end as key
+    from changed_versions
     except
     select key from changed_keys
+    order by key
 
 ),
 
