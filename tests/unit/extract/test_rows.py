@@ -136,7 +136,7 @@ def test_a_row_larger_than_the_limit_is_set_aside_with_its_key_and_its_beginning
     limits = Limits(row_bytes=1000)
     text = b'{"a":"' + b"x" * 5000 + b'","id":[7]}'
     row = read_row(text, ("id",), limits)
-    assert row.reason == "larger than 1000 bytes (limit MAX_ROW_BYTES), the first of which are kept"
+    assert row.reason == "larger than 1,000 bytes (limit MAX_ROW_BYTES), the first of which are kept"
     assert (row.key, row.text) == ("[[7]]", text[:1000].decode())
     assert read_row(text[:900] + b'"}', ("id",), limits).reason is None
     # Two large rows with the same beginning still differ.
