@@ -60,24 +60,35 @@ on conflict do nothing
 """
 
 
+@dataclass(frozen=True)
+class Round:
+    """Hold what one round measured on a history.
+
+    Seconds: `build` of one night's listens, `models` of this build that make listens, `hand_written` for as many
+    listens, `quiet` build of none. Milliseconds: `one_user`, the median over users, and `heaviest_user`.
+    """
+
+    build: float
+    models: float
+    hand_written: float
+    quiet: float
+    one_user: float
+    heaviest_user: float
+    peak_mb: float
+
+
 @dataclass
 class History:
-    """Hold a history in its own database, and what each round measured on it.
-
-    Seconds: `builds` of one night's listens, `models` of these builds that make listens, `hand_written` for as many
-    listens, `quiet` builds of none. Milliseconds: `one_user`, the median over users, and `heaviest_user`.
-    """
+    """Hold a history in its own database, and the rounds that were measured on it."""
 
     listens: int
     url: str
     nights: int = 0
-    peak_mb: float = 0
-    builds: list[float] = field(default_factory=list)
-    models: list[float] = field(default_factory=list)
-    hand_written: list[float] = field(default_factory=list)
-    quiet: list[float] = field(default_factory=list)
-    one_user: list[float] = field(default_factory=list)
-    heaviest_user: list[float] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+
+    def values(self, name: str) -> list[float]:
+        """Return one value of each round; the first round only warms up, and does not count."""
+        return [getattr(measured, name) for measured in self.rounds[1:]]
 
 
 def figures(
@@ -85,8 +96,7 @@ def figures(
 ) -> Iterator[Figure]:
     """Measure the build's targets; `server_url` is a database on the Postgres server for the benchmarks.
 
-    Both histories exist at the same time. In each round, each is built and compared in turn; the first round only warms
-    up, and does not count.
+    Both histories exist at the same time. In each round, each is built and compared in turn.
     """
     started = time.perf_counter()
     with database(server_url, "bench_short") as short_url, database(server_url, "bench_long") as long_url:
@@ -96,20 +106,18 @@ def figures(
         for number in range(ROUNDS + 1):
             # the other one first in each second round
             for history in histories if number % 2 else reversed(histories):
-                _measure_round(history, profiles, night)
-                if not number:
-                    _forget(history)
+                history.rounds.append(_measure_round(history, profiles, night))
             log(f"round {number} of {ROUNDS}: {machine_state()}")
         sizes = f"{many:,} vs {few:,} listens"
-        yield ratio(f"a build of {night:,} listens, {sizes}", 1.1, long.builds, short.builds)
+        yield ratio(f"a build of {night:,} listens, {sizes}", 1.1, long.values("build"), short.values("build"))
         for history in reversed(histories):
             what = f"its listens models vs hand-written INSERT, {history.listens:,}"
-            yield ratio(what, 1.4, history.models, history.hand_written)
-        yield spread("reading one user's features", 2, long.one_user, unit=" ms")
-        yield ratio(f"reading one user's features, {sizes}", 1.25, long.one_user, short.one_user)
-        yield spread("reading the heaviest user's features", None, long.heaviest_user, unit=" ms")
-        yield spread(f"a build of {night:,} listens, {many:,} listens", None, long.builds, unit=" s")
-        yield spread(f"a build of none, {many:,} listens", None, long.quiet, unit=" s")
+            yield ratio(what, 1.4, history.values("models"), history.values("hand_written"))
+        yield spread("reading one user's features", 2, long.values("one_user"), unit=" ms")
+        yield ratio(f"reading one user's features, {sizes}", 1.25, long.values("one_user"), short.values("one_user"))
+        yield spread("reading the heaviest user's features", None, long.values("heaviest_user"), unit=" ms")
+        yield spread(f"a build of {night:,} listens, {many:,} listens", None, long.values("build"), unit=" s")
+        yield spread(f"a build of none, {many:,} listens", None, long.values("quiet"), unit=" s")
         with psycopg.connect(long.url, autocommit=True) as connection:
             connection.execute("update prep.builds set totals_until = totals_until - interval '1 day'")
             day = f"a day of {many // DAYS:,} listens into the totals"
@@ -118,7 +126,8 @@ def figures(
             every_user += _seconds(connection, "select count(*), sum(distinct_tracks) from features.user_profile")
             yield Figure(f"features of all users, {many:,} listens", None, every_user, unit=" s")
             gigabytes = connection.execute("select pg_database_size(current_database()) / 1e9").fetchone()[0]
-        yield Figure(f"peak memory of the build, {sizes}", 1.1, long.peak_mb / short.peak_mb)
+        peak_mb, short_peak_mb = (max(history.values("peak_mb")) for history in (long, short))
+        yield Figure(f"peak memory of the build, {sizes}", 1.1, peak_mb / short_peak_mb)
         yield Figure(f"size on disk, {many:,} listens", MOST_GIGABYTES, float(gigabytes), unit=" GB")
     yield Figure("minutes of all this", MOST_MINUTES, (time.perf_counter() - started) / 60, unit="")
 
@@ -134,39 +143,31 @@ def _fill(history: History, profiles: int, log: Callable[[str], None]) -> None:
         connection.execute("vacuum analyze")
 
 
-def _measure_round(history: History, profiles: int, listens: int) -> None:
+def _measure_round(history: History, profiles: int, listens: int) -> Round:
     with psycopg.connect(history.url, autocommit=True) as connection:
         load = _add_night(history, connection, profiles, listens)
         started = time.perf_counter()
         connection.execute(HAND_WRITTEN, [load])
-        history.hand_written.append(time.perf_counter() - started)
+        hand_written = time.perf_counter() - started
         measure(build, history.url)  # finds these listens in place, so that the next build has only its own
         _add_night(history, connection, profiles, listens)
         night = measure(build, history.url)
-        history.builds.append(night.seconds)
-        history.models.append(sum(night.answer[model] for model in LISTENS_MODELS))
-        history.peak_mb = max(history.peak_mb, night.peak_mb)
-        history.quiet.append(measure(build, history.url).seconds)
+        quiet = measure(build, history.url)
         users = [_seconds_of_one_user(connection, user) for user in range(1, profiles, profiles // READERS)]
-        history.one_user.append(1000 * statistics.median(users))
-        history.heaviest_user.append(1000 * users[0])
+    return Round(
+        build=night.seconds,
+        models=sum(night.answer[model] for model in LISTENS_MODELS),
+        hand_written=hand_written,
+        quiet=quiet.seconds,
+        one_user=1000 * statistics.median(users),
+        heaviest_user=1000 * users[0],
+        peak_mb=night.peak_mb,
+    )
 
 
 def _add_night(history: History, connection: psycopg.Connection, profiles: int, listens: int) -> str:
     history.nights += 1
     return add_daily_load(connection, history.nights, profiles, listens)
-
-
-def _forget(history: History) -> None:
-    for measured in (
-        history.builds,
-        history.models,
-        history.hand_written,
-        history.quiet,
-        history.one_user,
-        history.heaviest_user,
-    ):
-        measured.clear()
 
 
 def build(database_url: str) -> dict[str, float]:

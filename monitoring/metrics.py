@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from monitoring import nights
 from monitoring.nights import FRESH, GROWN, NIGHTS
+from warehouse import schema
 
 PREFIX = "moovitamix_"
 RECORDS_READABLE = "records_readable"
@@ -552,7 +553,7 @@ def families(connection: psycopg.Connection) -> list[Metric]:
         try:
             return [records_readable(True), *(family for group in GROUPS for family in _read(connection, group))]
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            raise RecordVersionError("the warehouse must be upgraded for this release: make migrate") from None
+            raise RecordVersionError(schema.NOT_PREPARED) from None
 
 
 def records_readable(is_readable: bool) -> Metric:

@@ -15,6 +15,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 VERSIONS = {path.stem.partition("_")[0]: path for path in sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))}
 LATEST = max(VERSIONS)
 NOT_PREPARED = "the warehouse must be upgraded for this release: make migrate"
+NOTHING_LOADED = "nothing has been loaded yet; start a run with: make run"
 # A migration needs exclusive locks, and other sessions queue behind the request.
 LOCK_TIMEOUT = "10s"
 
@@ -70,6 +71,7 @@ def upgrade(warehouse: Warehouse, names: Iterable[str]) -> None:
     """
     from alembic import command
     from sqlalchemy import NullPool, create_engine
+    from sqlalchemy.exc import DBAPIError
 
     def connect() -> psycopg.Connection:
         options = f"{warehouse.parameters['options']} -c lock_timeout={LOCK_TIMEOUT}"
@@ -89,6 +91,8 @@ def upgrade(warehouse: Warehouse, names: Iterable[str]) -> None:
                 "another session uses a table that a migration must change; nothing was changed; retry later with:"
                 " make migrate",
             ) from None
+        except DBAPIError as error:  # of a statement of Alembic itself
+            raise error.orig from None
         ownership.claim(connection, names)
 
 

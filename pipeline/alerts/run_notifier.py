@@ -33,8 +33,8 @@ BAD_RUNS_LISTED = 3
 REPEAT_AFTER = dt.timedelta(hours=6)
 RUNBOOKS = "docs/runbooks"
 RUN_WHEN_FIXED = "make run, when that is fixed"
-# Failures that only a person can fix, and about which `make status` has no further information.
 RUNBOOK_BY_CODE = {ExitCode.SOURCE_FAILED: "failed-source.md", ExitCode.BLOCKED: "blocked-load.md"}
+# Failures that only a person can fix, and about which `make status` has no further information.
 NEEDS_A_FIX = (ExitCode.WRONG_SETTINGS, ExitCode.SOURCE_FAILED, ExitCode.WAREHOUSE_UNAVAILABLE)
 
 

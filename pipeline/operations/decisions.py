@@ -18,7 +18,7 @@ from pipeline.console.terminal import StepDisplay
 from pipeline.run import pipeline_run
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Progress
-from warehouse import database, redaction
+from warehouse import database, redaction, schema
 from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
@@ -101,7 +101,7 @@ def _decide_and_build(verb: Verb, warehouse: Warehouse, output: Console, decide:
     with lock_for_writing(warehouse, prepares=False) as connection:
         with database.translate_database_errors(warehouse):
             if not ledger.has_loads(connection):
-                raise CommandError(ExitCode.WRONG_SETTINGS, "nothing has been loaded yet; start a run with: make run")
+                raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
             with _translate_gate_errors(warehouse):
                 tried = decide(connection, True)
             if verb.is_dry_run:

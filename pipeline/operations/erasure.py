@@ -33,7 +33,6 @@ LOADS = "gate.loads"
 # In this order: deleting from marts.users would cascade to the listens, without counting them.
 BUILT = {
     "prep.int_changed_users": "id",
-    "prep.int_touched_documents": "user_id",  # of an older version; no build makes or empties it any more
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
     "prep.int_present_listens": "user_id",

@@ -10,6 +10,7 @@ from rich.table import Table
 from pipeline.run import privileges
 from pipeline.run.privileges import ANALYST, READERS, ROLES, STEPS
 from warehouse import ownership, schema
+from warehouse.database import has
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import SCHEMAS
 
@@ -86,13 +87,14 @@ def show(connection: psycopg.Connection, output: Console) -> None:
 
 def _check_is_built(connection: psycopg.Connection) -> None:
     """Raise CommandError(WRONG_SETTINGS) unless migrations and the first build have made every relation."""
-    if missing := privileges.unbuilt_relation(connection):
+    needed = (*(f"marts.{mart}" for mart in privileges.marts()), "features.user_profile")
+    if missing := next((relation for relation in needed if not has(connection, relation)), None):
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
             f"the warehouse has no {missing} yet, and rights are granted on existing relations; first: make run",
         )
     if not schema.is_current(connection):
-        raise CommandError(ExitCode.WRONG_SETTINGS, "the warehouse must be upgraded first: make migrate")
+        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOT_PREPARED)
 
 
 def _execute_or_ask(connection: psycopg.Connection, statements: Iterable[str], request: str) -> None:

@@ -336,15 +336,16 @@ def _gate(
 def _build(
     connection: psycopg.Connection, this_run: PipelineRun, dbt: Dbt, show: Progress, figures: dict[str, Any]
 ) -> None:
-    (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
     if not ledger.has_loads(connection):
         return
+    (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
     this_run.is_a_load_blocked = bool(ledger.blocked_loads(connection))
     this_run.build = dbt.invoke(*NIGHTLY_BUILD, progress=show)
     if not this_run.build.succeeded:
         raise to_command_error(this_run.build, this_run.warehouse, ExitCode.BUILD_FAILED, "dbt failed")
-    with this_run.warehouse.at_work("build").connect() as builder:
-        privileges.grant_new_columns(builder)
+    if "build" in this_run.warehouse.roles:
+        with this_run.warehouse.at_work("build").connect() as builder:
+            privileges.grant_new_columns(builder)
 
 
 def _may_build(warehouse: Warehouse, connection: psycopg.Connection) -> bool:

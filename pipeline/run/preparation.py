@@ -49,7 +49,7 @@ def lock_for_writing(
             elif database.has(connection, "ops.runs"):
                 raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
             else:
-                raise CommandError(ExitCode.WRONG_SETTINGS, "nothing has been loaded yet; start a run with: make run")
+                raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
         try:
             yield connection
         finally:

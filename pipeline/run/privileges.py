@@ -12,7 +12,7 @@ import yaml
 from expectations import batch_tables
 from pipeline.settings import PROJECT
 from warehouse import normalization, ownership
-from warehouse.database import has, set_role_privilege
+from warehouse.database import set_role_privilege
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import SCHEMAS, STEP_ROLES
 
@@ -123,7 +123,7 @@ where oid = any(%(relations)s::regclass[]) and pg_get_userbyid(relowner) <> %(ro
 order by oid
 """
 
-# Readers of a view call its functions. Before the first build of this version, there may be none.
+# Readers of a view call its functions.
 FUNCTIONS = """
 select statement
 from pg_proc as functions
@@ -205,12 +205,6 @@ def marts() -> dict[str, dict[str, bool]]:
     }
 
 
-def unbuilt_relation(connection: psycopg.Connection) -> str | None:
-    """Return a relation that the first build makes and that does not exist yet. Return None if there is none."""
-    needed = (*(f"marts.{mart}" for mart in marts()), "features.user_profile")
-    return next((relation for relation in needed if not has(connection, relation)), None)
-
-
 def missing_roles(connection: psycopg.Connection) -> list[str]:
     there = {name for (name,) in connection.execute("select rolname from pg_roles")}
     return [role for role in ROLES if role not in there]
@@ -273,7 +267,8 @@ def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[
     """
     personal = marts()
     for schema, _, relation in ownership.relations(connection):
-        if schema not in ("marts", "features") or (schema == "marts" and relation.partition(".")[2] not in personal):
+        mart = relation.removeprefix("marts.")
+        if schema not in ("marts", "features") or (schema == "marts" and mart not in personal):
             continue
         columns = _lines(
             connection,
@@ -283,7 +278,6 @@ def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[
         )
         readers, readable = READERS, columns
         if schema == "marts":
-            mart = relation.partition(".")[2]
             readers = READERS if mart in RECOMMENDERS_MARTS else (ANALYST,)
             # a column without a description is not granted either: it may be personal
             readable = [name for name in columns if personal[mart].get(name, True) is False]

@@ -7,10 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from pipeline.run.preparation import lock_for_writing
-from tests.databases import copied
+from tests.databases import copied, prepare
 from tests.integration.expectations.warehouse import Warehouse
-from warehouse import database
 
 _numbers = itertools.count(1)
 
@@ -22,8 +20,7 @@ def staged_template(postgres_url, tmp_path_factory) -> Iterator[str]:
     url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"create database {name}")
-    with lock_for_writing(database.find(url, "test")):
-        pass
+    prepare(url)
     yield name
 
 

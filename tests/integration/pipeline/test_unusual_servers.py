@@ -48,6 +48,10 @@ def test_a_read_only_warehouse_is_named_with_the_ways_out(built_database_url, ap
             line = ended.only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
             assert "it is read-only" in line and "default_transaction_read_only" in line, verb
         assert command("status", DATABASE_URL=built_database_url).code == ExitCode.PUBLISHED
+    with psycopg.connect(built_database_url, options="-c default_transaction_read_only=off") as connection:
+        connection.execute("drop table ops.alembic_version")
+    line = command("migrate", DATABASE_URL=built_database_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    assert "it is read-only" in line
 
 
 def test_a_run_has_its_own_isolation_level(built_database_url, api):
