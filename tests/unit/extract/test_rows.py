@@ -151,7 +151,7 @@ def test_the_limit_of_a_row_counts_its_numbers_as_they_are_written_out(number):
         count: read_row(b'{"id":1,"a":[' + b",".join([number.encode()] * count) + b"]}", ("id",), limits).reason
         for count in (90_000 // size, 100_000 // size + 1)
     }
-    assert list(reasons.values()) == [None, "numbers of more than 100000 digits together (limit MAX_ROW_BYTES)"]
+    assert list(reasons.values()) == [None, "numbers of more than 100,000 digits together (limit MAX_ROW_BYTES)"]
 
 
 def test_the_letter_e_in_texts_does_not_count_as_a_number():
