@@ -27,6 +27,7 @@ from extract.errors import SettingError, SourceError, one_line
 from extract.limits import DEFAULT_LIMITS, Limits
 from extract.source_tables import SourceTable
 from extract.window import Window
+from warehouse.counts import count
 
 # 501 and 505: the server does not support the request, so a retry cannot help.
 _RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
@@ -147,7 +148,7 @@ class Client:
             tries = attempts.statistics["attempt_number"]
             out_of_time = "" if tries >= self.limits.attempts else f" {self._no_time_after(error)}"
             raise SourceError(
-                f"{self._at(table, page)} failed {tries} time{'s' if tries > 1 else ''} in a row: {error}."
+                f"{self._at(table, page)} failed {count(tries, 'time')} in a row: {error}."
                 f"{out_of_time} Nothing was landed; check the API, then run again."
             ) from error
 
@@ -300,7 +301,7 @@ class Client:
             while chunk := response.read1(_READ_BYTES):
                 body += chunk
                 if len(body) > self.limits.page_bytes:
-                    raise _TooMuch(f"is larger than {self.limits.page_bytes} bytes", "MAX_PAGE_BYTES")
+                    raise _TooMuch(f"is larger than {count(self.limits.page_bytes, 'byte')}", "MAX_PAGE_BYTES")
                 if time.monotonic() > ends_at:
                     break
             # Checked after the body has ended, too: a cut connection looks like a closed one.
@@ -368,25 +369,27 @@ class Client:
             return self._too_slow()
         for part in error.args:
             if isinstance(part, urllib3.exceptions.IncompleteRead):
-                return one_line(f"the answer ended after {part.partial} bytes, {part.expected} too early", 160)
+                return one_line(f"the answer ended after {count(part.partial, 'byte')}, {part.expected} too early", 160)
         # urllib3 begins with the name of its class, or of ours
         return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
     def _too_late(self, table: SourceTable) -> SourceError:
+        are = "is" if self.deadline_seconds == 1 else "are"
         return SourceError(
-            f"{self.base_url}{table.path}: the {self.deadline_seconds:g} seconds for the whole pull are over"
+            f"{self.base_url}{table.path}: the {count(self.deadline_seconds, 'second')} for the whole pull {are} over"
             " (limit MAX_SECONDS). Nothing was landed; raise the limit or check the API."
         )
 
     def _no_time_after(self, error: _TryAgain) -> str:
-        wanted = f"The server asks to wait {error.wait_seconds:g} seconds, and there" if error.wait_seconds else "There"
+        wait, whole = count(error.wait_seconds, "second"), count(self.deadline_seconds, "second")
+        wanted = f"The server asks to wait {wait}, and there" if error.wait_seconds else "There"
         return (
-            f"{wanted} is no time for another try: {self.seconds_left():.0f} of the {self.deadline_seconds:g} seconds"
+            f"{wanted} is no time for another try: {self.seconds_left():.0f} of the {whole}"
             " for the whole pull are left (limit MAX_SECONDS)."
         )
 
     def _too_slow(self) -> str:
-        return f"no whole answer within {self.limits.attempt_seconds:g} seconds"
+        return f"no whole answer within {count(self.limits.attempt_seconds, 'second')}"
 
     def _at(self, table: SourceTable, page: int) -> str:
         return f"{self.base_url}{table.path} page {page}"
@@ -425,7 +428,7 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
     if encoding == "utf-8-sig":
         body = body[len(codecs.BOM_UTF8) :]
     if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
-        raise _TooMuch(f"holds a string of more than {limits.string_bytes} bytes", "MAX_STRING_BYTES")
+        raise _TooMuch(f"holds a string of more than {count(limits.string_bytes, 'byte')}", "MAX_STRING_BYTES")
     envelope, items = _content(body, size, limits)
     # Without a total, only the page's own number shows that this is a page, and not an error or a greeting.
     if envelope.total is msgspec.UNSET and envelope.page is None:
@@ -435,7 +438,7 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
         raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
     size = envelope.size if is_smaller else size
     if len(items) > size:
-        raise _TryAgain(f"more than {size} rows on a page of {size}")
+        raise _TryAgain(f"more than {count(size, 'row')} on a page of {size}")
     total = None if envelope.total is msgspec.UNSET else envelope.total
     return Page(total, items, size_bytes, envelope.size if is_smaller else None)
 

@@ -12,8 +12,8 @@ from expectations.gate import Judgement, RuleResult
 from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
 from pipeline.run import run_warnings
-from pipeline.run.message_parts import count
 from pipeline.run.pipeline_run import PipelineRun
+from warehouse.counts import count
 from warehouse.redaction import sanitize
 
 STATE_STYLE = {

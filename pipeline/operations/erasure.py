@@ -17,11 +17,11 @@ from extract.recovery import recover
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.run import erasure_key
-from pipeline.run.message_parts import count
 from pipeline.run.pipeline_run import record_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from warehouse import database
+from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.normalization import normalize

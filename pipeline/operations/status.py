@@ -14,10 +14,11 @@ from pipeline.console import connections
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
 from pipeline.run import run_warnings
-from pipeline.run.message_parts import count, decision_command
+from pipeline.run.message_parts import decision_command
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
 from warehouse import database, schema
+from warehouse.counts import count
 from warehouse.errors import CommandError
 from warehouse.redaction import sanitize
 

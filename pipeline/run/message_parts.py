@@ -1,14 +1,9 @@
-"""Build the parts that messages share: counts with their noun, and the commands to run next."""
+"""Build the commands to run next, which messages share."""
 
 import sys
 from pathlib import Path
 
 REPLAY = """make gate ARGS="replay --reason '...'\""""
-
-
-def count(number: int, noun: str) -> str:
-    """Return the number with its noun: 1 row, 2,000 rows."""
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def decision_command(verb: str, load_id: str, table: str) -> str:

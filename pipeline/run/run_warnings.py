@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 
 from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS
-from pipeline.run.message_parts import count
+from warehouse.counts import count
 
 if TYPE_CHECKING:
     from pipeline.run.pipeline_run import PipelineRun

@@ -201,7 +201,7 @@ def test_each_page_is_requested_once_and_none_past_the_last(api, night):
         (b"null", "not a page of JSON"),
         (b"[]", "not a page of JSON"),
         (b'{"items":[{"id":1}', "not a page of JSON"),
-        (b'{"items":[{"id":1}],"items":[],"total":1}', "1 rows expected, 0 seen"),
+        (b'{"items":[{"id":1}],"items":[],"total":1}', "1 row expected, 0 seen"),
         (page(users(1), total=-1), "Expected `int` >= 0 - at `$.total`"),
         (b'{"items":[]}', "neither `total` nor `page`"),
         (b'{"items":[],"message":"no such tenant"}', "neither `total` nor `page`"),
@@ -427,7 +427,7 @@ def test_a_string_longer_than_the_limit_is_refused_and_a_shorter_one_is_not(nigh
     length = 1001
     limits = dataclasses.replace(QUICK, string_bytes=1000)
     message = failure(night, api_base_url=answering(serve_page), limits=limits)
-    assert "holds a string of more than 1000 bytes (limit MAX_STRING_BYTES)" in message
+    assert "holds a string of more than 1,000 bytes (limit MAX_STRING_BYTES)" in message
     assert staged(connection) == NOTHING
     length = 1000
     night(api_base_url=answering(serve_page), limits=limits)
@@ -521,7 +521,7 @@ def test_all_pages_of_all_passes_together_are_limited(night, connection, answeri
     assert len(taken) == 4
     before = staged(connection)
     message = failure(night, api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken) - 1))
-    assert f"more than {sum(taken[:4]) - 1} bytes (limit MAX_TOTAL_BYTES)" in message
+    assert f"more than {sum(taken[:4]) - 1:,} bytes (limit MAX_TOTAL_BYTES)" in message
     assert staged(connection) == before
     night(api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken[:4])))
 

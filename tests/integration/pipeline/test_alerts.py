@@ -399,7 +399,7 @@ def test_an_invalid_alert_address_ends_the_run_before_it_starts(
     given = addresses.format(good=settings["ALERT_URLS"])
     for verb in ("run", "schedule"):
         line = command(verb, **settings | {"ALERT_URLS": given}).err
-        assert f"ALERT_URLS: number {number} of its {of} addresses" in line.splitlines()[-1]
+        assert f"ALERT_URLS: address {number} of {of} is invalid" in line.splitlines()[-1]
         assert "(exit 2)" in line and "planted" not in line and "json" not in line
     assert len(received(inbox)) == given.count("json://"), "those that are addresses are told of the others"
     with psycopg.connect(database_url) as connection:
