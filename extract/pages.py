@@ -32,6 +32,7 @@ from extract.window import Window
 # 501 and 505: the server does not support the request, so a retry cannot help.
 _RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
 _READ_BYTES = 256 * 1024
+_CONNECT_SECONDS = 10.0
 _REDIRECTS = {301, 302, 303, 307, 308}
 # How some servers answer for a page after the last one.
 _NO_SUCH_PAGE = {204, 404}
@@ -325,7 +326,7 @@ class Client:
             preload_content=False,
             redirect=False,
             pool_timeout=seconds,
-            timeout=urllib3.Timeout(connect=min(10.0, seconds), read=seconds),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds),
         )
         is_whole = False
         body = bytearray()
@@ -414,6 +415,10 @@ class Client:
             if isinstance(error, urllib3.exceptions.ProxyError):
                 cause = self._describe(error.original_error, ends_at)
                 return _TryAgain(f"the proxy {self._proxy.address} cannot be reached: {cause}", advice=advice)
+            # Reading an answer may take until `ends_at`.
+            if isinstance(error, urllib3.exceptions.ReadTimeoutError) and time.monotonic() < ends_at:
+                what = f"opened no connection within {_CONNECT_SECONDS:g} seconds"
+                return _TryAgain(f"the proxy {self._proxy.address} {what}", advice=advice)
         elif isinstance(error, _NOT_REACHED) and (variable := environment_variable(self.base_url)):
             advice = f"{variable} is set and not used; set {PROXY_VARIABLE}={FROM_ENVIRONMENT} to use it"
             return _TryAgain(self._describe(error, ends_at), advice=advice)

@@ -137,17 +137,28 @@ def test_a_proxy_that_never_answers_ends_with_the_attempt():
         assert time.monotonic() - began < 5
 
 
+def test_a_proxy_that_opens_no_tunnel_in_time_is_named(monkeypatch):
+    monkeypatch.setattr("extract.pages._CONNECT_SECONDS", 0.2)
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        message = refused("https://api.invalid", address)
+    assert (
+        f"in a row: the proxy {address} opened no connection within 0.2 seconds. Nothing was landed; check" in message
+    )
+
+
 def test_closing_the_client_cuts_a_tunnel_that_is_not_open_yet():
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         reading = client("https://api.invalid", address, limits=Limits(attempts=1, attempt_seconds=60))
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(reading.fetch, SOURCE_TABLES[0], 1, 3)
-            silent.accept()
+            accepted, _ = silent.accept()
             began = time.monotonic()
             reading.close()
             assert isinstance(future.exception(), SourceError)
             assert time.monotonic() - began < 5
+            accepted.close()
 
 
 @pytest.mark.parametrize(

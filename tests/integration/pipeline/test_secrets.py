@@ -241,6 +241,8 @@ def test_the_traceback_of_an_unexpected_error_contains_no_secret(files, monkeypa
     ended = command("status", MOOVITAMIX_TRACEBACK="1", **files)
     assert "in fail\n" in ended.err and "RuntimeError: *** ***" in ended.err and "ValueError: *** ***" in ended.err
     check("the traceback", ended.err.encode())
+    # of the password of the proxy, the beginning is masked as a part of others, too
+    assert "of the proxy" not in ended.err and "of%20the%20proxy" not in ended.err
 
 
 @pytest.mark.parametrize("name", SECRETS)
