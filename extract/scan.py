@@ -6,6 +6,8 @@ The scan proves two properties of a pass, although it knows nothing but the page
   page, an empty one must follow: some servers never count further than to 10,000.) It can still have missed an
   unchanged row: when a row before the reading position is deleted and another one is added behind it, all rows between
   move one position forward, and one of them is never read.
+  (A server may answer 404 or 204 for a page that it does not have. Such a page counts as empty, so the rows of a page
+  that is missing in the middle are missing from the sum.)
   If a page has no total, the last page takes its place: the first page that is not full, followed by an empty one. When
   all others are read, it is read again. If it still has as many rows, then the table ended with as many rows as were
   read. (An empty last page proves: with no more.)
@@ -184,6 +186,8 @@ def _end(scan_pass: ScanPass, known: Digests, most_passes: int, folder: Path) ->
     is_last = scan_pass.number >= most_passes
     if not (is_believed or before):
         scan_pass.spool.delete()
+        if is_last and scan_pass.refusal and scan_pass.misses_rows():
+            raise SourceError(scan_pass.refusal)
         if is_last:
             raise IncompleteScanError(_contradiction(scan_pass, found))
         return _next_pass(scan_pass, found, None, folder)

@@ -277,6 +277,7 @@ def _extract(
             working_folder=settings.dlt_folder,
             batch_size=settings.batch_size,
             window=settings.window,
+            api_proxy=settings.api_proxy,
             limits=limits_from_environment(os.environ),
             disregarded_loads=ledger.disregarded_loads(connection),
             erasures=erasures,
