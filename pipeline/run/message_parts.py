@@ -1,9 +1,15 @@
 """Build the parts that messages share: counts with their noun, and the commands to run next."""
 
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 REPLAY = """make gate ARGS="replay --reason '...'\""""
+BLOCKED_ADVICE = re.compile(
+    r'; see the failed rules with: make gate ARGS="[^"]*"; if the source is right, release it: make gate ARGS="[^"]*"'
+    r'(?: and make gate ARGS="[^"]*")*'
+)
 
 
 def count(number: int, noun: str) -> str:
@@ -11,9 +17,30 @@ def count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def when_fixed(command: str) -> str:
+    """Return the next step after a failure that only a person can fix."""
+    return f"{command}, when that is fixed"
+
+
+def show_command(load_id: str) -> str:
+    """Return the command that shows why a load was blocked, or what is unusual about it."""
+    return f'make gate ARGS="show {load_id}"'
+
+
 def decision_command(verb: str, load_id: str, table: str) -> str:
     """Return the command that records a decision about a load."""
     return f"""make gate ARGS="{verb} {load_id} {table} --reason '...'\""""
+
+
+def blocked_advice(loads: Sequence[tuple[str, str]]) -> str:
+    """Return the commands with which the message of a run that blocked these loads (load, table) ends."""
+    releases = " and ".join(decision_command("release", load_id, table) for load_id, table in loads)
+    return f"; see the failed rules with: {show_command(loads[0][0])}; if the source is right, release it: {releases}"
+
+
+def without_blocked_advice(message: str) -> str:
+    """Return the message of a run without those commands, for a place that shows them anyway."""
+    return BLOCKED_ADVICE.sub("", message)
 
 
 def python() -> str:

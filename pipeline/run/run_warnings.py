@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 
 from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS
+from pipeline.run import runbooks
 from pipeline.run.message_parts import count
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 PUBLISHED_BY_THE_GATE = ("accepted", "accepted_with_quarantine")
 # Each kind of warning, and its runbook.
 RUNBOOKS = {
-    "mass change": "unusual-night.md",
-    "many removals": "unusual-night.md",
-    "unreadable rows": "growing-quarantine.md",
-    "quarantined rows": "growing-quarantine.md",
+    "mass change": runbooks.UNUSUAL_NIGHT,
+    "many removals": runbooks.UNUSUAL_NIGHT,
+    "unreadable rows": runbooks.GROWING_QUARANTINE,
+    "quarantined rows": runbooks.GROWING_QUARANTINE,
 }
 
 
