@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REPLAY = """make gate ARGS="replay --reason '...'\""""
+WRONG_USAGE = "wrong usage or settings; see the log of the run"
+ERROR_LINE = re.compile(r"moovitamix: (.*) \(exit \d+\)")
 BLOCKED_ADVICE = re.compile(
     r'; see the failed rules with: make gate ARGS="[^"]*"; if the source is right, release it: make gate ARGS="[^"]*"'
     r'(?: and make gate ARGS="[^"]*")*'
@@ -15,6 +17,20 @@ BLOCKED_ADVICE = re.compile(
 def count(number: int, noun: str) -> str:
     """Return the number with its noun: 1 row, 2,000 rows."""
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def error_line(message: str, code: int) -> str:
+    """Return the last line of a command that failed."""
+    return f"moovitamix: {' '.join(message.split())} (exit {int(code)})"
+
+
+def message_in_error_line(line: str) -> str | None:
+    """Return the message in the last line of a failed command. Return None for any other line.
+
+    A message about wrong usage quotes the arguments, which may contain a misplaced secret: it is replaced.
+    """
+    found = ERROR_LINE.fullmatch(line)
+    return found and (WRONG_USAGE if found[1].endswith(" --help") else found[1])
 
 
 def when_fixed(command: str) -> str:
