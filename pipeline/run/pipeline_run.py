@@ -23,7 +23,7 @@ from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
 from pipeline.run import erasure_key, privileges, run_details, sample_source
 from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
-from pipeline.run.message_parts import decision_command
+from pipeline.run.message_parts import blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
 from pipeline.settings import Settings
@@ -324,14 +324,8 @@ def _gate(
         )
     if blocked:
         what = ", ".join(f"{judgement.batch.table} ({judgement.reason})" for judgement in blocked)
-        releases = " and ".join(
-            decision_command("release", judgement.batch.load_id, judgement.batch.table) for judgement in blocked
-        )
-        raise CommandError(
-            ExitCode.BLOCKED,
-            f'blocked: {what}; see the failed rules with: make gate ARGS="show {blocked[0].batch.load_id}";'
-            f" if the source is right, release it: {releases}",
-        )
+        advice = blocked_advice([(judgement.batch.load_id, judgement.batch.table) for judgement in blocked])
+        raise CommandError(ExitCode.BLOCKED, f"blocked: {what}{advice}")
 
 
 def _build(
