@@ -24,7 +24,7 @@ DRIFT_DAYS = 14
 CONTRARIAN_SHARE = 0.05
 SILENT_SHARE = 0.06
 
-# The appeal of a new release is up to (1 + RELEASE_PEAK) times the later one, on this day after the release.
+# PEAK_DAY days after its release, a track has (1 + RELEASE_PEAK) times its later appeal.
 RELEASE_PEAK = 5.0
 PEAK_DAY = 7.0
 
@@ -48,9 +48,9 @@ class Catalogue:
     def appeal(self, day: float, is_contrarian: bool) -> Floats:
         """Return the relative chance of each track on a day. Before the first release, every track has the same."""
         weeks = np.maximum(day - self.released, 0) / PEAK_DAY
-        news = 1 + RELEASE_PEAK * weeks * np.exp(1 - weeks)
+        boost = 1 + RELEASE_PEAK * weeks * np.exp(1 - weeks)
         liked = self.popularity**-0.5 if is_contrarian else self.popularity
-        appeal = np.where(self.is_present & (self.released <= day), liked * news, 0.0)
+        appeal = np.where(self.is_present & (self.released <= day), liked * boost, 0.0)
         return appeal if appeal.any() else self.is_present.astype(float)
 
 
