@@ -1,5 +1,6 @@
 """Read and check the settings of a command, from its options and from environment variables."""
 
+import datetime as dt
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ SETTINGS = (
     "REPORT_OUTPUT",
     "SAMPLE",
     "SAMPLE_FAULTS",
+    "SAMPLE_START",
     "POSTGRES_PORT",
     "DOCS_PORT",
     "METRICS_HOST",
@@ -105,6 +107,8 @@ class Settings:
     sample: bool = False
     fault: tuple[str, ...] = ()
     """Faults of the sample API for this run: bad nights on purpose."""
+    sample_start: dt.date | None = None
+    """Day 0 of the sample world in a new warehouse; None: a few days before the first run."""
 
     def check_source(self) -> None:
         """Check which API to read.
@@ -119,6 +123,11 @@ class Settings:
         if self.fault and self.api_base_url:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, "--fault is for the sample API, and API_BASE_URL is set; leave one of them out"
+            )
+        if self.sample_start and self.api_base_url:
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS,
+                "SAMPLE_START is for the sample API, and API_BASE_URL is set; leave one of them out",
             )
         if self.fault:
             from sample_api import faults

@@ -46,6 +46,8 @@ class PipelineRun:
     run_id: str
     recovery: Recovery = field(default_factory=Recovery)
     traffic: dict[str, Traffic] = field(default_factory=dict)
+    sample_day: sample_source.SampleDay | None = None
+    """The day of the sample world that the run reads; None if the API is real, or nothing is read."""
     extraction: Extraction | None = None
     judgements: list[gate.Judgement] = field(default_factory=list)
     rows_held: dict[str, int] = field(default_factory=dict)
@@ -268,8 +270,8 @@ def _extract(
                     "API_BASE_URL is not set, and this warehouse was filled from a real API: set it,"
                     " or pass --sample to load the sample data",
                 )
-            day, first_run_on = run_ledger.next_sample_day(connection, this_run.run_id)
-            api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on, settings.fault))
+            this_run.sample_day = sample_source.take_day(connection, this_run.run_id, settings.sample_start)
+            api_base_url = stack.enter_context(sample_source.serve_day(this_run.sample_day, settings.fault))
         stack.enter_context(translate_extraction_errors(this_run.warehouse))
         this_run.extraction = extraction.run(
             this_run.warehouse.at_work("extract").conninfo,
