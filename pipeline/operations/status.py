@@ -330,7 +330,7 @@ def _is_built(connection: psycopg.Connection) -> bool:
 def _freshness(status: Status) -> Iterator[str]:
     """Yield how old the data is that readers see: one line for all tables, or one for each if they differ."""
     if not status.fresh_as_of:
-        yield "freshness: nothing has been published yet"
+        yield "freshness: readers see nothing yet"
         return
     times = [status.fresh_as_of.get(table) for table in SOURCE_TABLE_NAMES]
     if len(set(times)) == 1:
@@ -356,7 +356,7 @@ def _print_table(title: str, table: Table, output: Console) -> None:
 def _messages(runs: Sequence[Run], open_loads: Sequence[OpenLoad], width: int) -> Iterator[str]:
     """Yield what happened in each run, the newest first, and after a run without success the next step and its runbook.
 
-    A line is wrapped at the width, but a command is not: it is copied as a whole.
+    A message is wrapped at the width. The command of the next step is not, so that it can be copied.
     """
     blocked_now = {(load.load_id, load.table) for load in open_loads if load.state == "blocked"}
     for number, run in enumerate(runs):

@@ -370,7 +370,7 @@ def test_freshness_is_that_of_the_published_data_and_by_table_where_they_differ(
     connection.execute("update gate.loads set state = 'blocked' where table_name = 'users'")
     assert freshness()[1] == "  users           not at all yet; newer load blocked"
     connection.execute("update gate.loads set state = 'pending'")
-    assert freshness() == ["freshness: nothing has been published yet"]
+    assert freshness() == ["freshness: readers see nothing yet"]
 
 
 def test_an_empty_database_has_no_runs_yet(database_url):
