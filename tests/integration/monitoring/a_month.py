@@ -120,7 +120,7 @@ def _decision(verb: str, run_seq: int, table: str | None, details: dict[str, obj
 
 
 def _pull(number: int, table: str, rows: int) -> dict[str, object]:
-    landed = 10 + number * 7 % 60
+    landed = 30 + number * 7 % 60
     return {
         "load_id": f"load {number}",
         "table_name": table,
