@@ -61,10 +61,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Slots:
-    """Describe a time axis: its number of slots, and the labels of some of them."""
+    """Describe a time axis: its number of slots, and the lines of the labels of some of them."""
 
     count: int
-    labels: Mapping[int, str]
+    labels: Mapping[int, Sequence[str]]
 
 
 def over_nights(
@@ -75,6 +75,7 @@ def over_nights(
     unit: str = "",
     height: int = 130,
     signs: Mapping[int, str] = {},
+    sign_colour: str = "--bad",
 ) -> Chart | None:
     """Draw stacked bars, one per night; None when there is nothing to draw.
 
@@ -91,7 +92,7 @@ def over_nights(
     spec["encoding"]["x"]["axis"] = {
         "values": list(slots.labels),
         # an expression: it must contain only dates from this program
-        "labelExpr": f"{ ({str(slot): label for slot, label in slots.labels.items()})!r}[datum.label]",
+        "labelExpr": f"{ ({str(slot): list(lines) for slot, lines in slots.labels.items()})!r}[datum.label]",
         "labelAngle": 0,
         "labelOverlap": True,
         "domain": True,
@@ -115,7 +116,7 @@ def over_nights(
                 "data": {"values": [{"slot": at, "sign": sign, "value": heights[at]} for at, sign in signs.items()]},
                 "mark": {
                     **{"type": "text", "baseline": "alphabetic", "dy": -3},
-                    **{"color": "var(--bad)", "fontSize": 11, "fontWeight": 700},
+                    **{"color": f"var({sign_colour})", "fontSize": 11, "fontWeight": 700},
                 },
                 "encoding": {"text": {"field": "sign", "type": "nominal"}},
             }

@@ -4,25 +4,28 @@ The page fetches nothing and runs no script. It contains no row and no key of a 
 """
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from monitoring import report_charts
+from monitoring import report_charts, timeline, unusual
 from monitoring.formatting import count, duration, share, size, spaced
-from monitoring.run_history import RunHistory
+from monitoring.run_history import DECISIONS_SHOWN, OTHER_RUNS_SHOWN, RunHistory
 from warehouse.names import SOURCE_TABLE_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 600
+# A command follows a colon, or another command.
+COMMAND = re.compile(r"""((?:(?<=: )|(?<=" and ))make [a-z-]+(?: ARGS="[^"]*")?)""")
 # Each colour has a symbol, for readers who do not see colours.
 SYMBOLS = {
     **{"succeeded": "✓", "blocked": "⊘", "failed": "✕", "crashed": "!", "running": "…", "none": "·"},
-    **{"critical": "⊘", "warning": "▲", "info": "i", "stale": "▲"},
+    **{"critical": "⊘", "warning": "▲", "info": "i", "stale": "▲", "decision": "✎"},
 }
 VERDICTS = {
     "succeeded": "succeeded",
@@ -68,10 +71,13 @@ def page(
     sanitize: Callable[..., str],
 ) -> str:
     """Render the page as HTML. `sanitize` removes control characters from a text; it is applied to every text."""
+    counts = {
+        night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)
+    }
     cells = report_charts.strip(history.nights, history.now, zone)
     slots, nights = report_charts.slots(cells)
     return (
-        _environment(history.now, zone, sanitize)
+        _environment(history, zone, sanitize)
         .get_template("report.html.j2")
         .render(
             history=history,
@@ -84,10 +90,15 @@ def page(
             symbols=SYMBOLS,
             verdicts=VERDICTS,
             tables=SOURCE_TABLE_NAMES,
+            counts=counts,
+            cell_numbers={cell.night.run_ids: number for number, cell in enumerate(cells, 1) if cell.night},
+            timeline=timeline.entries(history),
+            is_cut=len(history.other_runs) == OTHER_RUNS_SHOWN or len(history.decisions) >= DECISIONS_SHOWN,
+            usual=unusual,
             tiles=report_charts.tiles(history.nights),
-            flows=report_charts.flows(history.flow) if history.flow else [],
+            flows=report_charts.flows(history.flow, counts[history.flow.night.run_ids]) if history.flow else [],
             durations=report_charts.durations(nights, slots, SYMBOLS),
-            volumes=report_charts.volumes(nights, slots),
+            volumes=report_charts.volumes(nights, slots, counts),
             columns=report_charts.columns(nights, slots),
             processor=report_charts.processor(nights, slots),
             memory=report_charts.memory(nights, slots),
@@ -99,14 +110,21 @@ def page(
     )
 
 
-def _environment(now: dt.datetime, zone: dt.tzinfo, sanitize: Callable[..., str]) -> jinja2.Environment:
+def _environment(history: RunHistory, zone: dt.tzinfo, sanitize: Callable[..., str]) -> jinja2.Environment:
+    now = history.now
+    starts = Counter(_minute(run.started_at, zone) for run in (*history.nights, *history.other_runs))
+
     def sanitize_text(value: object) -> object:
         """Sanitize a printed text; Markup was made safe by this module."""
         return sanitize(value, LONGEST_TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     def minute(moment: dt.datetime) -> str:
-        local = moment.astimezone(zone)
-        return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+        return _minute(moment, zone)
+
+    def start(moment: dt.datetime) -> str:
+        """Format the start of a run. Where two started within one minute, the seconds tell them apart."""
+        text = _minute(moment, zone)
+        return f"{text}:{moment:%S}" if starts[text] > 1 else text
 
     def day(day_: dt.date) -> str:
         return f"{day_:%a} {day_.day} {day_:%b %Y}"
@@ -119,11 +137,12 @@ def _environment(now: dt.datetime, zone: dt.tzinfo, sanitize: Callable[..., str]
         return f"{hours} h ago" if hours < 48 else f"{round(hours / 24)} days ago"
 
     def command(text: str) -> Markup:
-        """Mark up the text after the last colon as code if it is a command."""
-        before, colon, after = sanitize(text, LONGEST_TEXT).rpartition(": ")
-        if not after.startswith("make "):
-            return Markup("{}").format(before + colon + after)
-        return Markup("{}{}<code>{}</code>").format(before, colon, after)
+        """Mark up the commands in a text as code."""
+        pieces = COMMAND.split(sanitize(text, LONGEST_TEXT))
+        return Markup().join(
+            Markup("<code>{}</code>").format(piece) if number % 2 else escape(piece)
+            for number, piece in enumerate(pieces)
+        )
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -135,13 +154,22 @@ def _environment(now: dt.datetime, zone: dt.tzinfo, sanitize: Callable[..., str]
     )
     environment.filters |= {
         "ago": ago,
+        "broken": timeline.broken,
         "command": command,
         "count": count,
         "day": day,
+        "describe": timeline.describe,
         "duration": duration,
         "minute": minute,
         "share": share,
         "size": size,
         "spaced": spaced,
+        "start": start,
+        "what_happened": timeline.what_happened,
     }
     return environment
+
+
+def _minute(moment: dt.datetime, zone: dt.tzinfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"

@@ -1,23 +1,23 @@
 """Build the report's charts from the run history, all over the same slots."""
 
 import datetime as dt
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitoring import charts
+from monitoring import charts, unusual
 from monitoring.charts import Chart, Level, Part, Slots
 from monitoring.formatting import count, duration, share, size
 from monitoring.run_history import NIGHTS_SHOWN, Flow, Growth, Night, in_order
+from monitoring.unusual import LEAST_BYTES, LEAST_ROWS, LEAST_SECONDS, Counts, Figure
 from warehouse.names import PUBLISHED, STEPS
 
-DAYS_BETWEEN_LABELS = 7
+# A label needs the width of two slots, where there are few, else of five: a week is easier to read.
+SLOTS_BETWEEN_LABELS = 7
+FEW_SLOTS, FEW_SLOTS_BETWEEN_LABELS = 14, 2
 # With few nights, the bars would be too wide.
 LEAST_SLOTS = 10
-# A usual value is the median of at least this many nights.
-ENOUGH_NIGHTS = 3
 LARGEST_SHOWN = 8
 STEP_COLOURS = {"extract": "--c1", "gate": "--c2", "build": "--c3"}
 SCHEMA_COLOURS = {"staging": "--c1", "marts": "--c2", "other": "--c3"}
@@ -25,23 +25,38 @@ SCHEMA_COLOURS = {"staging": "--c1", "marts": "--c2", "other": "--c3"}
 
 @dataclass(frozen=True)
 class Cell:
-    """Describe one cell of the strip: a night, or a day without one."""
+    """Describe one cell of the strip: a night, or a day without one. `time`: of its start, if the day has several."""
 
     day: dt.date
     night: Night | None = None
+    time: str = ""
 
 
 def strip(nights: Sequence[Night], now: dt.datetime, zone: dt.tzinfo) -> list[Cell]:
     """Return the newest nights in the order of their start, with a cell for each past day without a night."""
     cells: list[Cell] = []
-    for night in nights:
-        day = night.started_at.astimezone(zone).date()
+    starts = [night.started_at.astimezone(zone) for night in nights]
+    for night, start, time in zip(nights, starts, times_of_day(starts), strict=True):
         if cells:
-            cells += _days_without(cells[-1].day, day)
-        cells.append(Cell(day, night))
+            cells += _days_without(cells[-1].day, start.date())
+        cells.append(Cell(start.date(), night, time))
     if cells:
         cells += _days_without(cells[-1].day, now.astimezone(zone).date())
     return cells[-NIGHTS_SHOWN:]
+
+
+def times_of_day(starts: Sequence[dt.datetime]) -> list[str]:
+    """Return what tells the starts of one day apart: nothing for the only one, the minute, or the second."""
+    of_day = Counter(start.date() for start in starts)
+    of_minute = Counter((start.date(), start.hour, start.minute) for start in starts)
+    return [
+        ""
+        if of_day[start.date()] == 1
+        else f"{start:%H:%M}"
+        if of_minute[start.date(), start.hour, start.minute] == 1
+        else f"{start:%H:%M:%S}"
+        for start in starts
+    ]
 
 
 def _days_without(last: dt.date, next_: dt.date) -> list[Cell]:
@@ -53,10 +68,11 @@ def slots(cells: Sequence[Cell]) -> tuple[Slots, dict[int, Night]]:
     """Return the time axis of all charts, with the newest cell at its right end, and the night of each slot."""
     number = max(len(cells), LEAST_SLOTS)
     first = number - len(cells)
+    between = FEW_SLOTS_BETWEEN_LABELS if number <= FEW_SLOTS else SLOTS_BETWEEN_LABELS
     labels = {
-        first + index: f"{cell.day.day} {cell.day:%b}"
+        first + index: [f"{cell.day.day} {cell.day:%b}", *([cell.time] if cell.time else [])]
         for index, cell in enumerate(cells)
-        if (len(cells) - 1 - index) % DAYS_BETWEEN_LABELS == 0
+        if (len(cells) - 1 - index) % between == 0
     }
     nights = {first + index: cell.night for index, cell in enumerate(cells) if cell.night}
     return Slots(number, labels), nights
@@ -64,58 +80,68 @@ def slots(cells: Sequence[Cell]) -> tuple[Slots, dict[int, Night]]:
 
 @dataclass(frozen=True)
 class Tile:
+    """Hold a key figure as text. `usual`: empty if it is unknown; `sign`: ▲ or ▼ if the value is far from it."""
+
     name: str
     value: str
     usual: str
+    sign: str
 
 
 def tiles(nights: Sequence[Night]) -> list[Tile]:
-    """Return key figures of the newest ended night, each with its median over earlier successful nights."""
+    """Return key figures of the newest ended night, each with the usual one."""
     ended = [night for night in nights if night.finished_at]
     if not ended:
         return []
     *before, newest = ended
-    good = [night for night in before if night.outcome == "succeeded"]
+    good = [night for night in before if unusual.is_good(night)]
 
-    def tile(name: str, figure: Callable[[Night], float | None], format_value: Callable[..., str]) -> Tile:
-        known = [value for value in map(figure, good) if value is not None]
-        usual = f"usually {format_value(statistics.median_low(known))}" if len(known) >= ENOUGH_NIGHTS else ""
-        return Tile(name, format_value(figure(newest)), usual)
+    def tile(name: str, of: Callable[[Night], float | None], format_value: Callable[..., str], least: int) -> Tile:
+        figure = unusual.compare(of(newest), map(of, good), least)
+        usual = "" if figure.usual is None else f"usually {format_value(figure.usual)}"
+        return Tile(name, format_value(figure.value), usual, figure.sign)
+
+    def rows(name: str, count_name: str) -> Tile:
+        return tile(name, lambda night: unusual.total(night, count_name), count, LEAST_ROWS)
+
+    def measure(name: str, measure_name: str, format_value: Callable[..., str], least: int) -> Tile:
+        return tile(name, lambda night: night.measures[measure_name], format_value, least)
 
     return [
-        tile("took", lambda night: night.seconds, duration),
-        tile("rows read", lambda night: night.total("rows_read"), count),
-        tile("new or changed", lambda night: night.total("rows_landed"), count),
-        tile("removed", lambda night: night.total("rows_removed"), count),
-        tile("quarantined", lambda night: night.rows_quarantined, count),
-        tile("unreadable", lambda night: night.total("rows_unreadable"), count),
-        tile("processor", lambda night: night.measures["cpu_seconds"], duration),
-        tile("peak memory", lambda night: night.measures["peak_memory_bytes"], size),
-        tile("disk free", lambda night: night.measures["disk_free_bytes"], size),
+        tile("took", lambda night: night.seconds, duration, LEAST_SECONDS),
+        rows("rows read", "rows_read"),
+        rows("new or changed", "rows_landed"),
+        rows("removed", "rows_removed"),
+        rows("quarantined", "rows_quarantined"),
+        rows("unreadable", "rows_unreadable"),
+        measure("processor", "cpu_seconds", duration, LEAST_SECONDS),
+        measure("peak memory", "peak_memory_bytes", size, LEAST_BYTES),
+        measure("disk free", "disk_free_bytes", size, LEAST_BYTES),
     ]
 
 
 @dataclass(frozen=True)
 class TableFlow:
-    """Describe one table of the night: `rows` are (label, count) from the API to the marts, `state` is the gate's
+    """Describe one table of the night: `rows` are (label, figure) from the API to the marts, `state` is the gate's
     verdict, and `state_now` the current state of the load if it differs."""
 
     table: str
     load_id: str | None
     state: str
     state_now: str | None
-    rows: Sequence[tuple[str, int | None]]
+    rows: Sequence[tuple[str, Figure]]
     chart: Chart | None
 
 
-def flows(flow: Flow) -> list[TableFlow]:
-    return [_table_flow(flow, table) for table in in_order(flow.night.pulls)]
+def flows(flow: Flow, counts: Counts) -> list[TableFlow]:
+    """Return the flow of each table of the night, whose figures `counts` compares with the usual ones."""
+    return [_table_flow(flow, table, counts.tables[table]) for table in in_order(flow.night.pulls)]
 
 
-def _table_flow(flow: Flow, table: str) -> TableFlow:
+def _table_flow(flow: Flow, table: str, figures: Mapping[str, Figure]) -> TableFlow:
     pull = flow.night.pulls[table]
-    verdict = flow.verdicts.get((pull["load_id"], table))
-    state_now = flow.states_now.get((pull["load_id"], table))
+    verdict = flow.night.verdict(table)
+    state_now = flow.night.states_now.get((pull["load_id"], table))
     state = verdict["state"] if verdict else "pending"
     held = verdict["rows_quarantined"] if verdict else 0
     changed = (pull["rows_landed"] or 0) + (pull["rows_removed"] or 0)
@@ -130,16 +156,16 @@ def _table_flow(flow: Flow, table: str) -> TableFlow:
         state=state,
         state_now=state_now if state_now != state else None,
         rows=[
-            ("read", pull["rows_read"]),
-            ("unchanged", pull["rows_unchanged"]),
-            ("unreadable", pull["rows_unreadable"]),
-            ("new or changed", pull["rows_landed"]),
-            ("removed", pull["rows_removed"]),
-            ("quarantined", held if verdict else None),
-            ("blocked", blocked if verdict else None),
-            ("waiting", waiting),
-            ("published", published if verdict else None),
-            ("rows written to the mart", written),
+            ("read", figures["rows_read"]),
+            ("unchanged", Figure(pull["rows_unchanged"])),
+            ("unreadable", figures["rows_unreadable"]),
+            ("new or changed", figures["rows_landed"]),
+            ("removed", figures["rows_removed"]),
+            ("quarantined", figures["rows_quarantined"]),
+            ("blocked", Figure(blocked if verdict else None)),
+            ("waiting", Figure(waiting)),
+            ("published", Figure(published if verdict else None)),
+            ("rows written to the mart", Figure(written)),
         ],
         chart=None
         if pull["rows_read"] is None
@@ -211,13 +237,23 @@ class Volume:
     changed: Chart | None
 
 
-def volumes(nights: Mapping[int, Night], slots: Slots) -> list[Volume]:
+def volumes(nights: Mapping[int, Night], slots: Slots, counts: Mapping[tuple[str, ...], Counts]) -> list[Volume]:
+    """Draw the rows of each table, with a sign above those that are far from usual. `counts`: by the night's runs."""
+
     def of(table: str, figure: str) -> dict[int, int]:
         return {
             slot: night.pulls[table][figure]
             for slot, night in nights.items()
             if table in night.pulls and night.pulls[table][figure] is not None
         }
+
+    def signs(table: str, *figures: str) -> dict[int, str]:
+        found = {
+            slot: "".join(dict.fromkeys(counts[night.run_ids].tables[table][figure].sign for figure in figures))
+            for slot, night in nights.items()
+            if table in night.pulls
+        }
+        return {slot: sign for slot, sign in found.items() if sign}
 
     volumes = []
     for table in in_order({table for night in nights.values() for table in night.pulls}):
@@ -230,12 +266,16 @@ def volumes(nights: Mapping[int, Night], slots: Slots) -> list[Volume]:
                     [Part("read", "--flat-strong", read)],
                     slots,
                     _range(f"{table}: rows read", read.values(), count),
+                    signs=signs(table, "rows_read"),
+                    sign_colour="--warn-ink",
                     height=80,
                 ),
                 charts.over_nights(
                     [Part("new or changed", "--c1", landed), Part("removed", "--c3-strong", removed)],
                     slots,
                     f"{changed}; {_range('removed', removed.values(), count)}",
+                    signs=signs(table, "rows_landed", "rows_removed"),
+                    sign_colour="--warn-ink",
                     height=95,
                 ),
             )

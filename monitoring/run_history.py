@@ -5,7 +5,7 @@ Of older runs only their rows in `ops.runs` are read.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,18 +15,44 @@ from psycopg.rows import dict_row
 from monitoring.nights import FRESH, GROWN, NIGHTS, PARAMETERS
 from warehouse.names import SOURCE_TABLE_NAMES
 
+DECISIONS_TABLE, ERASURES_TABLE = "gate.decisions", "gate.erasures"
 NIGHTS_SHOWN = 30
-FAILURES_SHOWN = 10
-FAILURES_LOOKED_FOR_IN = 100
+OTHER_RUNS_SHOWN = 100
+DECISIONS_SHOWN = 100
 # warehouse.errors has the meaning of all exit codes.
 BLOCKED = 4
 MEASURES = ("cpu_seconds", "database_cpu_seconds", "peak_memory_bytes", "disk_free_bytes")
 
+# `attempts`: all runs of the night. A step that a person repeats after a whole run is no part of the night.
 NEWEST_NIGHTS = f"""{NIGHTS}
-select run_ids, started_at, finished_at, status, exit_code, message, {", ".join(MEASURES)}
+select
+    run_ids, started_at, finished_at, status, exit_code, message, {", ".join(MEASURES)},
+    array(
+        select parts.run_id
+        from parts
+        where
+            parts.night = nights.night
+            and (
+                parts.run_id = any(nights.run_ids)
+                or not exists (
+                    select from parts as whole where whole.night = nights.night and whole.command <> all(%(steps)s)
+                )
+            )
+        order by parts.run_seq
+    ) as attempts
 from nights
 order by night desc
 limit %(nights_shown)s
+"""
+
+RUN_SEQS = "select run_id, run_seq from ops.runs where run_id = any(%s)"
+
+OTHER_RUNS = """
+select run_id, run_seq, command, started_at, finished_at, status, exit_code, message
+from ops.current_runs
+where run_seq >= %(first)s and run_id <> all(%(nights)s)
+order by run_seq desc
+limit %(shown)s
 """
 
 STEPS_OF_RUNS = """
@@ -48,15 +74,8 @@ COLUMNS = "select run_id, table_name, column_name, rows, nulls, absent from ops.
 
 SIZES = "select run_id, relation, rows, bytes from ops.run_relations where run_id = any(%s)"
 
-QUARANTINED = """
-select run_id, sum(rows_quarantined)::bigint as rows_quarantined
-from ops.run_loads
-where run_id = any(%s)
-group by run_id
-"""
-
 VERDICTS = """
-select load_id, table_name, state, rows_quarantined
+select run_id, load_id, table_name, state, rows_quarantined
 from ops.run_loads
 where run_id = any(%s)
 order by load_id, table_name
@@ -64,11 +83,84 @@ order by load_id, table_name
 
 STATES_NOW = "select load_id, table_name, state from gate.loads where load_id = any(%s)"
 
+# As in ops.run_rules, but not for a run that left the load pending: a later one judged it. The examples of a rule about
+# the delivery are no rows.
 RULES = """
-select load_id, table_name, rule, severity, rows_failed
-from ops.run_rules
-where run_id = any(%s)
-order by array_position(array['critical', 'warning', 'info'], severity), rows_failed desc, table_name, rule
+select
+    run_loads.run_id, load_id, table_name, loads.state, failed.rule, failed.severity, failed.rows,
+    coalesce(jsonb_path_exists(failed.examples, '$[*].dlt_id'), true) as is_about_rows
+from ops.run_loads
+inner join gate.loads using (load_id, table_name)
+cross join jsonb_to_recordset(loads.verdict -> 'failed_rules')
+    as failed (rule text, severity text, rows bigint, examples jsonb)
+where run_loads.run_id = any(%s) and run_loads.state <> 'pending'
+order by
+    array_position(array['critical', 'warning', 'info'], failed.severity), failed.rows desc, table_name, failed.rule
+"""
+
+OUTCOMES = """
+select load_id, table_name, rule, outcome, count(*) as rows
+from gate.quarantined_rows
+where load_id = any(%s)
+group by load_id, table_name, rule, outcome
+"""
+
+MAY_READ = "select has_table_privilege(%s, 'select') as may_read"
+
+# A decision falls into the run that was in progress, or follows the newest run that had started. A tombstone identifies
+# an erased user to everyone who has the key: it stays in the warehouse.
+DECISIONS = """
+with shown_runs as (
+    select run_id, run_seq, started_at, finished_at
+    from ops.runs
+    where run_seq >= %(first)s
+),
+events as (
+    select
+        decision_seq, decided_at, verb, load_id, table_name, operator, decided_by, reason,
+        case when jsonb_typeof(details) = 'object' then details - 'tombstone' else '{}' end as details,
+        verb = 'erase' and exists (
+            select
+            from gate.decisions as earlier
+            where
+                earlier.verb = 'erase' and earlier.decision_seq < decisions.decision_seq
+                and earlier.details ->> 'tombstone' = decisions.details ->> 'tombstone'
+        ) as is_repeated
+    from gate.decisions
+    where decided_at >= (select min(started_at) from shown_runs)
+)
+select
+    events.*,
+    run.run_seq,
+    case when events.decided_at <= coalesce(run.finished_at, 'infinity') then run.run_id end as run_id
+from events
+inner join lateral (
+    select * from shown_runs where started_at <= events.decided_at order by run_seq desc limit 1
+) as run on true
+order by decision_seq desc
+limit %(shown)s
+"""
+
+ERASURES_WITHOUT_A_DECISION = """
+with shown_runs as (
+    select run_seq, started_at
+    from ops.runs
+    where run_seq >= %(first)s
+)
+select erasures.erased_at, run.run_seq
+from gate.erasures
+inner join lateral (
+    select run_seq from shown_runs where started_at <= erasures.erased_at order by run_seq desc limit 1
+) as run on true
+where
+    erasures.erased_at >= (select min(started_at) from shown_runs)
+    and not exists (
+        select
+        from gate.decisions
+        where decisions.verb = 'erase' and decisions.details ->> 'tombstone' = erasures.tombstone
+    )
+order by erasures.erased_at desc
+limit %(shown)s
 """
 
 NODES = "select node, step, resource_type, status, rows_affected from ops.run_nodes where run_id = any(%s)"
@@ -76,22 +168,6 @@ NODES = "select node, step, resource_type, status, rows_affected from ops.run_no
 FRESHNESS = f"{FRESH} select table_name, started_at from fresh"
 
 GROWTH = f"{GROWN} select * from grown order by bytes desc, relation"
-
-FAILURES = """
-select
-    recent.started_at, recent.command, recent.status, recent.exit_code, recent.error_type, recent.message, failed.step
-from (select * from ops.current_runs order by run_seq desc limit %s) as recent
-left join lateral (
-    select step
-    from ops.current_steps
-    where current_steps.run_id = recent.run_id and current_steps.status in ('failed', 'crashed')
-    order by started_at
-    limit 1
-) as failed on true
-where recent.status in ('failed', 'crashed')
-order by recent.run_seq desc
-limit %s
-"""
 
 
 @dataclass(frozen=True)
@@ -126,15 +202,36 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class BrokenRule:
+    """Describe a rule that a load broke, in how many rows, and the current state of that load.
+
+    `is_about_rows`: otherwise it is about the delivery, and `rows` is 1. `outcomes`: the current outcome of the rows it
+    quarantined -> rows; None: still quarantined.
+    """
+
+    load_id: str
+    table: str
+    rule: str
+    severity: str
+    rows: int
+    state: str
+    is_about_rows: bool = True
+    outcomes: Mapping[str | None, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Night:
     """Hold a complete night: one run, or one run per step.
 
-    `outcome`: running, succeeded, blocked, failed or crashed. `pulls`: by table, the columns of `ops.run_tables`.
+    `run_ids`: the last attempt of each step; `attempts`: all runs of the night. `run_seq`: of its first run. `outcome`:
+    running, succeeded, blocked, failed or crashed. `pulls`: by table, the columns of `ops.run_tables`. `verdicts`: by
+    (load, table), the gate's verdict and the quarantined rows. `states_now`: by (load, table), the current state.
     `columns`: by (table, column), the counts (rows, nulls, absent). `sizes`: by relation. Values that the run did not
     reach, or that an earlier version did not measure, are missing or None.
     """
 
     run_ids: tuple[str, ...]
+    run_seq: int
     started_at: dt.datetime
     finished_at: dt.datetime | None
     outcome: str
@@ -142,20 +239,34 @@ class Night:
     message: str
     steps: Sequence[Step]
     measures: Mapping[str, float | None]
+    attempts: tuple[str, ...] = ()
     pulls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    verdicts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    states_now: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    rules: Sequence[BrokenRule] = ()
     columns: Mapping[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     sizes: Mapping[str, Size] = field(default_factory=dict)
-    rows_quarantined: int | None = None
 
     @property
     def seconds(self) -> float | None:
-        if self.finished_at is None:
-            return None
-        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+        return _seconds(self.started_at, self.finished_at)
+
+    @property
+    def failed_step(self) -> Step | None:
+        return _failed(self.steps)
 
     @property
     def has_pulled(self) -> bool:
         return any(pull["rows_read"] is not None for pull in self.pulls.values())
+
+    @property
+    def rows_quarantined(self) -> int | None:
+        """Return the rows that the gate quarantined, in all loads that it judged; None if it judged none."""
+        return sum(verdict["rows_quarantined"] for verdict in self.verdicts.values()) if self.verdicts else None
+
+    def verdict(self, table: str) -> Mapping[str, Any] | None:
+        """Return the gate's verdict on the rows that this night read; None if it judged them later, or never."""
+        return self.verdicts.get((self.pulls[table]["load_id"], table)) if table in self.pulls else None
 
     def total(self, figure: str) -> int | None:
         """Sum a count over all tables; None when the pull failed."""
@@ -164,18 +275,62 @@ class Night:
 
 
 @dataclass(frozen=True)
+class OtherRun:
+    """Describe a run that is no part of a shown night: a single step, or a command of a person. `outcome`: as of a
+    night."""
+
+    run_id: str
+    run_seq: int
+    command: str
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    outcome: str
+    exit_code: int | None
+    message: str
+    steps: Sequence[Step]
+    rules: Sequence[BrokenRule] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        return _seconds(self.started_at, self.finished_at)
+
+    @property
+    def failed_step(self) -> Step | None:
+        return _failed(self.steps)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Describe a decision of a person: release, reject, replay, erase or prune.
+
+    `operator`: the account that ran the command; `decided_by`: its login at the database. `run_id`: the run that
+    carried it out, None if it fell into none; `run_seq`: of that run, or of the run before. `details` as recorded,
+    without the tombstone of an erased user. `is_repeated`: the user had been erased before. Who and why are None for an
+    erasure without a recorded decision.
+    """
+
+    decided_at: dt.datetime
+    verb: str
+    table: str | None
+    load_id: str | None
+    operator: str | None
+    decided_by: str | None
+    reason: str | None
+    details: Mapping[str, Any]
+    is_repeated: bool
+    run_id: str | None
+    run_seq: int
+
+
+@dataclass(frozen=True)
 class Flow:
     """Describe the way of a night's rows from the API to the marts.
 
-    By (load, table): `verdicts` has the gate's verdict and the quarantined rows, `states_now` the current state.
-    `rules`: the results of the failed rules. `written`: by mart, the rows that the build inserted or updated. `nodes`:
-    by (resource type, status), the number of dbt nodes.
+    `written`: by mart, the rows that the build inserted or updated. `nodes`: by (resource type, status), the number of
+    dbt nodes.
     """
 
     night: Night
-    verdicts: Mapping[tuple[str, str], Mapping[str, Any]]
-    states_now: Mapping[tuple[str, str], str]
-    rules: Sequence[Mapping[str, Any]]
     written: Mapping[str, int]
     nodes: Mapping[tuple[str, str], int]
 
@@ -184,16 +339,19 @@ class Flow:
 class RunHistory:
     """Hold the newest nights, the oldest of them first; `flow` describes the newest night whose pull succeeded.
 
-    `growth`: by table, the largest first. `freshness`: by table, the time as of which readers see the source. `now`:
-    the time of the warehouse.
+    `other_runs` and `decisions`: those since the first shown night, the newest first, at most OTHER_RUNS_SHOWN and
+    DECISIONS_SHOWN. `unreadable`: ledgers that this login may not read. `growth`: by table, the largest first.
+    `freshness`: by table, the time as of which readers see the source. `now`: the time of the warehouse.
     """
 
     now: dt.datetime
     nights: Sequence[Night] = ()
+    other_runs: Sequence[OtherRun] = ()
+    decisions: Sequence[Decision] = ()
+    unreadable: Sequence[str] = ()
     flow: Flow | None = None
     growth: Sequence[Growth] = ()
     freshness: Mapping[str, dt.datetime] = field(default_factory=dict)
-    failures: Sequence[Mapping[str, Any]] = ()
 
 
 def read(connection: psycopg.Connection, *, is_current: bool) -> RunHistory:
@@ -206,14 +364,18 @@ def read(connection: psycopg.Connection, *, is_current: bool) -> RunHistory:
         if not is_current:
             return RunHistory(_now(cursor))
         nights = _nights(cursor)
+        first = min((night.run_seq for night in nights), default=0)
+        unreadable = [name for name in (DECISIONS_TABLE, ERASURES_TABLE) if not _may_read(cursor, name)]
         flow_of = next((night for night in reversed(nights) if night.has_pulled), None)
         return RunHistory(
             now=_now(cursor),
             nights=nights,
+            other_runs=_other_runs(cursor, first, {run_id for night in nights for run_id in night.attempts}),
+            decisions=_decisions(cursor, first, unreadable),
+            unreadable=unreadable,
             flow=_flow(cursor, flow_of) if flow_of else None,
             growth=[Growth(**row) for row in cursor.execute(GROWTH)],
             freshness=_freshness(cursor),
-            failures=cursor.execute(FAILURES, [FAILURES_LOOKED_FOR_IN, FAILURES_SHOWN]).fetchall(),
         )
 
 
@@ -232,9 +394,57 @@ def _now(cursor: psycopg.Cursor[dict[str, Any]]) -> dt.datetime:
     return cursor.execute("select now()").fetchone()["now"]
 
 
+def _may_read(cursor: psycopg.Cursor[dict[str, Any]], relation: str) -> bool:
+    return cursor.execute(MAY_READ, [relation]).fetchone()["may_read"]
+
+
 def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
     found = cursor.execute(NEWEST_NIGHTS, PARAMETERS | {"nights_shown": NIGHTS_SHOWN}).fetchall()[::-1]
-    run_ids = [run_id for night in found for run_id in night["run_ids"]]
+    run_ids = [run_id for night in found for run_id in night["attempts"]]
+    by_run = _reader(cursor, run_ids)
+    run_seqs = {row["run_id"]: row["run_seq"] for row in cursor.execute(RUN_SEQS, [run_ids])}
+    steps, pulls, columns, sizes, verdicts = map(by_run, (STEPS_OF_RUNS, PULLS, COLUMNS, SIZES, VERDICTS))
+    rules = _rules(cursor, run_ids)
+    load_ids = {row["load_id"] for table in (pulls, verdicts) for rows in table.values() for row in rows}
+    states_now = _states_now(cursor, load_ids)
+    nights = []
+    for night in found:
+        ids, attempts = tuple(night["run_ids"]), tuple(night["attempts"])
+        nights.append(
+            Night(
+                run_ids=ids,
+                run_seq=min(run_seqs[run_id] for run_id in attempts),
+                started_at=night["started_at"],
+                finished_at=night["finished_at"],
+                outcome=_outcome(night),
+                exit_code=night["exit_code"],
+                message=night["message"] or "",
+                steps=[_step(row) for row in _of(steps, ids)],
+                measures={name: night[name] for name in MEASURES},
+                attempts=attempts,
+                pulls={row["table_name"]: row for row in _of(pulls, ids)},
+                # an earlier attempt of the gate may have judged some of the loads
+                verdicts={(row["load_id"], row["table_name"]): row for row in _of(verdicts, attempts)},
+                states_now=states_now,
+                rules=_of(rules, attempts),
+                columns={
+                    (row["table_name"], row["column_name"]): (row["rows"], row["nulls"], row["absent"])
+                    for row in _of(columns, ids)
+                },
+                sizes={row["relation"]: Size(row["rows"], row["bytes"]) for row in _of(sizes, ids)},
+            )
+        )
+    return nights
+
+
+def _of(rows: Mapping[str, list[Any]], run_ids: Iterable[str]) -> list[Any]:
+    return [row for run_id in run_ids for row in rows[run_id]]
+
+
+def _reader(
+    cursor: psycopg.Cursor[dict[str, Any]], run_ids: Sequence[str]
+) -> Callable[[str], dict[str, list[dict[str, Any]]]]:
+    """Return a function that executes a query for these runs, and returns its rows by run."""
 
     def by_run(query: str) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
@@ -242,57 +452,116 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
             rows[row["run_id"]].append(row)
         return rows
 
-    steps, pulls, columns, sizes, held = map(by_run, (STEPS_OF_RUNS, PULLS, COLUMNS, SIZES, QUARANTINED))
-    nights = []
-    for night in found:
-        ids = tuple(night["run_ids"])
+    return by_run
 
-        def of(rows: dict[str, list[dict[str, Any]]], ids: tuple[str, ...] = ids) -> list[dict[str, Any]]:
-            return [row for run_id in ids for row in rows[run_id]]
 
-        nights.append(
-            Night(
-                run_ids=ids,
-                started_at=night["started_at"],
-                finished_at=night["finished_at"],
-                outcome=_outcome(night),
-                exit_code=night["exit_code"],
-                message=night["message"] or "",
-                steps=[_step(row) for row in of(steps)],
-                measures={name: night[name] for name in MEASURES},
-                pulls={row["table_name"]: row for row in of(pulls)},
-                columns={
-                    (row["table_name"], row["column_name"]): (row["rows"], row["nulls"], row["absent"])
-                    for row in of(columns)
-                },
-                sizes={row["relation"]: Size(row["rows"], row["bytes"]) for row in of(sizes)},
-                rows_quarantined=sum(row["rows_quarantined"] for row in of(held)) if of(held) else None,
+def _rules(cursor: psycopg.Cursor[dict[str, Any]], run_ids: Sequence[str]) -> dict[str, list[BrokenRule]]:
+    """Return by run the rules that the loads it judged broke, the most severe first."""
+    found = _reader(cursor, run_ids)(RULES)
+    outcomes: dict[tuple[str, str, str], dict[str | None, int]] = {}
+    quarantining = {row["load_id"] for rows in found.values() for row in rows if row["severity"] == "warning"}
+    if quarantining:
+        for row in cursor.execute(OUTCOMES, [list(quarantining)]):
+            rule = row["load_id"], row["table_name"], row["rule"]
+            outcomes.setdefault(rule, {})[row["outcome"]] = row["rows"]
+    return {
+        run_id: [
+            BrokenRule(
+                load_id=row["load_id"],
+                table=row["table_name"],
+                rule=row["rule"],
+                severity=row["severity"],
+                rows=row["rows"],
+                state=row["state"],
+                is_about_rows=row["is_about_rows"],
+                outcomes=outcomes.get((row["load_id"], row["table_name"], row["rule"]), {}),
             )
+            for row in rows
+        ]
+        for run_id, rows in found.items()
+    }
+
+
+def _states_now(cursor: psycopg.Cursor[dict[str, Any]], load_ids: Iterable[str]) -> dict[tuple[str, str], str]:
+    rows = cursor.execute(STATES_NOW, [[load_id for load_id in load_ids if load_id]])
+    return {(row["load_id"], row["table_name"]): row["state"] for row in rows}
+
+
+def _other_runs(cursor: psycopg.Cursor[dict[str, Any]], first: int, run_ids_of_nights: set[str]) -> list[OtherRun]:
+    found = cursor.execute(
+        OTHER_RUNS, {"first": first, "nights": list(run_ids_of_nights), "shown": OTHER_RUNS_SHOWN}
+    ).fetchall()
+    run_ids = [row["run_id"] for row in found]
+    rules, steps = _rules(cursor, run_ids), _reader(cursor, run_ids)(STEPS_OF_RUNS)
+    return [
+        OtherRun(
+            run_id=row["run_id"],
+            run_seq=row["run_seq"],
+            command=row["command"],
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            outcome=_outcome(row),
+            exit_code=row["exit_code"],
+            message=row["message"] or "",
+            steps=[_step(step) for step in steps[row["run_id"]]],
+            rules=rules[row["run_id"]],
         )
-    return nights
+        for row in found
+    ]
 
 
-def _outcome(night: Mapping[str, Any]) -> str:
-    return "blocked" if night["status"] == "failed" and night["exit_code"] == BLOCKED else night["status"]
+def _decisions(cursor: psycopg.Cursor[dict[str, Any]], first: int, unreadable: Sequence[str]) -> list[Decision]:
+    """Return the decisions and erasures since the first run, the newest first."""
+    if DECISIONS_TABLE in unreadable:
+        return []
+    values = {"first": first, "shown": DECISIONS_SHOWN}
+    decisions = [
+        Decision(
+            decided_at=row["decided_at"],
+            verb=row["verb"],
+            table=row["table_name"],
+            load_id=row["load_id"],
+            operator=row["operator"],
+            decided_by=row["decided_by"],
+            reason=row["reason"],
+            details=row["details"],
+            is_repeated=row["is_repeated"],
+            run_id=row["run_id"],
+            run_seq=row["run_seq"],
+        )
+        for row in cursor.execute(DECISIONS, values)
+    ]
+    if ERASURES_TABLE not in unreadable:
+        decisions += [
+            Decision(row["erased_at"], "erase", None, None, None, None, None, {}, False, None, row["run_seq"])
+            for row in cursor.execute(ERASURES_WITHOUT_A_DECISION, values)
+        ]
+    return sorted(decisions, key=lambda decision: (decision.run_seq, decision.decided_at), reverse=True)
+
+
+def _outcome(run: Mapping[str, Any]) -> str:
+    return "blocked" if run["status"] == "failed" and run["exit_code"] == BLOCKED else run["status"]
+
+
+def _seconds(started_at: dt.datetime, finished_at: dt.datetime | None) -> float | None:
+    return max(0.0, (finished_at - started_at).total_seconds()) if finished_at else None
+
+
+def _failed(steps: Sequence[Step]) -> Step | None:
+    """Return the first step that failed: the failures of later ones are often its consequence."""
+    return next((step for step in steps if step.status in ("failed", "crashed")), None)
 
 
 def _step(row: Mapping[str, Any]) -> Step:
-    seconds = None
-    if row["finished_at"]:
-        seconds = max(0.0, (row["finished_at"] - row["started_at"]).total_seconds())
-    return Step(row["step"], row["status"], seconds, row["error_type"], row["message"])
+    return Step(
+        row["step"], row["status"], _seconds(row["started_at"], row["finished_at"]), row["error_type"], row["message"]
+    )
 
 
 def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
-    ids = [list(night.run_ids)]
-    nodes = cursor.execute(NODES, ids).fetchall()
-    verdicts = {(row["load_id"], row["table_name"]): row for row in cursor.execute(VERDICTS, ids)}
-    loads = list({pull["load_id"] for pull in night.pulls.values()} | {load for load, _ in verdicts})
+    nodes = cursor.execute(NODES, [list(night.run_ids)]).fetchall()
     return Flow(
         night=night,
-        verdicts=verdicts,
-        states_now={(row["load_id"], row["table_name"]): row["state"] for row in cursor.execute(STATES_NOW, [loads])},
-        rules=cursor.execute(RULES, ids).fetchall(),
         written={
             row["node"]: row["rows_affected"]
             for row in nodes

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import Counter
 
-from monitoring.run_history import Flow, Growth, Night, RunHistory, Size, Step
+from monitoring.run_history import BrokenRule, Decision, Flow, Growth, Night, OtherRun, RunHistory, Size, Step
 
 NOW = dt.datetime(2026, 11, 28, 8, 20, tzinfo=dt.UTC)
 ENDS = {4: "failed", 11: "crashed", 16: "blocked", 27: "failed", 29: "blocked"}
@@ -11,6 +11,8 @@ WITHOUT_A_NIGHT = (8, 9)
 EXIT_CODES = {"succeeded": 0, "blocked": 4, "failed": 3}
 READ = {"users": 1086, "tracks": 980, "listen_history": 4100}
 NULLS = {("users", "gender"): 300, ("users", "email"): 9, ("tracks", "album"): 120, ("users", "id"): 0}
+BROKEN_RULES = (("something_was_read", "critical", 1), ("email_is_an_address", "warning", 8))
+FLOOD = 24  # the night with an unusual number of removals
 SIZES = {"staging.listen_history": 2_100_000, "marts.listen_history": 2_300_000, "ops.run_nodes": 410_000}
 
 
@@ -18,49 +20,33 @@ def record() -> RunHistory:
     """Return the history on the morning after the last night, which is blocked."""
     nights = [_night(number) for number in range(30) if number not in WITHOUT_A_NIGHT]
     newest = nights[-1]
-    verdicts = {
-        ("load 29", table): {
-            "load_id": "load 29",
-            "table_name": table,
-            "state": state,
-            "rows_quarantined": quarantined,
-        }
-        for table, state, quarantined in (
-            ("users", "blocked", 8),
-            ("tracks", "accepted_with_quarantine", 4),
-            ("listen_history", "accepted", 0),
-        )
-    }
-    rules = [
-        {"load_id": "load 29", "table_name": "users", "rule": rule, "severity": severity, "rows_failed": rows}
-        for rule, severity, rows in (("email_is_an_address", "warning", 8), ("something_was_read", "critical", 1))
-    ]
     return RunHistory(
         now=NOW,
         nights=nights,
+        other_runs=[
+            OtherRun(
+                run_id="run of a prune",
+                run_seq=205,
+                command="prune",
+                started_at=NOW - dt.timedelta(days=9),
+                finished_at=None,
+                outcome="crashed",
+                exit_code=None,
+                message="the process was killed",
+                steps=[Step("prune", "crashed", None, None, None)],
+            )
+        ],
+        decisions=[
+            _decision("erase", 245, None, {"deleted": {"staging.users": 3}}),
+            _decision("release", 165, "users"),
+        ],
         flow=Flow(
             night=newest,
-            verdicts=verdicts,
-            states_now={},
-            rules=rules,
             written={"tracks": 61, "listen_history": 512},
             nodes=Counter({("test", "pass"): 61}),
         ),
         growth=[Growth(name, size.rows, size.bytes, 333, 40_000) for name, size in sorted(newest.sizes.items())],
         freshness={"users": NOW - dt.timedelta(hours=54), "tracks": newest.started_at},
-        failures=[
-            {
-                "started_at": night.started_at,
-                "command": "extract gate build",
-                "status": "crashed" if night.outcome == "crashed" else "failed",
-                "exit_code": night.exit_code,
-                "error_type": night.outcome.upper(),
-                "message": night.message,
-                "step": "gate",
-            }
-            for night in reversed(nights)
-            if night.outcome != "succeeded"
-        ],
     )
 
 
@@ -71,12 +57,14 @@ def _night(number: int) -> Night:
     seconds = {"extract": 5 + number / 10, "gate": 8 + number / 20, "build": 14 + number / 5}
     return Night(
         run_ids=(f"run {number}",),
+        run_seq=10 * number,
+        attempts=(f"run {number}",),
         started_at=started_at,
         finished_at=started_at + dt.timedelta(seconds=sum(seconds.values())) if has_ended else None,
         outcome=outcome,
         exit_code=EXIT_CODES.get(outcome),
         message="all published" if outcome == "succeeded" else f"{outcome} with a long sentence about why " * 3,
-        steps=[Step(name, "succeeded", taken, None, None) for name, taken in seconds.items()],
+        steps=[_step(name, taken, outcome) for name, taken in seconds.items()],
         measures={
             "cpu_seconds": 15 + number / 3 if has_ended else None,
             "database_cpu_seconds": 3 + number / 9 if has_ended else None,
@@ -84,20 +72,61 @@ def _night(number: int) -> Night:
             "disk_free_bytes": 31 * 1024**3,
         },
         pulls={table: _pull(number, table, rows) for table, rows in READ.items()} if has_pulled else {},
+        verdicts=_verdicts(number, outcome) if has_pulled else {},
+        rules=[_rule(number, *rule) for rule in BROKEN_RULES] if outcome == "blocked" else [],
         columns={name: (1000, nulls + number if nulls else 0, 0) for name, nulls in NULLS.items()},
         sizes={name: Size(size // 120, size + number * 40_000) for name, size in SIZES.items()},
-        rows_quarantined=number % 5 if has_pulled else None,
+    )
+
+
+def _step(name: str, seconds: float, outcome: str) -> Step:
+    if name == "gate" and outcome != "succeeded":
+        return Step(name, "failed", seconds, outcome.upper(), f"{outcome} with a long sentence")
+    return Step(name, "succeeded", seconds, None, None)
+
+
+def _verdicts(number: int, outcome: str) -> dict[tuple[str, str], dict[str, object]]:
+    quarantined = {"users": 8, "tracks": 4, "listen_history": 0} if outcome == "blocked" else {"users": number % 5}
+    return {
+        (f"load {number}", table): {
+            "load_id": f"load {number}",
+            "table_name": table,
+            "state": "blocked" if outcome == "blocked" and table == "users" else "accepted_with_quarantine",
+            "rows_quarantined": quarantined.get(table, 0),
+        }
+        for table in READ
+    }
+
+
+def _rule(number: int, rule: str, severity: str, rows: int) -> BrokenRule:
+    state = "blocked" if number == 29 else "released"
+    return BrokenRule(f"load {number}", "users", rule, severity, rows, state, severity == "warning", {None: rows})
+
+
+def _decision(verb: str, run_seq: int, table: str | None, details: dict[str, object] | None = None) -> Decision:
+    return Decision(
+        decided_at=NOW - dt.timedelta(days=29 - run_seq // 10, hours=2),
+        verb=verb,
+        table=table,
+        load_id=table and f"load {run_seq // 10}",
+        operator="ada",
+        decided_by="moovitamix",
+        reason="a long sentence about why this was decided, as the operator has given it " * 2,
+        details=details or {},
+        is_repeated=False,
+        run_id=f"run of {verb}",
+        run_seq=run_seq,
     )
 
 
 def _pull(number: int, table: str, rows: int) -> dict[str, object]:
-    landed = 10 + number * 7 % 60
+    landed = 30 + number * 7 % 60
     return {
         "load_id": f"load {number}",
         "table_name": table,
         "rows_read": rows + 3 * number,
         "rows_unchanged": rows + 3 * number - landed - 1,
         "rows_landed": landed,
-        "rows_removed": number % 4 + 1,
+        "rows_removed": 731 if number == FLOOD and table == "users" else number % 4 + 1,
         "rows_unreadable": 1,
     }

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from expectations import ledger
 from monitoring import report_charts, run_history
 from monitoring.run_history import NIGHTS_SHOWN
 from sample_api.server import serve
@@ -34,12 +35,13 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 @dataclass
 class Page(html.parser.HTMLParser):
-    """Parse a page: its text with single spaces, and its tags with their attributes."""
+    """Parse a page: its text with single spaces, its tags with their attributes, and the marked texts."""
 
     source: str
     pieces: list[str] = field(default_factory=list)
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     open_tags: list[str] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -50,6 +52,8 @@ class Page(html.parser.HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open_tags.append(tag)
+        if tag == "mark":
+            self.marks.append("")
 
     def handle_startendtag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -60,10 +64,16 @@ class Page(html.parser.HTMLParser):
     def handle_data(self, data):
         if "style" not in self.open_tags:
             self.pieces.append(data)
+        if "mark" in self.open_tags:
+            self.marks[-1] += data
 
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.pieces).split())
+
+    @property
+    def timeline(self) -> str:
+        return self.text.partition(" Timeline ")[2].partition(" Time and memory ")[0]
 
     def attributes(self, name: str) -> list[str]:
         return [attrs[name] for _, attrs in self.tags if attrs.get(name) is not None]
@@ -118,9 +128,13 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
 
 def test_verdict_and_next_step_equal_those_of_the_run_and_of_status(night):
     (message,) = night.column("select message from ops.runs where run_id = it")
-    assert message.startswith("blocked: users (") and f"was blocked (exit code 4): {message}" in night.page.text
+    blocked, _, advice = message.partition("; see the failed rules with: ")
+    assert blocked.startswith("blocked: users (") and advice
+    assert f"was blocked (exit code 4): {blocked.removeprefix('blocked: ')}; " in night.page.text
+    assert "see the failed rules with" not in night.page.source, "the advice is beside the open load"
     step = next_step(night.url)
-    assert step.startswith("see why the load was blocked: make gate ARGS=") and f"Next: {step}" in night.page.text
+    assert step.startswith("see why the load was blocked: make gate ARGS=")
+    assert f"Next: {step.replace(';', ' ;')}" in night.page.text, "each command is an element of its own"
 
 
 def test_the_flow_from_the_api_to_the_marts_shows_the_counts_of_the_ledgers(night):
@@ -319,7 +333,7 @@ def test_each_outcome_and_each_day_without_a_night_has_a_cell(database_url, ledg
         "no night",
         "no night",
         "failed, exit code 3: the source failed: /users answered 500",
-        "blocked, exit code 4: blocked: users",
+        "blocked, exit code 4: users",
         "crashed",
         "no night",
         "crashed",
@@ -401,7 +415,7 @@ def test_separate_runs_of_steps_make_one_night(database_url, ledgers, tmp_path):
     titles = report(database_url, tmp_path).attributes("title")
     assert [title.partition(": ")[2] for title in titles] == [
         "succeeded, exit code 0: a whole one",
-        "blocked, exit code 4: blocked: users",
+        "blocked, exit code 4: users",
     ]
 
 
@@ -426,7 +440,7 @@ def test_a_retried_pull_makes_no_separate_night(database_url, ledgers, tmp_path)
     enter_run(ledgers, 0, "failed", 4, "blocked: users", run="gate")
     enter_run(ledgers, 0, "failed", 5, "dbt failed", run="build")
     (*_, newest) = report(database_url, tmp_path).attributes("title")
-    assert newest.endswith(": blocked, exit code 4: blocked: users; dbt failed"), "as of a night in one run"
+    assert newest.endswith(": blocked, exit code 4: users; dbt failed"), "as of a night in one run"
 
 
 def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, tmp_path):
@@ -434,6 +448,10 @@ def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, 
     calm = report(database_url, tmp_path)
     for number, text in enumerate(HOSTILE.values()):
         text = text.replace("\0", "")
+        records.enter_load(ledgers, run_id, text[:99], f"L{number}", "blocked", {(text[:99], "warning"): 1})
+        ledger.record_decision(
+            ledgers, "replay", f"{text} ", table=text[:99], load_id=text[:99], details={"rule": text, text: [text]}
+        )
         enter_run(ledgers, 0, "failed", 3, text)
         ledgers.execute(
             "insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed, reason)"
@@ -449,6 +467,7 @@ def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, 
         enter_pull(ledgers, run_id, text[:99], f"{number} {text[:99]}")
     page = report(database_url, tmp_path)
     known = {tag for tag, _ in calm.tags} | {"svg", "g", "path", "text", "line", "figure", "table", "thead", "tbody"}
+    known |= {"tspan"}  # a label of two lines
     assert {tag for tag, _ in page.tags} <= known | {"tr", "th", "td", "br", "i", "details", "summary", "figcaption"}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert obeyed(page.source) == set()
@@ -506,3 +525,220 @@ def test_a_report_that_cannot_be_written_names_the_path(database_url, tmp_path):
     written = command("report", DATABASE_URL=database_url, MOOVITAMIX_HOME=str(home))
     assert written.out.endswith(f": {home / 'reports' / 'nights.html'}\n")
     assert (home / "reports" / "nights.html").exists()
+
+
+def enter_nights(connection, removed: dict[int, int], state="accepted", rules=None):
+    """Enter a night for each (days ago, removed users), with 1,000 users read."""
+    ends = {"extract": None, "gate": "BLOCKED" if state == "blocked" else None, "build": None}
+    for days, rows in removed.items():
+        run_id = records.enter_run(connection, days, ends)
+        records.enter_pull(connection, run_id, "users", f"L{days}", rows_read=1000, rows_removed=rows)
+        records.enter_load(connection, run_id, "users", f"L{days}", state, rules)
+
+
+def start_at(connection, *starts: str):
+    """Let the runs, in their order, start at these times of the same day, which is yesterday."""
+    for number, start in enumerate(starts):
+        connection.execute(
+            """
+            update ops.runs
+            set
+                started_at = (now() at time zone 'UTC')::date - 1 + %(start)s::interval,
+                finished_at = (now() at time zone 'UTC')::date - 1 + %(start)s::interval + interval '9 seconds'
+            where run_id = (select run_id from ops.runs order by run_seq limit 1 offset %(number)s)
+            """,
+            {"start": start, "number": number},
+        )
+
+
+def test_decisions_and_erasures_are_shown_with_who_why_and_their_run(built_database_url, tmp_path):
+    url, home = built_database_url, str(tmp_path / "home")
+    with psycopg.connect(url, autocommit=True) as connection:
+        load_id, person = connection.execute(
+            "select max(load_id), (select max(id) from marts.users) from gate.loads"
+        ).fetchone()
+        email = connection.execute("select email from marts.users where id = %s", [person]).fetchone()[0]
+        reason = ("--reason", "request 2026-114")
+        erased = command("erase", *reason, str(person), DATABASE_URL=url, ERASURE_KEY="k" * 32)
+        rejected = command("gate", "reject", load_id, "tracks", "--reason", "a <test> system", DATABASE_URL=url)
+        assert (erased.code, rejected.code) == (0, 0), (erased, rejected)
+        runs = dict(connection.execute("select command, run_id from ops.runs"))
+        ((started_at,),) = connection.execute("select started_at from ops.runs order by run_seq limit 1")
+        ((operator, login, rows),) = connection.execute("""
+            select operator, decided_by, (select sum(value::int) from jsonb_each_text(details -> 'deleted'))
+            from gate.decisions where verb = 'erase'
+        """)
+        ((tombstone, key_check, aliases),) = connection.execute(
+            "select tombstone, key_check, aliases from gate.erasures"
+        )
+    page = report(url, tmp_path, ERASURE_KEY="k" * 32, MOOVITAMIX_HOME=home)
+    night = f"after the night of {started_at.astimezone(dt.UTC):%a} "
+    who = f"by {operator} (login {login}): "
+    reject, erase, first_night = (page.timeline.index(text) for text in ("✎ reject", "✎ erase", "✓ succeeded"))
+    assert reject < erase < first_night, "the newest first"
+    shown = page.timeline[reject:erase]
+    assert f" tracks of load {load_id}, accepted until then {who}“a <test> system” " in shown
+    assert f" run {runs['gate reject build']}, {night}" in shown
+    shown = page.timeline[erase:first_night]
+    assert f" 1 user: {rows} rows deleted {who}“request 2026-114” run {runs['erase']}, {night}" in shown
+    assert rows > 1 and len(tombstone) > 20 and aliases
+    for secret in (tombstone, key_check, *aliases, email):
+        assert secret not in page.source
+    assert not re.search(rf"(?<!\w){person}(?!\w)", page.timeline)
+    assert re.search(r"updated at is not before created at \(\d+ rows\).* → noted only", page.timeline[first_night:])
+
+
+def test_erasures_without_a_decision_are_shown_too(database_url, ledgers, tmp_path):
+    enter_run(ledgers, 1)
+    ledger.record_erasure(ledgers, "a secret tombstone", ["a secret alias"], "a secret check")
+    page = report(database_url, tmp_path, ERASURE_KEY="k" * 32)
+    assert re.search(r"✎ erase \w+ .* 1 user no decision is recorded after the night of ", page.timeline)
+    assert "secret" not in page.source
+
+
+def test_a_repeated_erasure_of_a_user_is_shown_as_one(database_url, ledgers, tmp_path):
+    enter_run(ledgers, 1)
+    for tombstone in ("one", "two", "one"):
+        ledger.record_erasure(ledgers, tombstone, [], "check")
+        ledger.record_decision(
+            ledgers, "erase", "request", details={"tombstone": tombstone, "deleted": {"marts.users": 1}}
+        )
+    shown = re.findall(
+        r"(1 user|a user who had been erased before): 1 row deleted", report(database_url, tmp_path).timeline
+    )
+    assert shown == ["a user who had been erased before", "1 user", "1 user"], "the newest first"
+
+
+def test_decisions_before_the_first_shown_night_are_not_shown(database_url, ledgers, tmp_path):
+    for days in range(NIGHTS_SHOWN + 1, 0, -1):
+        enter_run(ledgers, days)
+    ledger.record_decision(ledgers, "prune", "disk space", details={"keep": "30 days"})
+    assert "“disk space”" in report(database_url, tmp_path).timeline
+    ledgers.execute("alter table gate.decisions disable trigger decisions_are_final")
+    ledgers.execute("update gate.decisions set decided_at = now() - make_interval(days => %s)", [NIGHTS_SHOWN + 1])
+    assert "“disk space”" not in report(database_url, tmp_path).timeline
+
+
+def test_a_ledger_that_the_login_may_not_read_is_named(ledgers):
+    enter_run(ledgers, 1)
+    ledger.record_decision(ledgers, "prune", "disk space")
+    role = "reads_no_erasures"
+    ledgers.execute(f"create role {role}")
+    try:
+        ledgers.execute(f"grant usage on schema ops, gate, staging to {role}")
+        ledgers.execute(f"grant select on all tables in schema ops to {role}")
+        ledgers.execute(
+            f"grant select on gate.loads, gate.publications, gate.quarantined_rows, gate.decisions to {role}"
+        )
+        for hidden, shown in {("gate.erasures",): 1, ("gate.decisions", "gate.erasures"): 0}.items():
+            ledgers.execute(f"set role {role}")
+            read = run_history.read(ledgers, is_current=True)
+            ledgers.execute("reset role")
+            assert (tuple(read.unreadable), len(read.decisions)) == (hidden, shown)
+            ledgers.execute(f"revoke all on gate.decisions from {role}")
+    finally:
+        ledgers.execute(f"reset role; drop owned by {role}; drop role {role}")
+
+
+def test_the_broken_rules_of_older_nights_are_shown_with_what_became_of_them(database_url, ledgers, tmp_path):
+    names = ("email_is_an_address", "warning"), ("key_comes_once", "warning"), ("id_is_not_null", "info")
+    enter_nights(ledgers, {3: 0}, "accepted_with_quarantine", dict(zip(names, (3, 2, 1), strict=True)))
+    records.quarantine(ledgers, "users", "L3", "email_is_an_address", "1", "2", "3")
+    records.quarantine(ledgers, "users", "L3", "key_comes_once", "4", "5")
+    ledgers.execute("update gate.quarantined_rows set outcome = 'superseded', closed_at = now() where dlt_id <= '2'")
+    enter_nights(ledgers, {2: 900}, "blocked", {("no_mass_removal", "critical"): 1})
+    ledgers.execute(
+        "update gate.loads set state = 'superseded', verdict = jsonb_set(verdict, '{failed_rules,0,examples}', %s)"
+        " where load_id = 'L2'",
+        [Jsonb([{"mass_removal": "a text"}])],
+    )
+    enter_nights(ledgers, {1: 0})
+    timeline = report(database_url, tmp_path).timeline
+    oldest = timeline.rpartition("✓ succeeded")[2]
+    assert "▲ warning users email is an address (3 rows) → 1 still quarantined, 2 replaced by newer versions" in oldest
+    assert "▲ warning users key comes once (2 rows) → still quarantined" in oldest
+    assert "i info users id is not null (1 row) → noted only" in oldest
+    middle = timeline.partition("⊘ blocked")[2].partition("✓ succeeded")[0]
+    assert "⊘ critical users no mass removal (the delivery) → a newer load superseded the load" in middle
+    assert timeline.count(" → ") == 4
+
+
+def test_a_rule_is_shown_once_in_the_run_that_judged_the_load(database_url, ledgers, tmp_path):
+    """The gate fails after one of two loads; it judges the other one at its next attempt."""
+    enter_run(ledgers, 1, message="loaded, not checked yet", run="extract")
+    first = enter_run(ledgers, 1, "failed", 8, "the gate could not check tracks", run="gate")
+    records.enter_load(ledgers, first, "users", "L", "accepted_with_quarantine", {("key_comes_once", "warning"): 2})
+    second = enter_run(ledgers, 1, message="checked, not built yet", run="gate")
+    records.enter_load(ledgers, second, "tracks", "L", "accepted_with_quarantine", {("key_comes_once", "warning"): 7})
+    ledgers.execute(
+        "insert into ops.run_loads (run_id, load_id, table_name, state, rows_quarantined)"
+        " values (%s, 'L', 'tracks', 'pending', 0)",
+        [first],
+    )
+    enter_run(ledgers, 1, run="build")
+    timeline = report(database_url, tmp_path).timeline
+    assert re.findall(r"(\w+) key comes once \((\d) rows\)", timeline) == [("users", "2"), ("tracks", "7")]
+    assert ", 4 runs of single steps" in timeline
+
+
+def test_a_count_far_from_usual_is_marked_in_tile_table_timeline_and_strip(database_url, ledgers, tmp_path):
+    enter_nights(ledgers, {5: 9, 4: 8, 3: 10, 2: 12})
+    calm = report(database_url, tmp_path)
+    assert calm.marks == ["▲ 90 (usually 9)"], "the explanation"
+    enter_nights(ledgers, {1: 3208})
+    page = report(database_url, tmp_path)
+    of_cell, of_total, of_table = "▲ 3,208 (usually 9)", "▲ 3,208 (usually 9)", "▲ 3,208 (usually 9)"
+    assert page.marks == ["usually 9", of_cell, "▲ 90 (usually 9)", of_total, of_table]
+    assert " removed ▲ 3,208 usually 9 " in page.text, "the tile"
+    assert "▲ far from usual users 3,208 removed (usually 9). " in page.text, "beside the verdict"
+    assert [title.partition("; far from usual: ")[2] for title in page.attributes("title")] == [
+        *[""] * 4,
+        "users 3,208 removed (usually 9)",
+    ]
+    assert [figure for figure in page.attributes("class") if figure == "unusual"] == ["unusual"]
+    for shown, signs in ((calm, []), (page, ["▲"])):
+        charts = shown.source.partition(">Rows from the API<")[2].partition(">Missing values<")[0]
+        assert re.findall("[▲▼]", charts) == signs, "above the bar"
+
+
+def test_three_removed_rows_instead_of_one_are_not_marked(database_url, ledgers, tmp_path):
+    enter_nights(ledgers, {4: 1, 3: 1, 2: 1, 1: 3})
+    page = report(database_url, tmp_path)
+    assert page.marks == ["▲ 90 (usually 9)"] and "far from usual:" not in page.source
+
+
+def test_runs_of_one_day_are_told_apart_by_their_time(database_url, ledgers, tmp_path):
+    times = ["02:20", "09:05:10", "09:05:40"]
+    for time in times:
+        run_id = records.enter_run(ledgers, 0)
+        ledgers.execute("update ops.runs set message = %s where run_id = %s", [f"the run of {time}", run_id])
+    start_at(ledgers, "02:20:04", "09:05:10", "09:05:40")
+    page = report(database_url, tmp_path)
+    nights = page.attributes("title")[:3]
+    for number, (night, time) in enumerate(zip(nights, times, strict=True)):
+        assert night.endswith(f", {time}: succeeded, exit code 0: the run of {time}")
+        month = night.split()[2] + " " if number == 0 else ""
+        assert f" ✓ {night.split()[1]} {month}{time} {night} " in page.text, "in the strip"
+    of_timeline = re.findall(r", ([0-9:]+) the run of ([0-9:]+), exit code 0, 9.0 s", page.timeline)
+    assert of_timeline == [(time, time) for time in reversed(times)]
+    chart = page.source.partition("<b>Time by step</b>")[2].partition("<b>Processor time</b>")[0]
+    assert ">02:20<" in chart and ">09:05:40<" in chart, "every second bar is labelled"
+
+
+def test_single_steps_after_a_night_are_shown_as_runs_of_their_own(database_url, ledgers, tmp_path):
+    enter_run(ledgers, 2, "failed", 5, "dbt failed")
+    built = enter_run(ledgers, 2, message="built again", run="build")
+    extracted = enter_run(ledgers, 1, message="loaded, not checked yet", run="extract")
+    page = report(database_url, tmp_path)
+    for command_, run_id, message in (
+        ("build", built, "built again"),
+        ("extract", extracted, "loaded, not checked yet"),
+    ):
+        assert f" {command_}, run {run_id}, exit code 0, 1 min 0 s {message} " in page.timeline
+    nights = [title for title in page.attributes("title") if "exit code" in title]
+    assert [title.endswith("failed, exit code 5: dbt failed") for title in nights] == [True]
+
+
+def test_a_failure_is_shown_with_its_step_and_error(database_url, ledgers, tmp_path):
+    records.enter_run(ledgers, 1, {"extract": None, "gate": None, "build": "BUILD_FAILED"})
+    assert " in build, BUILD_FAILED, exit code 5, " in report(database_url, tmp_path).timeline

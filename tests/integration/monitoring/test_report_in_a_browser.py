@@ -101,7 +101,7 @@ def test_the_texts_of_the_charts_can_be_read_on_a_phone(browser):
     view(browser, PHONE)
     texts = browser.find_elements(By.CSS_SELECTOR, ".chart svg text")
     assert len(texts) > 50
-    assert {"28 Nov", "marts.listen_history", "1,173 read", "8 quarantined, 27 blocked"} <= {
+    assert {"28 Nov", "marts.listen_history", "1,173 read", "8 quarantined, 47 blocked"} <= {
         text.text for text in texts
     }
     assert min(text.rect["height"] for text in texts if text.text) >= 10
@@ -135,9 +135,9 @@ def test_the_print_version_is_light_unfolded_and_cuts_no_chart(browser):
     view(browser, 700, "dark", "print")  # about A4
     assert colours(browser)[1:] == light[1:]
     shown = browser.execute_script(
-        "return [...document.querySelectorAll('details .list li')].map(item => item.checkVisibility())"
+        "return [...document.querySelectorAll('details tr')].map(row => row.checkVisibility())"
     )
-    assert shown == [True] * 28
+    assert shown == [True] * (len(a_month.SIZES) + 1)
     assert not can_be_scrolled_sideways(browser)
     assert beyond_the_edge(browser) == []
     sheet = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
@@ -159,12 +159,31 @@ def test_each_chart_has_a_text_and_each_night_its_outcome(browser):
     assert len(set(signs.values())) == len(signs) == 5, "a sign of its own beside each colour"
 
 
-def test_a_click_on_a_night_opens_its_details(browser):
+def test_a_click_on_a_night_shows_it_in_the_timeline(browser):
     view(browser, PHONE)
-    browser.execute_script("document.querySelector('details').open = false")
     browser.find_element(By.CSS_SELECTOR, ".strip li.failed a").click()
-    words = browser.find_element(By.CSS_SELECTOR, "details li:target")
-    assert words.is_displayed() and "failed with a long sentence" in words.text
+    night = browser.find_element(By.CSS_SELECTOR, ".timeline li:target")
+    assert night.is_displayed() and "failed with a long sentence" in night.text
+
+
+def test_the_timeline_holds_nights_decisions_and_other_runs(browser):
+    view(browser, SCREEN)
+    entries = [entry.text for entry in browser.find_elements(By.CSS_SELECTOR, ".timeline li")]
+    assert len(entries) == 28 + 3
+    assert [entry.split()[1] for entry in entries[:7]] == [
+        *("blocked", "succeeded", "failed", "succeeded", "succeeded"),
+        *("erase", "succeeded"),
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_far_from_usual_is_marked_in_readable_colours_and_in_words(browser, scheme):
+    view(browser, SCREEN, scheme)
+    marked = browser.find_elements(By.CSS_SELECTOR, ".timeline mark")
+    assert [mark.text for mark in marked] == ["▲ 733 (usually 9)", "▲ 731 (usually 3)"]
+    for mark in (*marked, *browser.find_elements(By.CSS_SELECTOR, ".badge")):
+        painted = "return ['color', 'backgroundColor'].map(name => getComputedStyle(arguments[0])[name])"
+        assert contrast(*browser.execute_script(painted, mark)) > 4.5, mark.text
 
 
 def test_the_console_has_no_errors_and_nothing_is_fetched(browser):

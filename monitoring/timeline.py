@@ -1,0 +1,139 @@
+"""Put nights, other runs and decisions in the order of time, and describe decisions and broken rules in words.
+
+No text contains a row, a key, or anything that identifies an erased user.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from monitoring.formatting import count, spaced
+from monitoring.run_history import BrokenRule, Decision, Night, OtherRun, RunHistory
+from warehouse.names import PUBLISHED
+
+# What became of a load that a critical rule blocked, by its current state.
+LOAD_FATES = {
+    "blocked": "the load is still blocked",
+    "superseded": "a newer load superseded the load",
+    "released": "the load was released",
+    "rejected": "the load was rejected",
+}
+# What became of quarantined rows, by their outcome; None: open.
+ROW_FATES: Mapping[str | None, str] = {
+    None: "still quarantined",
+    "superseded": "replaced by newer versions",
+    "rejected": "left out with the rejected load",
+    "freed": "published by a replay",
+}
+# What to do about a blocked load. The page says it elsewhere, and older loads were decided on or superseded since.
+COMMAND = 'make gate ARGS="[^"]*"'
+ADVICE = re.compile(
+    f"; see the failed rules with: {COMMAND}; if the source is right, release it: {COMMAND}(?: and {COMMAND})*"
+)
+
+
+@dataclass(frozen=True)
+class BrokenRules:
+    """Hold the rules of one severity that a load of a table broke and that had the same consequence."""
+
+    severity: str
+    table: str
+    rules: Sequence[str]
+    fate: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Hold one event: a `night`, another `run`, or a `decision` with the night `after` which it was made."""
+
+    night: Night | None = None
+    run: OtherRun | None = None
+    decision: Decision | None = None
+    after: Night | None = None
+
+
+def entries(history: RunHistory) -> list[Entry]:
+    """Return all events, the newest first.
+
+    They are in the order of their runs: times do not give it, because a clock can be set back. A succeeded run whose
+    decisions are shown is not an event of its own.
+    """
+    decided = {decision.run_id for decision in history.decisions}
+    runs = [run for run in history.other_runs if run.run_id not in decided or run.outcome != "succeeded"]
+    found = [
+        *((night.run_seq, 0, Entry(night=night)) for night in history.nights),
+        *((run.run_seq, 0, Entry(run=run)) for run in reversed(runs)),
+        *(
+            (decision.run_seq, 1, Entry(decision=decision, after=_night_before(decision, history)))
+            for decision in reversed(history.decisions)
+        ),
+    ]
+    return [entry for _, _, entry in sorted(found, key=lambda event: event[:2])][::-1]
+
+
+def _night_before(decision: Decision, history: RunHistory) -> Night | None:
+    return next((night for night in reversed(history.nights) if night.run_seq <= decision.run_seq), None)
+
+
+def describe(decision: Decision) -> str:
+    """Describe the effect of a decision. Details that an earlier version did not record are left out."""
+    details = decision.details
+    if decision.verb == "erase":
+        person = "a user who had been erased before" if decision.is_repeated else "1 user"
+        return f"{person}{_deleted(details)}"
+    if decision.verb == "prune":
+        keep = details.get("keep")
+        return f"versions superseded{f' more than {keep} before' if keep else ''}{_deleted(details)}"
+    if decision.verb == "replay":
+        rule = f" by the rule {spaced(str(details['rule']))}" if details.get("rule") else ""
+        checked, freed = _number(details.get("looked_at")), _number(details.get("freed"))
+        return f"{_rows(checked)} of {decision.table} quarantined{rule} checked again, {count(freed)} published"
+    before = details.get("before")
+    state = before.get("state") if isinstance(before, Mapping) else None
+    return f"{decision.table} of load {decision.load_id}{f', {spaced(str(state))} until then' if state else ''}"
+
+
+def broken(rules: Sequence[BrokenRule]) -> list[BrokenRules]:
+    """Group the broken rules of a night by load, severity and consequence, in their order."""
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for rule in rules:
+        text = f"{spaced(rule.rule)} ({_rows(rule.rows) if rule.is_about_rows else 'the delivery'})"
+        groups.setdefault((rule.severity, rule.load_id, rule.table, fate(rule)), []).append(text)
+    return [BrokenRules(severity, table, texts, text) for (severity, _, table, text), texts in groups.items()]
+
+
+def fate(rule: BrokenRule) -> str:
+    """Describe what became of the rows or the load that broke a rule; counts are left out where all rows agree."""
+    if rule.severity == "info":
+        return "noted only"
+    if rule.severity == "critical":
+        return LOAD_FATES.get(rule.state, f"the load is {spaced(rule.state)}")
+    fates = ROW_FATES if rule.state in PUBLISHED else {**ROW_FATES, "superseded": "left out with the superseded load"}
+    parts = [(rule.outcomes[outcome], text) for outcome, text in fates.items() if rule.outcomes.get(outcome)]
+    erased = rule.rows - sum(rule.outcomes.values())
+    if erased > 0:
+        parts.append((erased, "erased"))
+    texts = [f"{count(rows)} {text}" for rows, text in parts] if len(parts) > 1 else [text for _, text in parts]
+    if rule.state == "blocked":
+        texts.append(LOAD_FATES["blocked"])
+    return ", ".join(texts)
+
+
+def what_happened(message: str) -> str:
+    """Return the message of a run without what to do about it."""
+    return ADVICE.sub("", message).removeprefix("blocked: ")
+
+
+def _deleted(details: Mapping[str, object]) -> str:
+    deleted = details.get("deleted")
+    if not isinstance(deleted, Mapping):
+        return ""
+    return f": {_rows(sum(_number(rows) or 0 for rows in deleted.values()))} deleted"
+
+
+def _rows(number: int | None) -> str:
+    return f"{count(number)} row{'' if number == 1 else 's'}"
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
