@@ -1,6 +1,6 @@
 """Read the newest nights and the state of the warehouse from schemas `ops` and `gate`, for the report.
 
-Of older runs only their rows in `ops.runs` are read.
+Of runs before the first shown night, only their rows in `ops.runs` are read.
 """
 
 import datetime as dt

@@ -687,8 +687,8 @@ def test_a_count_far_from_usual_is_marked_in_tile_table_timeline_and_strip(datab
     assert calm.marks == ["▲ 90 (usually 9)"], "the explanation"
     enter_nights(ledgers, {1: 3208})
     page = report(database_url, tmp_path)
-    of_cell, of_total, of_table = "▲ 3,208 (usually 9)", "▲ 3,208 (usually 9)", "▲ 3,208 (usually 9)"
-    assert page.marks == ["usually 9", of_cell, "▲ 90 (usually 9)", of_total, of_table]
+    marked = "▲ 3,208 (usually 9)"
+    assert page.marks == ["usually 9", marked, "▲ 90 (usually 9)", marked, marked], "tile, cell, total and table"
     assert " removed ▲ 3,208 usually 9 " in page.text, "the tile"
     assert "▲ far from usual users 3,208 removed (usually 9). " in page.text, "beside the verdict"
     assert [title.partition("; far from usual: ")[2] for title in page.attributes("title")] == [
