@@ -87,6 +87,7 @@ new_occurrences as (
 
     select
         track_id,
+        occurrence_number,
         min(version_seq) as version_seq,
         min(known_at) as known_at
     from occurrences_by_streak
@@ -105,7 +106,7 @@ numbered_listens as (
         counted_versions._load_id,
         row_number() over (
             partition by counted_versions.user_id, counted_versions.created_at, new_occurrences.track_id
-            order by new_occurrences.version_seq
+            order by new_occurrences.version_seq, new_occurrences.occurrence_number
         ) as listen_number
     from new_occurrences
     inner join counted_versions on new_occurrences.version_seq = counted_versions.version_seq
