@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from expectations.verdicts import Batch, GateError, Shares
+from warehouse.counts import count
 from warehouse.names import SOURCE_TABLE_NAMES
 
 ROWS = {table: f"gate.batch_{table}" for table in SOURCE_TABLE_NAMES}
@@ -125,7 +126,7 @@ def stage_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
         f"select count(*) from {wanted} as wanted where wanted.dlt_id not in (select _dlt_id from {ROWS[table]})"
     ).fetchone()[0]
     if missing:
-        raise GateError(f"the staging view does not show {missing} of the rows to judge")
+        raise GateError(f"the staging view does not show {missing:,} of the rows to judge")
 
 
 def clear(connection: psycopg.Connection) -> None:
@@ -189,4 +190,4 @@ def _check_nothing_is_missing(connection: psycopg.Connection, table: str) -> Non
     if scans != 1:
         raise GateError(f"the load has {scans} scans of this table")
     if rows_staged != rows_landed:
-        raise GateError(f"the staging view shows {rows_staged} of the load's {rows_landed} rows")
+        raise GateError(f"the staging view shows {rows_staged:,} of the load's {count(rows_landed, 'row')}")

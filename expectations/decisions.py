@@ -155,7 +155,8 @@ def _misfit(verb: str, load: LoadSummary) -> str:
         return f"{what}: nothing of it is published, and its keys land again anyway; there is nothing to reject"
     if load.state == "pending":
         return f"{what}: it has no verdict yet; let the gate judge it with: make gate"
-    return f"{what}: it is published already; check its quarantined rows again with: gate replay"
+    replay = f"make gate ARGS=\"replay --table {load.table} --reason '...'\""
+    return f"{what}: it is published already; check its quarantined rows again with: {replay}"
 
 
 def _unknown(connection: psycopg.Connection, load_id: str, table: str) -> str:

@@ -23,6 +23,7 @@ from expectations.verdicts import (
     RuleResult,
     Shares,
 )
+from warehouse.counts import count
 
 __all__ = ["Batch", "GateError", "Judgement", "RuleResult", "judge_pending"]
 
@@ -168,16 +169,16 @@ def _verdict(batch: Batch, landed_rows: int, results: list[RuleResult], quaranti
     if reasons:
         return "blocked", "; ".join(reasons)
     bad = quarantined + batch.rows_unreadable
-    bad_rows = f"{bad} bad row{'' if bad == 1 else 's'}"
-    bad_rows += f" ({batch.rows_unreadable} unreadable)" if batch.rows_unreadable else ""
+    bad_rows = count(bad, "bad row")
+    bad_rows += f" ({batch.rows_unreadable:,} unreadable)" if batch.rows_unreadable else ""
     if bad > MAX_BAD_SHARE * batch.rows_read:
-        rows_read = f"{batch.rows_read} row{'' if batch.rows_read == 1 else 's'} read"
+        rows_read = count(batch.rows_read, "row")
         return "blocked", (
-            f"{bad_rows} {'is' if bad == 1 else 'are'} {bad / batch.rows_read:.0%} of the {rows_read}"
+            f"{bad_rows} {'is' if bad == 1 else 'are'} {bad / batch.rows_read:.0%} of the {rows_read} read"
             f" (more than {MAX_BAD_SHARE:.0%})"
         )
     if quarantined:
-        return "accepted_with_quarantine", f"{bad_rows} of {batch.rows_read} read"
+        return "accepted_with_quarantine", f"{bad_rows} of {batch.rows_read:,} read"
     if not landed_rows:
         return "accepted", "nothing had changed"
     return "accepted", "all rules passed"

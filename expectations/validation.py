@@ -9,6 +9,7 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from expectations.verdicts import GateError
+from warehouse.counts import count
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Validator:
             },
         )
         if len(outcome.results) != len(suite.expectations):
-            raise GateError(f"{len(outcome.results)} of {len(suite.expectations)} expectations of {suite_name} ran")
+            expected = count(len(suite.expectations), "expectation")
+            raise GateError(f"{len(outcome.results)} of {expected} of {suite_name} ran")
         for result in outcome.results:
             _raise_if_it_could_not_run(result)
         return [_broken_rule(result, relation) for result in outcome.results if not result.success]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from extract import delivered, recovery
+from extract.addresses import check_base_url, find_proxy
 from extract.changes import Changes, Digests, compare, delivered_among
 from extract.database import connect, lock
 from extract.erasures import NO_ERASURES, Erasures
@@ -30,7 +31,7 @@ from extract.landing import (
     warm_up,
 )
 from extract.limits import DEFAULT_LIMITS, Limits
-from extract.pages import Client, Traffic, check_base_url
+from extract.pages import Client, Traffic
 from extract.recovery import Recovery
 from extract.scan import CompletePass, Progress, scan
 from extract.source_tables import SOURCE_TABLES
@@ -101,6 +102,7 @@ def run(
     working_folder: Path,
     batch_size: int = LARGEST_BATCH,
     window: int = 8,
+    api_proxy: str | None = None,
     disregarded_loads: Mapping[str, Collection[str]] = {},
     erasures: Erasures = NO_ERASURES,
     progress: Progress | None = None,
@@ -110,6 +112,7 @@ def run(
 ) -> Extraction:
     """Pull all source tables and land the changes as one dlt load in schema `staging`.
 
+    `api_proxy` is the setting API_PROXY: the address of a proxy, or "environment".
     `disregarded_loads` names, per table, the loads whose rows were never accepted. Rows are compared with the
     deliveries before those loads; rows that contradict those loads land too. Rows covered by `erasures` never land.
     `on_recovery` is called before the pull begins. `traffic` counts the requests per table, also when the pull fails.
@@ -118,6 +121,7 @@ def run(
     """
     _check(batch_size, window)
     base_url = check_base_url(api_base_url)
+    proxy = find_proxy(api_proxy, base_url)
     with connect(database_url) as connection, translate_file_errors(working_folder):
         lock(connection)
         _check_tombstones(connection, erasures)
@@ -137,6 +141,7 @@ def run(
             client = Client(
                 base_url,
                 window=window,
+                proxy=proxy,
                 deadline_seconds=limits.seconds,
                 limits=limits,
                 batch_size=batch_size,

@@ -168,7 +168,7 @@ class _Credentials(PostgresCredentials):
 def folder_for(connection: psycopg.Connection, working_folder: Path) -> Path:
     """Return the folder below `working_folder` that belongs to the connected database only.
 
-    The folder stays the same when the server's port or name changes (the embedded one gets a new port at every start).
+    The folder stays the same when the server's port or name changes (the embedded one may get a new port).
     A database that was dropped and created again gets another folder.
     """
     server, oid = connection.execute(

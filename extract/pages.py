@@ -23,29 +23,43 @@ import tenacity
 import urllib3
 
 from extract import json_text
-from extract.errors import SettingError, SourceError, one_line
+from extract.addresses import FROM_ENVIRONMENT, PROXY_VARIABLE, Proxy, check_base_url, environment_variable
+from extract.errors import SourceError, one_line
 from extract.limits import DEFAULT_LIMITS, Limits
 from extract.source_tables import SourceTable
 from extract.window import Window
+from warehouse.counts import count
 
 # 501 and 505: the server does not support the request, so a retry cannot help.
 _RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
 _READ_BYTES = 256 * 1024
+_CONNECT_SECONDS = 10.0
 _REDIRECTS = {301, 302, 303, 307, 308}
+# How some servers answer for a page after the last one.
+_NO_SUCH_PAGE = {204, 404}
 # Of a refusal that names the largest page: "Input should be less than or equal to 50".
 _LARGEST_SIZE = re.compile(r"less than or equal to (\d{1,3})\b")
 _OF_A_CONNECTION = re.compile(r"^\w+\(host=.*?\): ")
+# http.client's error when a proxy refuses a tunnel; urllib3 puts it into the text of its own.
+_TUNNEL_FAILED = re.compile(r"Tunnel connection failed: (\d+) ?([^'\"]*)")
+# Failures before a connection exists, which a proxy may avoid.
+_NOT_REACHED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+_CHECK_API = "check the API, then run again"
 
 
 @dataclass(frozen=True)
 class Page:
     """Hold one page as the API sent it: `total` rows in the table (None: the API does not say), the JSON text of each
-    item, `size_bytes`, and the rows of a full page, if the API serves fewer than were asked for."""
+    item, `size_bytes`, and the rows of a full page, if the API serves fewer than were asked for.
+
+    `refusal` is set if the API says that it has no such page: the error to raise unless the table ends before it.
+    """
 
     total: int | None
     items: list[bytes]
     size_bytes: int
     largest_size: int | None = None
+    refusal: str | None = None
 
 
 _Figure = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -83,12 +97,16 @@ class _TooMuch(Exception):
 
 
 class _TryAgain(Exception):
-    """Report a failure that may pass; `wait_seconds` is the server's Retry-After (0: none)."""
+    """Report a failure that may pass; `wait_seconds` is the server's Retry-After (0: none), `advice` is for the case
+    that it does not pass."""
 
-    def __init__(self, message: str, wait_seconds: float = 0, is_one_too_many: bool = False) -> None:
+    def __init__(
+        self, message: str, wait_seconds: float = 0, is_one_too_many: bool = False, advice: str = _CHECK_API
+    ) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
         self.is_one_too_many = is_one_too_many
+        self.advice = advice
 
 
 class Client:
@@ -105,11 +123,13 @@ class Client:
         window: int,
         deadline_seconds: float,
         batch_size: int,
+        proxy: Proxy | None = None,
         limits: Limits = DEFAULT_LIMITS,
         traffic: dict[str, Traffic] | None = None,
     ) -> None:
         """Count the requests of each table in `traffic`, by table name."""
         self.base_url = check_base_url(base_url)
+        self._proxy = proxy
         self.batch_size = batch_size
         self.limits = limits
         self.deadline_seconds = deadline_seconds
@@ -126,7 +146,8 @@ class Client:
     def fetch(self, table: SourceTable, page: int, size: int) -> Page:
         """Fetch page number `page` (from 1) of `table`, with `size` rows per page.
 
-        Raises `SourceError` when the server refuses or redirects, or when every attempt failed.
+        A page after the first one may be missing; it is returned with a `refusal`. Raises `SourceError` when the server
+        refuses or redirects, or when every attempt failed.
         """
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
@@ -147,8 +168,8 @@ class Client:
             tries = attempts.statistics["attempt_number"]
             out_of_time = "" if tries >= self.limits.attempts else f" {self._no_time_after(error)}"
             raise SourceError(
-                f"{self._at(table, page)} failed {tries} time{'s' if tries > 1 else ''} in a row: {error}."
-                f"{out_of_time} Nothing was landed; check the API, then run again."
+                f"{self._at(table, page)} failed {count(tries, 'time')} in a row: {error}."
+                f"{out_of_time} Nothing was landed; {error.advice}."
             ) from error
 
     def seconds_left(self) -> float:
@@ -179,13 +200,17 @@ class Client:
         self._pool.clear()
 
     def _connections(self, window: int) -> urllib3.PoolManager:
-        pool = urllib3.PoolManager(
-            num_pools=1,
-            maxsize=window,
-            block=True,
-            retries=False,
-            headers={"User-Agent": f"moovitamix-elt/{version()}", "Accept": "application/json"},
-        )
+        options = {
+            "num_pools": 1,
+            "maxsize": window,
+            "block": True,
+            "retries": False,
+            "headers": {"User-Agent": f"moovitamix-elt/{version()}", "Accept": "application/json"},
+        }
+        if self._proxy:
+            pool = urllib3.ProxyManager(self._proxy.address, proxy_headers=self._proxy.headers, **options)
+        else:
+            pool = urllib3.PoolManager(**options)
         pool.pool_classes_by_scheme = {
             scheme: type("_Pool", (kind,), {"ConnectionCls": self._watch_sockets(kind.ConnectionCls)})
             for scheme, kind in (
@@ -196,10 +221,16 @@ class Client:
         return pool
 
     def _watch_sockets(self, kind: type) -> type:
-        """Return a subclass of `kind` that registers its socket before it waits for the first byte of a response."""
+        """Return a subclass of `kind` that registers its socket before it waits for the first byte of a response, or of
+        a proxy's answer to CONNECT."""
         note_socket = self._note_socket
 
         class WatchedConnection(kind):
+            def _new_conn(self) -> socket.socket:
+                sock = super()._new_conn()
+                note_socket(sock)
+                return sock
+
             def getresponse(self) -> urllib3.HTTPResponse:
                 note_socket(self.sock)
                 return super().getresponse()
@@ -231,12 +262,14 @@ class Client:
             self._busy[me] = (ends_at, None)
         with self._count_attempt(table) as traffic:
             try:
-                body = self._body(table, page, size, ends_at, traffic)
+                body, refusal = self._body(table, page, size, ends_at, traffic)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise _TryAgain(self._describe(error, ends_at)) from error
+                raise self._connection_error(table, page, error, ends_at) from error
             finally:
                 with self._lock:
                     del self._busy[me]
+            if refusal:
+                return Page(None, [], len(body), refusal=refusal)
             return read_page(body, page=page, size=size, limits=self.limits)
 
     @contextlib.contextmanager
@@ -253,7 +286,10 @@ class Client:
                     traffic.requests_failed += 1
             raise
 
-    def _body(self, table: SourceTable, page: int, size: int, ends_at: float, traffic: Traffic) -> bytearray:
+    def _body(
+        self, table: SourceTable, page: int, size: int, ends_at: float, traffic: Traffic
+    ) -> tuple[bytearray, str | None]:
+        """Return the body of the page, and the refusal if the server says that there is no such page."""
         path = self._paths.get(table.name, table.path)
         response, body = self._get(path, page, size, ends_at, traffic)
         if response.status in _REDIRECTS and (other := self._other_spelling(path, page, size, response)):
@@ -263,8 +299,7 @@ class Client:
             if response.status == 200:
                 # the other pages need no detour
                 self._paths[table.name] = other
-        self._check_status(table, page, size, response, body)
-        return body
+        return body, self._check_status(table, page, size, response, body)
 
     def _other_spelling(self, path: str, page: int, size: int, response: urllib3.BaseHTTPResponse) -> str | None:
         """Return `path` with or without its last slash, if the redirect asks for this and nothing else."""
@@ -292,7 +327,7 @@ class Client:
             preload_content=False,
             redirect=False,
             pool_timeout=seconds,
-            timeout=urllib3.Timeout(connect=min(10.0, seconds), read=seconds),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds),
         )
         is_whole = False
         body = bytearray()
@@ -300,7 +335,7 @@ class Client:
             while chunk := response.read1(_READ_BYTES):
                 body += chunk
                 if len(body) > self.limits.page_bytes:
-                    raise _TooMuch(f"is larger than {self.limits.page_bytes} bytes", "MAX_PAGE_BYTES")
+                    raise _TooMuch(f"is larger than {count(self.limits.page_bytes, 'byte')}", "MAX_PAGE_BYTES")
                 if time.monotonic() > ends_at:
                     break
             # Checked after the body has ended, too: a cut connection looks like a closed one.
@@ -318,10 +353,13 @@ class Client:
 
     def _check_status(
         self, table: SourceTable, page: int, size: int, response: urllib3.BaseHTTPResponse, body: bytearray
-    ) -> None:
+    ) -> str | None:
+        """Return the refusal if the server says that there is no such page. Raises an error for all others."""
         status = response.status
         if status == 200:
-            return
+            return None
+        if status == 407 and self._proxy:
+            raise self._refused_by_proxy(table, page, "407 Proxy Authentication Required", self._proxy)
         answer = f"status {status} ({one_line(body[:1000].decode(errors='replace'), 120) or 'empty body'})"
         if status in _RETRIED_STATUSES:
             wait_seconds = _retry_after_seconds(response.headers.get("Retry-After")) if status in (429, 503) else 0
@@ -334,9 +372,10 @@ class Client:
                 f"{self._at(table, page)} redirects to {target}: only the configured address is read."
                 " Nothing was landed; set API_BASE_URL to the correct address."
             )
-        raise SourceError(
-            f"{self._at(table, page)} answered {answer}. Nothing was landed; {_advice(status, body, size)}."
-        )
+        refusal = f"{self._at(table, page)} answered {answer}. Nothing was landed; {_advice(status, body, size)}."
+        if page > 1 and status in _NO_SUCH_PAGE:
+            return refusal
+        raise SourceError(refusal)
 
     def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
         return (
@@ -363,53 +402,69 @@ class Client:
         if self._closed.is_set():
             _cut(sock)
 
+    def _connection_error(
+        self, table: SourceTable, page: int, error: Exception, ends_at: float
+    ) -> _TryAgain | SourceError:
+        """Return what a failed connection means, which may be the proxy's fault."""
+        if self._proxy:
+            advice = f"check {self._proxy.variable}, then run again"
+            if refusal := _TUNNEL_FAILED.search(str(error)):
+                answer = one_line(f"{refusal[1]} {refusal[2]}".strip(), 120)
+                if int(refusal[1]) not in _RETRIED_STATUSES:
+                    return self._refused_by_proxy(table, page, answer, self._proxy)
+                return _TryAgain(f"the proxy {self._proxy.address} answered {answer}", advice=advice)
+            if isinstance(error, urllib3.exceptions.ProxyError):
+                cause = self._describe(error.original_error, ends_at)
+                return _TryAgain(f"the proxy {self._proxy.address} cannot be reached: {cause}", advice=advice)
+            # Reading an answer may take until `ends_at`.
+            if isinstance(error, urllib3.exceptions.ReadTimeoutError) and time.monotonic() < ends_at:
+                what = f"opened no connection within {_CONNECT_SECONDS:g} seconds"
+                return _TryAgain(f"the proxy {self._proxy.address} {what}", advice=advice)
+        elif isinstance(error, _NOT_REACHED) and (variable := environment_variable(self.base_url)):
+            advice = f"{variable} is set and not used; set {PROXY_VARIABLE}={FROM_ENVIRONMENT} to use it"
+            return _TryAgain(self._describe(error, ends_at), advice=advice)
+        return _TryAgain(self._describe(error, ends_at))
+
+    def _refused_by_proxy(self, table: SourceTable, page: int, answer: str, proxy: Proxy) -> SourceError:
+        advice = f"check {proxy.variable}, or ask the owner of the proxy"
+        if answer.startswith("407") and proxy.headers:
+            advice = f"correct the user and the password in {proxy.variable}"
+        elif answer.startswith("407"):
+            advice = f"put a user and a password into {proxy.variable}: http://user:password@proxy:3128"
+        return SourceError(
+            f"{self._at(table, page)} was refused by the proxy {proxy.address} ({answer})."
+            f" Nothing was landed; {advice}."
+        )
+
     def _describe(self, error: Exception, ends_at: float) -> str:
         if time.monotonic() >= ends_at or isinstance(error, urllib3.exceptions.ReadTimeoutError):
             return self._too_slow()
         for part in error.args:
             if isinstance(part, urllib3.exceptions.IncompleteRead):
-                return one_line(f"the answer ended after {part.partial} bytes, {part.expected} too early", 160)
+                return one_line(f"the answer ended after {count(part.partial, 'byte')}, {part.expected} too early", 160)
         # urllib3 begins with the name of its class, or of ours
         return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
     def _too_late(self, table: SourceTable) -> SourceError:
+        are = "is" if self.deadline_seconds == 1 else "are"
         return SourceError(
-            f"{self.base_url}{table.path}: the {self.deadline_seconds:g} seconds for the whole pull are over"
+            f"{self.base_url}{table.path}: the {count(self.deadline_seconds, 'second')} for the whole pull {are} over"
             " (limit MAX_SECONDS). Nothing was landed; raise the limit or check the API."
         )
 
     def _no_time_after(self, error: _TryAgain) -> str:
-        wanted = f"The server asks to wait {error.wait_seconds:g} seconds, and there" if error.wait_seconds else "There"
+        wait, whole = count(error.wait_seconds, "second"), count(self.deadline_seconds, "second")
+        wanted = f"The server asks to wait {wait}, and there" if error.wait_seconds else "There"
         return (
-            f"{wanted} is no time for another try: {self.seconds_left():.0f} of the {self.deadline_seconds:g} seconds"
+            f"{wanted} is no time for another try: {self.seconds_left():.0f} of the {whole}"
             " for the whole pull are left (limit MAX_SECONDS)."
         )
 
     def _too_slow(self) -> str:
-        return f"no whole answer within {self.limits.attempt_seconds:g} seconds"
+        return f"no whole answer within {count(self.limits.attempt_seconds, 'second')}"
 
     def _at(self, table: SourceTable, page: int) -> str:
         return f"{self.base_url}{table.path} page {page}"
-
-
-def check_base_url(base_url: str) -> str:
-    """Return `base_url` without its last slash. Raises `SettingError` unless it is a plain http(s) address."""
-    try:
-        parts = urlsplit(base_url.strip())
-        is_plain = (
-            parts.scheme in ("http", "https")
-            and parts.port != 0
-            and re.fullmatch(r"[\w.:%-]+", parts.hostname or "")
-            and not re.search(r"\s", base_url.strip())
-        )
-    except ValueError:
-        is_plain = False
-    if not is_plain:
-        raise SettingError("API_BASE_URL is not an address such as http://host:8000")
-    # Also an empty query or fragment: it would swallow the path of a table.
-    if parts.username is not None or "?" in base_url or "#" in base_url:
-        raise SettingError("API_BASE_URL must not hold a user, a password, a query or a fragment")
-    return base_url.strip().rstrip("/")
 
 
 def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits = DEFAULT_LIMITS) -> Page:
@@ -425,7 +480,7 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
     if encoding == "utf-8-sig":
         body = body[len(codecs.BOM_UTF8) :]
     if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
-        raise _TooMuch(f"holds a string of more than {limits.string_bytes} bytes", "MAX_STRING_BYTES")
+        raise _TooMuch(f"holds a string of more than {count(limits.string_bytes, 'byte')}", "MAX_STRING_BYTES")
     envelope, items = _content(body, size, limits)
     # Without a total, only the page's own number shows that this is a page, and not an error or a greeting.
     if envelope.total is msgspec.UNSET and envelope.page is None:
@@ -435,7 +490,7 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
         raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
     size = envelope.size if is_smaller else size
     if len(items) > size:
-        raise _TryAgain(f"more than {size} rows on a page of {size}")
+        raise _TryAgain(f"more than {count(size, 'row')} on a page of {size}")
     total = None if envelope.total is msgspec.UNSET else envelope.total
     return Page(total, items, size_bytes, envelope.size if is_smaller else None)
 

@@ -13,6 +13,7 @@ from psycopg import sql
 from extract.errors import translate_file_errors
 from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, folder_for, load, pipeline_in
 from extract.source_tables import SOURCE_TABLES
+from warehouse.counts import count
 
 SPOOL = "spool"
 """Folder of the spooled rows, next to dlt's working files."""
@@ -58,7 +59,7 @@ def recover(
                 else "dropped the unfinished load of an earlier run"
             )
     if deleted := _delete_orphans(connection):
-        sentences.append(f"deleted {deleted} row{'s' if deleted > 1 else ''} of incomplete loads")
+        sentences.append(f"deleted {count(deleted, 'row')} of incomplete loads")
     return Recovery(_sentence(sentences), resumed)
 
 
@@ -83,7 +84,8 @@ def find_contradictions(connection: psycopg.Connection, load_id: str) -> str:
         ).fetchone()
         if found != (landed, removed):
             contradictions.append(
-                f"{table} holds {found[0]} rows and {found[1]} removals, sent were {landed} and {removed}"
+                f"{table} holds {count(found[0], 'row')} and {count(found[1], 'removal')},"
+                f" sent were {landed:,} and {removed:,}"
             )
     return "; ".join(contradictions)
 

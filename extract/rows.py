@@ -11,6 +11,7 @@ import msgspec
 from extract import json_text
 from extract.keys import encode_key
 from extract.limits import DEFAULT_LIMITS, Limits
+from warehouse.counts import count
 
 NUMBER_CAP = 1000
 """Most digits, and largest exponent, of a number: 900 bytes of `1e131000` would fill 13 MB of jsonb."""
@@ -82,7 +83,7 @@ def read_row(raw: bytes, key_fields: Sequence[str], limits: Limits = DEFAULT_LIM
     try:
         if len(raw) > limits.row_bytes:
             raise _UnreadableRowError(
-                f"larger than {limits.row_bytes} bytes (limit MAX_ROW_BYTES), the first of which are kept"
+                f"larger than {count(limits.row_bytes, 'byte')} (limit MAX_ROW_BYTES), the first of which are kept"
             )
         value = _decode(raw)
         canonical = _encode(value)
@@ -160,7 +161,9 @@ def _check_closely(raw: bytes, limits: Limits) -> None:
         parse_constant=_refuse,
     )
     if written_out > limits.row_bytes:
-        raise _UnreadableRowError(f"numbers of more than {limits.row_bytes} digits together (limit MAX_ROW_BYTES)")
+        raise _UnreadableRowError(
+            f"numbers of more than {count(limits.row_bytes, 'digit')} together (limit MAX_ROW_BYTES)"
+        )
 
 
 def _refuse_doubles(pairs: list[tuple[str, object]]) -> None:

@@ -6,6 +6,8 @@ The scan proves two properties of a pass, although it knows nothing but the page
   page, an empty one must follow: some servers never count further than to 10,000.) It can still have missed an
   unchanged row: when a row before the reading position is deleted and another one is added behind it, all rows between
   move one position forward, and one of them is never read.
+  (A server may answer 404 or 204 for a page that it does not have. Such a page counts as empty, so the rows of a page
+  that is missing in the middle are missing from the sum.)
   If a page has no total, the last page takes its place: the first page that is not full, followed by an empty one. When
   all others are read, it is read again. If it still has as many rows, then the table ended with as many rows as were
   read. (An empty last page proves: with no more.)
@@ -42,6 +44,7 @@ from extract.rows import Row, read_row
 from extract.scan_pass import ScanPass, Unconfirmed
 from extract.source_tables import SourceTable
 from extract.spool import Spool
+from warehouse.counts import count
 
 Progress = Callable[[str, int, int | None], None]
 """Called after every page with the table, the rows read of it so far, and its total."""
@@ -108,7 +111,7 @@ def scan(
                 if taken_bytes > client.limits.total_bytes:
                     raise SourceError(
                         f"{client.base_url}{scan_pass.table.path}: the pages of the whole pull are more than"
-                        f" {client.limits.total_bytes} bytes (limit MAX_TOTAL_BYTES)."
+                        f" {count(client.limits.total_bytes, 'byte')} (limit MAX_TOTAL_BYTES)."
                         " Nothing was landed; raise the limit or check what the API sends."
                     )
                 _take(scan_pass, number, page, client, erasures)
@@ -144,9 +147,9 @@ def _take(scan_pass: ScanPass, number: int, page: Page, client: Client, erasures
     scan_pass.count(number, page, client.batch_size)
     pages = scan_pass.furthest_page if scan_pass.lacks_totals else scan_pass.last_page
     if pages > client.limits.pages_per_table:
-        claim = "has" if scan_pass.lacks_totals else f"claims {page.total} rows, which is"
+        claim = "has" if scan_pass.lacks_totals else f"claims {count(page.total, 'row')}, which is"
         raise SourceError(
-            f"{client.base_url}{scan_pass.table.path} {claim} more than {client.limits.pages_per_table} pages"
+            f"{client.base_url}{scan_pass.table.path} {claim} more than {count(client.limits.pages_per_table, 'page')}"
             " (limit MAX_PAGES). Nothing was landed; check what the API sends."
         )
     # Only in this thread, because a decoded row can be twenty times the size of its text.
@@ -183,6 +186,8 @@ def _end(scan_pass: ScanPass, known: Digests, most_passes: int, folder: Path) ->
     is_last = scan_pass.number >= most_passes
     if not (is_believed or before):
         scan_pass.spool.delete()
+        if is_last and scan_pass.refusal and scan_pass.misses_rows():
+            raise SourceError(scan_pass.refusal)
         if is_last:
             raise IncompleteScanError(_contradiction(scan_pass, found))
         return _next_pass(scan_pass, found, None, folder)
@@ -241,14 +246,18 @@ def _has_lasting_doubles(scan_pass: ScanPass, found: Tally) -> bool:
 
 def _contradiction(scan_pass: ScanPass, found: Tally) -> str:
     totals = sorted(scan_pass.totals)
-    expected = f"{totals[0]}" if len(totals) == 1 else f"{totals[0]} to {totals[-1]}" if totals else "more"
+    expected = "more rows"
+    if totals:
+        least = f"{totals[0]:,} to " if len(totals) > 1 else ""
+        expected = f"{least}{count(totals[-1], 'row')}"
     repeated = "; one page came twice" if scan_pass.has_repeated_page else ""
     advice = "run again when the source has stopped changing"
     if 0 < scan_pass.most_rows < scan_pass.page_rows and not scan_pass.has_all_rows():
-        advice = f"if the API serves at most {scan_pass.most_rows} rows per page, set BATCH_SIZE={scan_pass.most_rows}"
+        most = scan_pass.most_rows
+        advice = f"if the API serves at most {count(most, 'row')} per page, set BATCH_SIZE={most}"
     return (
-        f"{scan_pass.table.path} does not add up after {scan_pass.number} passes: {expected} rows expected,"
-        f" {len(scan_pass.spool)} seen with {found.keys} distinct keys{repeated}."
+        f"{scan_pass.table.path} does not add up after {scan_pass.number} passes: {expected} expected,"
+        f" {len(scan_pass.spool):,} seen with {count(found.keys, 'distinct key')}{repeated}."
         f" Nothing was landed; {advice}."
     )
 

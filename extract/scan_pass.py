@@ -40,6 +40,9 @@ class ScanPass:
     """Whether the page `end` was requested once more, after all others."""
     has_same_end: bool = False
     """Whether it had as many rows as before."""
+    first_missing: int | None = None
+    """The first page that the source does not have, and `refusal`, its answer."""
+    refusal: str | None = None
     page_digests: set[bytes] = field(default_factory=set)
     has_repeated_page: bool = False
 
@@ -66,6 +69,13 @@ class ScanPass:
             return False
         return all(total == len(self.spool) for total in self.totals)
 
+    def misses_rows(self) -> bool:
+        """Return whether a page is missing that must have rows: by a total, or because a page behind it has rows."""
+        if self.first_missing is None:
+            return False
+        rows_before = (self.first_missing - 1) * self.page_rows
+        return self.furthest_page > self.first_missing or any(total > rows_before for total in self.totals)
+
     def count(self, number: int, page: Page, size: int) -> None:
         """Count a page of which `size` rows were asked for, and set the last page: by the first total, or by the first
         page that is not full."""
@@ -74,9 +84,13 @@ class ScanPass:
             self.page_rows = page.largest_size or size
             # The first page that cannot be full: behind full pages there may be more rows than the total says.
             self.last_page = page.total // self.page_rows + 1 if page.total is not None else inf
-        if page.total is not None:
+        if page.refusal:
+            if self.first_missing is None or number < self.first_missing:
+                self.first_missing, self.refusal = number, page.refusal
+        elif page.total is not None:
             self.totals.add(page.total)
-        self.lacks_totals |= page.total is None
+        else:
+            self.lacks_totals = True
         if rows < self.page_rows and (self.end is None or number < self.end):
             self.end, self.rows_at_end = number, rows
         if rows:

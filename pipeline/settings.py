@@ -1,5 +1,6 @@
 """Read and check the settings of a command, from its options and from environment variables."""
 
+import datetime as dt
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from warehouse.errors import CommandError, ExitCode
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Settings that are a password or may contain one. Each may also come from the file that `<NAME>_FILE` names.
-SECRETS = ("API_BASE_URL", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
+SECRETS = ("API_BASE_URL", "API_PROXY", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
 # The variable that names a settings file other than `.env`.
 ENV_FILE = "MOOVITAMIX_ENV_FILE"
 # Every setting by its environment variable. `.env.example` explains each.
@@ -34,6 +35,7 @@ SETTINGS = (
     "REPORT_OUTPUT",
     "SAMPLE",
     "SAMPLE_FAULTS",
+    "SAMPLE_START",
     "POSTGRES_PORT",
     "DOCS_PORT",
     "METRICS_HOST",
@@ -78,7 +80,11 @@ def redact_secrets(text: str) -> str:
         with suppress(CommandError):  # its file may be gone by now
             values[name] = secret(name)
     password = os.environ.get("DBT_ENV_SECRET_PGPASSWORD")
-    return redaction.redact_secrets(text, [password, *values.values()], values.get("ALERT_URLS"))
+    # a proxy without a login is no secret, and neither is the word "environment"
+    proxies = [text for name, text in os.environ.items() if name.lower().endswith("_proxy")]
+    proxies = [text for text in (values.pop("API_PROXY", None), *proxies) if text and "@" in text]
+    addresses = " ".join([values.get("ALERT_URLS") or "", *proxies])
+    return redaction.redact_secrets(text, [password, *values.values()], addresses)
 
 
 def _unusable(name: str, file: str, why: str) -> CommandError:
@@ -101,12 +107,14 @@ class Settings:
     sample: bool = False
     fault: tuple[str, ...] = ()
     """Faults of the sample API for this run: bad nights on purpose."""
+    sample_start: dt.date | None = None
+    """Day 0 of the sample world in a new warehouse; None: a few days before the first run."""
 
     def check_source(self) -> None:
         """Check which API to read.
 
-        Raises CommandError(WRONG_SETTINGS) for an invalid address, and if sample data would enter a real warehouse
-        without an explicit --sample.
+        Raises CommandError(WRONG_SETTINGS) for an invalid address of it or of its proxy, and if sample data would
+        enter a real warehouse without an explicit --sample.
         """
         if self.api_base_url and self.sample:
             raise CommandError(
@@ -115,6 +123,11 @@ class Settings:
         if self.fault and self.api_base_url:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, "--fault is for the sample API, and API_BASE_URL is set; leave one of them out"
+            )
+        if self.sample_start and self.api_base_url:
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS,
+                "SAMPLE_START is for the sample API, and API_BASE_URL is set; leave one of them out",
             )
         if self.fault:
             from sample_api import faults
@@ -131,11 +144,11 @@ class Settings:
                 " or pass --sample to fill this warehouse from the sample API",
             )
         if self.api_base_url:
-            from extract.errors import SettingError  # imports dlt, which takes seconds
-            from extract.pages import check_base_url
+            from extract.addresses import check_base_url, find_proxy
+            from extract.errors import SettingError
 
             try:
-                check_base_url(self.api_base_url)
+                find_proxy(self.api_proxy, check_base_url(self.api_base_url))
             except SettingError as error:
                 raise CommandError(ExitCode.WRONG_SETTINGS, str(error)) from None
 
@@ -150,6 +163,15 @@ class Settings:
         Raises CommandError(WRONG_SETTINGS).
         """
         return Shares(_share("MAX_REMOVED_SHARE", MAX_REMOVED_SHARE), _share("MAX_CHANGED_SHARE", MAX_CHANGED_SHARE))
+
+    @property
+    def api_proxy(self) -> str | None:
+        """Return API_PROXY, the address of the proxy in front of the API, or the word "environment".
+
+        There is no option for it, because it may contain a password, and every user of the machine can read a command
+        line. The sample API is read without a proxy.
+        """
+        return secret("API_PROXY") if self.api_base_url else None
 
     @property
     def home(self) -> Path:

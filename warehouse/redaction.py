@@ -43,12 +43,12 @@ def redact(message: object, conninfo: str) -> str:
     return mask(line, {spelling for known in secrets if known for spelling in _spellings(str(known))})
 
 
-def redact_secrets(text: str, secrets: Iterable[str | None], addresses: str | None) -> str:
+def redact_secrets(text: str, secrets: Iterable[str | None], addresses: str) -> str:
     """Return the text without the secrets, in each of their spellings, and without long parts of the addresses.
 
-    `addresses`: the text of ALERT_URLS. A part that is long enough to be a token is masked.
+    `addresses`: those of ALERT_URLS and of proxies. A part that is long enough to be a token is masked.
     """
-    known = {*secrets, *_parts(addresses or "")}
+    known = {*secrets, *_parts(addresses)}
     return mask(text, {spelling for secret in known if secret for spelling in _spellings(secret)})
 
 

@@ -5,18 +5,21 @@ Settings come from the environment of Airflow's processes; the command also read
 this file cannot parse is an import error of the DAG.
 
 The steps run in the order of `make run`. After a failed source, pending loads are still judged and built. `outcome`
-fails when any step failed; otherwise a night whose last step succeeded would be green.
+fails when any step failed; otherwise a night whose last step succeeded would be green. `notify` sends one alert about
+the whole night to ALERT_URLS, if one is due.
 """
 
+import json
 import os
 import re
-from datetime import timedelta
+import subprocess
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 import pendulum
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
-from airflow.sdk import DAG, BaseOperator, Context, CronTriggerTimetable, TriggerRule, task
+from airflow.sdk import DAG, BaseOperator, Context, CronTriggerTimetable, TaskInstance, TriggerRule, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 # A link to this file, in the DAGs folder of another Airflow, leads here too.
@@ -26,6 +29,8 @@ PYTHON = PROJECT / ".venv" / "bin" / "python"
 # The others are retried; 6 (another run holds the lock) is retried like a failed source.
 PERMANENT_FAILURES = (2, 4, 5, 8)
 RETRIES = 3
+# What a step leaves for `notify`: when its last attempt began, and how it ended.
+END = "end"
 # How long after its time the first night may still begin. Until there is a night, Airflow computes the first one each
 # time it parses this file: without this, parsing just after the time would postpone it by a day.
 LATE = timedelta(minutes=10)
@@ -40,14 +45,22 @@ class Step(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Run the command. Raises AirflowFailException for a permanent failure, AirflowException for others."""
-        if not PYTHON.exists():
-            raise AirflowFailException(f"{PYTHON} is missing; create it with: make setup")
-        command = [str(PYTHON), "-m", "pipeline", self.task_id]
-        check(*self._process.run_command(command, env=environment(), cwd=str(PROJECT)))
+        began_at = datetime.now(UTC)
+        exit_code, last_line = self._process.run_command(pipeline(self.task_id), env=environment(), cwd=str(PROJECT))
+        end = {"began_at": began_at.isoformat(), "exit_code": exit_code, "last_line": last_line}
+        context["ti"].xcom_push(END, end)
+        check(exit_code, last_line)
 
     def on_kill(self) -> None:
         """Send SIGTERM to the step; it records that it was interrupted."""
         self._process.send_sigterm()
+
+
+def pipeline(command: str) -> list[str]:
+    """Return the command line of the project's command. Raises AirflowFailException if it is not installed."""
+    if not PYTHON.exists():
+        raise AirflowFailException(f"{PYTHON} is missing; create it with: make setup")
+    return [str(PYTHON), "-m", "pipeline", command]
 
 
 def check(exit_code: int, last_line: str) -> None:
@@ -85,6 +98,23 @@ def outcome() -> None:
     raise AirflowFailException("a step of this night failed; the end of its log says why, and what to do next")
 
 
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def notify(steps: list[str], ti: TaskInstance | None = None) -> None:
+    """Send the alert about the night: the steps and their retries send none. A step without an end was killed."""
+    ends = {step: ti.xcom_pull(task_ids=step, key=END) for step in steps}
+    ended = subprocess.run(
+        pipeline("notify"),
+        input=json.dumps(ends),
+        env=environment(),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(ended.stdout, end="")
+    check(ended.returncode, "".join(ended.stdout.splitlines()[-1:]))
+
+
 with DAG(
     dag_id="moovitamix_night",
     description="Reads the MooVitamix API, checks the delivery, and builds the warehouse",
@@ -102,3 +132,4 @@ with DAG(
     build = Step(task_id="build", trigger_rule=TriggerRule.ALL_DONE)
     extract >> gate >> build
     [extract, gate, build] >> outcome()
+    [extract, gate, build] >> notify(["extract", "gate", "build"])

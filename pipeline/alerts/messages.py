@@ -57,7 +57,7 @@ def check_addresses() -> None:
     if None in known:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"ALERT_URLS: number {known.index(None) + 1} of its {len(known)} addresses is invalid; addresses look like"
+            f"ALERT_URLS: address {known.index(None) + 1} of {len(known)} is invalid; addresses look like"
             " slack://... or mailtos://..., see https://appriseit.com/services/",
         )
 

@@ -18,7 +18,8 @@ import psycopg
 from pipeline.alerts import messages
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
-from pipeline.run import run_warnings
+from pipeline.run import run_warnings, runbooks
+from pipeline.run.message_parts import show_command, when_fixed
 from pipeline.settings import Settings, secret
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2000
 BAD_RUNS_LISTED = 3
 REPEAT_AFTER = dt.timedelta(hours=6)
-RUNBOOKS = "docs/runbooks"
-RUN_WHEN_FIXED = "make run, when that is fixed"
-RUNBOOK_BY_CODE = {ExitCode.SOURCE_FAILED: "failed-source.md", ExitCode.BLOCKED: "blocked-load.md"}
 # Failures that only a person can fix, and about which `make status` has no further information.
 NEEDS_A_FIX = (ExitCode.WRONG_SETTINGS, ExitCode.SOURCE_FAILED, ExitCode.WAREHOUSE_UNAVAILABLE)
 
@@ -46,7 +44,7 @@ class Alert:
     what: str
     rule: str
     next_step: str
-    runbook: str = "failed-run.md"
+    runbook: str = runbooks.FAILED_RUN
 
 
 SUCCEEDED_AGAIN = Alert(
@@ -71,26 +69,45 @@ class RunNotifier:
     def ended(self, code: ExitCode, message: str) -> None:
         """Send an alert about the end of the run, if one is due. Raises nothing."""
         has_not_run = code == ExitCode.ALREADY_RUNNING or (code == ExitCode.PUBLISHED and self._run is None)
-        if has_not_run or not _has_recipients():
+        if has_not_run or not has_recipients():
             return
         before = _streak_before(self._run)
-        incident = OpenIncident()
-        begins = [moment for moment in (incident.since(), *(this_run.started_at for this_run in before.bad)) if moment]
         if code != ExitCode.PUBLISHED:
-            alert = _about_failure(code, message, self._run)
             is_retried = code == ExitCode.WAREHOUSE_UNAVAILABLE and self._run is None
-            if is_retried and incident.was_sent_recently(alert.rule):
-                return
-            since = min([*begins, self._began_at])
-            incident.note(since, alert.rule)
-            _send(alert, _since(since, before), "failure")
-            return
-        incident.forget()
-        since = f"failing since {_since(min(begins), before)}" if begins else _since(self._began_at, before)
-        if found := run_warnings.find_in_run(self._run):
-            _send(_about_warnings(self._run, found), since, "warning")
-        elif begins:
-            _send(SUCCEEDED_AGAIN, since, "success")
+            judgements = self._run.judgements if self._run else ()
+            title = "the run failed" if self._run else "the run could not start"
+            alert = about_failure(code, message, judgements, title)
+            alert_failure(alert, self._began_at, before, is_retried=is_retried)
+        else:
+            found = run_warnings.find_in_run(self._run)
+            alert_success(self._run.message, found, self._began_at, before)
+
+
+def alert_failure(alert: Alert, began_at: dt.datetime, before: run_ledger.Streak, *, is_retried: bool = False) -> None:
+    """Send the alert about a run that has failed, and note it for the next success.
+
+    `before`: the unsuccessful runs before this one. `is_retried`: it may come again within minutes.
+    """
+    incident = OpenIncident()
+    if is_retried and incident.was_sent_recently(alert.rule):
+        return
+    since = min([*_begins(incident, before), began_at])
+    incident.note(since, alert.rule)
+    _send(alert, _since(since, before), "failure")
+
+
+def alert_success(
+    message: str, found: Sequence["RunWarning"], began_at: dt.datetime, before: run_ledger.Streak
+) -> None:
+    """Send an alert about a run that has succeeded, if it has warnings or is the first after a failure."""
+    incident = OpenIncident()
+    begins = _begins(incident, before)
+    incident.forget()
+    since = f"failing since {_since(min(begins), before)}" if begins else _since(began_at, before)
+    if found:
+        _send(_about_warnings(message, found), since, "warning")
+    elif begins:
+        _send(SUCCEEDED_AGAIN, since, "success")
 
 
 class OpenIncident:
@@ -139,7 +156,7 @@ class OpenIncident:
 
 def send_alert(alert: Alert) -> None:
     """Send an alert about a run that could not send it itself. Raises nothing."""
-    if not _has_recipients():
+    if not has_recipients():
         return
     incident = OpenIncident()
     since = incident.since() or _now()
@@ -147,7 +164,8 @@ def send_alert(alert: Alert) -> None:
     _send(alert, f"{minute(since)} UTC", "failure")
 
 
-def _has_recipients() -> bool:
+def has_recipients() -> bool:
+    """Return whether ALERT_URLS is set."""
     try:
         return secret("ALERT_URLS") is not None
     except CommandError:  # the command ends with this error, which cannot be sent
@@ -161,35 +179,35 @@ def _streak_before(this_run: "PipelineRun | None") -> run_ledger.Streak:
     return run_ledger.Streak(None, ())
 
 
-def _about_failure(code: ExitCode, message: str, this_run: "PipelineRun | None") -> Alert:
+def about_failure(
+    code: ExitCode, message: str, judgements: Sequence["Judgement"], title: str = "the run failed"
+) -> Alert:
+    """Return the alert about a run that has failed. `title`: unless its code says that it has blocked a load."""
     rule = f"exit code {int(code)}, {code.name}"
-    next_step = RUN_WHEN_FIXED if code in NEEDS_A_FIX else "make status"
-    runbook = RUNBOOK_BY_CODE.get(code, "failed-run.md")
-    if this_run is None:
-        return Alert("the run could not start", message, rule, next_step, runbook)
-    blocked = [judgement for judgement in this_run.judgements if judgement.state == "blocked"]
+    next_step = when_fixed("make run") if code in NEEDS_A_FIX else "make status"
+    blocked = [judgement for judgement in judgements if judgement.state == "blocked"]
     rule += "".join(f"; {judgement.batch.table}: {_broken_rules(judgement)}" for judgement in blocked)
-    if code != ExitCode.BLOCKED:
-        return Alert("the run failed", message, rule, next_step, runbook)
-    return Alert(
-        title=f"blocked: {', '.join(judgement.batch.table for judgement in blocked)}",
-        what=message,
-        rule=rule,
-        next_step=f'make gate ARGS="show {blocked[0].batch.load_id}"',
-        runbook=runbook,
-    )
+    if code == ExitCode.BLOCKED and blocked:
+        title = f"blocked: {', '.join(judgement.batch.table for judgement in blocked)}"
+        next_step = show_command(blocked[0].batch.load_id)
+    return Alert(title, message, rule, next_step, runbooks.of_exit_code(code))
 
 
-def _about_warnings(this_run: "PipelineRun", found: Sequence["RunWarning"]) -> Alert:
+def _begins(incident: "OpenIncident", before: run_ledger.Streak) -> list[dt.datetime]:
+    """Return the known times at which something went wrong since the last success; empty if nothing did."""
+    return [moment for moment in (incident.since(), *(this_run.started_at for this_run in before.bad)) if moment]
+
+
+def _about_warnings(message: str, found: Sequence["RunWarning"]) -> Alert:
     kinds: dict[str, list[str]] = {}
     for each in found:
         kinds.setdefault(each.kind, []).append(each.table)
     listed = ", ".join(f"{kind} of {' and '.join(tables)}" for kind, tables in kinds.items())
     return Alert(
         title=f"published with warnings: {listed}",
-        what=f"{this_run.message}, but {run_warnings.join(found)}",
+        what=f"{message}, but {run_warnings.join(found)}",
         rule=f"a run that succeeded with {', '.join(kinds)}",
-        next_step=f'make gate ARGS="show {found[0].load_id}"',
+        next_step=show_command(found[0].load_id),
         runbook=found[0].runbook,
     )
 
@@ -226,7 +244,7 @@ def _send(alert: Alert, since: str, kind: messages.Kind) -> None:
         "Since": since,
         "Rule": alert.rule,
         "Next": alert.next_step,
-        "Runbook": f"{RUNBOOKS}/{alert.runbook}",
+        "Runbook": alert.runbook,
     }
     text = "\n".join(f"{name}: {sanitize(' '.join(line.split()), LONGEST_LINE)}" for name, line in lines.items())
     messages.send(f"MooVitamix: {alert.title}", text, kind=kind)

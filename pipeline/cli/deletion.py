@@ -26,8 +26,10 @@ class _IdCommand(click.Command):
             and (position == 0 or arguments[position - 1] not in awaiting_a_value)
         ]
         others = [arguments[position] for position in range(end) if position not in ids]
-        # without its value, an option would take the `--`
-        if ids and not (others and others[-1] in awaiting_a_value):
+        if others and others[-1] in awaiting_a_value:
+            # its value is missing, and it would take the `--`: without the ids, click says what is wrong
+            arguments = others
+        elif ids:
             arguments = [*others, "--", *(arguments[position] for position in ids), *arguments[end + 1 :]]
         return super().parse_args(context, arguments)
 

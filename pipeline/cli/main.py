@@ -12,7 +12,7 @@ from pipeline import env_file
 from pipeline.alerts import run_notifier
 from pipeline.cli.lazy import LazyGroup
 from pipeline.console.output import protect_output, write_error
-from pipeline.run.message_parts import python
+from pipeline.run.message_parts import WRONG_USAGE, error_line, python
 from pipeline.settings import SECRETS, redact_secrets, secret
 from warehouse import embedded_postgres
 from warehouse.errors import CommandError, ExitCode
@@ -40,6 +40,7 @@ COMMANDS = {
     "docs": "docs:make_docs",
     "docs-serve": "docs:serve_docs",
     "metrics": "metrics:serve_metrics",
+    "notify": "notify:notify",
     "dashboard": "dashboard:make_dashboard",
     "psql": "programs:psql",
     "pg-dump": "programs:pg_dump",
@@ -79,7 +80,7 @@ def main() -> None:
         usage = f"{context.command_path if context else _program()} --help"
         code, message = ExitCode.WRONG_SETTINGS, f"{error.format_message().rstrip('.')}; see: {usage}"
         # the message quotes the arguments, which may contain a misplaced secret
-        alert_message = "wrong usage or settings; see the log of the run"
+        alert_message = WRONG_USAGE
     except embedded_postgres.PostgresUnavailableError as error:
         code, message = ExitCode.WAREHOUSE_UNAVAILABLE, str(error)
     except KeyboardInterrupt:
@@ -97,7 +98,7 @@ def main() -> None:
     if error := write_error():
         click.echo(f"moovitamix: warning: a part of the output could not be written ({error})", err=True)
     if message:
-        click.echo(f"moovitamix: {' '.join(message.split())} (exit {int(code)})", err=True)
+        click.echo(error_line(message, code), err=True)
     sys.exit(int(code))
 
 

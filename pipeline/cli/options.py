@@ -48,6 +48,14 @@ def source_options(command: Callable) -> Callable:
             metavar="FAULT",
             help="Let the sample API misbehave, such as bulk_removal=0.9; sample_api/README.md lists the faults.",
         ),
+        click.option(
+            "--sample-start",
+            envvar="SAMPLE_START",
+            type=click.DateTime(["%Y-%m-%d"]),
+            callback=_check_sample_start,
+            metavar="DATE",
+            help="Day 0 of the sample API in a new warehouse. Default: 6 days before the first run.",
+        ),
         sample_option,
         click.option(
             "--window",
@@ -102,6 +110,12 @@ def _check_zone(context: click.Context, option: click.Parameter, name: str) -> Z
         return timetable.zone(name)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _check_sample_start(context: click.Context, option: click.Parameter, moment: dt.datetime | None) -> dt.date | None:
+    if moment and moment.year < 1970:
+        raise click.BadParameter("the sample world cannot begin before 1970")
+    return moment and moment.date()
 
 
 timezone_option = click.option(

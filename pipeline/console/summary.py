@@ -1,5 +1,6 @@
 """Summarize a run on one screen or as log events: counts, verdicts, warnings, durations and the next command."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from expectations.gate import Judgement, RuleResult
 from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
 from pipeline.run import run_warnings
-from pipeline.run.message_parts import count
 from pipeline.run.pipeline_run import PipelineRun
+from warehouse.counts import count
 from warehouse.redaction import sanitize
 
 STATE_STYLE = {
@@ -100,6 +101,14 @@ def notices(this_run: PipelineRun) -> Iterator[Notice]:
     """Yield the notable events of a run, in the order in which they happened."""
     if this_run.recovery.sentence:
         yield Notice("warning", "recovered:", this_run.recovery.sentence)
+    if this_run.sample_day and this_run.sample_day.is_repeated:
+        tomorrow = this_run.sample_day.date + dt.timedelta(days=1)
+        yield Notice(
+            "info",
+            "",
+            f"the sample world has reached today: it brings nothing new before {tomorrow} 00:00 UTC;"
+            " for more days at once, begin a new warehouse with an earlier SAMPLE_START",
+        )
     for judgement in this_run.judgements:
         for failed in judgement.failed_rules:
             keys = tuple(sanitize(example["key"], LONGEST_KEY) for example in failed.examples if "key" in example)

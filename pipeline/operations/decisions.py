@@ -16,10 +16,10 @@ from expectations.verdicts import GateError
 from pipeline.console import summary
 from pipeline.console.terminal import StepDisplay
 from pipeline.run import pipeline_run
-from pipeline.run.message_parts import count
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Progress
 from warehouse import database, redaction, schema
+from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
@@ -82,14 +82,7 @@ def replay_held_rows(verb: Verb, warehouse: Warehouse, output: Console, table: s
         outcomes = replay(
             warehouse.at_work("gate").conninfo, verb.reason, table=table, rule=rule, is_dry_run=is_dry_run
         )
-        shown = [
-            Text(
-                f"{outcome.table}: {count(outcome.checked, 'quarantined row')} checked,"
-                f" {outcome.freed:,} now pass all rules,"
-                f" {outcome.checked - outcome.freed:,} remain quarantined"
-            )
-            for outcome in outcomes
-        ]
+        shown = [_replay_line(outcome.table, outcome.checked, outcome.freed) for outcome in outcomes]
         freed = sum(outcome.freed for outcome in outcomes)
         return Outcome(shown, f"{count(freed, 'row')} published; see the remaining quarantine with: make status")
 
@@ -136,6 +129,15 @@ def _translate_gate_errors(warehouse: Warehouse) -> Iterator[None]:
         raise CommandError(
             ExitCode.GATE_BROKEN, f"the rules could not be checked ({message}); nothing was changed in that table"
         ) from None
+
+
+def _replay_line(table: str, checked: int, freed: int) -> Text:
+    kept = checked - freed
+    return Text(
+        f"{table}: {count(checked, 'quarantined row')} checked,"
+        f" {freed:,} now {'passes' if freed == 1 else 'pass'} all rules,"
+        f" {kept:,} {'remains' if kept == 1 else 'remain'} quarantined"
+    )
 
 
 def _print(outcome: Outcome, output: Console) -> None:

@@ -16,12 +16,12 @@ from extract.erasures import Erasures, alias, canonical, key_check, tombstone
 from extract.recovery import recover
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
-from pipeline.run import erasure_key
-from pipeline.run.message_parts import count
+from pipeline.run import erasure_key, runbooks
 from pipeline.run.pipeline_run import record_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from warehouse import database
+from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.normalization import normalize
@@ -48,7 +48,7 @@ BUILT = {
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000
 BLANK = "(blanked: it identified an erased user)"  # stored, and in the runbook's SQL too
-RUNBOOK = "docs/runbooks/erasure-request.md"
+RUNBOOK = runbooks.ERASURE_REQUEST
 
 
 @dataclass(frozen=True)

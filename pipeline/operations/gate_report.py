@@ -10,8 +10,9 @@ from rich.text import Text
 from expectations import ledger
 from expectations.verdicts import FEW_CHANGES
 from pipeline.records import run_ledger
-from pipeline.run.message_parts import REPLAY, count, decision_command
+from pipeline.run.message_parts import REPLAY, decision_command
 from warehouse import schema
+from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from expectations import ledger
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
-from pipeline.run.message_parts import count
 from pipeline.run.pipeline_run import record_command
 from pipeline.run.preparation import lock_for_writing
 from warehouse import database
+from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.names import PUBLISHED
 
@@ -95,7 +95,8 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
         with work.transaction(force_rollback=True):
             versions = {f"staging.{name}": _count(work, f"staging.{name}") for name in TABLES}
             deleted = {f"staging.{name}": _delete(work, name, keep)[0] for name in TABLES}
-        show_counts(f"superseded more than {keep.days} days ago", {"versions": versions, "to prune": deleted}, output)
+        title = f"superseded more than {count(keep.days, 'day')} ago"
+        show_counts(title, {"versions": versions, "to prune": deleted}, output)
         if is_dry_run:
             return "nothing was changed; repeat the command without --dry-run to delete these versions permanently"
         with record_command(warehouse, connection, "prune") as figures:
@@ -104,7 +105,7 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
                 for name in TABLES:
                     deleted[f"staging.{name}"], per_table[name] = _delete(work, name, keep)
                 if any(deleted.values()):
-                    details = {"keep": f"{keep.days} days", "deleted": deleted, "rows": per_table}
+                    details = {"keep": count(keep.days, "day"), "deleted": deleted, "rows": per_table}
                     ledger.record_decision(work, "prune", reason, details=details)
             figures |= deleted
             vacuum(work, deleted, output)

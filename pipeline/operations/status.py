@@ -1,8 +1,9 @@
 """Show the last runs, open loads, quarantine, freshness of the warehouse, and the next command: `make status`."""
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import psycopg
 from rich.console import Console
@@ -10,15 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from expectations import ledger
+from monitoring import nights
 from pipeline.console import connections
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
-from pipeline.run import run_warnings
-from pipeline.run.message_parts import count, decision_command
+from pipeline.run import run_warnings, runbooks
+from pipeline.run.message_parts import decision_command, show_command, when_fixed, without_blocked_advice
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
 from warehouse import database, schema
-from warehouse.errors import CommandError
+from warehouse.counts import count
+from warehouse.errors import CommandError, ExitCode
+from warehouse.names import SOURCE_TABLE_NAMES
 from warehouse.redaction import sanitize
 
 RUNS_SHOWN = 7
@@ -26,6 +30,7 @@ LONGEST_MESSAGE = 300
 STALE_AFTER = dt.timedelta(hours=26)
 NO_RUN = "no run yet; start one with: make run"
 PUBLISHED_MESSAGE = "all published"
+KILLED_MESSAGE = "the process was killed"
 STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 # Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
 REPEAT = {
@@ -36,7 +41,7 @@ REPEAT = {
 
 @dataclass(frozen=True)
 class Run:
-    """Describe a run in the ledger. `done`: the steps that succeeded."""
+    """Describe a run in the ledger. `done`: the steps that succeeded. `blocked`: the loads (load, table) it blocked."""
 
     run_id: str
     command: str
@@ -46,6 +51,11 @@ class Run:
     exit_code: int | None
     message: str | None
     done: list[str]
+    blocked: Sequence[tuple[str, str]] = ()
+
+    @property
+    def is_bad(self) -> bool:
+        return self.status in ("crashed", "failed")
 
     @property
     def verb(self) -> str | None:
@@ -55,7 +65,12 @@ class Run:
     @property
     def is_undone(self) -> bool:
         """Return whether a step that a person started has not been completed."""
-        return self.verb is not None and self.status in ("crashed", "failed") and self.verb not in self.done
+        return self.verb is not None and self.is_bad and self.verb not in self.done
+
+    @property
+    def again(self) -> str:
+        """Return the command that does what the run has left undone, apart from a decision: that is only built."""
+        return "make build" if self.verb else "make run"
 
 
 @dataclass(frozen=True)
@@ -73,8 +88,9 @@ class Status:
     """Hold the state of the warehouse. `now`: the warehouse's clock.
 
     `last_runs`: empty if there was no run yet, or if the ledger is of an earlier version. `quarantine`: (table, rule,
-    rows, time of the oldest). `warnings`: those of the newest load of each table, except quarantined rows.
-    `listens_waiting`: listens without a known user or track; None if this login may not count them.
+    rows, time of the oldest). `fresh_as_of`: by table, readers see the source as of this time. `warnings`: those of the
+    newest load of each table, except quarantined rows. `listens_waiting`: listens without a known user or track; None
+    if this login may not count them.
     """
 
     next_step: str
@@ -82,7 +98,7 @@ class Status:
     last_runs: Sequence[Run] = ()
     open_loads: Sequence[OpenLoad] = ()
     quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
-    loaded_at: dt.datetime | None = None
+    fresh_as_of: Mapping[str, dt.datetime] = field(default_factory=dict)
     warnings: Sequence[RunWarning] = ()
     listens_waiting: int | None = None
 
@@ -95,7 +111,8 @@ def show(settings: Settings, connection: psycopg.Connection, output: Console) ->
         return
     if status.last_runs:
         _print_table("last runs", _runs_table(status.last_runs), output)
-        _print_messages(status.last_runs, output)
+        for line in _messages(status.last_runs, status.open_loads, output.width):
+            output.print(Text(line), soft_wrap=True)
         if status.open_loads:
             _print_table("open loads", _open_loads_table(status.open_loads), output)
         if status.quarantine:
@@ -108,7 +125,8 @@ def show(settings: Settings, connection: psycopg.Connection, output: Console) ->
             output.print(
                 f"{count(status.listens_waiting, 'listen')} {waits} for a user or track that has not been loaded yet"
             )
-        output.print(_freshness(status))
+        for line in _freshness(status):
+            output.print(line)
     output.print(f"next: {status.next_step}", soft_wrap=True)
 
 
@@ -143,7 +161,11 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
         warnings=warnings,
         is_stale=loaded_at is None or now - loaded_at > STALE_AFTER,
     )
-    return Status(next_step, now, last_runs, open_loads, quarantine, loaded_at, warnings, _listens_waiting(connection))
+    fresh_as_of = dict(
+        connection.execute(f"{nights.FRESH} select table_name, started_at from fresh", nights.PARAMETERS).fetchall()
+    )
+    waiting = _listens_waiting(connection)
+    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, waiting)
 
 
 def _next_step(
@@ -165,19 +187,17 @@ def _next_step(
     undone = [run for run in newest.values() if run.is_undone]
     if last_run in undone:
         return _repeat(last_run)
-    # a completed decision only has to be built
-    again = "make build" if last_run.verb else "make run"
     if last_run.status == "crashed":
-        return f"the last run was killed; the next run recovers from that: {again}"
+        return f"the last run was killed; the next run recovers from that: {last_run.again}"
     blocked = [load for load in open_loads if load.state == "blocked"]
     if blocked:
         load = blocked[-1]
         return (
-            f'see why the load was blocked: make gate ARGS="show {load.load_id}";'
+            f"see why the load was blocked: {show_command(load.load_id)};"
             f" if the source is right, release it: {decision_command('release', load.load_id, load.table)}"
         )
     if last_run.status == "failed":
-        return f"fix the error that the last run reports, then: {again}"
+        return f"fix the error that the last run reports, then: {last_run.again}"
     if open_loads:
         return "check and build pending loads: make run"
     if not _is_built(connection):
@@ -234,8 +254,14 @@ def _last_runs(connection: psycopg.Connection) -> list[Run]:
         limit %s
         """,
         [RUNS_SHOWN],
-    )
-    return [Run(*row) for row in rows]
+    ).fetchall()
+    blocked: dict[str, list[tuple[str, str]]] = {run_id: [] for run_id, *_ in rows}
+    for run_id, load_id, table in connection.execute(
+        "select run_id, load_id, table_name from ops.run_loads where state = 'blocked' and run_id = any(%s)",
+        [list(blocked)],
+    ):
+        blocked[run_id].append((load_id, table))
+    return [Run(*row, blocked[row[0]]) for row in rows]
 
 
 def _open_loads(connection: psycopg.Connection) -> list[OpenLoad]:
@@ -301,11 +327,25 @@ def _is_built(connection: psycopg.Connection) -> bool:
     """).fetchone()[0]
 
 
-def _freshness(status: Status) -> str:
-    if status.loaded_at is None:
-        return "freshness: nothing has been loaded yet"
-    hours = (status.now - status.loaded_at).total_seconds() / 3600
-    return f"freshness: last load {minute(status.loaded_at)} UTC, {hours:.1f} h ago"
+def _freshness(status: Status) -> Iterator[str]:
+    """Yield how old the data is that readers see: one line for all tables, or one for each if they differ."""
+    if not status.fresh_as_of:
+        yield "freshness: nothing has been published yet"
+        return
+    times = [status.fresh_as_of.get(table) for table in SOURCE_TABLE_NAMES]
+    if len(set(times)) == 1:
+        yield f"freshness: readers see the source as of {_ago(times[0], status.now)}"
+        return
+    yield "freshness: readers see the source"
+    width = max(map(len, SOURCE_TABLE_NAMES))
+    for table, time in zip(SOURCE_TABLE_NAMES, times, strict=True):
+        states = {load.state for load in status.open_loads if load.table == table}
+        why = "; newer load blocked" if "blocked" in states else "; newer load pending" if states else ""
+        yield f"  {table:{width}}  {f'as of {_ago(time, status.now)}' if time else 'not at all yet'}{why}"
+
+
+def _ago(time: dt.datetime, now: dt.datetime) -> str:
+    return f"{minute(time)} UTC, {(now - time).total_seconds() / 3600:.1f} h ago"
 
 
 def _print_table(title: str, table: Table, output: Console) -> None:
@@ -313,17 +353,64 @@ def _print_table(title: str, table: Table, output: Console) -> None:
     output.print(table)
 
 
-def _print_messages(runs: Sequence[Run], output: Console) -> None:
-    """Print the messages of the runs below the table, where they have the whole width."""
-    for run in runs:
-        if run.message and run.message != PUBLISHED_MESSAGE:
-            output.print(Text(f"{run.run_id}: {sanitize(run.message, LONGEST_MESSAGE)}"))
+def _messages(runs: Sequence[Run], open_loads: Sequence[OpenLoad], width: int) -> Iterator[str]:
+    """Yield what happened in each run, the newest first, and after a run without success the next step and its runbook.
+
+    A line is wrapped at the width, but a command is not: it is copied as a whole.
+    """
+    blocked_now = {(load.load_id, load.table) for load in open_loads if load.state == "blocked"}
+    for number, run in enumerate(runs):
+        if run.is_bad:
+            message = without_blocked_advice(run.message or KILLED_MESSAGE)
+            yield _wrapped(f"{run.run_id}: {_shortened(message)}", width)
+            step, runbook = _step_after(run, runs[:number], blocked_now)
+            line = f"  next: {step}; runbook: {runbook}"
+            yield line if len(line) <= width else line.replace("; runbook: ", "\n  runbook: ")
+        elif run.message and run.message != PUBLISHED_MESSAGE:
+            yield _wrapped(f"{run.run_id}: {_shortened(run.message)}", width)
+
+
+def _step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]) -> tuple[str, str]:
+    """Return the next step after a run without success, and its runbook. `later`: the runs after it."""
+    runbook = runbooks.CRASHED_RUN if run.status == "crashed" else runbooks.of_exit_code(run.exit_code)
+    if run.is_undone:
+        if any(other.verb == run.verb for other in later):
+            return "nothing, it was repeated", runbook
+        return REPEAT[run.verb], runbooks.ERASURE_REQUEST if run.verb == "erase" else runbook
+    has_blocked = run.exit_code == ExitCode.BLOCKED
+    still_blocked = [load_id for load_id, table in run.blocked if (load_id, table) in blocked_now]
+    if has_blocked and still_blocked:
+        return show_command(still_blocked[0]), runbook
+    # a gate that has blocked a load has done its work, and `gate` before a verb is no step
+    undone = set(run.command.split()) - set(run.done) - ({"gate"} if has_blocked or run.verb else set())
+    if later and undone <= {step for other in later for step in other.done}:
+        return f"nothing, {'it is not blocked any more' if has_blocked else 'a later run did it'}", runbook
+    if run.status == "crashed" or run.message == run_ledger.INTERRUPTED:
+        return run.again, runbook
+    if run.exit_code == ExitCode.UNEXPECTED_ERROR:
+        return f"MOOVITAMIX_TRACEBACK=1 {run.again}", runbook
+    return when_fixed(run.again), runbook
+
+
+def _shortened(message: str) -> str:
+    """Return the message on one line, cut between words: an id is shown as a whole or not at all."""
+    if len(message) > LONGEST_MESSAGE:
+        start = message[: LONGEST_MESSAGE - 1]
+        message = f"{start.rpartition(' ')[0] or start}…"
+    return sanitize(message)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _runs_table(runs: Sequence[Run]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     for name in ("run", "steps", "started (UTC)", "seconds", "status", "exit"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("seconds", "exit") else "left")
+        # only the steps give way on a narrow terminal
+        table.add_column(
+            name, no_wrap=name != "steps", justify="right" if name in ("seconds", "exit") else "left", overflow="fold"
+        )
     for run in runs:
         table.add_row(
             run.run_id,

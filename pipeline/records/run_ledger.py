@@ -276,15 +276,16 @@ def rejected_and_not_landed(connection: psycopg.Connection) -> set[tuple[str, st
     return set(rows)
 
 
-def next_sample_day(connection: psycopg.Connection, run_id: str) -> tuple[int, dt.date]:
-    """Take the next day of the sample data for this run. Return it with the date of the first run that used any."""
-    day, first_run_on = connection.execute(
-        """
-        select
-            coalesce(max(sample_day) + 1, 0),
-            (coalesce(min(started_at) filter (where sample_day is not null), now()) at time zone 'UTC')::date
-        from ops.runs
-        """
+def newest_sample_day(connection: psycopg.Connection) -> tuple[dt.date | None, int] | None:
+    """Return the start of the sample world and the day that was read last; None if no run has read any.
+
+    The start is None in a warehouse that an earlier release filled.
+    """
+    return connection.execute(
+        "select sample_start, sample_day from ops.runs where sample_day is not null order by run_seq desc limit 1"
     ).fetchone()
-    connection.execute("update ops.runs set sample_day = %s where run_id = %s", [day, run_id])
-    return day, first_run_on
+
+
+def record_sample_day(connection: psycopg.Connection, run_id: str, start: dt.date, day: int) -> None:
+    """Record which day of the sample world this run reads."""
+    connection.execute("update ops.runs set sample_start = %s, sample_day = %s where run_id = %s", [start, day, run_id])

@@ -23,7 +23,7 @@ from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
 from pipeline.run import erasure_key, privileges, run_details, sample_source
 from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
-from pipeline.run.message_parts import decision_command
+from pipeline.run.message_parts import blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
 from pipeline.settings import Settings
@@ -46,6 +46,8 @@ class PipelineRun:
     run_id: str
     recovery: Recovery = field(default_factory=Recovery)
     traffic: dict[str, Traffic] = field(default_factory=dict)
+    sample_day: sample_source.SampleDay | None = None
+    """The day of the sample world that the run reads; None if the API is real, or nothing is read."""
     extraction: Extraction | None = None
     judgements: list[gate.Judgement] = field(default_factory=list)
     rows_held: dict[str, int] = field(default_factory=dict)
@@ -268,8 +270,8 @@ def _extract(
                     "API_BASE_URL is not set, and this warehouse was filled from a real API: set it,"
                     " or pass --sample to load the sample data",
                 )
-            day, first_run_on = run_ledger.next_sample_day(connection, this_run.run_id)
-            api_base_url = stack.enter_context(sample_source.serve_day(day, first_run_on, settings.fault))
+            this_run.sample_day = sample_source.take_day(connection, this_run.run_id, settings.sample_start)
+            api_base_url = stack.enter_context(sample_source.serve_day(this_run.sample_day, settings.fault))
         stack.enter_context(translate_extraction_errors(this_run.warehouse))
         this_run.extraction = extraction.run(
             this_run.warehouse.at_work("extract").conninfo,
@@ -277,6 +279,7 @@ def _extract(
             working_folder=settings.dlt_folder,
             batch_size=settings.batch_size,
             window=settings.window,
+            api_proxy=settings.api_proxy,
             limits=limits_from_environment(os.environ),
             disregarded_loads=ledger.disregarded_loads(connection),
             erasures=erasures,
@@ -323,14 +326,8 @@ def _gate(
         )
     if blocked:
         what = ", ".join(f"{judgement.batch.table} ({judgement.reason})" for judgement in blocked)
-        releases = " and ".join(
-            decision_command("release", judgement.batch.load_id, judgement.batch.table) for judgement in blocked
-        )
-        raise CommandError(
-            ExitCode.BLOCKED,
-            f'blocked: {what}; see the failed rules with: make gate ARGS="show {blocked[0].batch.load_id}";'
-            f" if the source is right, release it: {releases}",
-        )
+        advice = blocked_advice([(judgement.batch.load_id, judgement.batch.table) for judgement in blocked])
+        raise CommandError(ExitCode.BLOCKED, f"blocked: {what}{advice}")
 
 
 def _build(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
-from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS
-from pipeline.run.message_parts import count
+from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS, Judgement
+from pipeline.run import runbooks
+from warehouse.counts import count
 
 if TYPE_CHECKING:
     from pipeline.run.pipeline_run import PipelineRun
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 PUBLISHED_BY_THE_GATE = ("accepted", "accepted_with_quarantine")
 # Each kind of warning, and its runbook.
 RUNBOOKS = {
-    "mass change": "unusual-night.md",
-    "many removals": "unusual-night.md",
-    "unreadable rows": "growing-quarantine.md",
-    "quarantined rows": "growing-quarantine.md",
+    "mass change": runbooks.UNUSUAL_NIGHT,
+    "many removals": runbooks.UNUSUAL_NIGHT,
+    "unreadable rows": runbooks.GROWING_QUARANTINE,
+    "quarantined rows": runbooks.GROWING_QUARANTINE,
 }
 
 
@@ -43,22 +44,27 @@ class RunWarning(NamedTuple):
 
 def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     """Return the warnings of the run's loads, including loads that the gate has not checked yet."""
+    found = find_in_judgements(this_run.judgements, this_run.rows_held)
+    checked = {(judgement.batch.load_id, judgement.batch.table) for judgement in this_run.judgements}
+    if this_run.extraction:
+        for table, scan in this_run.extraction.scans.items():
+            if (this_run.extraction.load_id, table) not in checked:
+                found += _unreadable(table, this_run.extraction.load_id, scan.rows_unreadable)
+    return found
+
+
+def find_in_judgements(judgements: Iterable[Judgement], rows_held: Mapping[str, int]) -> list[RunWarning]:
+    """Return the warnings of the judged loads. `rows_held`: by table, the rows that are in quarantine now."""
     found: list[RunWarning] = []
-    checked = set()
-    for judgement in this_run.judgements:
+    for judgement in judgements:
         batch = judgement.batch
-        checked.add((batch.load_id, batch.table))
         rules = [{"rule": failed.rule, "examples": failed.examples} for failed in judgement.failed_rules]
         if judgement.state in PUBLISHED_BY_THE_GATE:
             found += _floods(batch.table, batch.load_id, batch.rows_removed, rules)
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
         # those of earlier loads too: they are held back as long as they wait
-        if held := max(judgement.rows_quarantined, this_run.rows_held.get(batch.table, 0)):
+        if held := max(judgement.rows_quarantined, rows_held.get(batch.table, 0)):
             found.append(_quarantined(batch.table, batch.load_id, held))
-    if this_run.extraction:
-        for table, scan in this_run.extraction.scans.items():
-            if (this_run.extraction.load_id, table) not in checked:
-                found += _unreadable(table, this_run.extraction.load_id, scan.rows_unreadable)
     return found
 
 

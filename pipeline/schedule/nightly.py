@@ -24,6 +24,8 @@ from pipeline.alerts import run_notifier
 from pipeline.alerts.run_notifier import Alert
 from pipeline.console import event_log
 from pipeline.records import run_ledger
+from pipeline.run import runbooks
+from pipeline.run.message_parts import when_fixed
 from pipeline.schedule.timetable import Timetable
 from warehouse import locks
 from warehouse.database import Warehouse
@@ -121,7 +123,7 @@ class Schedule:
             what = f"the run of {slot_text} was interrupted {runs.begun} times"
             _log(f"{what} and is not started again; find the cause, then: make run")
             rule = "an interrupted run is started once more, but no more often"
-            run_notifier.send_alert(Alert("the run is not started again", what, rule, "make run", "crashed-run.md"))
+            run_notifier.send_alert(Alert("the run is not started again", what, rule, "make run", runbooks.CRASHED_RUN))
             return None
         if runs.begun:
             _log(f"the run of {slot_text} was interrupted; it starts once more")
@@ -138,7 +140,7 @@ class Schedule:
             self._alerted_slot = slot
             rule = "the run ledger tells whether a run is due, and could not be read"
             run_notifier.send_alert(
-                Alert("no run can start", obstacle, rule, run_notifier.RUN_WHEN_FIXED, "no-night.md")
+                Alert("no run can start", obstacle, rule, when_fixed("make run"), runbooks.NO_NIGHT)
             )
         return obstacle
 
@@ -157,7 +159,13 @@ class Schedule:
             # a run that is killed before it is in the ledger is started again without limit
             if self._killed[slot] <= MAX_ATTEMPTS:
                 run_notifier.send_alert(
-                    Alert("the run crashed", what, "a run that was killed by a signal", "make status", "crashed-run.md")
+                    Alert(
+                        "the run crashed",
+                        what,
+                        "a run that was killed by a signal",
+                        "make status",
+                        runbooks.CRASHED_RUN,
+                    )
                 )
             return what
         if code in MAY_NOT_HAVE_STARTED:

@@ -1,17 +1,13 @@
-"""The catalogue describes everything, also in the database, and the example queries of the overview run."""
+"""The catalogue describes everything, also in the database."""
 
 import json
 import os
-import re
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from pipeline.settings import PROJECT
 from tests.runs import run_dbt
-
-OVERVIEW = PROJECT / "dbt_project" / "models" / "_overview.md"
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +68,6 @@ def test_unit_tests_are_named_as_sentences_and_cover_each_case_of_a_listen(manif
     assert all(len(name.split("_")) > 3 for name in names)
     for words in ("first_delivery", "growing", "sliding", "repeated", "unchanged", "stale", "order", "null_items"):
         assert any(words in name for name in names), words
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_the_example_queries_of_the_overview_run(built_database_url, number):
-    query = re.findall(r"```sql\n(.*?)```", OVERVIEW.read_text(), re.DOTALL)[number]
-    with psycopg.connect(built_database_url) as connection:
-        connection.execute(query).fetchall()
 
 
 def test_the_docs_are_one_page_that_holds_the_catalogue(built_database_url):

@@ -138,7 +138,10 @@ def test_a_dry_run_returns_the_same_and_changes_nothing(verb, warehouse):
 MISFITS = {
     ("release", "pending"): "is pending: it has no verdict yet; let the gate judge it with: make gate",
     ("release", "accepted"): "is accepted: it is published already",
-    ("release", "accepted_with_quarantine"): "check its quarantined rows again with: gate replay",
+    (
+        "release",
+        "accepted_with_quarantine",
+    ): 'check its quarantined rows again with: make gate ARGS="replay --table users',
     ("release", "released"): "is released: it is published already",
     ("reject", "superseded"): "is superseded: nothing of it is published",
     ("reject", "rejected"): "there is nothing to reject",

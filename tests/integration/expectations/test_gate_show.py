@@ -57,7 +57,7 @@ def test_each_rule_is_shown_with_its_count_and_the_first_rows_unchanged(warehous
     )
     warehouse.judge()
     assert shown(warehouse).splitlines()[:6] == [
-        f"users load {load_id}: accepted_with_quarantine, 7 bad rows of 1007 read",
+        f"users load {load_id}: accepted_with_quarantine, 7 bad rows of 1,007 read",
         "  1,007 read, 7 changed, 0 removed, 7 quarantined",
         "  warning email_is_an_address: 1 row",
         '    [1] "nobody"',

@@ -39,7 +39,7 @@ def test_bad_rows_are_quarantined_and_the_others_published(warehouse):
     judgement = warehouse.judge()["users"]
 
     assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 1)
-    assert judgement.reason == "1 bad row of 1003 read"
+    assert judgement.reason == "1 bad row of 1,003 read"
     assert warehouse.published() == ["[1]", "[3]"]
     assert warehouse.quarantined() == [("[2]", "email_is_an_address")]
 

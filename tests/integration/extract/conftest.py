@@ -1,6 +1,9 @@
 """Run an extraction against the sample API, and read the landing tables as a reader sees them."""
 
+import json
+import shutil
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,6 +94,39 @@ def answering() -> Iterator[Callable[..., str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def self_signed(tmp_path) -> tuple[Path, Path]:
+    """Create a self-signed certificate and key for 127.0.0.1."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl binary to make a certificate with")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    return certificate, key
+
+
+def users(*numbers: int) -> list[dict]:
+    """Return users with these ids."""
+    return [{"id": number, "first_name": f"user {number}"} for number in numbers]
+
+
+def page(items: list = (), total: int | None = None, number: int = 1, size: int = 3) -> bytes:
+    """Return the body of a page."""
+    total = len(items) if total is None else total
+    return json.dumps({"items": list(items), "total": total, "page": number, "size": size}).encode()
+
+
+def answer(handler, body: bytes, status: int = 200, **headers: str) -> None:
+    """Send an answer from a function that was given to `answering`."""
+    handler.send_response(status)
+    for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(body)
 
 
 def live_rows(connection: psycopg.Connection, table: str) -> dict[str, list[str]]:

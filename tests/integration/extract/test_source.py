@@ -5,7 +5,6 @@ import gzip
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,29 +17,12 @@ from extract.errors import IncompleteScanError, SourceError
 from extract.limits import Limits
 from extract.pages import Client, _retry_after_seconds
 from extract.source_tables import SOURCE_TABLES
-from tests.integration.extract.conftest import QUICK, live_rows, staged
+from tests.integration.extract.conftest import QUICK, answer, live_rows, page, staged, users
 
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[3]
 NOTHING = dict.fromkeys(("users", "tracks", "listen_history", "scans", "unreadable_rows", "_dlt_loads"), 0)
-
-
-def users(*numbers: int) -> list[dict]:
-    return [{"id": number, "first_name": f"user {number}"} for number in numbers]
-
-
-def page(items: list = (), total: int | None = None, number: int = 1, size: int = 3) -> bytes:
-    total = len(items) if total is None else total
-    return json.dumps({"items": list(items), "total": total, "page": number, "size": size}).encode()
-
-
-def answer(handler, body: bytes, status: int = 200, **headers: str) -> None:
-    handler.send_response(status)
-    for name, value in {"Content-Length": str(len(body)), **headers}.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.end_headers()
-    handler.wfile.write(body)
 
 
 def failure(night, **arguments) -> str:
@@ -201,7 +183,7 @@ def test_each_page_is_requested_once_and_none_past_the_last(api, night):
         (b"null", "not a page of JSON"),
         (b"[]", "not a page of JSON"),
         (b'{"items":[{"id":1}', "not a page of JSON"),
-        (b'{"items":[{"id":1}],"items":[],"total":1}', "1 rows expected, 0 seen"),
+        (b'{"items":[{"id":1}],"items":[],"total":1}', "1 row expected, 0 seen"),
         (page(users(1), total=-1), "Expected `int` >= 0 - at `$.total`"),
         (b'{"items":[]}', "neither `total` nor `page`"),
         (b'{"items":[],"message":"no such tenant"}', "neither `total` nor `page`"),
@@ -370,19 +352,6 @@ def test_an_unreachable_server_is_reported_after_a_few_attempts(night):
     assert "failed 3 times in a row" in failure(night, api_base_url="http://127.0.0.1:9")
 
 
-@pytest.fixture
-def self_signed(tmp_path) -> tuple[Path, Path]:
-    """Create a self-signed certificate and key for 127.0.0.1."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl binary to make a certificate with")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run([*command, *names], check=True, capture_output=True)
-    return certificate, key
-
-
 def test_a_self_signed_certificate_is_refused(night, connection, answering, self_signed):
     asked = []
 
@@ -427,7 +396,7 @@ def test_a_string_longer_than_the_limit_is_refused_and_a_shorter_one_is_not(nigh
     length = 1001
     limits = dataclasses.replace(QUICK, string_bytes=1000)
     message = failure(night, api_base_url=answering(serve_page), limits=limits)
-    assert "holds a string of more than 1000 bytes (limit MAX_STRING_BYTES)" in message
+    assert "holds a string of more than 1,000 bytes (limit MAX_STRING_BYTES)" in message
     assert staged(connection) == NOTHING
     length = 1000
     night(api_base_url=answering(serve_page), limits=limits)
@@ -521,7 +490,7 @@ def test_all_pages_of_all_passes_together_are_limited(night, connection, answeri
     assert len(taken) == 4
     before = staged(connection)
     message = failure(night, api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken) - 1))
-    assert f"more than {sum(taken[:4]) - 1} bytes (limit MAX_TOTAL_BYTES)" in message
+    assert f"more than {sum(taken[:4]) - 1:,} bytes (limit MAX_TOTAL_BYTES)" in message
     assert staged(connection) == before
     night(api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken[:4])))
 
@@ -708,6 +677,75 @@ def test_a_total_that_stops_counting_is_noticed(api, night, connection, answerin
 
     assert "6 rows expected, 8 seen" in failure(night, api_base_url=answering(count_to_six))
     assert staged(connection) == before
+
+
+def serving(answering, rows: list[dict], *, has_totals: bool, missing=lambda number: False, status: int = 404) -> str:
+    """Serve pages of 3 users; a page without rows, or one that is `missing`, gets the status."""
+
+    def serve_page(handler):
+        path, query = handler.path.split("?")
+        number = int(query.split("&")[0].split("=")[1])
+        found = rows[3 * number - 3 : 3 * number] if path == "/users" else []
+        if (number > 1 and not found) or (path == "/users" and missing(number)):
+            return answer(handler, b"", status)
+        total = len(rows) if path == "/users" else 0
+        content = {"items": found, "total": total if has_totals else None, "page": number, "size": 3}
+        answer(handler, json.dumps(content).encode())
+
+    return answering(serve_page)
+
+
+@pytest.mark.parametrize("status", [204, 404])
+@pytest.mark.parametrize("has_totals", [True, False])
+def test_a_source_without_a_page_after_the_last_one_is_read_completely(
+    night, connection, answering, status, has_totals
+):
+    """Read 6 rows, which fill the last page, and then 5."""
+    options = {"has_totals": has_totals, "status": status}
+    night(api_base_url=serving(answering, users(*range(6)), **options))
+    assert len(live_rows(connection, "users")) == 6
+    scan = night(api_base_url=serving(answering, users(*range(1, 6)), **options)).scans["users"]
+    assert (scan.rows_read, scan.rows_removed, scan.keys_unsettled) == (5, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "has_totals", "status"), [(1, True, 404), (1, False, 204), (2, True, 204), (2, False, 404)]
+)
+def test_a_page_that_is_missing_before_others_is_a_refusal(night, connection, answering, number, has_totals, status):
+    url = serving(answering, users(*range(9)), has_totals=has_totals, missing=number.__eq__, status=status)
+    message = failure(night, api_base_url=url)
+    assert f"/users page {number} answered status {status} (empty body). Nothing was landed; check API_BASE" in message
+    assert staged(connection) == NOTHING
+
+
+def test_a_last_page_that_is_missing_is_a_refusal_if_the_total_counts_its_rows(night, connection, answering):
+    url = serving(answering, users(*range(7)), has_totals=True, missing=(3).__eq__)
+    assert "/users page 3 answered status 404" in failure(night, api_base_url=url)
+    assert staged(connection) == NOTHING
+
+
+def test_a_source_that_loses_its_pages_after_they_were_read_removes_nothing(night, connection, answering):
+    """Answer 404 from page 2 on in all passes but the first: without totals, that looks like a shorter table."""
+    night(api_base_url=serving(answering, users(*range(9)), has_totals=False))
+    asked = []
+
+    def is_missing(number):
+        asked.append(number)
+        return number > 1 and asked.count(1) > 1
+
+    night(api_base_url=serving(answering, users(*range(9)), has_totals=False, missing=is_missing), window=1)
+    assert len(live_rows(connection, "users")) == 9
+
+
+def test_a_missing_page_is_counted_as_answered(night, answering):
+    traffic = {}
+    night(api_base_url=serving(answering, users(*range(6)), has_totals=True), traffic=traffic)
+    assert (traffic["users"].requests, traffic["users"].requests_failed) == (3, 0)
+
+
+def test_a_200_without_a_body_is_no_page_after_the_last_one(night, answering):
+    url = serving(answering, users(*range(6)), has_totals=True, status=200)
+    assert "/users page 3 failed 3 times in a row: not a page of JSON" in failure(night, api_base_url=url)
 
 
 def test_a_source_without_totals_that_ignores_the_page_number_is_left_soon(night, connection, answering):

@@ -254,6 +254,42 @@ def test_freshness_is_the_start_of_the_newest_published_and_built_pull(ledger):
     assert MetricValues(ledger)["table_fresh_timestamp_seconds", "tracks"] is None
 
 
+def test_a_table_whose_newest_loads_are_blocked_is_as_fresh_as_its_last_published_load(ledger):
+    nights = [enter_run(ledger, days_ago) for days_ago in (3, 2, 1)]
+    for number, (run_id, state) in enumerate(zip(nights, ("accepted", "superseded", "blocked"), strict=True)):
+        for table, its_state in (("users", state), ("tracks", "accepted")):
+            enter_pull(ledger, run_id, table, str(number))
+            enter_load(ledger, run_id, table, str(number), its_state)
+    ledger.execute("update ops.steps set figures = jsonb_build_object('published_seq', 99) where step = 'build'")
+    begun = dict(ledger.execute("select run_id, extract(epoch from started_at) from ops.steps where step = 'extract'"))
+    assert MetricValues(ledger).by_label("table_fresh_timestamp_seconds") == {
+        ("users",): float(begun[nights[0]]),
+        ("tracks",): float(begun[nights[2]]),
+    }
+
+
+def test_a_first_night_that_was_blocked_and_released_has_a_start_and_no_success(ledger):
+    """The alert MoovitamixNoSuccessYet relies on this start."""
+    run_id = enter_run(ledger, 0.1, {"extract": None, "gate": "BLOCKED", "build": None})
+    enter_load(ledger, run_id, "users", "1", "blocked")
+    ledger.execute("update gate.loads set state = 'released'")
+    ledger.execute("insert into ops.runs (run_id, command, status) values ('r', 'gate release build', 'succeeded')")
+    shown = MetricValues(ledger)
+    started_at = epoch(ledger, f"(select started_at from ops.runs where run_id = '{run_id}')")
+    assert shown["run_started_timestamp_seconds"] == started_at
+    assert shown["run_last_success_timestamp_seconds"] is None
+    assert (shown["run_exit_code"], shown["open_loads", "users", "blocked"]) == (ExitCode.BLOCKED, 0)
+
+
+def test_a_killed_night_is_shown_as_crashed_only_until_its_retry_begins(ledger):
+    enter_run(ledger, 0.1, {"extract": CRASHED})
+    assert MetricValues(ledger)["run_status", "crashed"] == 1
+    run_ledger.start_run(ledger, run_ledger.FULL_RUN)
+    ledger.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK])
+    shown = MetricValues(ledger)
+    assert (shown["run_status", "crashed"], shown["run_status", "running"]) == (0, 1)
+
+
 def test_nulls_and_absent_fields_are_shares_of_the_newest_pull(ledger):
     for days_ago, (rows, nulls, absent) in {2: (10, 9, 9), 1: (8, 2, 1)}.items():
         run_id = enter_run(ledger, days_ago)

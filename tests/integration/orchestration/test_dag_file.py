@@ -36,6 +36,7 @@ def test_the_dag_has_a_task_per_step_in_order(summary):
         "gate": (["extract"], "all_done"),
         "build": (["gate"], "all_done"),
         "outcome": (["build", "extract", "gate"], "one_failed"),
+        "notify": (["build", "extract", "gate"], "all_done"),
     }
     assert (dag["catchup"], dag["max_active_runs"], dag["is_paused_upon_creation"]) == (False, 1, False)
 
@@ -54,7 +55,7 @@ def test_an_invalid_time_or_time_zone_is_an_import_error(summary):
 
 def test_steps_are_retried_after_a_delay(summary):
     tries = {name: (task["retries"], task["retry_minutes"]) for name, task in summary["dags"][0]["tasks"].items()}
-    assert tries == {**dict.fromkeys(("extract", "gate", "build"), (3, 5)), "outcome": (0, 5)}
+    assert tries == {**dict.fromkeys(("extract", "gate", "build", "notify"), (3, 5)), "outcome": (0, 5)}
 
 
 def test_a_clock_change_neither_skips_nor_doubles_a_night(summary):

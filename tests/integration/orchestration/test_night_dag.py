@@ -1,17 +1,21 @@
 """Test a real run of the DAG with `airflow dags test`, on the test's API and Postgres."""
 
 import contextlib
+import os
 import re
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from pipeline.run.message_parts import message_in_error_line
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import killed_on_exit
+from tests.inboxes import http_inbox
 from tests.integration.orchestration.conftest import PROGRAMS
 from tests.runs import run_pipeline_on
 from warehouse import database, locks
@@ -30,7 +34,12 @@ def night_under_airflow(
     return killed_on_exit(
         subprocess.Popen(
             (PROGRAMS / "airflow", "dags", "test", "moovitamix_night"),
-            env={**environment, "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1", **settings},
+            env={
+                **environment,
+                "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+                **{name: os.environ[name] for name in ("ALERT_URLS", "MOOVITAMIX_HOME")},
+                **settings,
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -53,8 +62,17 @@ def count(connection: psycopg.Connection, mart: str) -> int:
     return connection.execute(f"select count(*) from marts.{mart}").fetchone()[0]
 
 
+@pytest.fixture
+def alerts(tmp_path, monkeypatch) -> Iterator[list[dict]]:
+    """Yield the alerts that are sent to ALERT_URLS, and give the nights a working folder."""
+    monkeypatch.setenv("MOOVITAMIX_HOME", str(tmp_path))
+    with http_inbox() as inbox:
+        monkeypatch.setenv("ALERT_URLS", f"json://127.0.0.1:{inbox.port}/alerts")
+        yield inbox.messages.setdefault("/alerts", [])
+
+
 def test_a_night_waits_for_another_run_and_for_its_source_and_then_builds_the_marts(
-    airflow_environment, airflow_home, database_url, connection
+    airflow_environment, airflow_home, database_url, connection, alerts
 ):
     rows = snapshot(WORLD, 0)
     with contextlib.ExitStack() as other_run, serve(rows, ["down"]) as api:
@@ -71,13 +89,15 @@ def test_a_night_waits_for_another_run_and_for_its_source_and_then_builds_the_ma
         "gate": ("success", 1),
         "build": ("success", 1),
         "outcome": ("skipped", 0),
+        "notify": ("success", 1),
     }
+    assert alerts == [], "neither the attempts that failed nor a first good night"
     assert (count(connection, "users"), count(connection, "tracks")) == (len(rows.users), len(rows.tracks))
     assert count(connection, "listen_history") > 0
 
 
-def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_the_logs_say_why(
-    airflow_environment, airflow_home, database_url, connection
+def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_logs_and_one_alert_say_why(
+    airflow_environment, airflow_home, database_url, connection, alerts
 ):
     rows = snapshot(WORLD, 0)
     landed = run_pipeline_on(database_url, rows, ("bad_rows@listen_history=0.5",), ("extract",))
@@ -90,6 +110,7 @@ def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_the_logs_
         "gate": ("failed", 1),
         "build": ("success", 1),
         "outcome": ("failed", 1),
+        "notify": ("success", 1),
     }
     assert (count(connection, "users"), count(connection, "tracks")) == (len(rows.users), len(rows.tracks))
     why = dict(
@@ -98,6 +119,19 @@ def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_the_logs_
     assert why["extract"].startswith("moovitamix: ") and why["extract"].endswith("(exit 2)")
     assert why["gate"].startswith("moovitamix: blocked: listen_history") and why["gate"].endswith("(exit 4)")
     assert why["outcome"].startswith("a step of this night failed")
+    (alert,) = alerts
+    assert alert["title"] == "MooVitamix: the run failed"
+    what = next(line for line in alert["message"].splitlines() if line.startswith("What: "))
+    assert what == f"What: {'; '.join(message_in_error_line(why[step]) for step in ('extract', 'gate'))}"
     password = conninfo_to_dict(database_url)["password"]
     assert password not in said
     assert [file for file in airflow_home.rglob("*") if file.is_file() and password.encode() in file.read_bytes()] == []
+
+    alerts.clear()
+    with (
+        serve(rows) as api,
+        night_under_airflow(airflow_environment, DATABASE_URL=database_url, API_BASE_URL=api.url) as night,
+    ):
+        said, _ = night.communicate(timeout=LIMIT_SECONDS)
+    assert night.returncode == 0, said
+    assert [alert["title"] for alert in alerts] == ["MooVitamix: runs succeed again"]

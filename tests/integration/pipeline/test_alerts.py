@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime as dt
+import io
+import json
 import re
 import socket
 import sys
@@ -15,14 +17,18 @@ from expectations.gate import Batch, Judgement, RuleResult
 from pipeline.alerts import messages, run_notifier
 from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
+from pipeline.run.dbt import DbtOutcome
 from pipeline.schedule import nightly
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
+from tests.databases import copied
 from tests.inboxes import http_inbox, mail_inbox
+from tests.integration.monitoring.records import CRASHED, enter_run
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
+from warehouse.names import STEPS
 
 ELSEWHERE = "redirect=http://127.0.0.1:1/"  # refused at once, where other faults would be tried again
 MINUTE = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
@@ -382,6 +388,149 @@ def test_only_full_runs_send_alerts(settings, inbox, home):
     assert not (home / ".trouble").exists()
 
 
+def night_in_steps(settings, tries=1):
+    """Run the steps of a night like a task scheduler, each as often as that, and return how each has ended."""
+    ends = {}
+    for step in STEPS:
+        for _ in range(tries):
+            began_at = dt.datetime.now(dt.UTC).isoformat()
+            ended = command(step, **settings)
+            last_line = (ended.out + ended.err).splitlines()[-1]
+            ends[step] = {"began_at": began_at, "exit_code": ended.code, "last_line": last_line}
+    return ends
+
+
+@pytest.fixture
+def notify(settings, monkeypatch):
+    """Return a function that passes the ends of the steps to `notify`."""
+
+    def run(ends, **changed):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(ends if isinstance(ends, str) else json.dumps(ends)))
+        return command("notify", **settings | changed)
+
+    return run
+
+
+def test_a_night_of_single_steps_sends_one_alert_and_one_when_nights_succeed_again(settings, inbox, outcome, notify):
+    assert notify(night_in_steps(settings)).code == ExitCode.PUBLISHED
+    assert received(inbox) == [], "a first good night"
+
+    outcome["extract"] = fail(ExitCode.SOURCE_FAILED, "page 3 of users failed")
+    ends = night_in_steps(settings, tries=3)
+    assert received(inbox) == [], "the steps and their retries are silent"
+    assert notify(ends).code == ExitCode.PUBLISHED
+    title, kind, lines = only(inbox)
+    assert (title, kind) == ("MooVitamix: the run failed", "failure")
+    assert lines["What"] == "page 3 of users failed" and lines["Rule"] == "exit code 3, SOURCE_FAILED"
+    assert lines["Next"] == "make run, when that is fixed" and lines["Runbook"] == "docs/runbooks/failed-source.md"
+    assert re.fullmatch(rf"{MINUTE}; the last successful run ended {MINUTE}", lines["Since"])
+
+    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not check users")
+    assert notify(night_in_steps(settings)).code == ExitCode.PUBLISHED
+    _, _, again = only(inbox)
+    assert again["What"] == "page 3 of users failed; the gate could not check users"
+
+    outcome.clear()
+    assert notify(night_in_steps(settings)).code == ExitCode.PUBLISHED
+    title, kind, good = only(inbox)
+    assert (title, kind) == ("MooVitamix: runs succeed again", "success")
+    assert good["Since"].startswith("failing since ")
+    assert notify(night_in_steps(settings)).code == ExitCode.PUBLISHED
+    assert received(inbox) == []
+
+
+def test_a_night_of_single_steps_counts_the_nights_before_it(settings, inbox, outcome, notify, database_url, home):
+    notify(night_in_steps(settings))
+    for days_ago, steps in ((2, {"extract": CRASHED}), (1, {"extract": "SOURCE_FAILED"})):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            enter_run(connection, days_ago, steps)
+    # the ledger tells of failures that another machine has alerted
+    assert not (home / ".trouble").exists()
+    notify(night_in_steps(settings))
+    title, _, lines = only(inbox)
+    assert title == "MooVitamix: runs succeed again"
+    assert re.fullmatch(
+        rf"failing since {MINUTE}; previous unsuccessful runs: {MINUTE} crashed, {MINUTE} failed \(3\);"
+        rf" the last successful run ended {MINUTE}",
+        lines["Since"],
+    )
+
+
+def test_a_blocked_night_of_single_steps_sends_the_alert_of_a_blocked_run(
+    settings, inbox, notify, built_template, postgres_url, home, monkeypatch
+):
+    monkeypatch.setattr(pipeline_run, "_build", lambda *_: None)
+    sent = []
+    with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows@users=0.6/2"]) as api:
+        for run in ("all at once", "in steps"):
+            with copied(postgres_url, built_template, "blocked_night") as url:
+                given = settings | {"API_BASE_URL": api.url, "DATABASE_URL": url}
+                if run == "in steps":
+                    assert notify(night_in_steps(given), DATABASE_URL=url).code == ExitCode.PUBLISHED
+                else:
+                    assert command("run", **given).code == ExitCode.BLOCKED
+            (home / ".trouble").unlink()
+            title, kind, lines = only(inbox)
+            lines["Since"] = re.sub(MINUTE, "then", lines["Since"])
+            sent.append((title, kind, re.sub(r"\b\d+\.\d+\b", "LOAD", str(lines))))
+    assert sent[0] == sent[1] and sent[0][0] == "MooVitamix: blocked: users"
+
+
+def test_a_night_of_single_steps_with_warnings_sends_them(settings, inbox, notify, built_database_url, monkeypatch):
+    monkeypatch.setattr(
+        pipeline_run, "_build", lambda connection, this_run, *_: setattr(this_run, "build", DbtOutcome((), ()))
+    )
+    given = settings | {"DATABASE_URL": built_database_url}
+    with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows=0.1/1"]) as api:
+        ends = night_in_steps(given | {"API_BASE_URL": api.url})
+    assert notify(ends, DATABASE_URL=built_database_url).code == ExitCode.PUBLISHED
+    title, kind, lines = only(inbox)
+    assert kind == "warning" and title.startswith("MooVitamix: published with warnings: quarantined rows of ")
+    assert re.fullmatch(r"all published, but \d+ rows? of .* (is|are) quarantined", lines["What"])
+    assert lines["Runbook"] == "docs/runbooks/growing-quarantine.md"
+
+
+def test_steps_that_could_not_start_were_killed_or_found_the_lock_taken(settings, inbox, outcome, notify):
+    nowhere = {"DATABASE_URL": "postgresql://user:pl%40nted@127.0.0.1:1/nowhere"}
+    assert notify(night_in_steps(settings | nowhere), **nowhere).code == ExitCode.PUBLISHED
+    _, _, lines = only(inbox)
+    assert lines["What"].count("the warehouse cannot be reached") == 3 and "pl" + "@nted" not in str(lines)
+    assert lines["Rule"] == "exit code 7, WAREHOUSE_UNAVAILABLE"
+
+    good = {"exit_code": 0, "last_line": "fine", "began_at": "2026-01-02T03:04:00+00:00"}
+    killed = {"exit_code": -9, "last_line": "planted", "began_at": "2026-01-02T03:05:00+00:00"}
+    notify({"extract": good, "gate": killed, "build": None})
+    title, _, lines = only(inbox)
+    assert title == "MooVitamix: the run crashed" and lines["Runbook"] == "docs/runbooks/crashed-run.md"
+    assert lines["What"] == "gate was killed by signal 9; build was killed, or did not run"
+    assert lines["Since"] == "2026-01-02 03:04 UTC"
+
+    odd = {"extract": good, "gate": {"exit_code": 127, "last_line": "planted"}, "build": good}
+    notify(odd)
+    _, _, lines = only(inbox)
+    assert lines["What"] == "gate ended with exit code 127; the end of its log says why"
+    usage = command("extract", **settings | {"BATCH_SIZE": "planted"})
+    notify({"extract": {"exit_code": usage.code, "last_line": usage.err.strip()}, "gate": good, "build": good})
+    assert only(inbox)[2]["What"].startswith("wrong usage or settings")
+
+    taken = {"exit_code": 6, "last_line": "moovitamix: another run is using the warehouse (exit 6)"}
+    assert notify({"extract": taken, "gate": taken, "build": good}).code == ExitCode.PUBLISHED
+    assert received(inbox) == [], "the other run reports how it ends"
+    notify({"extract": taken, "gate": killed, "build": good})
+    assert only(inbox)[2]["What"] == "gate was killed by signal 9"
+
+
+def test_notify_checks_its_input_and_the_addresses(settings, inbox, outcome, notify, home):
+    for text in ("", "nonsense", "[]", '{"nightly": {}}', '{"gate": 7}', '{"gate": {"exit_code": "x"}}'):
+        assert "from standard input" in notify(text).only_line(ExitCode.WRONG_SETTINGS)
+    assert notify({}, ALERT_URLS="").code == ExitCode.PUBLISHED, "nobody is told"
+    assert not (home / ".trouble").exists()
+    bad = settings["ALERT_URLS"] + " planted://secret"
+    ended = notify({"extract": {"exit_code": -9}}, ALERT_URLS=bad)
+    assert ended.code == ExitCode.WRONG_SETTINGS and "number 2 of its 2" in ended.err and "planted" not in ended.err
+    assert only(inbox)[0] == "MooVitamix: the run crashed", "the valid address is told"
+
+
 @pytest.mark.parametrize(
     ("addresses", "number", "of"),
     [
@@ -399,7 +548,7 @@ def test_an_invalid_alert_address_ends_the_run_before_it_starts(
     given = addresses.format(good=settings["ALERT_URLS"])
     for verb in ("run", "schedule"):
         line = command(verb, **settings | {"ALERT_URLS": given}).err
-        assert f"ALERT_URLS: number {number} of its {of} addresses" in line.splitlines()[-1]
+        assert f"ALERT_URLS: address {number} of {of} is invalid" in line.splitlines()[-1]
         assert "(exit 2)" in line and "planted" not in line and "json" not in line
     assert len(received(inbox)) == given.count("json://"), "those that are addresses are told of the others"
     with psycopg.connect(database_url) as connection:

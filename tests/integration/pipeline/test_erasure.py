@@ -335,7 +335,7 @@ def test_an_id_that_begins_with_a_minus_is_an_id(arguments, database_url):
         (["--reason", REASON], "Missing argument 'USER_ID'"),
         (["-5", "-6", "--reason", REASON], "unexpected extra argument"),
         (["7", "--reason"], "requires an argument"),
-        (["-5", "--reason"], "No such option '-5'"),
+        (["-5", "--reason"], "Option '--reason' requires an argument"),
     ],
 )
 def test_other_wrong_arguments_are_refused_in_one_line(arguments, message_part):

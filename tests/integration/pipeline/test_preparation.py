@@ -1,5 +1,6 @@
 """Structure changes at release: migrations, typed views, batch tables and privileges. A run only moves data."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -22,7 +23,8 @@ from warehouse.errors import ExitCode
 
 # Made by the last release without migrations: three runs, one with quarantined rows, grants, and views of an analyst.
 EARLIER_WAREHOUSE = Path(__file__).parents[2] / "data" / "warehouse_before_migrations.sql"
-EARLIER_WORLD = World(seed=15, users=10, tracks=10, documents=10)
+# The rows of the three days that it has read, and of the next one.
+EARLIER_DAYS = json.loads((Path(__file__).parents[2] / "data" / "days_before_migrations.json").read_text())
 ROLES = ("loader", "gate", "transformer", "analyst", "recommender", "monitor")
 COLUMNS = """
 select relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity
@@ -69,7 +71,10 @@ def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place
 
         assert ended.code == ExitCode.PUBLISHED, ended
         assert "migrations 0001" in ended.out and "privileges of the roles" in ended.out
-        assert {table: connection.execute(f"select * from {table} order by 1, 2").fetchall() for table in kept} == rows
+        for table, earlier in rows.items():
+            upgraded = connection.execute(f"select * from {table} order by 1, 2").fetchall()
+            # a migration may add columns, at the end
+            assert [row[: len(earlier[0])] for row in upgraded] == earlier, table
         assert contents(earlier_url) == before
         assert connection.execute(recorded_fields.format("known_fields")).fetchall() == fields
         for role, statement in {
@@ -89,9 +94,9 @@ def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place
         structure = [row for row in connection.execute(COLUMNS).fetchall() if not row[0].startswith("batch_")]
         assert sorted((row[0], *row[2:]) for row in structure) == sorted((row[0], *row[2:]) for row in wanted)
 
-    assert run_pipeline_on(earlier_url, snapshot(EARLIER_WORLD, 3)).message == "all published"
+    assert run_pipeline_on(earlier_url, EARLIER_DAYS[3]).message == "all published"
     for day, faults in ((0, ()), (1, ("bad_rows@users=0.1",)), (2, ()), (3, ())):
-        run_pipeline_on(database_url, snapshot(EARLIER_WORLD, day), faults)
+        run_pipeline_on(database_url, EARLIER_DAYS[day], faults)
     assert contents(earlier_url) == contents(database_url)
 
 
@@ -126,8 +131,7 @@ def test_keys_of_earlier_releases_are_rewritten_and_nothing_lands_again(earlier_
         connection.execute("delete from gate.quarantined_rows where rule = 'a rule'")
         connection.execute("delete from staging.listen_history where _dlt_id like 'spelled %'")
         before = connection.execute(versions).fetchone()
-        unchanged = snapshot(EARLIER_WORLD, 2)
-        assert run_pipeline_on(earlier_url, unchanged).message == "all published"
+        assert run_pipeline_on(earlier_url, EARLIER_DAYS[2]).message == "all published"
         assert connection.execute(versions).fetchone() == before
 
 
@@ -187,7 +191,7 @@ def test_a_preparation_that_was_killed_is_completed_by_the_next_run(database_url
         patch.setattr(batch_tables, "create", lambda connection: exec("raise KeyboardInterrupt"))
         assert command("migrate", DATABASE_URL=database_url).code == ExitCode.UNEXPECTED_ERROR
     assert schema.is_current(connection) and not preparation.is_prepared(connection)
-    with serve(snapshot(EARLIER_WORLD, 0)) as api:
+    with serve(EARLIER_DAYS[0]) as api:
         ended = command("run", DATABASE_URL=database_url, API_BASE_URL=api.url)
     assert ended.code == ExitCode.PUBLISHED and "typed views" in ended.out and "migration" not in ended.out
 
@@ -206,4 +210,4 @@ def test_a_table_in_use_ends_the_upgrade_with_one_line(earlier_url, monkeypatch)
         line = command("migrate", DATABASE_URL=earlier_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
         assert "another session uses a table" in line and "make migrate" in line
         assert reader.execute("select to_regclass('ops.alembic_version')").fetchone() == (None,)
-    assert states(run_pipeline_on(earlier_url, snapshot(EARLIER_WORLD, 3)))["users"] == "accepted"
+    assert states(run_pipeline_on(earlier_url, EARLIER_DAYS[3]))["users"] == "accepted"

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from pipeline.operations.pruning import age
-from pipeline.run.message_parts import count
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
 from tests.databases import prepare
@@ -16,6 +15,7 @@ from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed, decisions, everything
 from tests.runs import run_dbt, run_pipeline_on
 from warehouse import database, locks
+from warehouse.counts import count
 from warehouse.errors import ExitCode
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`

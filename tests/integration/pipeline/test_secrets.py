@@ -21,6 +21,7 @@ from monitoring.exporter import Records
 from pipeline.schedule import nightly
 from pipeline.settings import SECRETS, secret
 from tests.command import LIMIT_SECONDS, PROJECT, Ended, command, last_run
+from tests.proxies import forwarding_proxy
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.slow
 PASSWORD = """pl@nted:p/ss w%d$#&?'"\\=+é"""
 ERASURE_KEY = "pl@nted key of 32 characters and more"
 API_PASSWORD = "pl@nted/api:password"
+PROXY_PASSWORD = "pl@nted of the proxy/"
 ALERT_PASSWORD = "pl@nted of the alerts & more"
 ALERT_TOKEN = "T0kenOfAWebhook"
 
@@ -57,7 +59,7 @@ def spellings(secret):
     }
 
 
-SECRETS_PLANTED = (PASSWORD, ERASURE_KEY, API_PASSWORD, ALERT_PASSWORD, ALERT_TOKEN)
+SECRETS_PLANTED = (PASSWORD, ERASURE_KEY, API_PASSWORD, PROXY_PASSWORD, ALERT_PASSWORD, ALERT_TOKEN)
 PLANTED = {spelled for secret in SECRETS_PLANTED for spelled in spellings(secret)} | {
     b"pl@nted",
     quote("pl@nted").encode(),
@@ -72,7 +74,13 @@ def check(what, content):
 
 
 @pytest.fixture
-def files(tmp_path, database_url, connection):
+def proxy():
+    with forwarding_proxy(f"planter:{PROXY_PASSWORD}") as running:
+        yield running
+
+
+@pytest.fixture
+def files(tmp_path, database_url, connection, proxy):
     """The settings that name files with secrets. The login is a superuser with an odd password."""
     connection.execute(sql.SQL("create role planted superuser login password {}").format(PASSWORD))
     place = database_url.rsplit("@", 1)[1]
@@ -85,8 +93,12 @@ def files(tmp_path, database_url, connection):
     (folder / "alerts").write_text(
         f"json://{login}@127.0.0.1:1/{ALERT_TOKEN}\nmailto://{login}@127.0.0.1:1/?from=a@b.org&to=c@d.org\n"
     )
+    (folder / "proxy").write_text(
+        f"http://planter:{quote(PROXY_PASSWORD, safe='')}@{proxy.url.removeprefix('http://')}"
+    )
     yield {
         "DATABASE_URL_FILE": str(folder / "database"),
+        "API_PROXY_FILE": str(folder / "proxy"),
         "ERASURE_KEY_FILE": str(folder / "key"),
         "ALERT_URLS_FILE": str(folder / "alerts"),
     }
@@ -133,7 +145,7 @@ class Watched:
         self._thread.join()
 
 
-def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run_api, postgres_folder, tmp_path):
+def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run_api, proxy, postgres_folder, tmp_path):
     folders = {"MOOVITAMIX_HOME": "home", "DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}
     settings = {
         **files,
@@ -174,6 +186,7 @@ def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run
     assert b"is done" in b"".join(output), output
     assert b"number 1 (JSON), number 2 (E-Mail) of the 2 in ALERT_URLS failed" in b"".join(output), output
     assert last_run(connection)[:2] == ("succeeded", ExitCode.PUBLISHED)
+    assert proxy.asked
     assert any(b"\0run\0" in line for line in watched.command_lines), "the night itself should have been seen"
     assert any(b"DATABASE_URL_FILE=" in environment for environment in watched.environments)
 
@@ -219,7 +232,8 @@ def libpq_variables(connection):
 def test_the_traceback_of_an_unexpected_error_contains_no_secret(files, monkeypatch):
     def fail(*_):
         try:
-            raise ValueError(f"{ERASURE_KEY} {ALERT_PASSWORD} {quote(ALERT_PASSWORD)} {ALERT_TOKEN}")
+            proxy = f"{PROXY_PASSWORD} {quote(PROXY_PASSWORD, safe='')}"
+            raise ValueError(f"{ERASURE_KEY} {ALERT_PASSWORD} {quote(ALERT_PASSWORD)} {ALERT_TOKEN} {proxy}")
         except ValueError as error:
             raise RuntimeError(f"{PASSWORD} {quote(PASSWORD)} {quote_plus(PASSWORD)} {json.dumps(PASSWORD)}") from error
 
@@ -227,6 +241,8 @@ def test_the_traceback_of_an_unexpected_error_contains_no_secret(files, monkeypa
     ended = command("status", MOOVITAMIX_TRACEBACK="1", **files)
     assert "in fail\n" in ended.err and "RuntimeError: *** ***" in ended.err and "ValueError: *** ***" in ended.err
     check("the traceback", ended.err.encode())
+    # of the password of the proxy, the beginning is masked as a part of others, too
+    assert "of the proxy" not in ended.err and "of%20the%20proxy" not in ended.err
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -1,6 +1,7 @@
 """`make status` shows the state of the warehouse, and ends with the next step."""
 
 import io
+import re
 
 import psycopg
 import pytest
@@ -9,10 +10,15 @@ from rich.console import Console
 
 from expectations import ledger
 from extract.erasures import key_check, tombstone
+from pipeline.console.terminal import minute
 from pipeline.operations import status
 from pipeline.records import run_ledger
+from pipeline.run.message_parts import blocked_advice, without_blocked_advice
 from pipeline.settings import Settings
-from tests.command import command
+from sample_api.world import snapshot
+from tests.command import PROJECT, command
+from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
+from tests.runs import run_pipeline_on
 from warehouse.errors import ExitCode
 from warehouse.locks import RUN_LOCK
 
@@ -196,22 +202,175 @@ def test_the_status_fits_a_narrow_terminal_and_shows_whole_load_ids(columns, bui
     connection.execute("update staging.scans set rows_unreadable = 12")
     connection.execute("""
         insert into ops.runs (run_id, command, status, exit_code, message)
-        values ('0123456789ab', 'gate release build', 'failed', 5, repeat('message ', 20))
+        values
+            ('0123456789ab', 'gate release build', 'failed', 5, repeat('message ', 20)),
+            ('123456789abc', 'extract gate build and another step', 'failed', 5, 'oh')
     """)
-    output = Console(file=io.StringIO(), width=columns, highlight=False)
-    status.show(Settings(database_url=built_database_url), connection, output)
-    *lines, next_step = output.file.getvalue().splitlines()
+    *lines, next_step = shown(connection, built_database_url, columns)
     assert next_step.startswith("next: ") and max(map(len, lines)) <= columns
     for (load_id,) in connection.execute("select distinct load_id from gate.loads"):
         assert sum(line.startswith(f"{load_id} ") for line in lines) >= 3
+    for run_id in ("0123456789ab", "123456789abc"):
+        assert [line.partition(run_id)[2][:1] for line in lines if run_id in line] == [" ", ":"]
 
 
-def test_a_long_message_is_cut(built_database_url, connection):
+def shown(connection, url, columns):
+    """Return the lines of the status on a terminal of this width."""
+    output = Console(file=io.StringIO(), width=columns, highlight=False)
+    status.show(Settings(database_url=url), connection, output)
+    return output.file.getvalue().splitlines()
+
+
+def lines_of(run_id, lines):
+    """Return the lines below the table of the runs about this run."""
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{run_id}: "))
+    end = next(number for number, line in enumerate(lines[start + 1 :], start + 1) if not line.startswith("  "))
+    return lines[start:end]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "step", "runbook"),
+    [
+        (1, "unexpected error KeyError in _gate line 7", "MOOVITAMIX_TRACEBACK=1 make run", "failed-run.md"),
+        (1, run_ledger.INTERRUPTED, "make run", "failed-run.md"),
+        (2, "BATCH_SIZE is too large", "make run, when that is fixed", "failed-run.md"),
+        (3, "page 3 of users failed", "make run, when that is fixed", "failed-source.md"),
+        (5, "dbt failed", "make run, when that is fixed", "failed-run.md"),
+        (None, "the process was killed", "make run", "crashed-run.md"),
+    ],
+)
+def test_a_run_without_success_has_two_lines_what_happened_and_the_next_step(
+    code, message, step, runbook, built_database_url, connection
+):
+    connection.execute(
+        """
+        insert into ops.runs (run_id, command, status, exit_code, message)
+        values ('0123456789ab', 'extract gate build', %s, %s, %s)
+        """,
+        ["failed", code, message] if code else ["running", None, None],  # nobody holds the lock: it was killed
+    )
+    assert lines_of("0123456789ab", shown(connection, built_database_url, 80)) == [
+        f"0123456789ab: {message}",
+        f"  next: {step}; runbook: docs/runbooks/{runbook}",
+    ]
+    assert (PROJECT / "docs" / "runbooks" / runbook).is_file()
+
+
+@pytest.mark.parametrize(
+    ("command_", "step", "runbook"),
+    [
+        ("erase", 'make erase ARGS="..."', "erasure-request.md"),
+        ("gate release build", 'make gate ARGS="release ..."', "failed-run.md"),
+    ],
+)
+def test_a_decision_without_success_is_repeated(command_, step, runbook, built_database_url, connection):
+    connection.execute(
+        "insert into ops.runs (run_id, command, status, exit_code, message) values ('r', %s, 'failed', 7, 'the disk')",
+        [command_],
+    )
+    assert lines_of("r", shown(connection, built_database_url, 80)) == [
+        "r: the disk",
+        f"  next: {step}; runbook: docs/runbooks/{runbook}",
+    ]
+    connection.execute(
+        "insert into ops.runs (run_id, command, status, exit_code) values ('s', %s, 'succeeded', 0)", [command_]
+    )
+    assert "  next: nothing, it was repeated" in lines_of("r", shown(connection, built_database_url, 80))[1]
+
+
+def test_a_run_that_a_later_one_made_up_for_needs_nothing(built_database_url, connection):
+    connection.execute("""
+        insert into ops.runs (run_id, command, status, exit_code, message)
+        values ('r', 'extract gate build', 'failed', 3, 'page 3 failed'), ('s', 'gate', 'succeeded', 0, 'checked');
+        insert into ops.steps (run_id, step, status)
+        values ('r', 'gate', 'succeeded'), ('r', 'build', 'succeeded'), ('s', 'gate', 'succeeded')
+    """)
+    assert "  next: make run, when" in lines_of("r", shown(connection, built_database_url, 80))[1], "nothing was loaded"
+    connection.execute("""
+        insert into ops.runs (run_id, command, status) values ('t', 'extract', 'succeeded');
+        insert into ops.steps (run_id, step, status) values ('t', 'extract', 'succeeded')
+    """)
+    assert lines_of("r", shown(connection, built_database_url, 80))[1:] == [
+        "  next: nothing, a later run did it; runbook: docs/runbooks/failed-source.md"
+    ]
+
+
+def test_a_blocked_run_names_its_load_until_it_is_decided(built_database_url, connection):
+    world = snapshot(WORLD, NEXT_DAY)
+    assert run_pipeline_on(built_database_url, world, ("bad_rows@users=0.6/2",)).exit_code == ExitCode.BLOCKED
+    run_id, load_id = connection.execute(
+        "select run_id, load_id from ops.run_loads where state = 'blocked' and table_name = 'users'"
+    ).fetchone()
+    what, *after = lines_of(run_id, shown(connection, built_database_url, 100))
+    assert re.fullmatch(rf"{run_id}: blocked: users \(\d+ bad rows are \d+% of the \d+ rows read \(.*\)\)", what)
+    assert after == [f'  next: make gate ARGS="show {load_id}"; runbook: docs/runbooks/blocked-load.md']
+    narrow = lines_of(run_id, shown(connection, built_database_url, 80))
+    assert narrow[-2:] == [f'  next: make gate ARGS="show {load_id}"', "  runbook: docs/runbooks/blocked-load.md"]
+
+    decided = command("gate", "release", load_id, "users", "--reason", "it is right", DATABASE_URL=built_database_url)
+    assert decided.code == ExitCode.PUBLISHED
+    assert (
+        "  next: nothing, it is not blocked any more" in lines_of(run_id, shown(connection, built_database_url, 100))[1]
+    )
+
+
+def test_the_message_of_a_blocked_run_keeps_what_else_failed(built_database_url):
+    advice = blocked_advice([("17.5", "users"), ("17.5", "tracks")])
+    message = f"page 3 failed; blocked: users (bad), tracks (bad){advice}; dbt failed"
+    assert without_blocked_advice(message) == "page 3 failed; blocked: users (bad), tracks (bad); dbt failed"
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [("§" * 500, "§" * (status.LONGEST_MESSAGE - 1)), ("17.1234567890 " * 30, "17.1234567890 " * 21)],
+    ids=["one word", "words"],
+)
+def test_a_long_message_is_cut_between_words(message, kept, built_database_url, connection):
     connection.execute(
         "insert into ops.runs (run_id, command, status, exit_code, message) values ('r', 'run', 'failed', 5, %s)",
-        ["§" * 500],
+        [message],
     )
-    assert command("status", DATABASE_URL=built_database_url).out.count("§") == status.LONGEST_MESSAGE - 1
+    *lines, _ = lines_of("r", shown(connection, built_database_url, 100))
+    # a line ends between two words, or in a word that is longer than a line
+    assert "".join(lines).replace(" ", "") == f"r:{kept}…".replace(" ", "")
+
+
+def test_freshness_is_that_of_the_published_data_and_by_table_where_they_differ(built_database_url, connection):
+    connection.execute("""
+        update ops.steps
+        set started_at = now() - case run_seq when 1 then interval '53 hours' else interval '29 hours' end
+        from ops.runs
+        where steps.run_id = runs.run_id and steps.step = 'extract'
+    """)
+    first, newest = (
+        f"{minute(time)} UTC, {hours}.0 h ago"
+        for hours, (time,) in zip(
+            (53, 29),
+            connection.execute("select started_at from ops.steps where step = 'extract' order by 1"),
+            strict=True,
+        )
+    )
+
+    def freshness():
+        lines = shown(connection, built_database_url, 80)
+        start = next(number for number, line in enumerate(lines) if line.startswith("freshness: "))
+        return lines[start:-1]
+
+    assert freshness() == [f"freshness: readers see the source as of {newest}"]
+    connection.execute(
+        "update gate.loads set state = 'blocked'"
+        " where table_name = 'users' and load_id = (select max(load_id) from gate.loads)"
+    )
+    assert freshness() == [
+        "freshness: readers see the source",
+        f"  users           as of {first}; newer load blocked",
+        f"  tracks          as of {newest}",
+        f"  listen_history  as of {newest}",
+    ]
+    connection.execute("update gate.loads set state = 'blocked' where table_name = 'users'")
+    assert freshness()[1] == "  users           not at all yet; newer load blocked"
+    connection.execute("update gate.loads set state = 'pending'")
+    assert freshness() == ["freshness: nothing has been published yet"]
 
 
 def test_an_empty_database_has_no_runs_yet(database_url):

@@ -157,12 +157,6 @@ def wait_until(happened):
         time.sleep(0.01)
 
 
-def dead_pid():
-    done = subprocess.Popen(["true"])
-    done.wait()
-    return done.pid
-
-
 def complaint(folder, **options):
     """Return the message of a failing start, after checking that it is one line."""
     with pytest.raises(PostgresUnavailableError) as caught:
@@ -181,12 +175,12 @@ def test_data_survive_a_stop_and_a_second_start_has_no_effect(folder):
     query(first, "create table kept as select 42 as answer")
     assert start(folder) == first == embedded_postgres.url(folder)
     assert embedded_postgres.is_running(folder)
-    pid = server_pid(folder)
+    assert embedded_postgres.process_id(folder) == server_pid(folder)
 
     assert embedded_postgres.stop(folder) is True
-    assert not Path(f"/proc/{pid}").exists()
+    assert not (folder / "data" / "postmaster.pid").exists()
     assert embedded_postgres.is_running(folder) is False
-    assert embedded_postgres.url(folder) is None
+    assert embedded_postgres.process_id(folder) is embedded_postgres.url(folder) is None
     assert embedded_postgres.stop(folder) is False
 
     assert query(start(folder), "select answer from kept") == [(42,)]
@@ -325,102 +319,72 @@ def test_a_start_waits_for_the_last_query_of_a_killed_server(folder):
 
 
 def test_a_query_that_long_outlives_its_killed_server_is_explained(folder, monkeypatch):
-    monkeypatch.setattr(embedded_postgres, "PREDECESSOR_SECONDS", 0)
-    with busy_when_killed(folder, start(folder), seconds=3):
-        assert "a query of a killed Postgres still uses" in complaint(folder)
-
-
-def test_a_lock_file_of_a_dead_process_is_ignored(folder):
-    start(folder)
-    lines = (folder / "data" / "postmaster.pid").read_text().split("\n")
-    embedded_postgres.stop(folder)
-    (folder / "data" / "postmaster.pid").write_text("\n".join([str(dead_pid()), *lines[1:]]))
-    assert not embedded_postgres.is_running(folder)
-    assert query(start(folder), "select 1") == [(1,)]
-
-
-@contextmanager
-def never_waited_for(folder):
-    """Yield (pid, url) of a killed server that is a zombie, because its parent sleeps."""
-    with subprocess.Popen(
-        [sys.executable, "-c", f"{starting(folder)}; import sys; sys.stdin.read()"],
-        cwd=PROJECT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as starter:
-        url = starter.stdout.readline().strip()
-        pid = server_pid(folder)
-        kill_server(folder)
-        wait_until(lambda: not embedded_postgres.is_running(folder))
-        yield pid, url
-        os.kill(pid, 0)  # it was there all the time
-        starter.stdin.close()
+    url = start(folder)
+    monkeypatch.setattr(embedded_postgres, "WAIT_SECONDS", 0)
+    with busy_when_killed(folder, url, seconds=2):
+        assert "end what is left of it" in complaint(folder)
+        with pytest.raises(PostgresUnavailableError, match="did not stop"):
+            embedded_postgres.stop(folder)
 
 
 def test_a_zombie_server_does_not_block_the_next_start(folder):
-    with never_waited_for(folder) as (pid, url):
-        assert start(folder) != url
-        assert server_pid(folder) != pid
-
-
-@with_proc
-def test_a_server_that_ends_slowly_does_not_block_the_next_start(folder, monkeypatch):
-    with never_waited_for(folder) as (pid, url):
-        wait_until(lambda: embedded_postgres._is_zombie(pid))
-        command_line, is_zombie = embedded_postgres._command_line, embedded_postgres._is_zombie
-        dying = iter(range(5))  # looks at a process without memory that is no zombie yet
-        dead = []
-
-        def command_line_of_the_dying(asked):
-            if asked != pid or next(dying, None) is None:
-                dead.append(asked == pid)
-                return command_line(asked)
-            return ""
-
-        monkeypatch.setattr(embedded_postgres, "_command_line", command_line_of_the_dying)
-        monkeypatch.setattr(embedded_postgres, "_is_zombie", lambda asked: any(dead) and is_zombie(asked))
-        assert start(folder) != url
-        assert server_pid(folder) != pid
-
-
-def test_a_lock_file_that_names_another_program_of_the_servers_user_is_explained(folder):
-    server = {"user": "nobody"} if os.geteuid() == 0 else {}
-    with named_by_lock_file(folder, **server) as other:
-        assert embedded_postgres.is_running(folder) is False
-        assert embedded_postgres.stop(folder) is False
-        message = complaint(folder)
-        assert other.poll() is None  # nothing ended it
-    assert f"process {other.pid} (sleep 60)" in message and f"{folder}/data/postmaster.pid" in message
-    assert start(folder)
-
-
-@as_root
-def test_a_lock_file_that_names_another_users_program_is_ignored(folder):
-    with named_by_lock_file(folder) as other:
-        assert query(start(folder), "select 1") == [(1,)]
-        assert other.poll() is None
-
-
-@contextmanager
-def named_by_lock_file(folder, **identity):
-    """Start a process whose pid is in the lock file that a crash left behind."""
-    start(folder)
-    lines = (folder / "data" / "postmaster.pid").read_text().split("\n")
+    url = start(folder)
+    left = (folder / "data" / "postmaster.pid").read_text()
     embedded_postgres.stop(folder)
-    with subprocess.Popen(["sleep", "60"], cwd="/", **identity) as other:
+    zombie = subprocess.Popen(["true"], **as_server_user())
+    (folder / "data" / "postmaster.pid").write_text(left.replace(left.split("\n")[0], str(zombie.pid), 1))
+    wait_until(lambda: os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT))
+    assert embedded_postgres.is_running(folder) is False
+    assert start(folder) == url
+    assert zombie.wait() == 0
+
+
+def test_a_program_whose_id_is_in_a_stale_lock_file_is_left_alone_and_does_not_block_the_next_start(folder):
+    url = start(folder)
+    left = (folder / "data" / "postmaster.pid").read_text()
+    embedded_postgres.stop(folder)
+    with subprocess.Popen(["sleep", "60"], **as_server_user()) as other:
         try:
-            (folder / "data" / "postmaster.pid").write_text("\n".join([str(other.pid), *lines[1:]]))
-            yield other
+            (folder / "data" / "postmaster.pid").write_text(left.replace(left.split("\n")[0], str(other.pid), 1))
+            assert embedded_postgres.is_running(folder) is False
+            assert embedded_postgres.url(folder) is None
+            assert embedded_postgres.stop(folder) is False
+            assert start(folder) == url
+            assert embedded_postgres.stop(folder) is True
+            assert other.poll() is None
         finally:
             other.kill()
 
 
-def test_an_empty_lock_file_is_explained(folder):
-    start(folder)
+def test_an_empty_lock_file_does_not_block_the_next_start(folder):
+    url = start(folder)
     embedded_postgres.stop(folder)
     (folder / "data" / "postmaster.pid").write_text("")
-    assert f"{folder}/data/postmaster.pid names no process" in complaint(folder)
+    assert start(folder) == url
+
+
+def test_a_lost_lock_does_not_let_a_second_server_start(folder):
+    start(folder)
+    left = (folder / "data" / "postmaster.pid").read_text()
+    (folder / "lock").unlink()
+    assert "another Postgres uses" in complaint(folder)
+    os.kill(int(left.split("\n")[0]), signal.SIGKILL)
+
+
+@as_root
+def test_another_container_with_the_same_folder_does_not_start_a_second_server(folder):
+    url = start(folder)
+    # Postgres recognizes other servers by process ids and shared memory, which each container has for itself.
+    container = ["unshare", "--pid", "--ipc", "--fork", "--mount-proc", sys.executable, "-c", starting(folder)]
+    answer = subprocess.run(container, cwd=PROJECT, capture_output=True, text=True)
+    if "unshare" in answer.stderr:
+        pytest.skip(f"no namespace can be made here: {answer.stderr.strip()}")
+    assert answer.stdout.strip() == url, answer.stderr
+
+
+def as_server_user():
+    """Return Popen arguments that run a program as the user of the server."""
+    return {"user": "nobody", "cwd": "/"} if os.geteuid() == 0 else {}
 
 
 def test_a_fixed_port_is_used_and_a_port_in_use_is_named(folder):
@@ -429,7 +393,7 @@ def test_a_fixed_port_is_used_and_a_port_in_use_is_named(folder):
         other.listen()
         port = other.getsockname()[1]
         message = complaint(folder, port=port)
-        assert f"port {port} is in use" in message and "POSTGRES_PORT" in message
+        assert f"port {port} cannot be used" in message and "POSTGRES_PORT" in message
         assert "Address already in use" in message
         other.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -438,15 +402,21 @@ def test_a_fixed_port_is_used_and_a_port_in_use_is_named(folder):
     assert port_of(start(folder, port=port)) == port
 
 
-def test_a_port_taken_by_another_program_is_replaced(folder, monkeypatch):
+def test_the_port_is_kept_and_replaced_only_while_another_program_has_it(folder):
+    first = start(folder)
+    with psycopg.connect(first):  # what it leaves behind, TIME_WAIT, does not count as in use
+        embedded_postgres.stop(folder)
+    assert start(folder) == first
+    embedded_postgres.stop(folder)
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port_of(first)))
         other.listen()
-        taken = other.getsockname()[1]
-        free = embedded_postgres.free_port()
-        ports = iter([taken, free])
-        monkeypatch.setattr(embedded_postgres, "free_port", lambda: next(ports))
-        assert port_of(start(folder)) == free
+        second = start(folder)
+        assert port_of(second) != port_of(first)
+        assert query(second, "select 1") == [(1,)]
+        embedded_postgres.stop(folder)
+    assert start(folder) == second
 
 
 def test_an_interrupted_initdb_is_repeated(folder):
@@ -471,19 +441,6 @@ def test_leftovers_of_a_lost_machine_are_replaced(folder):
     assert modes([folder / "password"]) == {folder / "password": (0o600, os.geteuid())}
 
 
-def test_a_missing_database_is_created_again(folder):
-    url = start(folder)
-    query(url.rsplit("/", 1)[0] + "/postgres", "drop database moovitamix")
-    assert query(start(folder), "select current_database()") == [("moovitamix",)]
-
-
-def test_a_start_that_waits_too_long_fails(folder, monkeypatch):
-    start(folder)
-    monkeypatch.setattr(embedded_postgres, "LOCK_SECONDS", 0.2)
-    with embedded_postgres._lock_folder(folder, create=False):
-        assert "another process" in complaint(folder)
-
-
 @pytest.mark.parametrize(
     "name", ["with space", "été Ж 'quoted' \"twice\" $HOME %s", "deep/" + "x" * 200 + "/" + "y" * 200]
 )
@@ -493,10 +450,6 @@ def test_the_folder_may_have_any_name(place, name):
     assert query(url, "select 1") == [(1,)]
     assert start(folder) == url
     assert embedded_postgres.stop(folder) is True
-
-
-def test_a_path_that_is_too_long_for_postgres_is_explained(place):
-    assert "too long" in complaint(place.joinpath(*["z" * 200] * 5))
 
 
 def test_the_callers_folder_and_environment_have_no_effect(place, folder):
@@ -535,24 +488,16 @@ def test_a_small_shared_memory_disk_is_not_used(folder, monkeypatch):
     assert query(start(folder), "show dynamic_shared_memory_type") == [("mmap",)]
 
 
-def test_data_of_another_major_version_are_refused(folder):
-    start(folder)
-    embedded_postgres.stop(folder)
-    (folder / "data" / "PG_VERSION").write_text("16\n")
-    message = complaint(folder)
-    assert "Postgres 16" in message and "Postgres 18" in message and str(folder) in message
-
-
 @pytest.mark.parametrize(
     ("broken", "telling"),
     [
         ("global/pg_control", "database files are incompatible"),
-        ("PG_VERSION", "PG_VERSION"),
+        ("PG_VERSION", "is not a database cluster directory"),
         ("postgresql.conf", "postgresql.conf"),
         ("pg_wal", "pg_wal"),
     ],
 )
-def test_damaged_data_are_reported_as_damaged(folder, broken, telling):
+def test_damaged_data_are_reported_with_the_reason(folder, broken, telling):
     start(folder)
     embedded_postgres.stop(folder)
     path = folder / "data" / broken
@@ -566,21 +511,12 @@ def test_damaged_data_are_reported_as_damaged(folder, broken, telling):
     assert "damaged" in message and str(folder) in message and telling in message
 
 
-def test_data_open_to_other_users_are_explained(folder):
-    start(folder)
-    embedded_postgres.stop(folder)
-    (folder / "data").chmod(0o777)
-    assert "chmod 700" in complaint(folder)
-
-
 def test_a_lost_password_is_explained(folder):
     start(folder)
     (folder / "password").rename(folder / "elsewhere")
     with pytest.raises(PostgresUnavailableError, match="password is missing"):
         embedded_postgres.url(folder)
     assert "password is missing" in complaint(folder)
-    (folder / "password").write_text("another")
-    assert "is not the password of the server" in complaint(folder)
 
 
 def test_the_bundled_psql_works(server):
@@ -622,7 +558,7 @@ def test_a_full_disk_is_named_at_the_first_and_at_a_later_start(tiny_disk):
 def test_a_read_only_folder_is_named(tiny_disk):
     disk = tiny_disk("150m")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    assert "read-only" in complaint(disk / ".postgres")
+    assert "Read-only file system" in complaint(disk / ".postgres")
 
 
 @as_root
@@ -679,32 +615,13 @@ def test_root_with_the_capabilities_of_a_container_runs_the_server(place, mode):
 
 
 @as_root
-def test_root_that_cannot_change_owners_is_explained(folder):
-    limited = ["setpriv", "--bounding-set=-chown", sys.executable, "-c", starting(folder)]
-    answers = subprocess.run(limited, cwd=PROJECT, capture_output=True, text=True)
-    assert answers.returncode == 1
-    assert "cannot make it the owner of files" in answers.stderr.splitlines()[-1]
-
-
-@as_root
 def test_root_in_a_closed_folder_without_setpriv_is_explained(place, monkeypatch):
     clone = place / "clone"
     clone.mkdir(mode=0o700)
     monkeypatch.setattr(embedded_postgres.shutil, "which", lambda name: None)
     assert "util-linux" in complaint(clone / ".postgres")
-    monkeypatch.setattr(embedded_postgres.shutil, "which", lambda name: "/bin/false")
-    assert "ordinary user" in complaint(clone / ".postgres")
     monkeypatch.undo()
     assert start(clone / ".postgres")
-
-
-@as_root
-def test_root_without_a_user_nobody_is_explained(folder, monkeypatch):
-    def unknown(name):
-        raise KeyError(name)
-
-    monkeypatch.setattr(embedded_postgres.pwd, "getpwnam", unknown)
-    assert "no user `nobody`" in complaint(folder)
 
 
 def capabilities(folder):
@@ -728,7 +645,7 @@ def test_an_ordinary_user_owns_the_server(place, ordinary_user):
     }
 
     embedded_postgres.stop(folder)
-    assert "was made by daemon" in complaint(folder)  # root, in the folder of an ordinary user
+    assert f"{folder} belongs to daemon" in complaint(folder)  # root, in the folder of an ordinary user
 
 
 def refusals(folder, become):
@@ -750,12 +667,12 @@ def test_an_ordinary_user_learns_that_the_folder_belongs_to_root(folder, ordinar
         for mode in (0o700, 0o711):
             folder.chmod(mode)
             for call, message in refusals(folder, ordinary_user).items():
-                assert "was made by root" in message and "\n" not in message, (call, running, mode)
+                assert f"{folder} belongs to root" in message and "\n" not in message, (call, running, mode)
             assert embedded_postgres.is_running(folder) is running
         embedded_postgres.stop(folder)
 
 
 def test_an_ordinary_user_learns_which_folder_is_not_writable(place, ordinary_user):
     answers = refusals(place / "sub" / ".postgres", ordinary_user)
-    assert "access denied" in answers["start"] and str(place / "sub") in answers["start"]
+    assert "access denied" in answers["start"] and f"'{place / 'sub'}'" in answers["start"]
     assert answers["is_running"] == "answer: False"

@@ -136,7 +136,7 @@ def test_a_row_larger_than_the_limit_is_set_aside_with_its_key_and_its_beginning
     limits = Limits(row_bytes=1000)
     text = b'{"a":"' + b"x" * 5000 + b'","id":[7]}'
     row = read_row(text, ("id",), limits)
-    assert row.reason == "larger than 1000 bytes (limit MAX_ROW_BYTES), the first of which are kept"
+    assert row.reason == "larger than 1,000 bytes (limit MAX_ROW_BYTES), the first of which are kept"
     assert (row.key, row.text) == ("[[7]]", text[:1000].decode())
     assert read_row(text[:900] + b'"}', ("id",), limits).reason is None
     # Two large rows with the same beginning still differ.
@@ -151,7 +151,7 @@ def test_the_limit_of_a_row_counts_its_numbers_as_they_are_written_out(number):
         count: read_row(b'{"id":1,"a":[' + b",".join([number.encode()] * count) + b"]}", ("id",), limits).reason
         for count in (90_000 // size, 100_000 // size + 1)
     }
-    assert list(reasons.values()) == [None, "numbers of more than 100000 digits together (limit MAX_ROW_BYTES)"]
+    assert list(reasons.values()) == [None, "numbers of more than 100,000 digits together (limit MAX_ROW_BYTES)"]
 
 
 def test_the_letter_e_in_texts_does_not_count_as_a_number():

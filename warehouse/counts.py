@@ -1,0 +1,8 @@
+"""Show a number with its noun in messages."""
+
+
+def count(number: float, noun: str) -> str:
+    """Return the number with its noun: 1 row, 2,000 rows, 0.5 seconds."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:g} {noun}s" if isinstance(number, float) else f"{number:,} {noun}s"
