@@ -1,16 +1,19 @@
 """Model in plain Python what the gate and the marts must hold after any history of runs and decisions."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import accumulate, takewhile
 from typing import Any
 
-from tests.world_model import WorldModel
+from tests.world_model import WorldModel, listen_id, utc
 
 TABLES = ("users", "tracks", "listen_history")
 PUBLISHED = {"accepted", "accepted_with_quarantine", "released"}
 DISREGARDED = {"blocked", "superseded", "rejected"}
 MOST_BAD = 0.2
+EVER = datetime.min.replace(tzinfo=UTC)
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -19,13 +22,14 @@ Key = tuple[Any, ...]
 @dataclass
 class Version:
     """What one load said of one key; `row` None: it is gone. `broken` are the rules that hold it, `freed` those that do
-    no more."""
+    no more. `published_by`: the number of the publication that made it visible first, None before."""
 
     load: int
     key: Key
     row: Row | None
     broken: set[str] = field(default_factory=set)
     freed: set[str] = field(default_factory=set)
+    published_by: int | None = None
 
     @property
     def is_held(self) -> bool:
@@ -43,6 +47,11 @@ class Scan:
     keys_known: int
     rows: dict[Key, Row]
     agrees_with: dict[Key, list[Version]]
+
+
+def _first_known(versions: list[tuple[Counter[int], datetime, datetime]], track_id: int, occurrence: int) -> datetime:
+    """Return when the first of the versions was known that still has so many occurrences of the track."""
+    return min(time for items, _, time in takewhile(lambda each: each[0][track_id] >= occurrence, versions))
 
 
 NEVER = Version(-1, (), None)
@@ -192,6 +201,65 @@ class HistoryModel:
             for version in self.versions[table]
             if self.states[version.load, table] in PUBLISHED and not version.is_held
         ]
+
+    def note_publications(self, publications: dict[tuple[int, str], list[int]]) -> None:
+        """Note which publication made each version visible first. Call it after each step that publishes.
+
+        `publications`: the numbers of those that made something of a load (number, table) visible, in their order.
+        """
+        for table in TABLES:
+            for version in self.published(table):
+                if version.published_by is None:
+                    numbers = publications[version.load, table]
+                    version.published_by = numbers[-1] if version.freed else numbers[0]
+
+    def known_at(
+        self, publications: dict[tuple[int, str], list[int]], published_at: dict[int, datetime]
+    ) -> dict[str, dict[int, datetime]]:
+        """Return by table: id -> since when it is known (EVER: always); of listens, not of their documents.
+
+        A listen is known once its user and its track are. `published_at`: by number of publication, in their order.
+        """
+        times = dict(zip(published_at, accumulate(published_at.values(), max), strict=True))
+        known: dict[str, dict[Key, list[tuple[Version, datetime]]]] = {}
+        for table in TABLES:
+            of_published = [
+                numbers[0]
+                for (load, name), numbers in publications.items()
+                if name == table and self.states[load, name] in PUBLISHED
+            ]
+            first = min(of_published, default=None)
+            known[table] = defaultdict(list)
+            for version in self.published(table):
+                if version.row is not None:
+                    time = EVER if version.published_by == first else times[version.published_by]
+                    known[table][version.key].append((version, time))
+        users, tracks = (
+            {key[0]: min(time for _, time in versions) for key, versions in known[table].items()}
+            for table in ("users", "tracks")
+        )
+        listens = {}
+        for (user_id, created_at), versions in known["listen_history"].items():
+            counted: list[tuple[Counter[int], datetime, datetime]] = []
+            for version, time in versions:
+                updated_at = utc(version.row["updated_at"])
+                if version.row["items"] is not None and (not counted or updated_at > counted[-1][1]):
+                    counted.append((Counter(version.row["items"]), updated_at, time))
+            numbers: Counter[int] = Counter()
+            before: Counter[int] = Counter()
+            for position, (items, updated_at, _) in enumerate(counted):
+                for track_id in items:
+                    for occurrence in range(before[track_id] + 1, items[track_id] + 1):
+                        numbers[track_id] += 1
+                        time = max(
+                            _first_known(counted[position:], track_id, occurrence),
+                            users.get(user_id, EVER),
+                            tracks.get(track_id, EVER),
+                            updated_at,
+                        )
+                        listens[listen_id(user_id, utc(created_at), track_id, numbers[track_id])] = time
+                before = items
+        return {"users": users, "tracks": tracks, "listen_history": listens}
 
     def quarantine(self, table: str) -> list[tuple[int, Key, str, str | None]]:
         """Return (load, key, rule, outcome) of every quarantined row and rule; outcome None: still open."""

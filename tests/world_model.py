@@ -62,8 +62,8 @@ class WorldModel:
                 now = Counter(version["items"])
                 for track_id in (now - before).elements():
                     numbers[track_id] += 1
-                    listen_id = _listen_id(user_id, document_at, track_id, numbers[track_id])
-                    found[listen_id] = (user_id, track_id, updated_at, document_at)
+                    number = listen_id(user_id, document_at, track_id, numbers[track_id])
+                    found[number] = (user_id, track_id, updated_at, document_at)
                 newest, before = updated_at, now
         return found
 
@@ -141,7 +141,7 @@ def split_genres(text: str | None) -> set[str]:
     return {genre.strip(" ") for genre in normalize(text or "").split(",") if genre.strip(" ")}
 
 
-def _listen_id(user_id: int, document_at: datetime, track_id: int, number: int) -> int:
+def listen_id(user_id: int, document_at: datetime, track_id: int, number: int) -> int:
     microseconds = (document_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     digest = hashlib.md5(f"{user_id}|{microseconds}|{track_id}|{number}".encode()).digest()
     return int.from_bytes(digest[:8], signed=True)

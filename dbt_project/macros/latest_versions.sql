@@ -12,6 +12,8 @@ versions as (
 
 ),
 
+{{ known_versions('versions', table_name) }},
+
 scans as (
 
     select * from {{ source('staging', 'scans') }}
@@ -22,8 +24,10 @@ scans as (
 -- also of removed records
 latest_with_payload as (
 
-    select distinct on (id) *
-    from versions
+    select distinct on (id)
+        *,
+        min(known_at) over (partition by id) as first_known_at
+    from known_versions
     where not is_removal
     order by id asc, version_seq desc
 
@@ -52,6 +56,7 @@ latest_versions as (
         latest_with_payload.{{ column }},
         {% endfor -%}
         removals.finished_at as deleted_at,
+        nullif(latest_with_payload.first_known_at, '-infinity') as known_at,
         coalesce(removals._load_id, latest_with_payload._load_id) as _load_id
     from latest_with_payload
     left join removals on latest_with_payload.id = removals.id

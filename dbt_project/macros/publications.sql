@@ -33,6 +33,85 @@ where
     {{ is_published('staged', table_name) }}
 {%- endmacro %}
 
+{#
+    The CTEs that say when each of these versions became known, if it is published: when the publication that made it visible was
+    written. That is the load's first one, or the replay that freed the row. The clock counts as a running maximum, because it
+    can be set back. What the table's first published load brought counts as always known: -infinity. The last CTE is
+    `known_versions`, the versions with `known_at`.
+#}
+{% macro known_versions(versions, table_name) -%}
+publication_times as (
+
+    select
+        publications.load_id,
+        publications.kind,
+        publications.published_at,
+        case
+            when publications.seq = min(publications.seq) over () then '-infinity'
+            else publications.newest_published_at
+        end as known_at
+    from (
+        select
+            *,
+            max(published_at) over (order by seq) as newest_published_at
+        from {{ source('gate', 'publications') }}
+    ) as publications
+    inner join {{ source('gate', 'loads') }} as loads
+        on
+            publications.load_id = loads.load_id
+            and publications.table_name = loads.table_name
+            and loads.state in {{ published_states() }}
+    where publications.table_name = '{{ table_name }}'
+
+),
+
+known_loads as (
+
+    select
+        load_id,
+        min(known_at) as known_at
+    from publication_times
+    group by 1
+
+),
+
+freed_versions as (
+
+    select
+        quarantined_rows.dlt_id,
+        max(quarantined_rows.closed_at) as freed_at
+    from {{ versions }}
+    inner join {{ source('gate', 'quarantined_rows') }} as quarantined_rows
+        on
+            {{ versions }}._dlt_id = quarantined_rows.dlt_id
+            and quarantined_rows.table_name = '{{ table_name }}'
+            and quarantined_rows.outcome = 'freed'
+    group by 1
+
+),
+
+known_versions as (
+
+    select
+        {{ versions }}.*,
+        case
+            when freed_versions.freed_at is null then known_loads.known_at
+            else (
+                select min(publication_times.known_at)
+                from publication_times
+                where
+                    publication_times.load_id = {{ versions }}._load_id
+                    and publication_times.kind = 'replay'
+                    and publication_times.published_at >= freed_versions.freed_at
+            )
+        end as known_at
+    from {{ versions }}
+    left join known_loads on {{ versions }}._load_id = known_loads.load_id
+    left join freed_versions on {{ versions }}._dlt_id = freed_versions.dlt_id
+
+)
+{%- endmacro %}
+
 {# The loads of a table that were published up to the publication in `until`, a column of int_build_window. #}
 {% macro published_loads(table_name, until) -%}
 select publications.load_id

@@ -7,7 +7,8 @@ with the blob that plays it again.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -37,7 +38,7 @@ from pipeline.settings import Settings
 from sample_api.server import serve
 from tests.databases import migrate
 from tests.debian_postgres import debian_postgres
-from tests.history_model import TABLES, HistoryModel, Package
+from tests.history_model import EVER, TABLES, HistoryModel, Package
 from tests.recovery import recover
 from tests.rendered_models import RenderedModels
 from tests.runs import run_dbt
@@ -381,6 +382,28 @@ class HistoryMachine(RuleBasedStateMachine):
         parked = {number: listen for number, listen in world.listens().items() if number not in kept}
         assert {number: tuple(rest) for number, *rest in self._rows(f"{listens} prep.parked_listens")} == parked
         self._check_features(world)
+        self._check_what_was_known(kept)
+
+    def _check_what_was_known(self, kept: Iterable[int]) -> None:
+        """What was known before versions were pruned can no longer be said."""
+        numbers = defaultdict(list)
+        for load_id, table, seq in self._rows(
+            "select load_id, table_name, seq from gate.publications where kind <> 'reject' order by seq"
+        ):
+            numbers[self.load_ids.index(load_id), table].append(seq)
+        self.model.note_publications(numbers)
+        known = self.model.known_at(
+            numbers, dict(self._rows("select seq, published_at from gate.publications order by seq"))
+        )
+        pruned_at = max(
+            [EVER, *(time for (time,) in self._rows("select decided_at from gate.decisions where verb = 'prune'"))]
+        )
+        for table in TABLES:
+            there = {number: time or EVER for number, time in self._rows(f"select id, known_at from marts.{table}")}
+            expected = {number: known[table][number] for number in (kept if table == "listen_history" else there)}
+            assert {number: max(time, pruned_at) for number, time in there.items()} == {
+                number: max(time, pruned_at) for number, time in expected.items()
+            }, table
 
     def _deleted_at(self, table: str) -> dict[int, datetime]:
         """id -> when the scan ended since which it is gone."""

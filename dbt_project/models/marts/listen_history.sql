@@ -19,6 +19,7 @@ select
     listens.track_id,
     listens.listened_at,
     listens.created_at,
+    listens.known_at,
     listens._load_id
 from {{ ref('int_listens') }} as listens
 where
@@ -34,6 +35,7 @@ where
             and present.id = listens.id
             and present.track_id = listens.track_id
             and present.created_at = listens.created_at
+            and present.known_at = listens.known_at
             and present._load_id = listens._load_id
     )
 -- in primary-key order: each index page is visited once, and a user's listens are stored together

@@ -2,7 +2,16 @@ with
 
 publications as (
 
-    select * from {{ source('gate', 'publications') }}
+    select
+        *,
+        min(seq) over (partition by load_id, table_name) as first_seq
+    from {{ source('gate', 'publications') }}
+
+),
+
+loads as (
+
+    select * from {{ source('gate', 'loads') }}
 
 ),
 
@@ -51,16 +60,31 @@ progress as (
 
 ),
 
--- rejecting a load of users or tracks can remove listens of any document
+first_publications as (
+
+    select
+        publications.table_name,
+        min(publications.seq) as seq
+    from publications
+    inner join loads
+        on publications.load_id = loads.load_id and publications.table_name = loads.table_name
+    where loads.state in {{ published_states() }}
+    group by 1
+
+),
+
+-- Rejecting a load of users or tracks can remove listens of any document. And without the first published load of documents,
+-- what the next one brought counts as always known.
 rejected_loads as (
 
     select count(*) as load_count
     from publications
     cross join progress
+    left join first_publications on publications.table_name = first_publications.table_name
     where
         publications.seq > progress.built_seq
         and publications.kind = 'reject'
-        and publications.table_name in ('users', 'tracks')
+        and (publications.table_name in ('users', 'tracks') or publications.first_seq < first_publications.seq)
 
 ),
 

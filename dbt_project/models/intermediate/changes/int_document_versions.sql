@@ -73,7 +73,9 @@ versions as (
             from changed_versions
         )
 
-)
+),
+
+{{ known_versions('versions', 'listen_history') }}
 
 select
     key,
@@ -83,10 +85,11 @@ select
     items,
     is_removal,
     version_seq,
+    known_at,
     _load_id,
-    {{ is_published('versions', 'listen_history') }}
+    {{ is_published('known_versions', 'listen_history') }}
     -- loads published since this build began are left to the next build
     and _load_id in (
         {{ published_loads('listen_history', 'until_seq') }}
     ) as is_published
-from versions
+from known_versions

@@ -9,6 +9,7 @@ versions as (
         updated_at,
         items,
         version_seq,
+        known_at,
         _load_id
     from {{ ref('int_document_versions') }}
     where is_published and not is_removal and items is not null
@@ -36,6 +37,8 @@ counted_versions as (
         created_at,
         updated_at,
         items,
+        version_seq,
+        known_at,
         _load_id,
         row_number() over (partition by user_id, created_at order by version_seq) as version_number
     from versions_in_order
@@ -49,9 +52,9 @@ occurrences as (
         counted_versions.user_id,
         counted_versions.created_at,
         items.track_id::bigint as track_id,
+        counted_versions.version_seq,
         counted_versions.version_number,
-        counted_versions.updated_at,
-        counted_versions._load_id
+        counted_versions.known_at
     from counted_versions
     cross join lateral jsonb_array_elements(counted_versions.items) as items (track_id)
 
@@ -61,26 +64,52 @@ numbered_occurrences as (
 
     select
         *,
-        row_number() over (
-            partition by user_id, created_at, track_id, version_number
-        ) as occurrence_number,
-        count(*) over (
-            partition by user_id, created_at, track_id
-            order by version_number
-            range between 1 preceding and 1 preceding
-        ) as occurrences_before
+        row_number() over (partition by user_id, created_at, track_id, version_number) as occurrence_number
     from occurrences
 
 ),
 
--- multiset difference between a version and the previous one
-new_occurrences as (
+-- the nth occurrence of a track in consecutive versions is one listen: for these, the difference is constant
+occurrences_by_streak as (
 
     select
         *,
-        row_number() over (partition by user_id, created_at, track_id order by version_number) as listen_number
+        version_number - row_number() over (
+            partition by user_id, created_at, track_id, occurrence_number
+            order by version_number
+        ) as streak
     from numbered_occurrences
-    where occurrence_number > occurrences_before
+
+),
+
+-- a listen happened by its first version; the first of its versions to be published made it known
+new_occurrences as (
+
+    select
+        track_id,
+        occurrence_number,
+        min(version_seq) as version_seq,
+        min(known_at) as known_at
+    from occurrences_by_streak
+    group by user_id, created_at, track_id, occurrence_number, streak
+
+),
+
+numbered_listens as (
+
+    select
+        counted_versions.user_id,
+        new_occurrences.track_id,
+        counted_versions.updated_at as listened_at,
+        counted_versions.created_at,
+        new_occurrences.known_at,
+        counted_versions._load_id,
+        row_number() over (
+            partition by counted_versions.user_id, counted_versions.created_at, new_occurrences.track_id
+            order by new_occurrences.version_seq, new_occurrences.occurrence_number
+        ) as listen_number
+    from new_occurrences
+    inner join counted_versions on new_occurrences.version_seq = counted_versions.version_seq
 
 ),
 
@@ -90,17 +119,24 @@ listens as (
         {{ listen_id('user_id', 'created_at', 'track_id', 'listen_number') }} as id,
         user_id,
         track_id,
-        updated_at as listened_at,
+        listened_at,
         created_at,
+        known_at,
         _load_id
-    from new_occurrences
+    from numbered_listens
 
 ),
 
 checked_listens as (
 
     select
-        listens.*,
+        listens.id,
+        listens.user_id,
+        listens.track_id,
+        listens.listened_at,
+        listens.created_at,
+        greatest(listens.known_at, users.known_at, tracks.known_at, listens.listened_at) as known_at,
+        listens._load_id,
         users.id is null as is_user_unknown,
         tracks.id is null as is_track_unknown
     from listens

@@ -21,7 +21,7 @@ versions as (
 
 present_listens as (
 
-    {{ listens_of('versions', previous_state('listen_history')) }}
+    {{ listens_of('versions', previous_state('listen_history'), ['known_at']) }}
 
 )
 
