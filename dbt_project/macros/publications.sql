@@ -34,43 +34,17 @@ where
 {%- endmacro %}
 
 {#
-    The CTEs that say when each of these versions became known, if it is published: when the publication that made it visible was
-    written. That is the load's first one, or the replay that freed the row. The clock counts as a running maximum, because it
-    can be set back. What the table's first published load brought counts as always known: -infinity. The last CTE is
-    `known_versions`, the versions with `known_at`.
+    The CTEs that say when each of these versions became known, if it is published: with the first publication of its load, or
+    with the replay that freed it. The last one is `known_versions`, the versions with `known_at`.
 #}
 {% macro known_versions(versions, table_name) -%}
-publication_times as (
-
-    select
-        publications.load_id,
-        publications.kind,
-        publications.published_at,
-        case
-            when publications.seq = min(publications.seq) over () then '-infinity'
-            else publications.newest_published_at
-        end as known_at
-    from (
-        select
-            *,
-            max(published_at) over (order by seq) as newest_published_at
-        from {{ source('gate', 'publications') }}
-    ) as publications
-    inner join {{ source('gate', 'loads') }} as loads
-        on
-            publications.load_id = loads.load_id
-            and publications.table_name = loads.table_name
-            and loads.state in {{ published_states() }}
-    where publications.table_name = '{{ table_name }}'
-
-),
-
 known_loads as (
 
     select
         load_id,
         min(known_at) as known_at
-    from publication_times
+    from {{ ref('int_publications') }}
+    where table_name = '{{ table_name }}'
     group by 1
 
 ),
@@ -78,14 +52,16 @@ known_loads as (
 freed_versions as (
 
     select
-        quarantined_rows.dlt_id,
-        max(quarantined_rows.closed_at) as freed_at
-    from {{ versions }}
-    inner join {{ source('gate', 'quarantined_rows') }} as quarantined_rows
+        freed.dlt_id,
+        min(replays.known_at) as known_at
+    from {{ ref('int_freed_versions') }} as freed
+    inner join {{ ref('int_publications') }} as replays
         on
-            {{ versions }}._dlt_id = quarantined_rows.dlt_id
-            and quarantined_rows.table_name = '{{ table_name }}'
-            and quarantined_rows.outcome = 'freed'
+            freed.load_id = replays.load_id
+            and freed.table_name = replays.table_name
+            and freed.freed_at <= replays.published_at
+            and replays.kind = 'replay'
+    where freed.table_name = '{{ table_name }}'
     group by 1
 
 ),
@@ -94,17 +70,7 @@ known_versions as (
 
     select
         {{ versions }}.*,
-        case
-            when freed_versions.freed_at is null then known_loads.known_at
-            else (
-                select min(publication_times.known_at)
-                from publication_times
-                where
-                    publication_times.load_id = {{ versions }}._load_id
-                    and publication_times.kind = 'replay'
-                    and publication_times.published_at >= freed_versions.freed_at
-            )
-        end as known_at
+        coalesce(freed_versions.known_at, known_loads.known_at) as known_at
     from {{ versions }}
     left join known_loads on {{ versions }}._load_id = known_loads.load_id
     left join freed_versions on {{ versions }}._dlt_id = freed_versions.dlt_id

@@ -9,12 +9,6 @@ publications as (
 
 ),
 
-loads as (
-
-    select * from {{ source('gate', 'loads') }}
-
-),
-
 builds as (
 
     select * from {{ source('prep', 'builds') }}
@@ -63,12 +57,9 @@ progress as (
 first_publications as (
 
     select
-        publications.table_name,
-        min(publications.seq) as seq
-    from publications
-    inner join loads
-        on publications.load_id = loads.load_id and publications.table_name = loads.table_name
-    where loads.state in {{ published_states() }}
+        table_name,
+        min(seq) as seq
+    from {{ ref('int_publications') }}
     group by 1
 
 ),
