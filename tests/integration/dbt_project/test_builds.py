@@ -110,9 +110,12 @@ def test_a_full_refresh_repairs_damaged_tables(built_database_url, built):
     built.execute("update marts.users set email = 'somebody@else.example' where id = (select min(id) from marts.users)")
     built.execute("insert into marts.track_genres select id, 'polka' from marts.tracks limit 3")
     # an unpublished user with a listen: the listen must be deleted first, or its foreign key would keep the user
-    built.execute("insert into marts.users select -1, 'X', 'Y', 'x@y.z', 'Z', '', now(), now(), null, '0'")
     built.execute("""
-        insert into marts.listen_history
+        insert into marts.users (id, email, created_at, updated_at, _load_id)
+        values (-1, 'x@y.z', now(), now(), '0')
+    """)
+    built.execute("""
+        insert into marts.listen_history (id, user_id, track_id, listened_at, created_at, _load_id)
         select -1, -1, track_id, listened_at, now(), '0' from marts.listen_history limit 1
     """)
     built.execute("insert into prep.parked_listens select -2, -2, 1, true, false, now(), now(), '0'")

@@ -527,7 +527,7 @@ def test_notify_checks_its_input_and_the_addresses(settings, inbox, outcome, not
     assert not (home / ".trouble").exists()
     bad = settings["ALERT_URLS"] + " planted://secret"
     ended = notify({"extract": {"exit_code": -9}}, ALERT_URLS=bad)
-    assert ended.code == ExitCode.WRONG_SETTINGS and "number 2 of its 2" in ended.err and "planted" not in ended.err
+    assert ended.code == ExitCode.WRONG_SETTINGS and "address 2 of 2" in ended.err and "planted" not in ended.err
     assert only(inbox)[0] == "MooVitamix: the run crashed", "the valid address is told"
 
 
