@@ -108,7 +108,7 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
         copied(postgres_url, built_template, "reported") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
         serve(
-            {**world.tables(), "users": [*world.users, hostile]}, ["bad_rows@users=0.6/2", "bad_rows@tracks=0.1/1"]
+            {**world.tables(), "users": [*world.users, hostile]}, ["bad_rows@users=0.6/3", "bad_rows@tracks=0.1/1"]
         ) as api,
     ):
         connection.execute("update ops.steps set started_at = started_at - interval '3 days'")
