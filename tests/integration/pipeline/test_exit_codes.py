@@ -96,7 +96,8 @@ def test_a_failed_run_also_reports_recovery_and_waiting_removals(settings, api, 
     leave_a_row_behind()
     api.faults.clear()
     world = snapshot(WORLD, NEXT_DAY)
-    api.set_rows({**world.tables(), "users": [*world.users[:-1], b'{"id":1,"id":1}']})
+    # a known user is not seen, and a row without a key could be that user
+    api.set_rows({**world.tables(), "users": [*world.users[1:], b'{"id":1,"id":1}']})
     good = command("extract", **settings)
     assert good.code == ExitCode.PUBLISHED
     assert good.out.count("recovered: Deleted 1 row of incomplete loads.") == 1
