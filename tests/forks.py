@@ -1,7 +1,7 @@
 """Fork processes that a test may kill.
 
-They are forked from a server that has loaded dlt, Great Expectations and dbt: one costs what it does, and not what it
-imports.
+They are forked from a server that has loaded dlt, Great Expectations and dbt, and has parsed the dbt project: one costs
+what it does, and not what it imports.
 """
 
 import multiprocessing
@@ -12,7 +12,7 @@ from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["tests.integration.extract.crashing_extraction", "tests.integration.pipeline.crashing_run"]
+    ["tests.integration.extract.crashing_extraction", "tests.integration.pipeline.crashing_run", "tests.warm_dbt"]
 )
 
 
