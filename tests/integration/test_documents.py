@@ -96,6 +96,7 @@ BEFORE = {
     "docs/runbooks/growing-quarantine.md": ("bad_rows@users=0.15", ExitCode.PUBLISHED),
     "expectations/README.md": ("bad_rows@users=0.15", ExitCode.PUBLISHED),
     "docs/runbooks/failed-run.md": ("down", ExitCode.SOURCE_FAILED),
+    "docs/runbooks/unusual-night.md": ("bulk_removal=0.1", ExitCode.PUBLISHED),
 }
 # No user has the id -x.
 ENDS_OTHERWISE = {"make erase ARGS=--reason 'request 2026-114' -- -x": ExitCode.WRONG_SETTINGS}
