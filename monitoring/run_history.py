@@ -13,14 +13,13 @@ import psycopg
 from psycopg.rows import dict_row
 
 from monitoring.nights import FRESH, GROWN, NIGHTS, PARAMETERS
+from warehouse.errors import ExitCode
 from warehouse.names import SOURCE_TABLE_NAMES
 
 DECISIONS_TABLE, ERASURES_TABLE = "gate.decisions", "gate.erasures"
 NIGHTS_SHOWN = 30
 OTHER_RUNS_SHOWN = 100
 DECISIONS_SHOWN = 100
-# warehouse.errors has the meaning of all exit codes.
-BLOCKED = 4
 MEASURES = ("cpu_seconds", "database_cpu_seconds", "peak_memory_bytes", "disk_free_bytes")
 
 # `attempts`: all runs of the night. A step that a person repeats after a whole run is no part of the night.
@@ -98,11 +97,21 @@ order by
     array_position(array['critical', 'warning', 'info'], failed.severity), failed.rows desc, table_name, failed.rule
 """
 
+# What became of a row that one rule let go and another one holds is what became of it under the other.
 OUTCOMES = """
-select load_id, table_name, rule, outcome, count(*) as rows
-from gate.quarantined_rows
-where load_id = any(%s)
-group by load_id, table_name, rule, outcome
+select
+    held.load_id, held.table_name, held.rule,
+    nullif(coalesce(other.outcome, held.outcome), 'open') as outcome,
+    count(*) as rows
+from gate.quarantined_rows as held
+left join lateral (
+    select coalesce(min(another.outcome), 'open') as outcome
+    from gate.quarantined_rows as another
+    where held.outcome = 'freed' and another.dlt_id = held.dlt_id and another.outcome is distinct from 'freed'
+    having count(*) > 0
+) as other on true
+where held.load_id = any(%s)
+group by 1, 2, 3, 4
 """
 
 MAY_READ = "select has_table_privilege(%s, 'select') as may_read"
@@ -540,7 +549,7 @@ def _decisions(cursor: psycopg.Cursor[dict[str, Any]], first: int, unreadable: S
 
 
 def _outcome(run: Mapping[str, Any]) -> str:
-    return "blocked" if run["status"] == "failed" and run["exit_code"] == BLOCKED else run["status"]
+    return "blocked" if run["status"] == "failed" and run["exit_code"] == ExitCode.BLOCKED else run["status"]
 
 
 def _seconds(started_at: dt.datetime, finished_at: dt.datetime | None) -> float | None:

@@ -62,7 +62,7 @@ def entries(history: RunHistory) -> list[Entry]:
     runs = [run for run in history.other_runs if run.run_id not in decided or run.outcome != "succeeded"]
     found = [
         *((night.run_seq, 0, Entry(night=night)) for night in history.nights),
-        *((run.run_seq, 0, Entry(run=run)) for run in reversed(runs)),
+        *((run.run_seq, 0, Entry(run=run)) for run in runs),
         *(
             (decision.run_seq, 1, Entry(decision=decision, after=_night_before(decision, history)))
             for decision in reversed(history.decisions)
@@ -83,7 +83,7 @@ def describe(decision: Decision) -> str:
         return f"{person}{_deleted(details)}"
     if decision.verb == "prune":
         keep = details.get("keep")
-        return f"versions superseded{f' more than {keep} before' if keep else ''}{_deleted(details)}"
+        return f"versions superseded{f' more than {keep} earlier' if keep else ''}{_deleted(details)}"
     if decision.verb == "replay":
         rule = f" by the rule {spaced(str(details['rule']))}" if details.get("rule") else ""
         checked, freed = _number(details.get("looked_at")), _number(details.get("freed"))
@@ -108,7 +108,8 @@ def fate(rule: BrokenRule) -> str:
         return "noted only"
     if rule.severity == "critical":
         return LOAD_FATES.get(rule.state, f"the load is {spaced(rule.state)}")
-    fates = ROW_FATES if rule.state in PUBLISHED else {**ROW_FATES, "superseded": "left out with the superseded load"}
+    left_out = f"left out with the {rule.state} load"
+    fates = ROW_FATES if rule.state in PUBLISHED else {**ROW_FATES, "superseded": left_out, "freed": left_out}
     parts = [(rule.outcomes[outcome], text) for outcome, text in fates.items() if rule.outcomes.get(outcome)]
     erased = rule.rows - sum(rule.outcomes.values())
     if erased > 0:

@@ -5,4 +5,5 @@ def count(number: float, noun: str) -> str:
     """Return the number with its noun: 1 row, 2,000 rows, 0.5 seconds."""
     if number == 1:
         return f"1 {noun}"
-    return f"{number:g} {noun}s" if isinstance(number, float) else f"{number:,} {noun}s"
+    is_whole = isinstance(number, float) and number.is_integer()
+    return f"{int(number) if is_whole else number:,} {noun}s"

@@ -148,9 +148,13 @@ def is_running(folder: Path) -> bool:
 
 
 def process_id(folder: Path) -> int | None:
-    """Return the process id of the running server of `folder`, or None."""
-    server = _running_postmaster(Path(folder).resolve())
-    return server and server[0]
+    """Return the process id of the running server of `folder`. Return None if it does not run, or not on this machine.
+
+    Another container may run it: the number in postmaster.pid is then that of an unrelated process here.
+    """
+    folder = Path(folder).resolve()
+    server = _running_postmaster(folder)
+    return server[0] if server and _works_in(server[0], folder / "data") else None
 
 
 def url(folder: Path) -> str | None:
@@ -236,6 +240,15 @@ def _postmaster(folder: Path) -> tuple[int, int, bool] | None:
 def _running_postmaster(folder: Path) -> tuple[int, int, bool] | None:
     with _translate_os_errors(folder):
         return _postmaster(folder) if is_running(folder) else None
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Return whether the process exists and its current folder is `folder`."""
+    try:
+        return os.path.samefile(f"/proc/{pid}/cwd", folder)
+    except OSError:
+        # without /proc, as on macOS, there are no containers that share a folder but not its processes
+        return not Path("/proc").exists()
 
 
 def _accepts_connections(port: int) -> bool:

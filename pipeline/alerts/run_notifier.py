@@ -44,7 +44,7 @@ class Alert:
     what: str
     rule: str
     next_step: str
-    runbook: str = runbooks.FAILED_RUN
+    runbook: str | None = runbooks.FAILED_RUN
 
 
 SUCCEEDED_AGAIN = Alert(
@@ -52,6 +52,7 @@ SUCCEEDED_AGAIN = Alert(
     what="all published",
     rule="the first run that succeeded after a failure",
     next_step="make status",
+    runbook=None,
 )
 
 
@@ -246,7 +247,9 @@ def _send(alert: Alert, since: str, kind: messages.Kind) -> None:
         "Next": alert.next_step,
         "Runbook": alert.runbook,
     }
-    text = "\n".join(f"{name}: {sanitize(' '.join(line.split()), LONGEST_LINE)}" for name, line in lines.items())
+    text = "\n".join(
+        f"{name}: {sanitize(' '.join(line.split()), LONGEST_LINE)}" for name, line in lines.items() if line
+    )
     messages.send(f"MooVitamix: {alert.title}", text, kind=kind)
 
 

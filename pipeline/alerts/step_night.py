@@ -27,8 +27,6 @@ from warehouse.embedded_postgres import PostgresUnavailableError
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import STEPS
 
-# A step that finds another run in progress is neither good nor bad: the other run reports how it ends.
-HAS_NOT_RUN = ExitCode.ALREADY_RUNNING
 NO_STREAK = Streak(None, ())
 
 
@@ -95,10 +93,15 @@ def _parse_end(step: str, end: Mapping[str, object]) -> StepEnd:
     )
 
 
-def ended(ends: Sequence[StepEnd], find: Callable[[], Warehouse]) -> None:
-    """Send an alert about the end of the night, if one is due. `find` returns the warehouse; it may fail."""
-    failed = [end for end in ends if end.exit_code not in (ExitCode.PUBLISHED, HAS_NOT_RUN)]
-    if not run_notifier.has_recipients() or (not failed and any(end.exit_code == HAS_NOT_RUN for end in ends)):
+def send_alert(ends: Sequence[StepEnd], find: Callable[[], Warehouse]) -> None:
+    """Send an alert about the end of the night, if one is due. `find` returns the warehouse; it may fail.
+
+    A step that found another run in progress is neither good nor bad: the other run reports how it ends.
+    """
+    failed = [end for end in ends if end.exit_code not in (ExitCode.PUBLISHED, ExitCode.ALREADY_RUNNING)]
+    if not run_notifier.has_recipients() or (
+        not failed and any(end.exit_code == ExitCode.ALREADY_RUNNING for end in ends)
+    ):
         return
     now = dt.datetime.now(dt.UTC)
     began_at = min((end.began_at for end in ends if end.began_at), default=now)
@@ -150,12 +153,12 @@ def _judgements(connection: psycopg.Connection, run_id: str) -> list[Judgement]:
     rows = connection.execute(
         """
         select
-            judged.load_id, judged.table_name, scans.rows_read, scans.rows_landed, scans.rows_removed,
-            scans.rows_unreadable, judged.state, judged.rows_quarantined, loads.verdict
-        from ops.run_loads as judged
-        inner join gate.loads on judged.load_id = loads.load_id and judged.table_name = loads.table_name
-        inner join staging.scans on judged.load_id = scans._dlt_load_id and judged.table_name = scans.table_name
-        where judged.run_id = %s
+            checked.load_id, checked.table_name, scans.rows_read, scans.rows_landed, scans.rows_removed,
+            scans.rows_unreadable, checked.state, checked.rows_quarantined, loads.verdict
+        from ops.run_loads as checked
+        inner join gate.loads on checked.load_id = loads.load_id and checked.table_name = loads.table_name
+        inner join staging.scans on checked.load_id = scans._dlt_load_id and checked.table_name = scans.table_name
+        where checked.run_id = %s
         order by scans.version_seq
         """,
         [run_id],

@@ -18,6 +18,6 @@ def notify(database_url: str | None) -> None:
     For task schedulers such as Airflow. Standard input says how each step has ended, as JSON.
     """
     ends = step_night.parse("" if sys.stdin.isatty() else sys.stdin.read())
-    step_night.ended(ends, lambda: connect_by_settings(Settings(database_url=database_url), "moovitamix"))
-    # last, so that the valid addresses are told
+    step_night.send_alert(ends, lambda: connect_by_settings(Settings(database_url=database_url), "moovitamix"))
+    # last, so that the valid addresses get the alert
     messages.check_addresses()

@@ -333,7 +333,7 @@ def _freshness(status: Status) -> Iterator[str]:
         yield "freshness: readers see nothing yet"
         return
     times = [status.fresh_as_of.get(table) for table in SOURCE_TABLE_NAMES]
-    if len(set(times)) == 1:
+    if len(set(times)) == 1 and not status.open_loads:
         yield f"freshness: readers see the source as of {_ago(times[0], status.now)}"
         return
     yield "freshness: readers see the source"

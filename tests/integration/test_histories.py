@@ -1,8 +1,8 @@
 """Random histories of nights, faults and decisions, on each version of Postgres: after each step the warehouse is
 compared with a model in plain Python.
 
-`HISTORIES=500 make test ARGS=tests/test_histories.py` plays that many on each instead of a few; what fails is printed
-with the blob that plays it again.
+`HISTORIES=500 make test-slow ARGS="-k test_any_history"` plays that many on each instead of a few; what fails is
+printed with the blob that plays it again.
 """
 
 import contextlib

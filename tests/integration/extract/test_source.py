@@ -809,7 +809,7 @@ def test_a_requested_wait_longer_than_the_deadline_ends_the_pull_at_once(night, 
     api.faults.add("rate_limit@users=1/4000")
     began = time.monotonic()
     message = failure(night, limits=dataclasses.replace(QUICK, seconds=60))
-    assert "status 429" in message and "asks to wait 4000 seconds" in message
+    assert "status 429" in message and "asks to wait 4,000 seconds" in message
     assert "of the 60 seconds for the whole pull are left (limit MAX_SECONDS)" in message
     assert time.monotonic() - began < 5
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from monitoring import metrics
+from pipeline.run import runbooks
 from tests.integration.monitoring.programs import program
 
 pytestmark = pytest.mark.machine
@@ -69,10 +70,19 @@ def test_each_alert_has_a_next_command_and_a_runbook():
     for rule in rules():
         shown = rule["annotations"]
         assert set(shown) == {"summary", "description", "command", "runbook"}
-        assert (PROJECT / shown["runbook"]).is_file(), shown["runbook"]
+        named = re.findall(r"[a-z-]+(?=\.md$|{{ e)", shown["runbook"].replace("{{ end }}", ""))
+        assert named
+        for runbook in named:
+            assert (PROJECT / "docs" / "runbooks" / f"{runbook}.md").is_file(), runbook
         make = re.match(r"make ([a-z-]+)", shown["command"])
         assert make is None or make[1] in targets, shown["command"]
         assert rule["labels"]["severity"] in ("critical", "warning")
+
+
+def test_the_alert_of_a_failed_night_names_the_runbook_of_its_exit_code():
+    (shown,) = [rule["annotations"]["runbook"] for rule in rules() if rule["alert"] == "MoovitamixRunFailed"]
+    by_code = {int(code): name for code, name in re.findall(r"eq \$value (\d)\.0 }}([a-z-]+){{", shown)}
+    assert {code: f"docs/runbooks/{name}.md" for code, name in by_code.items()} == runbooks.BY_EXIT_CODE
 
 
 def test_rules_and_routes_use_only_existing_metrics_labels_and_alerts():

@@ -128,7 +128,7 @@ def test_a_failed_night_and_its_resolution_are_sent_to_slack_and_by_e_mail(alert
                 )
                 assert re.search(r"Since: \d{4}-\d\d-\d\d \d\d:\d\d UTC\n", message)
                 assert "Rule: MoovitamixRunFailed, critical." in message and "the source failed" in message
-                assert "Next: make status\n" in message and "Runbook: docs/runbooks/failed-run.md" in message
+                assert "Next: make status\n" in message and "Runbook: docs/runbooks/failed-source.md" in message
                 assert "resolved" not in message.lower().replace("it resolves", "")
             recipients, message = alertmanager.mail.messages[0]
             assert recipients == ["data-operators@example.com"]

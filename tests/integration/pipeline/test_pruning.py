@@ -31,7 +31,7 @@ def prune(database_url, *arguments, keep="90d", reason="disk space"):
 
 
 def marts(connection):
-    """Return all rows, without `known_at`: since when a record is known cannot be said of versions that are gone."""
+    """Return all rows without `known_at`, which depends on the versions that are left."""
     found = {}
     for table in MARTS:
         rows = connection.cursor(row_factory=dict_row).execute(f"select * from marts.{table}").fetchall()

@@ -67,7 +67,7 @@ def test_several_decisions_of_one_run_are_all_shown_in_their_order():
         (
             "prune",
             {"keep": "30 days", "deleted": {"staging.users": 1}},
-            "versions superseded more than 30 days before: 1 row deleted",
+            "versions superseded more than 30 days earlier: 1 row deleted",
         ),
     ],
 )

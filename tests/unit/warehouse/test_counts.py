@@ -14,8 +14,8 @@ from warehouse.counts import count
         (1_234_567, "known key", "1,234,567 known keys"),
         (1.0, "second", "1 second"),
         (0.5, "second", "0.5 seconds"),
-        (3600.0, "second", "3600 seconds"),
-        (1e11, "second", "1e+11 seconds"),
+        (3600.0, "second", "3,600 seconds"),
+        (1e11, "second", "100,000,000,000 seconds"),
     ],
 )
 def test_a_count_shows_the_number_with_its_noun(number, noun, shown):

@@ -64,9 +64,9 @@ first_publications as (
 
 ),
 
--- Rejecting a load of users or tracks can remove listens of any document. And without the first published load of documents,
--- what the next one brought counts as always known.
-rejected_loads as (
+-- Rejecting a load of users or tracks can remove listens of any document. And without the first published load of a table,
+-- what the next one brought counts as always known. Both end when the load is released again.
+reversed_loads as (
 
     select count(*) as load_count
     from publications
@@ -74,8 +74,9 @@ rejected_loads as (
     left join first_publications on publications.table_name = first_publications.table_name
     where
         publications.seq > progress.built_seq
-        and publications.kind = 'reject'
-        and (publications.table_name in ('users', 'tracks') or publications.first_seq < first_publications.seq)
+        and publications.seq > publications.first_seq
+        and publications.kind in ('reject', 'release')
+        and (publications.table_name in ('users', 'tracks') or publications.first_seq <= first_publications.seq)
 
 ),
 
@@ -83,7 +84,7 @@ build as (
 
     select
         case
-            when {{ is_full_refresh() }} or rejected_loads.load_count > 0 then 0
+            when {{ is_full_refresh() }} or reversed_loads.load_count > 0 then 0
             else progress.built_seq
         end as after_seq,
         current_inputs.until_seq,
@@ -93,7 +94,7 @@ build as (
         progress.totals_seq <> progress.listens_seq as are_totals_behind
     from current_inputs
     cross join progress
-    cross join rejected_loads
+    cross join reversed_loads
 
 )
 
