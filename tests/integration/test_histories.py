@@ -504,6 +504,20 @@ def test_releasing_an_overtaken_load_does_not_replace_newer_versions(scene, hist
 
 
 @ON_18
+@pytest.mark.parametrize("table", TABLES)
+def test_what_was_known_when_follows_a_load_that_is_rejected_and_released_again(table, histories):
+    with begun(histories) as machine:
+        machine.night([("add a user", 0), ("add a track", 0), ("add a document", 4)], "good")
+        for step in (
+            lambda: machine.reject(0, table),
+            lambda: machine.night([("add a document", 1)], "good"),
+            lambda: machine.release(0, table),
+        ):
+            step()
+            machine.gate_and_marts_match_the_model()
+
+
+@ON_18
 @pytest.mark.parametrize("from_the_end", [1, 2])
 def test_old_waiting_listens_are_counted_although_the_build_is_killed(from_the_end, histories):
     with begun(histories) as machine:
