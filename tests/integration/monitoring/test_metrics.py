@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg.conninfo import make_conninfo
 
 from extract.source_tables import SOURCE_TABLES
-from monitoring import exporter, metrics, run_history
+from monitoring import exporter, metrics
 from monitoring.nights import PARAMETERS
 from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
@@ -455,7 +455,6 @@ def test_constants_of_monitoring_equal_those_of_the_pipeline():
     assert set(metrics.ERROR_TYPES) == {code.name for code in ExitCode} - {"PUBLISHED"}
     assert STEPS == pipeline_run.STEPS and PARAMETERS["commands"][0] == run_ledger.FULL_RUN
     assert list(SOURCE_TABLE_NAMES) == [table.name for table in SOURCE_TABLES]
-    assert run_history.BLOCKED == ExitCode.BLOCKED
 
 
 def test_all_metrics_are_read_in_one_snapshot(nights, monkeypatch, database_url):

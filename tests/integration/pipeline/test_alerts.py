@@ -76,7 +76,8 @@ def received(inbox):
 def only(inbox):
     (message,) = received(inbox)
     title, kind, lines = message
-    assert list(lines) == LINES
+    # a success needs no runbook
+    assert list(lines) == (LINES[:-1] if kind == "success" else LINES)
     return title, kind, lines
 
 
