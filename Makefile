@@ -110,14 +110,14 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
 
-test-unit: setup-dev  ## run the tests that need no database
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+test-unit: setup-dev  ## run the short tests that need no database
+	@$(BIN)/python -m pytest -m "not slow" tests/unit $(ARGS)
 
 test-integration: setup-dev  ## run the short tests on a real Postgres
 	@$(PYTEST) -m "not slow and not machine and not airflow" tests/integration $(ARGS)
 
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
-	@$(PYTEST) -m "slow and not machine and not airflow" tests/integration $(ARGS)
+	@$(PYTEST) -m "slow and not machine and not airflow" tests $(ARGS)
 
 test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and pgbouncer; skipped without
 	@$(PYTEST) -m machine $(ARGS)

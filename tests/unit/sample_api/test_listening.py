@@ -65,6 +65,7 @@ STARTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", STARTS, ids=str)
 def test_after_three_nights_most_listeners_have_listened_within_7_30_and_90_days(start):
     """The first run reads day 0, six days later."""
@@ -100,6 +101,7 @@ def genres_of_new_listens(known, tracks):
     return shares / shares.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_some_people_drift_to_other_genres(day_zero):
     later = snapshot(WORLD, 45)
     users = sorted({row["id"] for row in day_zero.users} & {row["id"] for row in later.users})
@@ -119,6 +121,7 @@ def test_a_few_people_are_contrarians_who_avoid_hits_and_declare_what_they_do_no
     assert np.median(hits[is_contrarian]) < 0.5 * np.median(hits[~is_contrarian])
 
 
+@pytest.mark.slow
 def test_new_releases_rise_and_fade():
     born = {row["id"] for row in snapshot(WORLD, 2).tracks} - {row["id"] for row in snapshot(WORLD, 1).tracks}
 
@@ -130,6 +133,7 @@ def test_new_releases_rise_and_fade():
     assert peak > 1.5 * first and peak > 3 * later > 0
 
 
+@pytest.mark.slow
 def test_listens_follow_the_odds_of_the_oracle():
     """The likelihood of the first listens of sessions is the expected one."""
     surplus = variance = listens = 0
