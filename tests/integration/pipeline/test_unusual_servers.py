@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,16 +147,18 @@ def test_everything_that_a_run_writes_lies_below_its_home(tmp_path):
 
 
 @pytest.fixture
-def pooled_url(built_database_url, tmp_path, request) -> Iterator[str]:
+def pooled_url(built_database_url, request) -> Iterator[str]:
     """Yield an address of the warehouse through pgbouncer, in the mode of the test's parameter."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
     known = conninfo_to_dict(built_database_url)
     port = embedded_postgres.free_port()
-    users = tmp_path / "users.txt"
+    # not tmp_path, whose parents another user may not pass
+    folder = Path(tempfile.mkdtemp(prefix="moovitamix-pooler-"))
+    users = folder / "users.txt"
     users.write_text(f'"{known["user"]}" "{known["password"]}"\n')
-    configuration = tmp_path / "pgbouncer.ini"
+    configuration = folder / "pgbouncer.ini"
     configuration.write_text(
         f"""
         [databases]
@@ -171,11 +174,8 @@ def pooled_url(built_database_url, tmp_path, request) -> Iterator[str]:
     """.replace("        ", "")
     )
     as_nobody = {} if os.geteuid() else {"user": 65534, "group": 65534}  # it refuses to run as root
-    for path in (tmp_path, users, configuration):
+    for path in (folder, users, configuration):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    for parent in tmp_path.parents:
-        if parent.owner() == "root" and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
     process = subprocess.Popen([program, str(configuration)], stderr=subprocess.PIPE, **as_nobody)
     try:
         url = f"postgresql://{known['user']}:{known['password']}@127.0.0.1:{port}/{known['dbname']}"
@@ -191,6 +191,7 @@ def pooled_url(built_database_url, tmp_path, request) -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate()
+        shutil.rmtree(folder)
 
 
 @pytest.mark.machine
