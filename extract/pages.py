@@ -551,6 +551,9 @@ def _advice(status: int, body: bytes | bytearray, size: int) -> str:
 
 
 def _excerpt(body: bytes | bytearray) -> str:
+    """Quote the beginning of the body, unless it may hold rows: messages are stored, sent and reported."""
+    if b"{" in body or b"[" in body:
+        return f"{count(len(body), 'byte')}, not quoted because they may contain rows"
     return json.dumps(one_line(body[:80].decode(errors="replace"), 60), ensure_ascii=False)
 
 

@@ -217,6 +217,19 @@ def test_a_200_response_that_is_no_page_is_refused(night, connection, answering,
     assert staged(connection) == NOTHING
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"items":[{"id":7,"first_name":"Priya"}],"total":"1"}',
+        b'[{"first_name":"Priya"}]',
+        b'{"items":[{"first_name":"Priya"',
+    ],
+)
+def test_an_invalid_page_is_described_without_its_rows(night, answering, body):
+    message = failure(night, api_base_url=answering(lambda handler: answer(handler, body)))
+    assert "not a page of JSON" in message and "may contain rows" in message and "Priya" not in message
+
+
 def test_an_answer_with_a_number_of_thousands_of_digits_is_reported_in_one_short_line(night, answering):
     url = answering(lambda handler: answer(handler, page(), **{"Content-Length": "9" * 4000}))
     message = failure(night, api_base_url=url)
