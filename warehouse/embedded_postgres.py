@@ -154,7 +154,7 @@ def process_id(folder: Path) -> int | None:
     """
     folder = Path(folder).resolve()
     server = _running_postmaster(folder)
-    return server[0] if server and _works_in(server[0], folder / "data") else None
+    return server[0] if server and _is_server_of(folder / "data", server[0]) else None
 
 
 def url(folder: Path) -> str | None:
@@ -242,10 +242,10 @@ def _running_postmaster(folder: Path) -> tuple[int, int, bool] | None:
         return _postmaster(folder) if is_running(folder) else None
 
 
-def _works_in(pid: int, folder: Path) -> bool:
-    """Return whether the process exists and its current folder is `folder`."""
+def _is_server_of(data: Path, pid: int) -> bool:
+    """Return whether the command line of the process names the cluster; every user may read it."""
     try:
-        return os.path.samefile(f"/proc/{pid}/cwd", folder)
+        return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         # without /proc, as on macOS, there are no containers that share a folder but not its processes
         return not Path("/proc").exists()
