@@ -40,7 +40,7 @@ def _parse_once(patch: pytest.MonkeyPatch) -> None:
     def run_or_remember(dbt: Dbt, *arguments: str, **options: Any) -> Any:
         if arguments != ("parse",):
             return run(dbt, *arguments, **options)
-        key = (*dbt._options, *(os.environ.get(name) for name in ("DBT_TARGET", "DBT_TARGET_PATH")))
+        key = tuple(os.environ.get(name) for name in ("DBT_TARGET", "DBT_TARGET_PATH"))
         if key not in parsed:
             result = run(dbt, *arguments, **options)
             if not result.success:
