@@ -81,16 +81,16 @@ def _times_of_the_past(
     rhythm = state.listeners.rhythm[owners]
     first = np.maximum(state.created[owners], -HISTORY_DAYS)
     until = active_days(rhythm, np.zeros(len(owners)), weekday)
-    length = until - active_days(rhythm, first, weekday)
-    age = length * (numbers + draw("time of the document", *address)) / counts[owners]
+    history = until - active_days(rhythm, first, weekday)
+    age = history * (numbers + draw("time of the document", *address)) / counts[owners]
     last_session = -np.log1p(-draw("time since the last session", *address)) / state.listeners.rate[owners]
     age = np.where(numbers == 0, np.minimum(age, last_session), age)
     updated = from_active_days(rhythm, until - age, weekday)
     is_first = numbers == counts[owners] - 1
     gap = updated - np.where(is_first, first, np.roll(updated, 1))
     habits = np.array(pick(HABITS, draw("habit", *address)), dtype=object)
-    length = np.where(habits == ONCE, np.minimum(SESSION_DAYS, gap), gap) * draw("age of the document", *address)
-    return updated - length, updated, habits
+    longest = np.where(habits == ONCE, np.minimum(SESSION_DAYS, gap), gap)
+    return updated - longest * draw("age of the document", *address), updated, habits
 
 
 def _document_counts(documents: int, weights: Floats, draws: Floats) -> Numbers:

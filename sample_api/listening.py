@@ -88,6 +88,7 @@ def join(first: Arrays, second: Arrays) -> Arrays:
 
 
 def draw_catalogue(seed: int, scenes: Scenes, keys: Numbers, released: Floats) -> Catalogue:
+    """Draw what decides how often the tracks with these keys are played."""
     # A long tail (Pareto), with a cap that avoids a single dominant hit.
     popularity = np.minimum((1 - uniform(seed, "popularity", keys)) ** (-1 / 1.5), 60.0)
     scene = scenes.draw(uniform(seed, "scene of the track", keys))
@@ -95,6 +96,8 @@ def draw_catalogue(seed: int, scenes: Scenes, keys: Numbers, released: Floats) -
 
 
 def draw_listeners(seed: int, scenes: Scenes, keys: Numbers) -> Listeners:
+    """Draw the tastes and habits of the users with these keys, who have not listened yet."""
+
     def draw(field: str) -> Floats:
         return uniform(seed, field, keys)
 

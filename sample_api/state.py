@@ -13,7 +13,7 @@ from sample_api.scenes import Scenes
 
 Row = dict[str, Any]
 
-DAY = timedelta(days=1) // timedelta(microseconds=1)
+MICROSECONDS_PER_DAY = timedelta(days=1) // timedelta(microseconds=1)
 ACCOUNT_DAYS = 400
 BACKDATED_SHARE = 0.03
 
@@ -80,7 +80,7 @@ def new_keys(day: int, count: int) -> Numbers:
 
 
 def new_ids(draws: Floats, taken: set[int], size: int) -> list[int]:
-    """Return unused ids, and add them to `taken`, which also holds the ids of removed rows."""
+    """Return unused ids, and add them to `taken`, which also holds the ids of removed rows. `size`: that of day 0."""
     span = 10 ** max(5, len(str(max(0, size - 1))) + 2)
     ids = []
     for number in (1 + draws * (span - 1)).astype(int).tolist():
@@ -108,7 +108,7 @@ def new_times(world: World, what: str, keys: Numbers, day: int) -> tuple[Floats,
 
 def iso(world: World, times: Floats) -> list[str]:
     """Return times as texts such as 2026-01-01T10:00:00.000000."""
-    microseconds = np.floor(times * DAY).astype("timedelta64[us]")
+    microseconds = np.floor(times * MICROSECONDS_PER_DAY).astype("timedelta64[us]")
     return np.datetime_as_string(np.datetime64(world.start, "us") + microseconds).tolist()
 
 

@@ -127,7 +127,15 @@ def test_a_full_refresh_repairs_damaged_tables(built_database_url, built):
 
 
 def test_a_failing_data_test_is_reported_by_name(built_database_url, built):
-    built.execute("delete from marts.listen_history where id = (select min(id) from marts.listen_history)")
+    # one of the documents that the newest build has processed
+    built.execute("""
+        delete from marts.listen_history
+        where id = (
+            select min(listens.id)
+            from marts.listen_history as listens
+            inner join prep.int_document_versions using (user_id, created_at)
+        )
+    """)
 
     outcome = run_dbt(built_database_url, "test", "--select", "assert_every_published_listen_is_stored_once")
 

@@ -336,6 +336,7 @@ def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_
         "--database-url=postgresql://of-the-option",
         "--batch_size=7",
         "--sample",
+        "--sample-start=2026-01-31",
         DATABASE_URL_FILE=str(tmp_path / "url"),
         BATCH_SIZE="9",
         WINDOW="3",
@@ -344,6 +345,7 @@ def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_
     assert seen["timetable"] == Timetable(time_of_day("02:30"), zone(MONTREAL))
     assert (seen["DATABASE_URL"], seen["BATCH_SIZE"], seen["WINDOW"]) == ("postgresql://of-the-option", "7", "3")
     assert "DATABASE_URL_FILE" not in seen
+    assert seen["SAMPLE_START"] == "2026-01-31"
     with steps.run.make_context("run", [], auto_envvar_prefix=None) as context:
         assert context.params["sample"] is False
     monkeypatch.setenv("SAMPLE", seen["SAMPLE"])

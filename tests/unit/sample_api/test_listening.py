@@ -1,5 +1,6 @@
 """Test that people listen as the README says, that models can learn it, and that the oracle knows it."""
 
+import dataclasses
 import datetime as dt
 import itertools
 from collections import Counter
@@ -7,6 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from sample_api import listening
+from sample_api.listening import Listeners
+from sample_api.scenes import scenes_of
 from sample_api.world import GENRES, World, odds, snapshot, snapshots
 from tests.world_model import WorldModel, split_genres
 
@@ -133,8 +137,34 @@ def test_new_releases_rise_and_fade():
     assert peak > 1.5 * first and peak > 3 * later > 0
 
 
+@pytest.mark.parametrize("is_contrarian", [False, True])
+def test_a_listen_is_drawn_with_the_odds_of_the_oracle(is_contrarian):
+    """The frequencies of many draws pass a chi-squared test, in the middle of a drift, and with some tracks gone."""
+    seed, size = 7, 200_000
+    scenes = scenes_of(seed)
+    catalogue = listening.draw_catalogue(seed, scenes, np.arange(300), np.linspace(-300, 1, 300))
+    user = listening.draw_listeners(seed, scenes, np.array([4]))
+    user.drifts_on[:], user.is_contrarian[:] = -listening.DRIFT_DAYS / 2, is_contrarian
+    earlier = np.arange(40)
+    listening.draw_listens(seed, scenes, catalogue, user, 0 * earlier, 0 * earlier - 1, earlier)
+    catalogue.is_present[user.memory[0, 30]] = catalogue.is_present[::50] = False
+    copies = Listeners(*(np.repeat(getattr(user, field.name), size, axis=0) for field in dataclasses.fields(user)))
+    copies.key = np.arange(size)
+
+    everybody = np.arange(size)
+    tracks = listening.draw_listens(seed, scenes, catalogue, copies, everybody, 0 * everybody, 0 * everybody)
+
+    new, following = listening.odds(scenes, catalogue, user, np.array([0]), 0)
+    assert np.isclose(new.sum(), 1) and (new[0] > 0).sum() > 200
+    expected, found = size * following[0], np.bincount(tracks, minlength=300)
+    assert found[expected == 0].sum() == 0
+    is_likely = expected > 5
+    surplus = ((found - expected)[is_likely] ** 2 / expected[is_likely]).sum() - is_likely.sum()
+    assert abs(surplus) < 4 * np.sqrt(2 * is_likely.sum())
+
+
 @pytest.mark.slow
-def test_listens_follow_the_odds_of_the_oracle():
+def test_the_listens_of_a_day_follow_the_odds_of_the_day_before():
     """The likelihood of the first listens of sessions is the expected one."""
     surplus = variance = listens = 0
     for day, (before, after) in enumerate(itertools.pairwise(snapshots(WORLD, 8))):
