@@ -130,7 +130,8 @@ def stop(folder: Path) -> bool:
                 os.kill(pid, signal.SIGINT)  # pg_ctl would send it to any process of the server's user with that id
         if time.monotonic() > deadline:
             raise PostgresUnavailableError(
-                f"Postgres did not stop within {WAIT_SECONDS} s: see {folder}/postgres.log and try again"
+                f"Postgres did not stop within {WAIT_SECONDS} s: see {folder}/postgres.log, "
+                "or end it yourself (`ps -ef | grep postgres`)"
             )
         time.sleep(0.02)
     return True
@@ -243,9 +244,13 @@ def _running_postmaster(folder: Path) -> tuple[int, int, bool] | None:
 
 
 def _is_server_of(data: Path, pid: int) -> bool:
-    """Return whether the command line of the process names the cluster; every user may read it."""
+    """Return whether the process is a server of the cluster in `data`."""
+    process = Path(f"/proc/{pid}")
     try:
-        return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        with contextlib.suppress(PermissionError):
+            return (process / "cwd").samefile(data)
+        # another user's process: its command line names the folder in which it was started
+        return os.fsencode(data) in (process / "cmdline").read_bytes().split(b"\0")
     except OSError:
         # without /proc, as on macOS, there are no containers that share a folder but not its processes
         return not Path("/proc").exists()

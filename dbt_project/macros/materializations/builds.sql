@@ -22,25 +22,15 @@
 
 {#
     A stateful model as the previous build left it. The models that compute its changes read it through this macro: it depends
-    on them, so `ref` would be a cycle. Empty while the table does not exist. A column that this build adds to it is NULL.
+    on them, so `ref` would be a cycle. Empty while the table does not exist. A migration
+    adds a new column that such a model reads: dbt would add it only when it updates the table.
 #}
 {% macro previous_state(model_name) -%}
     {%- if execute -%}
         {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
         {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
-        {%- set present = adapter.get_columns_in_relation(relation) | map(attribute='name') | list if relation else [] -%}
-        {%- set added = node.columns.values() | rejectattr('name', 'in', present) | list -%}
-        {%- if relation and not added -%}
+        {%- if relation -%}
             {{ relation }}
-        {%- elif relation -%}
-            (
-                select
-                    previous.*
-                    {%- for column in added %},
-                    null::{{ column.data_type }} as {{ column.name }}
-                    {%- endfor %}
-                from {{ relation }} as previous
-            )
         {%- else -%}
             (
                 select
