@@ -35,7 +35,7 @@ insert into marts.listen_history (id, user_id, track_id, listened_at, created_at
 select
     (
         'x'
-        || left(md5(concat_ws('|', user_id, (extract(epoch from created_at) * 1000000)::bigint, track_id, nth)), 16)
+        || left(md5(concat_ws('|', user_id, epoch_microseconds, track_id, nth)), 16)
     )::bit(64)::bigint,
     user_id,
     track_id,
@@ -52,6 +52,7 @@ from (
         select
             (payload ->> 'user_id')::bigint as user_id,
             (payload ->> 'created_at')::timestamp at time zone 'UTC' as created_at,
+            (extract(epoch from (payload ->> 'created_at')::timestamp) * 1000000)::bigint as epoch_microseconds,
             (payload ->> 'updated_at')::timestamp at time zone 'UTC' as updated_at,
             payload -> 'items' as items,
             _dlt_load_id

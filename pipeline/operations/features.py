@@ -88,10 +88,11 @@ def _render(warehouse: Warehouse) -> str:
 
 
 def _check_is_prepared(connection: psycopg.Connection) -> None:
-    if not database.has(connection, "ops.runs"):
-        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
+    # a reader sees no other schema
     if not database.has(connection, "features.snapshots"):
-        raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+        if database.has(connection, "ops.runs"):
+            raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
 
 
 def _print_features(output: Console, features: dict[str, Any] | None, user_id: int, moment: str) -> None:
