@@ -39,9 +39,9 @@ select
     )::bit(64)::bigint,
     user_id,
     track_id,
-    updated_at,
+    listens.updated_at,
     listens.created_at,
-    greatest(updated_at, publications.known_at, users.known_at, tracks.known_at),
+    greatest(listens.updated_at, publications.known_at, users.known_at, tracks.known_at),
     _dlt_load_id
 from (
     select
