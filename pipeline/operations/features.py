@@ -99,7 +99,7 @@ def _print_features(output: Console, features: dict[str, Any] | None, user_id: i
     if features is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, f"there is no user {user_id} {moment}; check --user")
     output.print(f"user {user_id}, {moment}")
-    _print_values(output, {name: value for name, value in features.items() if name not in BY_GENRE.values()})
+    _print_values(output, {name: features[name] for name in sorted(features.keys() - set(BY_GENRE.values()))})
     affinities = features[BY_GENRE["affinity"]]
     if not affinities:
         return
