@@ -22,7 +22,7 @@ def run_dbt(database_url: str, *arguments: str) -> dict[str, float]:
 def render(database_url: str, expression: str) -> str:
     """Return the SQL that a call of a dbt macro renders."""
     with _dbt(database_url) as dbt:
-        return dbt.render(expression)
+        return dbt.render(expression, database.find(database_url, "bench"))
 
 
 @contextlib.contextmanager

@@ -144,7 +144,7 @@ def figures(
 
 def _snapshot_figures(connection: psycopg.Connection, history: History) -> Iterator[Figure]:
     """Measure a snapshot of a month ago, and what it takes on disk."""
-    select = render(history.url, feature_store.RENDERED_BY)
+    select = render(history.url, feature_store.RENDERED_FOR_ALL)
     started = time.perf_counter()
     feature_store.take_snapshot(connection, select, dt.datetime.now(dt.UTC) - dt.timedelta(days=30), kept=1)
     seconds = time.perf_counter() - started

@@ -12,6 +12,8 @@ from pipeline.operations.pruning import age
 from pipeline.schedule import timetable
 from pipeline.settings import secret
 
+EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+
 database_url_option = click.option(
     "--database-url",
     envvar="DATABASE_URL",
@@ -105,25 +107,28 @@ def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.
         raise click.BadParameter(f"{error}, not {text!r}") from None
 
 
-def _moment(text: str, now: dt.datetime) -> dt.datetime:
+def _parse_moment(text: str, now: dt.datetime) -> dt.datetime:
     """Parse an ISO date or time (UTC unless it has a zone), or a time ago such as 7d. Raises ValueError."""
-    if text[-1:] in ("d", "w") and text[:-1].isdecimal():
-        try:
-            return now - int(text[:-1]) * dt.timedelta(days=7 if text.endswith("w") else 1)
-        except OverflowError:
-            raise ValueError(f"{text} ago is before the calendar begins") from None
     try:
-        found = dt.datetime.fromisoformat(text)
+        if text[-1:] in ("d", "w") and text[:-1].isdecimal():
+            found = now - int(text[:-1]) * dt.timedelta(days=7 if text.endswith("w") else 1)
+        else:
+            found = dt.datetime.fromisoformat(text)
+    except OverflowError:
+        raise ValueError(f"{text} ago is before {EARLIEST.year}") from None
     except ValueError:
         raise ValueError(
             "give a date or time such as 2026-01-31 or 2026-01-31T12:00Z, or a time ago such as 7d"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    found = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    if found < EARLIEST:
+        raise ValueError(f"{text} is before {EARLIEST.year}")
+    return found
 
 
 def _check_moment(context: click.Context, option: click.Parameter, text: str | None) -> dt.datetime | None:
     try:
-        return text and _moment(text, dt.datetime.now(dt.UTC))
+        return None if text is None else _parse_moment(text, dt.datetime.now(dt.UTC))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

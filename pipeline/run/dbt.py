@@ -83,31 +83,33 @@ class Dbt:
         for name in [name for name in os.environ if name.startswith("DBT_") and name not in VARIABLES]:
             del os.environ[name]
         self._options = options
-        self._manifest: Any = None
+        self._parsed: Any = None
 
     def invoke(self, *arguments: str, progress: Callable[[str], None] | None = None) -> DbtOutcome:
         """Run a command such as `build --select marts`. `progress` is called with the name of each node that starts."""
-        if self._manifest is None:
+        parsed = self._parse(progress)
+        if not parsed.success:
+            return _outcome(parsed)
+        return _outcome(self._run(*arguments, progress=progress))
+
+    def render(self, expression: str, warehouse: Warehouse) -> str:
+        """Return the SQL of a macro call such as `user_profile("now()")`. Raises CommandError."""
+        parsed = self._parse()
+        result = self._run("compile", "--inline", f"{{{{ {expression} }}}}") if parsed.success else parsed
+        if not result.success:
+            raise to_command_error(_outcome(result), warehouse, ExitCode.BUILD_FAILED, "dbt failed")
+        return result.result.results[0].node.compiled_code
+
+    def _parse(self, progress: Callable[[str], None] | None = None) -> Any:
+        """Parse the project once, and return dbt's result."""
+        if self._parsed is None:
             if progress:
                 progress("loading dbt and parsing its project")
             parsed = self._run("parse")
             if not parsed.success:
-                return _outcome(parsed)
-            self._manifest = parsed.result
-        return _outcome(self._run(*arguments, progress=progress))
-
-    def render(self, expression: str) -> str:
-        """Return the SQL of a macro call such as `user_profile("now()")`. Raises CommandError(BUILD_FAILED)."""
-        if self._manifest is None:
-            parsed = self._run("parse")
-            if not parsed.success:
-                raise CommandError(ExitCode.BUILD_FAILED, f"dbt: {_line(parsed.exception)}; see {log_file()}")
-            self._manifest = parsed.result
-        compiled = self._run("compile", "--inline", f"{{{{ {expression} }}}}")
-        if not compiled.success:
-            raise CommandError(ExitCode.BUILD_FAILED, f"dbt: {_line(compiled.exception)}; see {log_file()}")
-        (result,) = compiled.result.results
-        return result.node.compiled_code
+                return parsed
+            self._parsed = parsed
+        return self._parsed
 
     def _run(self, *arguments: str, progress: Callable[[str], None] | None = None) -> Any:
         def report_node(event: Any) -> None:
@@ -117,7 +119,8 @@ class Dbt:
         # JSON, so that a line end in a row does not split an event
         quiet = ("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json")
         folders = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
-        return _invoke([*quiet, *self._options, *arguments, *folders], self._manifest, [report_node])
+        manifest = self._parsed and self._parsed.result
+        return _invoke([*quiet, *self._options, *arguments, *folders], manifest, [report_node])
 
 
 def to_command_error(outcome: DbtOutcome, warehouse: Warehouse, code: ExitCode, what: str) -> CommandError:

@@ -1,8 +1,20 @@
 with
 
+stateful_models as (
+
+    select unnest(array{{ stateful_models() }}::text[]) as model
+
+),
+
 builds as (
 
-    select coalesce(min(seq), 0) as built_seq from {{ source('prep', 'builds') }}
+    -- a model that is missing, or was built by other SQL, is not built
+    select
+        min(
+            case when builds.fingerprint = {{ fingerprint() }} then builds.seq else 0 end
+        ) as built_seq
+    from stateful_models
+    left join {{ source('prep', 'builds') }} as builds on stateful_models.model = builds.model
 
 ),
 
