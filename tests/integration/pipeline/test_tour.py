@@ -1,13 +1,19 @@
 """The commands of the tour for operators end as the tour says."""
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 import pytest
 
-from tests.command import command, launch, step_is_running, until
+from pipeline.cli import main
+from tests.command import command, step_is_running, until
 from tests.documents import PROJECT, commands_in, pipeline_arguments
+from tests.forks import fork
+from tests.runs import small_sample_world
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
 
@@ -16,7 +22,13 @@ pytestmark = pytest.mark.slow
 TOUR = PROJECT / "docs" / "operations" / "tour.md"
 
 
-def test_each_command_of_the_tour_ends_as_it_says(tmp_path, monkeypatch):
+@pytest.fixture
+def small_world() -> Iterator[None]:
+    with small_sample_world():
+        yield
+
+
+def test_each_command_of_the_tour_ends_as_it_says(tmp_path, monkeypatch, small_world):
     monkeypatch.setenv("MOOVITAMIX_HOME", str(tmp_path))
     commands = [each for each in commands_in(TOUR) if each.is_in_block]
     assert commands.pop(0).words[1].startswith("MOOVITAMIX_HOME=")
@@ -45,10 +57,15 @@ def test_each_command_of_the_tour_ends_as_it_says(tmp_path, monkeypatch):
 
 def kill_a_run(home: Path) -> None:
     with psycopg.connect(embedded_postgres.url(home / ".postgres"), autocommit=True) as connection:
-        process = launch("run", MOOVITAMIX_HOME=str(home))
+        process = fork(run_on_a_small_world, log=home / "log")
         until(lambda: step_is_running(connection, "gate"))
         process.kill()
-        process.communicate()
+        process.join()
+
+
+def run_on_a_small_world() -> None:
+    with small_sample_world(), mock.patch.object(sys, "argv", ["pipeline", "run"]):
+        main.main()
 
 
 @pytest.mark.parametrize(
