@@ -3,6 +3,7 @@
 Without them the tests would take a fifth longer.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -62,7 +63,7 @@ def _find_column_types_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def _keep_connections(patch: pytest.MonkeyPatch) -> None:
-    """Use connections again within an invocation: dbt opens one for each node, which costs a fifth of a small build.
+    """Use connections again within an invocation: dbt opens one for each node, which costs a quarter of a small build.
 
     A connection is handed on like a new one: without transaction, temporary tables, locks and settings of its session.
     """
@@ -70,32 +71,42 @@ def _keep_connections(patch: pytest.MonkeyPatch) -> None:
     from dbt.adapters.postgres.connections import PostgresConnectionManager as Manager
 
     open_, close_handle, cleanup_all = Manager.open.__func__, Manager._close_handle.__func__, Manager.cleanup_all
-    idle: list[Any] = []
+    idle: list[tuple[Any, Any]] = []
 
     def open_or_reuse(manager: type[Manager], connection: Any) -> Any:
-        if connection.state == "open" or not idle:
-            return open_(manager, connection)
-        connection.handle, connection.state = idle.pop(), "open"
+        while connection.state != "open":
+            try:
+                key, handle = idle.pop()
+            except IndexError:
+                return open_(manager, connection)
+            # an interrupted invocation leaves connections, which may lead to another database, or to none
+            if key == _login(connection):
+                with contextlib.suppress(psycopg2.Error):
+                    handle.cursor().execute("discard temp; reset all; select pg_advisory_unlock_all()")
+                    handle.commit()
+                    connection.handle, connection.state = handle, "open"
         return connection
 
     def keep_handle(manager: type[Manager], connection: Any) -> None:
-        handle = connection.handle
         try:
-            handle.rollback()
-            handle.cursor().execute("discard temp; reset all; select pg_advisory_unlock_all()")
-            handle.commit()
-            idle.append(handle)
+            connection.handle.rollback()
+            idle.append((_login(connection), connection.handle))
         except psycopg2.Error:
             close_handle(manager, connection)
 
     def cleanup_all_and_close(manager: Manager) -> None:
         cleanup_all(manager)
         while idle:
-            idle.pop().close()
+            idle.pop()[1].close()
 
     patch.setattr(Manager, "open", classmethod(open_or_reuse))
     patch.setattr(Manager, "_close_handle", classmethod(keep_handle))
     patch.setattr(Manager, "cleanup_all", cleanup_all_and_close)
+
+
+def _login(connection: Any) -> tuple[Any, ...]:
+    """Return what a connection of dbt is opened with."""
+    return (connection.credentials, *(os.environ.get(name) for name in sorted(os.environ) if name.startswith("PG")))
 
 
 def _parse_once(patch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ Arguments: the source's address, a folder, and the database's address if the row
 One scan pass per table, one attempt per page.
 """
 
-import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -19,8 +18,6 @@ from extract.source_tables import SOURCE_TABLES
 
 LIMITS = Limits(passes=1, attempts=1)
 WINDOW = 8
-PAGE_BYTES = 2 * 1024 * 1024
-"""Limit of one page without a database: a quarter of the default, because time and memory follow it."""
 
 
 def peak_kilobytes() -> int:
@@ -36,8 +33,7 @@ if __name__ == "__main__":
         if database_url:
             extraction.run(*database_url, api_base_url, working_folder=Path(folder), batch_size=4, limits=LIMITS)
         else:
-            limits = dataclasses.replace(LIMITS, page_bytes=PAGE_BYTES)
-            client = Client(api_base_url, window=WINDOW, deadline_seconds=600, batch_size=100, limits=limits)
+            client = Client(api_base_url, window=WINDOW, deadline_seconds=600, batch_size=100, limits=LIMITS)
             scan(client, SOURCE_TABLES[:1], window=WINDOW, folder=Path(folder))
     except SourceError as failed:
         print(failed)

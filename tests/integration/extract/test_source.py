@@ -18,7 +18,6 @@ from extract.limits import Limits
 from extract.pages import Client, _retry_after_seconds
 from extract.source_tables import SOURCE_TABLES
 from tests.integration.extract.conftest import QUICK, answer, live_rows, page, staged, users
-from tests.integration.extract.measured_pull import PAGE_BYTES
 
 pytestmark = pytest.mark.slow
 
@@ -509,6 +508,7 @@ def test_all_pages_of_all_passes_together_are_limited(night, connection, answeri
     night(api_base_url=url, limits=dataclasses.replace(QUICK, total_bytes=sum(taken[:4])))
 
 
+PAGE_BYTES = Limits().page_bytes
 MEGABYTE = 1024 * 1024
 
 
@@ -548,7 +548,7 @@ def memory_of_pull(*arguments: object) -> tuple[int, list[str]]:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read a process's own peak from")
 @pytest.mark.parametrize("kind", DEAR_PAGES)
 def test_the_most_expensive_pages_take_little_memory(answering, tmp_path, kind):
-    """Limit memory to 8 times the 8 pages in flight, while as many pages wait."""
+    """Limit memory to 8 times the 8 pages of 8 MiB in flight, while as many pages wait."""
     compressed = gzip.compress(DEAR_PAGES[kind], 1)
     assert PAGE_BYTES - 10_000 < len(DEAR_PAGES[kind]) < PAGE_BYTES
     url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
