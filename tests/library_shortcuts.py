@@ -106,7 +106,7 @@ def _keep_connections(patch: pytest.MonkeyPatch) -> None:
 
 def _login(connection: Any) -> tuple[Any, ...]:
     """Return what a connection of dbt is opened with."""
-    return (connection.credentials, *(os.environ.get(name) for name in sorted(os.environ) if name.startswith("PG")))
+    return connection.credentials, {name: value for name, value in os.environ.items() if name.startswith("PG")}
 
 
 def _parse_once(patch: pytest.MonkeyPatch) -> None:
