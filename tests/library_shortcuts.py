@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+# The debug events that callbacks want: the progress of a run, and tests/rendered_models.py.
+LISTENED_TO = ("NodeStart", "SQLQuery")
+
 
 def shorten_dbt(patch: pytest.MonkeyPatch) -> None:
     """Parse the project once, build only events that are logged, keep connections, and do not search for callers."""
@@ -39,7 +42,7 @@ def _skip_debug_events(patch: pytest.MonkeyPatch) -> None:
             force_warn_or_error_handling
             or (level or e.level_tag()) != EventLevel.DEBUG
             or any(logger.level == EventLevel.DEBUG for logger in manager.loggers)
-            or type(e).__name__ == "NodeStart"  # the progress of a run
+            or type(e).__name__ in LISTENED_TO
         )
         if is_wanted:
             fire_event(manager, e, level, node, force_warn_or_error_handling)
