@@ -110,6 +110,8 @@ stop: setup  ## stop the embedded Postgres, its data stays; refused during a run
 
 # Two workers, and each file on one of them: most files share fixtures that are slow to build.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Long tests: a worker without work takes half of the other one's, so that both end at the same time.
+PYTEST_SLOW := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
 
@@ -120,7 +122,7 @@ test-integration: setup-dev  ## run the short tests on a real Postgres
 	@$(PYTEST) -m "not slow and not machine and not airflow" tests/integration $(ARGS)
 
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
-	@$(PYTEST) -m "slow and not machine and not airflow" tests $(ARGS)
+	@$(PYTEST_SLOW) -m "slow and not machine and not airflow" tests $(ARGS)
 
 test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and pgbouncer; skipped without
 	@$(PYTEST) -m machine $(ARGS)

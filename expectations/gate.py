@@ -141,14 +141,14 @@ def _read_concurrent_decision(connection: psycopg.Connection, batch: Batch) -> J
 
 
 def _count_bad_rows(connection: psycopg.Connection) -> int:
-    """Count the rows that broke a rule of severity warning."""
+    """Count the rows that fail a rule of severity warning."""
     return connection.execute(
         f"select count(distinct dlt_id) from {rule_failures.BAD_ROWS} where severity = 'warning'"
     ).fetchone()[0]
 
 
 def _quarantine(connection: psycopg.Connection, batch: Batch) -> None:
-    """Quarantine the rows that broke a rule of severity warning."""
+    """Quarantine the rows that fail a rule of severity warning."""
     connection.execute(
         f"""
         insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, detail)

@@ -111,7 +111,7 @@ def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) 
 
 
 def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
-    """Quarantine each waiting row under exactly the rules that it breaks now."""
+    """Quarantine each waiting row under exactly the rules that it fails now."""
     connection.execute(
         f"""
         update gate.quarantined_rows as held

@@ -1,4 +1,4 @@
-"""Run Great Expectations: find the rules of a suite that a relation breaks, and the query for the failing rows."""
+"""Run Great Expectations: find the rules of a suite that a relation fails, and the query for the failing rows."""
 
 import importlib
 import logging
@@ -13,7 +13,7 @@ from warehouse.counts import count
 
 
 @dataclass(frozen=True)
-class BrokenRule:
+class RuleFailure:
     """Describe a failed rule. `shows` is the column to print; `rows` is a query with a column `_dlt_id`."""
 
     rule: str
@@ -40,7 +40,7 @@ class Validator:
             self._source.get_engine().dispose()
             self._source.get_execution_engine().engine.dispose()
 
-    def broken_rules(self, suite_name: str, relation: str) -> list[BrokenRule]:
+    def rule_failures(self, suite_name: str, relation: str) -> list[RuleFailure]:
         """Run the suite on `relation` ("schema.table", with a column `_dlt_id`).
 
         Raises GateError when an expectation could not run.
@@ -60,7 +60,7 @@ class Validator:
             raise GateError(f"{len(outcome.results)} of {expected} of {suite_name} ran")
         for result in outcome.results:
             _raise_if_it_could_not_run(result)
-        return [_broken_rule(result, relation) for result in outcome.results if not result.success]
+        return [_rule_failure(result, relation) for result in outcome.results if not result.success]
 
     def _batch(self, relation: str) -> Any:
         schema, name = relation.split(".")
@@ -115,7 +115,7 @@ def _raise_if_it_could_not_run(result: Any) -> None:
             raise GateError(f"rule {rule} could not run: {exception.get('exception_message')}")
 
 
-def _broken_rule(result: Any, relation: str) -> BrokenRule:
+def _rule_failure(result: Any, relation: str) -> RuleFailure:
     config = result.expectation_config
     rule = config.meta["rule"]
     if "unexpected_rows_query" in config.kwargs:
@@ -123,5 +123,5 @@ def _broken_rule(result: Any, relation: str) -> BrokenRule:
     else:
         rows = (result.result or {}).get("unexpected_index_query")
     if not rows:
-        raise GateError(f"no query for the rows that broke {rule}")
-    return BrokenRule(rule, str(config.severity.value), config.meta["shows"], rows.rstrip().rstrip(";"))
+        raise GateError(f"no query for the rows that fail {rule}")
+    return RuleFailure(rule, str(config.severity.value), config.meta["shows"], rows.rstrip().rstrip(";"))

@@ -91,7 +91,7 @@ def rows() -> dict[str, list[Panel]]:
             ).span(5),
             _stat(
                 "Rows in quarantine",
-                "Failures of row rules in quarantine; a row that breaks two rules counts twice.",
+                "Failures of row rules in quarantine; a row that fails two rules counts twice.",
                 units.Short,
                 {"in quarantine": "sum(moovitamix_quarantined_rows)"},
                 limits={None: GREEN, 1: YELLOW},
@@ -292,8 +292,8 @@ def rows() -> dict[str, list[Panel]]:
                 limits={None: GREEN, 0.05: YELLOW, 0.2: RED},
             ),
             _bars(
-                "Rules that the last load broke",
-                "Rows that broke each rule (for a rule about the delivery: 1) in the load judged last.",
+                "Rules that the last load failed",
+                "Rows that failed each rule (for a rule about the delivery: 1) in the load judged last.",
                 units.Short,
                 {"{{table}} {{rule}} ({{severity}})": "moovitamix_gate_failed_rows"},
                 limits={None: GREEN, 1: YELLOW},

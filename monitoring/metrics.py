@@ -437,11 +437,11 @@ GROUPS = (
         "Gate",
         ("table", "rule", "severity"),
         {
-            "gate_failed_rows": "Rows (for a rule about the delivery: 1) that broke the rule in the load judged last;"
-            " 0 for rules that an earlier load broke."
+            "gate_failed_rows": "Rows (for a rule about the delivery: 1) that failed the rule in the load judged last;"
+            " 0 for rules that an earlier load failed."
         },
         """
-        with broken as (
+        with failed as (
             select run_rules.*, runs.run_seq
             from ops.run_rules
             inner join ops.runs using (run_id)
@@ -455,18 +455,18 @@ GROUPS = (
             order by table_name, run_seq desc, load_id desc
         )
         select
-            broken.table_name as table,
-            broken.rule,
-            broken.severity,
+            failed.table_name as table,
+            failed.rule,
+            failed.severity,
             coalesce(
-                max(broken.rows_failed) filter (
-                    where broken.run_id = newest.run_id and broken.load_id = newest.load_id
+                max(failed.rows_failed) filter (
+                    where failed.run_id = newest.run_id and failed.load_id = newest.load_id
                 ),
                 0
             ) as gate_failed_rows
-        from broken
+        from failed
         inner join newest using (table_name)
-        group by broken.table_name, broken.rule, broken.severity
+        group by failed.table_name, failed.rule, failed.severity
         """,
     ),
     Group(

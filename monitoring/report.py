@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from monitoring import report_charts, timeline, unusual
 from monitoring.formatting import count, duration, share, size, spaced
 from monitoring.run_history import DECISIONS_SHOWN, OTHER_RUNS_SHOWN, RunHistory
+from warehouse.counts import count as count_with_noun
 from warehouse.names import SOURCE_TABLE_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -69,15 +70,21 @@ def page(
     zone_name: str,
     stale_after: dt.timedelta,
     sanitize: Callable[..., str],
+    without_blocked_advice: Callable[[str], str],
 ) -> str:
-    """Render the page as HTML. `sanitize` removes control characters from a text; it is applied to every text."""
+    """Render the page as HTML.
+
+    `sanitize` removes control characters from a text; it is applied to every text. `without_blocked_advice` removes
+    from the message of a run what to do about a blocked load: the page says it elsewhere, and older loads were decided
+    on or superseded since.
+    """
     counts = {
         night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)
     }
     cells = report_charts.strip(history.nights, history.now, zone)
     slots, nights = report_charts.slots(cells)
     return (
-        _environment(history, zone, sanitize)
+        _environment(history, zone, sanitize, without_blocked_advice)
         .get_template("report.html.j2")
         .render(
             history=history,
@@ -110,7 +117,12 @@ def page(
     )
 
 
-def _environment(history: RunHistory, zone: dt.tzinfo, sanitize: Callable[..., str]) -> jinja2.Environment:
+def _environment(
+    history: RunHistory,
+    zone: dt.tzinfo,
+    sanitize: Callable[..., str],
+    without_blocked_advice: Callable[[str], str],
+) -> jinja2.Environment:
     now = history.now
     starts = Counter(_minute(run.started_at, zone) for run in (*history.nights, *history.other_runs))
 
@@ -144,6 +156,10 @@ def _environment(history: RunHistory, zone: dt.tzinfo, sanitize: Callable[..., s
             for number, piece in enumerate(pieces)
         )
 
+    def what_happened(message: str) -> str:
+        """Return the message of a run without what to do about it."""
+        return without_blocked_advice(message).removeprefix("blocked: ")
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -154,18 +170,19 @@ def _environment(history: RunHistory, zone: dt.tzinfo, sanitize: Callable[..., s
     )
     environment.filters |= {
         "ago": ago,
-        "broken": timeline.broken,
         "command": command,
         "count": count,
         "day": day,
         "describe": timeline.describe,
         "duration": duration,
+        "group_failures": timeline.group_failures,
         "minute": minute,
         "share": share,
         "size": size,
         "spaced": spaced,
         "start": start,
-        "what_happened": timeline.what_happened,
+        "what_happened": what_happened,
+        "with_noun": count_with_noun,
     }
     return environment
 

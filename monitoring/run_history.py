@@ -86,7 +86,7 @@ STATES_NOW = "select load_id, table_name, state from gate.loads where load_id = 
 # the delivery are no rows.
 RULES = """
 select
-    run_loads.run_id, load_id, table_name, loads.state, failed.rule, failed.severity, failed.rows,
+    run_loads.run_id, load_id, table_name as "table", loads.state, failed.rule, failed.severity, failed.rows,
     coalesce(jsonb_path_exists(failed.examples, '$[*].dlt_id'), true) as is_about_rows
 from ops.run_loads
 inner join gate.loads using (load_id, table_name)
@@ -97,7 +97,7 @@ order by
     array_position(array['critical', 'warning', 'info'], failed.severity), failed.rows desc, table_name, failed.rule
 """
 
-# What became of a row that one rule let go and another one holds is what became of it under the other.
+# The outcome of a row that one rule let go and another one holds is its outcome under the other.
 OUTCOMES = """
 select
     held.load_id, held.table_name, held.rule,
@@ -126,7 +126,7 @@ with shown_runs as (
 ),
 events as (
     select
-        decision_seq, decided_at, verb, load_id, table_name, operator, decided_by, reason,
+        decision_seq, decided_at, verb, table_name as "table", load_id, operator, decided_by, reason,
         case when jsonb_typeof(details) = 'object' then details - 'tombstone' else '{}' end as details,
         verb = 'erase' and exists (
             select
@@ -139,14 +139,15 @@ events as (
     where decided_at >= (select min(started_at) from shown_runs)
 )
 select
-    events.*,
+    events.decided_at, events.verb, events."table", events.load_id, events.operator, events.decided_by, events.reason,
+    events.details, events.is_repeated,
     run.run_seq,
     case when events.decided_at <= coalesce(run.finished_at, 'infinity') then run.run_id end as run_id
 from events
 inner join lateral (
     select * from shown_runs where started_at <= events.decided_at order by run_seq desc limit 1
 ) as run on true
-order by decision_seq desc
+order by events.decision_seq desc
 limit %(shown)s
 """
 
@@ -156,7 +157,9 @@ with shown_runs as (
     from ops.runs
     where run_seq >= %(first)s
 )
-select erasures.erased_at, run.run_seq
+select
+    erasures.erased_at as decided_at, 'erase' as verb, null as "table", null as load_id, null as operator,
+    null as decided_by, null as reason, '{}'::jsonb as details, false as is_repeated, run.run_seq, null as run_id
 from gate.erasures
 inner join lateral (
     select run_seq from shown_runs where started_at <= erasures.erased_at order by run_seq desc limit 1
@@ -211,8 +214,8 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class BrokenRule:
-    """Describe a rule that a load broke, in how many rows, and the current state of that load.
+class RuleFailure:
+    """Describe a rule that a load failed, in how many rows, and the current state of that load.
 
     `is_about_rows`: otherwise it is about the delivery, and `rows` is 1. `outcomes`: the current outcome of the rows it
     quarantined -> rows; None: still quarantined.
@@ -252,7 +255,7 @@ class Night:
     pulls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     verdicts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     states_now: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    rules: Sequence[BrokenRule] = ()
+    rules: Sequence[RuleFailure] = ()
     columns: Mapping[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     sizes: Mapping[str, Size] = field(default_factory=dict)
 
@@ -297,7 +300,7 @@ class OtherRun:
     exit_code: int | None
     message: str
     steps: Sequence[Step]
-    rules: Sequence[BrokenRule] = ()
+    rules: Sequence[RuleFailure] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -458,14 +461,14 @@ def _reader(
     def by_run(query: str) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
         for row in cursor.execute(query, [run_ids]):
-            rows[row["run_id"]].append(row)
+            rows[row.pop("run_id")].append(row)
         return rows
 
     return by_run
 
 
-def _rules(cursor: psycopg.Cursor[dict[str, Any]], run_ids: Sequence[str]) -> dict[str, list[BrokenRule]]:
-    """Return by run the rules that the loads it judged broke, the most severe first."""
+def _rules(cursor: psycopg.Cursor[dict[str, Any]], run_ids: Sequence[str]) -> dict[str, list[RuleFailure]]:
+    """Return by run the rules that the loads it judged failed, the most severe first."""
     found = _reader(cursor, run_ids)(RULES)
     outcomes: dict[tuple[str, str, str], dict[str | None, int]] = {}
     quarantining = {row["load_id"] for rows in found.values() for row in rows if row["severity"] == "warning"}
@@ -475,17 +478,7 @@ def _rules(cursor: psycopg.Cursor[dict[str, Any]], run_ids: Sequence[str]) -> di
             outcomes.setdefault(rule, {})[row["outcome"]] = row["rows"]
     return {
         run_id: [
-            BrokenRule(
-                load_id=row["load_id"],
-                table=row["table_name"],
-                rule=row["rule"],
-                severity=row["severity"],
-                rows=row["rows"],
-                state=row["state"],
-                is_about_rows=row["is_about_rows"],
-                outcomes=outcomes.get((row["load_id"], row["table_name"], row["rule"]), {}),
-            )
-            for row in rows
+            RuleFailure(**row, outcomes=outcomes.get((row["load_id"], row["table"], row["rule"]), {})) for row in rows
         ]
         for run_id, rows in found.items()
     }
@@ -524,27 +517,9 @@ def _decisions(cursor: psycopg.Cursor[dict[str, Any]], first: int, unreadable: S
     if DECISIONS_TABLE in unreadable:
         return []
     values = {"first": first, "shown": DECISIONS_SHOWN}
-    decisions = [
-        Decision(
-            decided_at=row["decided_at"],
-            verb=row["verb"],
-            table=row["table_name"],
-            load_id=row["load_id"],
-            operator=row["operator"],
-            decided_by=row["decided_by"],
-            reason=row["reason"],
-            details=row["details"],
-            is_repeated=row["is_repeated"],
-            run_id=row["run_id"],
-            run_seq=row["run_seq"],
-        )
-        for row in cursor.execute(DECISIONS, values)
-    ]
+    decisions = [Decision(**row) for row in cursor.execute(DECISIONS, values)]
     if ERASURES_TABLE not in unreadable:
-        decisions += [
-            Decision(row["erased_at"], "erase", None, None, None, None, None, {}, False, None, row["run_seq"])
-            for row in cursor.execute(ERASURES_WITHOUT_A_DECISION, values)
-        ]
+        decisions += [Decision(**row) for row in cursor.execute(ERASURES_WITHOUT_A_DECISION, values)]
     return sorted(decisions, key=lambda decision: (decision.run_seq, decision.decided_at), reverse=True)
 
 

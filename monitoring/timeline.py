@@ -1,45 +1,40 @@
-"""Put nights, other runs and decisions in the order of time, and describe decisions and broken rules in words.
+"""Put nights, other runs and decisions in the order of time, and describe decisions and failed rules in words.
 
 No text contains a row, a key, or anything that identifies an erased user.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitoring.formatting import count, spaced
-from monitoring.run_history import BrokenRule, Decision, Night, OtherRun, RunHistory
+from monitoring.formatting import spaced
+from monitoring.run_history import Decision, Night, OtherRun, RuleFailure, RunHistory
+from warehouse.counts import count
 from warehouse.names import PUBLISHED
 
-# What became of a load that a critical rule blocked, by its current state.
-LOAD_FATES = {
+# The consequence for a load that a critical rule blocked, by its current state.
+LOAD_CONSEQUENCES = {
     "blocked": "the load is still blocked",
     "superseded": "a newer load superseded the load",
     "released": "the load was released",
     "rejected": "the load was rejected",
 }
-# What became of quarantined rows, by their outcome; None: open.
-ROW_FATES: Mapping[str | None, str] = {
+# The consequence for quarantined rows, by their outcome; None: open.
+ROW_CONSEQUENCES: Mapping[str | None, str] = {
     None: "still quarantined",
     "superseded": "replaced by newer versions",
     "rejected": "left out with the rejected load",
     "freed": "published by a replay",
 }
-# What to do about a blocked load. The page says it elsewhere, and older loads were decided on or superseded since.
-COMMAND = 'make gate ARGS="[^"]*"'
-ADVICE = re.compile(
-    f"; see the failed rules with: {COMMAND}; if the source is right, release it: {COMMAND}(?: and {COMMAND})*"
-)
 
 
 @dataclass(frozen=True)
-class BrokenRules:
-    """Hold the rules of one severity that a load of a table broke and that had the same consequence."""
+class RuleFailures:
+    """Hold the rules of one severity that a load of a table failed with the same consequence."""
 
     severity: str
     table: str
     rules: Sequence[str]
-    fate: str
+    consequence: str
 
 
 @dataclass(frozen=True)
@@ -87,53 +82,48 @@ def describe(decision: Decision) -> str:
     if decision.verb == "replay":
         rule = f" by the rule {spaced(str(details['rule']))}" if details.get("rule") else ""
         checked, freed = _number(details.get("looked_at")), _number(details.get("freed"))
-        return f"{_rows(checked)} of {decision.table} quarantined{rule} checked again, {count(freed)} published"
+        rows = "rows" if checked is None else count(checked, "row")
+        published = "" if freed is None else f", {freed:,} published"
+        return f"{rows} of {decision.table} quarantined{rule} checked again{published}"
     before = details.get("before")
     state = before.get("state") if isinstance(before, Mapping) else None
     return f"{decision.table} of load {decision.load_id}{f', {spaced(str(state))} until then' if state else ''}"
 
 
-def broken(rules: Sequence[BrokenRule]) -> list[BrokenRules]:
-    """Group the broken rules of a night by load, severity and consequence, in their order."""
+def group_failures(rules: Sequence[RuleFailure]) -> list[RuleFailures]:
+    """Group the rule failures of a night by load, severity and consequence, in their order."""
     groups: dict[tuple[str, str, str, str], list[str]] = {}
     for rule in rules:
-        text = f"{spaced(rule.rule)} ({_rows(rule.rows) if rule.is_about_rows else 'the delivery'})"
-        groups.setdefault((rule.severity, rule.load_id, rule.table, fate(rule)), []).append(text)
-    return [BrokenRules(severity, table, texts, text) for (severity, _, table, text), texts in groups.items()]
+        text = f"{spaced(rule.rule)} ({count(rule.rows, 'row') if rule.is_about_rows else 'the delivery'})"
+        groups.setdefault((rule.severity, rule.load_id, rule.table, consequence(rule)), []).append(text)
+    return [RuleFailures(severity, table, texts, effect) for (severity, _, table, effect), texts in groups.items()]
 
 
-def fate(rule: BrokenRule) -> str:
-    """Describe what became of the rows or the load that broke a rule; counts are left out where all rows agree."""
+def consequence(rule: RuleFailure) -> str:
+    """Describe the consequence for the rows or the load that failed a rule, without counts where all rows agree."""
     if rule.severity == "info":
         return "noted only"
     if rule.severity == "critical":
-        return LOAD_FATES.get(rule.state, f"the load is {spaced(rule.state)}")
+        return LOAD_CONSEQUENCES.get(rule.state, f"the load is {spaced(rule.state)}")
     left_out = f"left out with the {rule.state} load"
-    fates = ROW_FATES if rule.state in PUBLISHED else {**ROW_FATES, "superseded": left_out, "freed": left_out}
-    parts = [(rule.outcomes[outcome], text) for outcome, text in fates.items() if rule.outcomes.get(outcome)]
+    texts_by_outcome = dict(ROW_CONSEQUENCES)
+    if rule.state not in PUBLISHED:
+        texts_by_outcome |= {"superseded": left_out, "freed": left_out}
+    parts = [(rule.outcomes[outcome], text) for outcome, text in texts_by_outcome.items() if rule.outcomes.get(outcome)]
     erased = rule.rows - sum(rule.outcomes.values())
     if erased > 0:
         parts.append((erased, "erased"))
-    texts = [f"{count(rows)} {text}" for rows, text in parts] if len(parts) > 1 else [text for _, text in parts]
+    texts = [f"{rows:,} {text}" for rows, text in parts] if len(parts) > 1 else [text for _, text in parts]
     if rule.state == "blocked":
-        texts.append(LOAD_FATES["blocked"])
+        texts.append(LOAD_CONSEQUENCES["blocked"])
     return ", ".join(texts)
-
-
-def what_happened(message: str) -> str:
-    """Return the message of a run without what to do about it."""
-    return ADVICE.sub("", message).removeprefix("blocked: ")
 
 
 def _deleted(details: Mapping[str, object]) -> str:
     deleted = details.get("deleted")
     if not isinstance(deleted, Mapping):
         return ""
-    return f": {_rows(sum(_number(rows) or 0 for rows in deleted.values()))} deleted"
-
-
-def _rows(number: int | None) -> str:
-    return f"{count(number)} row{'' if number == 1 else 's'}"
+    return f": {count(sum(_number(rows) or 0 for rows in deleted.values()), 'row')} deleted"
 
 
 def _number(value: object) -> int | None:

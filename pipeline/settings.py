@@ -82,8 +82,8 @@ def redact_secrets(text: str) -> str:
             values[name] = secret(name)
     password = os.environ.get("DBT_ENV_SECRET_PGPASSWORD")
     # a proxy without a login is no secret, and neither is the word "environment"
-    proxies = [text for name, text in os.environ.items() if name.lower().endswith("_proxy")]
-    proxies = [text for text in (values.pop("API_PROXY", None), *proxies) if text and "@" in text]
+    proxies = [address for name, address in os.environ.items() if name.lower().endswith("_proxy")]
+    proxies = [address for address in (values.pop("API_PROXY", None), *proxies) if address and "@" in address]
     addresses = " ".join([values.get("ALERT_URLS") or "", *proxies])
     return redaction.redact_secrets(text, [password, *values.values()], addresses)
 

@@ -71,11 +71,11 @@ def _tags(seed: int, scenes: Scenes, keys: Numbers, scene: Numbers, day: int) ->
         genres = scenes.genres[number]
         if len(genres) == 2 and one_of_two < 0.4:
             genres = genres[:1] if one_of_two < 0.2 else genres[1:]
-        texts.append(_spelled(list(dict.fromkeys([*genres, another] if has_another else genres)), spelling))
+        texts.append(_join_genres(list(dict.fromkeys([*genres, another] if has_another else genres)), spelling))
     return texts
 
 
-def _spelled(genres: list[str], draw: float) -> str:
+def _join_genres(genres: list[str], draw: float) -> str:
     """Join the genres, a few of them in an unusual spelling."""
     if draw >= ODD_GENRES_SHARE:
         return ", ".join(genres)

@@ -31,7 +31,7 @@ def add_users(state: State, day: int, count: int) -> None:
         "last_name": last_names,
         "email": list(map(_email, first_names, last_names, draw("mail number", keys), hosts)),
         "gender": pick(GENDERS, draw("gender", keys)),
-        "favorite_genres": _declared(world.seed, state.scenes, listeners, np.arange(count), day),
+        "favorite_genres": _declare_genres(world.seed, state.scenes, listeners, np.arange(count), day),
         "created_at": iso(world, created),
         "updated_at": iso(world, updated),
     }
@@ -48,7 +48,7 @@ def edit_user(state: State, user: int, day: int) -> None:
     key = state.listeners.key[[user]]
     (field,) = pick(EDITED_FIELDS, draw("edited field of the user", key, day))
     if field == "favorite_genres":
-        (value,) = _declared(state.world.seed, state.scenes, state.listeners, np.array([user]), day)
+        (value,) = _declare_genres(state.world.seed, state.scenes, state.listeners, np.array([user]), day)
     elif field == "last_name":
         (value,) = pick([name for name in LAST_NAMES if name != row["last_name"]], draw("last name", key, day))
     else:
@@ -58,7 +58,7 @@ def edit_user(state: State, user: int, day: int) -> None:
     row |= {field: value, "updated_at": updated_at}
 
 
-def _declared(seed: int, scenes: Scenes, listeners: Listeners, users: Numbers, day: int) -> list[str]:
+def _declare_genres(seed: int, scenes: Scenes, listeners: Listeners, users: Numbers, day: int) -> list[str]:
     """Return the favourite genres that users declare: those of their own scenes, but contrarians declare others."""
     draw = partial(uniform, seed)
     keys = listeners.key[users]

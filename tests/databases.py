@@ -21,7 +21,8 @@ ENDING_SECONDS = 0.05
 def created(postgres_url: str, name: str, how: str = "") -> Iterator[str]:
     """Create a database with these options, yield its URL, and drop it at the end."""
     with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database {name} {how}")
+        # copied files cost less than the log of their copy, because this server writes nothing through to a disk
+        server.execute(f"create database {name} {how} strategy file_copy")
         try:
             yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
         finally:

@@ -21,19 +21,19 @@ Key = tuple[Any, ...]
 
 @dataclass
 class Version:
-    """What one load said of one key; `row` None: it is gone. `broken` are the rules that hold it, `freed` those that do
+    """What one load said of one key; `row` None: it is gone. `failed_rules` hold it, `freed` those that do
     no more. `published_by`: the number of the publication that made it visible first, None before."""
 
     load: int
     key: Key
     row: Row | None
-    broken: set[str] = field(default_factory=set)
+    failed_rules: set[str] = field(default_factory=set)
     freed: set[str] = field(default_factory=set)
     published_by: int | None = None
 
     @property
     def is_held(self) -> bool:
-        return bool(self.broken - self.freed)
+        return bool(self.failed_rules - self.freed)
 
 
 @dataclass
@@ -106,7 +106,7 @@ class HistoryModel:
                 continue
             bad = 0
             for version in self._of(load, table):
-                version.broken = self.rules_broken_by(table, version.row)
+                version.failed_rules = self.rules_failed_by(table, version.row)
                 bad += version.is_held
             scan = self.scans[load, table]
             if (scan.keys_known and not scan.rows_read) or bad > MOST_BAD * scan.rows_read:
@@ -137,9 +137,9 @@ class HistoryModel:
                     and newest[version.key].load == version.load
                 ):
                     looked_at += 1
-                    now = self.rules_broken_by(table, version.row)
-                    version.freed = (version.broken | version.freed) - now
-                    version.broken |= now
+                    now = self.rules_failed_by(table, version.row)
+                    version.freed = (version.failed_rules | version.freed) - now
+                    version.failed_rules |= now
         return looked_at
 
     def erase(self, user_id: int) -> bool:
@@ -161,7 +161,7 @@ class HistoryModel:
             never_held = [
                 version
                 for version in self.published(table)
-                if not version.broken | version.freed and (version.load, table) in built
+                if not version.failed_rules | version.freed and (version.load, table) in built
             ]
             newest_row = {version.key: version.load for version in never_held if version.row is not None}
             gone = [version for version in never_held if version.load < newest_row.get(version.key, -1)]
@@ -183,17 +183,17 @@ class HistoryModel:
             delivered[version.key] = [*([] if is_delivered else delivered.get(version.key, [NEVER])), version]
         return delivered
 
-    def rules_broken_by(self, table: str, row: Row | None) -> set[str]:
-        broken = set()
+    def rules_failed_by(self, table: str, row: Row | None) -> set[str]:
+        failed = set()
         if row is None:
-            return broken
+            return failed
         if table == "users" and self.wants_addresses and not re.fullmatch(r"[^@\s]+@\w+\.\w+", row["email"]):
-            broken.add("email_is_an_address")
+            failed.add("email_is_an_address")
         if table == "tracks" and not re.fullmatch(r"\d\d:[0-5]\d", row["duration"]):
-            broken.add("duration_is_mm_ss")
+            failed.add("duration_is_mm_ss")
         if table == "listen_history" and isinstance(row["items"], str):
-            broken.add("items_are_track_ids")
-        return broken
+            failed.add("items_are_track_ids")
+        return failed
 
     def published(self, table: str) -> list[Version]:
         return [
@@ -311,7 +311,7 @@ class HistoryModel:
             else:
                 is_overtaken = newest_published.get(version.key, -1) > version.load
                 outcome = "superseded" if is_overtaken else None
-            for rule in version.broken | version.freed:
+            for rule in version.failed_rules | version.freed:
                 found.append((version.load, version.key, rule, "freed" if rule in version.freed else outcome))
         return sorted(found, key=str)
 

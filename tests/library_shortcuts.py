@@ -3,32 +3,113 @@
 Without them the tests would take a fifth longer.
 """
 
+import contextlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+# The debug events that callbacks want: the progress of a run, and tests/rendered_models.py.
+LISTENED_TO = ("NodeStart", "SQLQuery")
+
 
 def shorten_dbt(patch: pytest.MonkeyPatch) -> None:
-    """Parse the project once, format only log lines that are written, and do not search for callers."""
+    """Parse the project once, build only events that are logged, keep connections, and do not search for callers."""
     # a walk through the stack for each flag, which takes seconds in a process with many modules
     patch.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", staticmethod(lambda: "dbt"))
-    _skip_debug_lines(patch)
+    _skip_debug_events(patch)
+    _find_column_types_once(patch)
+    _keep_connections(patch)
     _parse_once(patch)
 
 
-def _skip_debug_lines(patch: pytest.MonkeyPatch) -> None:
-    """Drop a debug line before dbt formats it: otherwise Python's logger drops the formatted line."""
-    from dbt_common.events.base_types import EventLevel
-    from dbt_common.events.logger import _Logger
+def _skip_debug_events(patch: pytest.MonkeyPatch) -> None:
+    """Drop a debug event that no log wants: dbt builds and formats a thousand of them in each run."""
+    from dbt_common.events.base_types import BaseEvent, EventLevel
+    from dbt_common.events.event_manager import EventManager
 
-    write_line = _Logger.write_line
+    fire_event = EventManager.fire_event
 
-    def write_wanted_line(logger: _Logger, message: Any) -> None:
-        if message.info.level != EventLevel.DEBUG or logger.level == EventLevel.DEBUG:
-            write_line(logger, message)
+    def fire_wanted_event(
+        manager: EventManager,
+        e: BaseEvent,
+        level: EventLevel | None = None,
+        node: Any = None,
+        force_warn_or_error_handling: bool = False,
+    ) -> None:
+        is_wanted = (
+            force_warn_or_error_handling
+            or (level or e.level_tag()) != EventLevel.DEBUG
+            or any(logger.level == EventLevel.DEBUG for logger in manager.loggers)
+            or type(e).__name__ in LISTENED_TO
+        )
+        if is_wanted:
+            fire_event(manager, e, level, node, force_warn_or_error_handling)
 
-    patch.setattr(_Logger, "write_line", write_wanted_line)
+    patch.setattr(EventManager, "fire_event", fire_wanted_event)
+
+
+def _find_column_types_once(patch: pytest.MonkeyPatch) -> None:
+    """Build the parsers of result columns once: dbt builds them, and parsers of dates in words, for each query."""
+    from dbt_common.clients import agate_helper
+
+    build, built = agate_helper.build_type_tester, {}
+
+    def build_or_remember(text_columns: Iterable[str], string_null_values: Iterable[str] | None = ("null", "")) -> Any:
+        key = tuple(text_columns), string_null_values and tuple(string_null_values)
+        if key not in built:
+            built[key] = build(*key)
+        return built[key]
+
+    patch.setattr(agate_helper, "build_type_tester", build_or_remember)
+
+
+def _keep_connections(patch: pytest.MonkeyPatch) -> None:
+    """Use connections again within an invocation: dbt opens one for each node, which costs a quarter of a small build.
+
+    A connection is handed on like a new one: without transaction, temporary tables, locks and settings of its session.
+    """
+    import psycopg2
+    from dbt.adapters.postgres.connections import PostgresConnectionManager as Manager
+
+    open_, close_handle, cleanup_all = Manager.open.__func__, Manager._close_handle.__func__, Manager.cleanup_all
+    idle: list[tuple[Any, Any]] = []
+
+    def open_or_reuse(manager: type[Manager], connection: Any) -> Any:
+        while connection.state != "open":
+            try:
+                key, handle = idle.pop()
+            except IndexError:
+                return open_(manager, connection)
+            # an interrupted invocation leaves connections, which may lead to another database, or to none
+            if key == _login(connection):
+                with contextlib.suppress(psycopg2.Error):
+                    handle.cursor().execute("discard temp; reset all; select pg_advisory_unlock_all()")
+                    handle.commit()
+                    connection.handle, connection.state = handle, "open"
+        return connection
+
+    def keep_handle(manager: type[Manager], connection: Any) -> None:
+        try:
+            connection.handle.rollback()
+            idle.append((_login(connection), connection.handle))
+        except psycopg2.Error:
+            close_handle(manager, connection)
+
+    def cleanup_all_and_close(manager: Manager) -> None:
+        cleanup_all(manager)
+        while idle:
+            idle.pop()[1].close()
+
+    patch.setattr(Manager, "open", classmethod(open_or_reuse))
+    patch.setattr(Manager, "_close_handle", classmethod(keep_handle))
+    patch.setattr(Manager, "cleanup_all", cleanup_all_and_close)
+
+
+def _login(connection: Any) -> tuple[Any, ...]:
+    """Return what a connection of dbt is opened with."""
+    return connection.credentials, {name: value for name, value in os.environ.items() if name.startswith("PG")}
 
 
 def _parse_once(patch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import psycopg
 
-SECONDS_BETWEEN_LOOKS = 0.01
+# A killed build leaves its state for longer; more often would cost more than the runs that are watched.
+SECONDS_BETWEEN_READS = 0.05
 # Not the load by which a row came and the time at which it was missed: these differ between twins.
 COLUMNS = {
     "marts.users": (
@@ -62,7 +63,7 @@ def reader(database_url: str) -> Iterator[set[tuple[str, tuple[int, str]]]]:
         nonlocal rounds
         try:
             with psycopg.connect(database_url, autocommit=True, application_name="reader") as connection:
-                while not ended.wait(SECONDS_BETWEEN_LOOKS):
+                while not ended.wait(SECONDS_BETWEEN_READS):
                     seen.update(whole(connection))
                     rounds += 1
         except Exception as error:
@@ -75,4 +76,4 @@ def reader(database_url: str) -> Iterator[set[tuple[str, tuple[int, str]]]]:
     finally:
         ended.set()
         thread.join()
-    assert not failures and rounds > 50, (failures, rounds)
+    assert not failures and rounds > 20, (failures, rounds)

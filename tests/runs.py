@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -15,6 +16,7 @@ from pipeline.run.pipeline_run import PipelineRun
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from sample_api.server import serve
+from sample_api.world import World
 from warehouse import database, locks
 
 
@@ -49,6 +51,11 @@ def render(database_url: str, expression: str) -> str:
         warehouse = database.find(database_url, "test")
         database.export(warehouse)
         return Dbt("--no-write-json").render(expression, warehouse)
+
+
+def small_sample_world() -> AbstractContextManager:
+    """Let commands without an API_BASE_URL read a world of an eighth of the size, within the block."""
+    return mock.patch("sample_api.world.World", partial(World, users=120, tracks=120, documents=120))
 
 
 def states(finished: PipelineRun) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Parse the dbt project when the server of forked processes starts: each of them would take seconds for it."""
 
+import gc
 import os
 from unittest import mock
 
@@ -12,3 +13,5 @@ library_shortcuts.shorten_dbt(pytest.MonkeyPatch())
 # parsing connects to no database, and each process gets the name of its own
 with mock.patch.dict(os.environ, {"PGDATABASE": "any"}):
     Dbt()._run("parse")
+# what is loaded now is not visited by the garbage collections of the forks, which would copy its pages
+gc.freeze()

@@ -4,15 +4,15 @@
 #}
 {% macro local_key(document) -%}
     '[' || {{ document }}.user_id || ',"'
-    || {{ spelled(document ~ ".created_at at time zone '" ~ var("api_timezone") ~ "'") }} || '"]'
+    || {{ time_in_key(document ~ ".created_at at time zone '" ~ var("api_timezone") ~ "'") }} || '"]'
 {%- endmacro %}
 
 {% macro utc_key(document) -%}
-    '[' || {{ document }}.user_id || ',"' || {{ spelled(document ~ ".created_at at time zone 'UTC'") }} || 'Z"]'
+    '[' || {{ document }}.user_id || ',"' || {{ time_in_key(document ~ ".created_at at time zone 'UTC'") }} || 'Z"]'
 {%- endmacro %}
 
 {# A time as in a key: with six digits of its fraction, unless that is 0. #}
-{% macro spelled(time) -%}
+{% macro time_in_key(time) -%}
     to_char({{ time }}, 'YYYY-MM-DD"T"HH24:MI:SS') || coalesce('.' || nullif(to_char({{ time }}, 'US'), '000000'), '')
 {%- endmacro %}
 

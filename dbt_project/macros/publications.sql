@@ -5,7 +5,7 @@
 
 {#
     Whether a version in a landing table is published: the gate accepted its load for this table, or an operator released it,
-    and the row is not in quarantine. A quarantined row counts only after a replay freed it from every rule it broke.
+    and the row is not in quarantine. A quarantined row counts only after a replay freed it from every rule it failed.
 #}
 {% macro is_published(version, table_name) -%}
 exists (

@@ -19,7 +19,7 @@ from pipeline.alerts import messages
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
 from pipeline.run import run_warnings, runbooks
-from pipeline.run.message_parts import show_command, when_fixed
+from pipeline.run.message_parts import ALL_PUBLISHED, show_command, when_fixed
 from pipeline.settings import Settings, secret
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
@@ -49,7 +49,7 @@ class Alert:
 
 SUCCEEDED_AGAIN = Alert(
     title="runs succeed again",
-    what="all published",
+    what=ALL_PUBLISHED,
     rule="the first run that succeeded after a failure",
     next_step="make status",
     runbook=None,
@@ -187,7 +187,7 @@ def about_failure(
     rule = f"exit code {int(code)}, {code.name}"
     next_step = when_fixed("make run") if code in NEEDS_A_FIX else "make status"
     blocked = [judgement for judgement in judgements if judgement.state == "blocked"]
-    rule += "".join(f"; {judgement.batch.table}: {_broken_rules(judgement)}" for judgement in blocked)
+    rule += "".join(f"; {judgement.batch.table}: {_blocking_rules(judgement)}" for judgement in blocked)
     if code == ExitCode.BLOCKED and blocked:
         title = f"blocked: {', '.join(judgement.batch.table for judgement in blocked)}"
         next_step = show_command(blocked[0].batch.load_id)
@@ -213,7 +213,7 @@ def _about_warnings(message: str, found: Sequence["RunWarning"]) -> Alert:
     )
 
 
-def _broken_rules(judgement: "Judgement") -> str:
+def _blocking_rules(judgement: "Judgement") -> str:
     """List the rules that blocked the load with their row counts. The rows are personal data and are not shown."""
     by_severity = {
         severity: [failed for failed in judgement.failed_rules if failed.severity == severity]

@@ -19,7 +19,7 @@ from pipeline.alerts import run_notifier
 from pipeline.alerts.run_notifier import Alert
 from pipeline.records.run_ledger import Streak, UnsuccessfulRun
 from pipeline.run import run_warnings, runbooks
-from pipeline.run.message_parts import message_in_error_line
+from pipeline.run.message_parts import ALL_PUBLISHED, message_in_error_line
 from pipeline.run.run_warnings import RunWarning
 from warehouse import database, schema
 from warehouse.database import Warehouse
@@ -59,7 +59,7 @@ class StepEnd:
 class Records:
     """Hold what the ledgers say about the night and the ones before it; empty if they cannot be read."""
 
-    message: str = "all published"
+    message: str = ALL_PUBLISHED
     judgements: Sequence[Judgement] = ()
     warnings: Sequence[RunWarning] = ()
     before: Streak = NO_STREAK

@@ -49,7 +49,6 @@ BUILT = {
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000
 BLANK = "(blanked: it identified an erased user)"  # stored, and in the runbook's SQL too
-RUNBOOK = runbooks.ERASURE_REQUEST
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def erase(
     deleted = ", ".join(f"{count(rows, 'row')} of {relation}" for relation, rows in deleted_rows.items()) or "nothing"
     output.print(f"deleted: {deleted}", soft_wrap=True)
     key_needed = "needs this ERASURE_KEY and " if settings.erasure_key else ""
-    to_blank = f"blank the decisions above, see {RUNBOOK}; " if traces.decisions else ""
+    to_blank = f"blank the decisions above, see {runbooks.ERASURE_REQUEST}; " if traces.decisions else ""
     return f"{to_blank}every later run {key_needed}skips this user; delete older backups, which still contain the rows"
 
 
@@ -149,7 +148,7 @@ def _show_reasons(traces: Traces, output: Console) -> None:
         numbers = ", ".join(map(str, traces.decisions))
         output.print(
             f"gate.decisions: the decisions {numbers} identify the user, and no command changes a decision;"
-            f" the owner of the database blanks them, see {RUNBOOK}",
+            f" the owner of the database blanks them, see {runbooks.ERASURE_REQUEST}",
             soft_wrap=True,
         )
 

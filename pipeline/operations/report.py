@@ -26,7 +26,15 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
     read = run_history.read(connection, is_current=schema.is_current(connection))
     # after the history, so that a run that has just ended is at worst shown as still running
     action_items = _action_items(status.read(settings, connection))
-    text = page(read, action_items, zone=zone, zone_name=zone.key, stale_after=status.STALE_AFTER, sanitize=sanitize)
+    text = page(
+        read,
+        action_items,
+        zone=zone,
+        zone_name=zone.key,
+        stale_after=status.STALE_AFTER,
+        sanitize=sanitize,
+        without_blocked_advice=message_parts.without_blocked_advice,
+    )
     file = file or settings.home / DEFAULT_FILE
     _write(file, text)
     return file

@@ -16,7 +16,13 @@ from pipeline.console import connections
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
 from pipeline.run import run_warnings, runbooks
-from pipeline.run.message_parts import decision_command, show_command, when_fixed, without_blocked_advice
+from pipeline.run.message_parts import (
+    ALL_PUBLISHED,
+    decision_command,
+    show_command,
+    when_fixed,
+    without_blocked_advice,
+)
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
 from warehouse import database, schema
@@ -29,8 +35,6 @@ RUNS_SHOWN = 7
 LONGEST_MESSAGE = 300
 STALE_AFTER = dt.timedelta(hours=26)
 NO_RUN = "no run yet; start one with: make run"
-PUBLISHED_MESSAGE = "all published"
-KILLED_MESSAGE = "the process was killed"
 STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 # Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
 REPEAT = {
@@ -361,12 +365,12 @@ def _messages(runs: Sequence[Run], open_loads: Sequence[OpenLoad], width: int) -
     blocked_now = {(load.load_id, load.table) for load in open_loads if load.state == "blocked"}
     for number, run in enumerate(runs):
         if run.is_bad:
-            message = without_blocked_advice(run.message or KILLED_MESSAGE)
+            message = without_blocked_advice(run.message or run_ledger.KILLED)
             yield _wrapped(f"{run.run_id}: {_shortened(message)}", width)
             step, runbook = _step_after(run, runs[:number], blocked_now)
             line = f"  next: {step}; runbook: {runbook}"
             yield line if len(line) <= width else line.replace("; runbook: ", "\n  runbook: ")
-        elif run.message and run.message != PUBLISHED_MESSAGE:
+        elif run.message and run.message != ALL_PUBLISHED:
             yield _wrapped(f"{run.run_id}: {_shortened(run.message)}", width)
 
 

@@ -19,7 +19,9 @@ from warehouse.errors import CommandError
 from warehouse.names import STEP_ROLES
 
 FULL_RUN = " ".join(STEP_ROLES)
+# Messages of runs that did not reach their end.
 INTERRUPTED = "interrupted"
+KILLED = "the process was killed"
 
 # Measures of a run and of each step. NULL while running, after a crash, and if the machine cannot measure them.
 MEASURES = (
@@ -53,7 +55,7 @@ def start_run(connection: psycopg.Connection, command: str) -> str:
     """Record a new run and return its id. The caller holds the run lock, so any row that is 'running' has crashed."""
     for table in ("runs", "steps"):
         connection.execute(
-            f"update ops.{table} set status = 'crashed', message = 'the process was killed' where status = 'running'"
+            f"update ops.{table} set status = 'crashed', message = %s where status = 'running'", [KILLED]
         )
     run_id = uuid.uuid4().hex[:12]
     connection.execute("insert into ops.runs (run_id, command) values (%s, %s)", [run_id, command])

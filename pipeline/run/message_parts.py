@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+ALL_PUBLISHED = "all published"
 REPLAY = """make gate ARGS="replay --reason '...'\""""
 WRONG_USAGE = "wrong usage or settings; see the log of the run"
 ERROR_LINE = re.compile(r"moovitamix: (.*) \(exit \d+\)")

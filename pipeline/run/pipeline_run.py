@@ -23,7 +23,7 @@ from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
 from pipeline.run import erasure_key, privileges, run_details, sample_source
 from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
-from pipeline.run.message_parts import blocked_advice
+from pipeline.run.message_parts import ALL_PUBLISHED, blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
 from pipeline.settings import Settings
@@ -85,7 +85,7 @@ class PipelineRun:
         if self.figures:
             return ", ".join(f"{name} {figure}" for name, figure in self.figures.items())
         if self.build:
-            return "built, while a load is blocked" if self.is_a_load_blocked else "all published"
+            return "built, while a load is blocked" if self.is_a_load_blocked else ALL_PUBLISHED
         if self.judgements:
             return "checked, not built yet"
         if self.extraction:

@@ -107,9 +107,9 @@ SCAN_FAULTS = {
         [],
         {"all_of_the_total_was_read"},
     ),
-    "a row read has no fate": ({"rows_read": 1003, "rows_unchanged": 1000}, 2, [], {"scan_figures_add_up"}),
-    "a fate too many": ({"rows_read": 1000, "rows_unchanged": 1000}, 2, [], {"scan_figures_add_up"}),
-    "no fate, and nothing new": ({"rows_read": 1000, "rows_unchanged": 999}, 0, [], {"scan_figures_add_up"}),
+    "a row read has no outcome": ({"rows_read": 1003, "rows_unchanged": 1000}, 2, [], {"scan_figures_add_up"}),
+    "an outcome too many": ({"rows_read": 1000, "rows_unchanged": 1000}, 2, [], {"scan_figures_add_up"}),
+    "no outcome, and nothing new": ({"rows_read": 1000, "rows_unchanged": 999}, 0, [], {"scan_figures_add_up"}),
     "rows that a reader does not see": ({"rows_landed": 3}, 2, [], {"landed_rows_are_all_there"}),
     "no row of all that a reader should see": ({"rows_landed": 3}, 0, [], {"landed_rows_are_all_there"}),
     "rows that the scan does not count": ({"rows_landed": 0}, 2, [], {"landed_rows_are_all_there"}),
@@ -393,7 +393,7 @@ SUITES = {
     ),
     "a rule finds rows and does not say which": (
         lambda: broken_by(gxe.ExpectTableRowCountToBeBetween, min_value=1_000_000),
-        "no query for the rows that broke a_broken_rule",
+        "no query for the rows that fail a_broken_rule",
     ),
     "the suite is empty": (
         lambda: lambda: gx.ExpectationSuite(name="users"),
@@ -531,7 +531,7 @@ def test_a_statement_that_hangs_leaves_the_load_pending(where, landed, monkeypat
     assert_the_next_gate_judges(landed)
 
 
-def test_a_database_that_fails_is_not_a_broken_rule(landed, monkeypatch):
+def test_a_database_that_fails_is_not_a_failed_rule(landed, monkeypatch):
     def suite_while_the_server_restarts():
         landed.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"

@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 def user(user_id: object = 1, **changes: object) -> Row:
-    """Return a user that breaks no rule."""
+    """Return a user that fails no rule."""
     return _changed(
         {
             "id": user_id,
@@ -38,7 +38,7 @@ def user(user_id: object = 1, **changes: object) -> Row:
 
 
 def track(track_id: object = 1, **changes: object) -> Row:
-    """Return a track that breaks no rule."""
+    """Return a track that fails no rule."""
     return _changed(
         {
             "id": track_id,
@@ -56,7 +56,7 @@ def track(track_id: object = 1, **changes: object) -> Row:
 
 
 def document(user_id: object = 1, **changes: object) -> Row:
-    """Return a history document that breaks no rule, if user 1 and track 1 have landed."""
+    """Return a history document that fails no rule, if user 1 and track 1 have landed."""
     return _changed(
         {
             "user_id": user_id,

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import Counter
 
-from monitoring.run_history import BrokenRule, Decision, Flow, Growth, Night, OtherRun, RunHistory, Size, Step
+from monitoring.run_history import Decision, Flow, Growth, Night, OtherRun, RuleFailure, RunHistory, Size, Step
 
 NOW = dt.datetime(2026, 11, 28, 8, 20, tzinfo=dt.UTC)
 ENDS = {4: "failed", 11: "crashed", 16: "blocked", 27: "failed", 29: "blocked"}
@@ -11,7 +11,7 @@ WITHOUT_A_NIGHT = (8, 9)
 EXIT_CODES = {"succeeded": 0, "blocked": 4, "failed": 3}
 READ = {"users": 1086, "tracks": 980, "listen_history": 4100}
 NULLS = {("users", "gender"): 300, ("users", "email"): 9, ("tracks", "album"): 120, ("users", "id"): 0}
-BROKEN_RULES = (("something_was_read", "critical", 1), ("email_is_an_address", "warning", 8))
+FAILED_RULES = (("something_was_read", "critical", 1), ("email_is_an_address", "warning", 8))
 FLOOD = 24  # the night with an unusual number of removals
 SIZES = {"staging.listen_history": 2_100_000, "marts.listen_history": 2_300_000, "ops.run_nodes": 410_000}
 
@@ -73,7 +73,7 @@ def _night(number: int) -> Night:
         },
         pulls={table: _pull(number, table, rows) for table, rows in READ.items()} if has_pulled else {},
         verdicts=_verdicts(number, outcome) if has_pulled else {},
-        rules=[_rule(number, *rule) for rule in BROKEN_RULES] if outcome == "blocked" else [],
+        rules=[_rule(number, *rule) for rule in FAILED_RULES] if outcome == "blocked" else [],
         columns={name: (1000, nulls + number if nulls else 0, 0) for name, nulls in NULLS.items()},
         sizes={name: Size(size // 120, size + number * 40_000) for name, size in SIZES.items()},
     )
@@ -98,9 +98,9 @@ def _verdicts(number: int, outcome: str) -> dict[tuple[str, str], dict[str, obje
     }
 
 
-def _rule(number: int, rule: str, severity: str, rows: int) -> BrokenRule:
+def _rule(number: int, rule: str, severity: str, rows: int) -> RuleFailure:
     state = "blocked" if number == 29 else "released"
-    return BrokenRule(f"load {number}", "users", rule, severity, rows, state, severity == "warning", {None: rows})
+    return RuleFailure(f"load {number}", "users", rule, severity, rows, state, severity == "warning", {None: rows})
 
 
 def _decision(verb: str, run_seq: int, table: str | None, details: dict[str, object] | None = None) -> Decision:

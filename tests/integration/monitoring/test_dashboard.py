@@ -276,7 +276,7 @@ IN_SQL = {
         select rule, table_name, count(*) filter (where closed_at is null)
         from gate.quarantined_rows group by 1, 2
     """,
-    "Rules that the last load broke": f"""
+    "Rules that the last load failed": f"""
         select rule, severity, table_name, coalesce(max(rows_failed) filter (where load_id = {NEWEST_PULL}), 0)
         from ops.run_rules group by 1, 2, 3
     """,

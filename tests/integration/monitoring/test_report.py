@@ -25,6 +25,7 @@ from tests.hostile_text import HOSTILE, obeyed
 from tests.integration.monitoring import records
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
 from tests.runs import run_pipeline
+from warehouse.counts import count
 from warehouse.errors import ExitCode
 from warehouse.locks import RUN_LOCK
 
@@ -483,9 +484,9 @@ def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, t
     flood = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
-        broken = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": flood}]}]
+        failed = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": flood}]}]
         verdict = "update gate.loads set verdict = %s where load_id = %s and table_name = 'users'"
-        connection.execute(verdict, [Jsonb({"failed_rules": broken}), load_id])
+        connection.execute(verdict, [Jsonb({"failed_rules": failed}), load_id])
         for table, load_column in {"staging.scans": "_dlt_load_id", "ops.run_tables": "load_id"}.items():
             connection.execute(
                 f"update {table} set rows_unreadable = %s where table_name = 'tracks' and {load_column} = %s",
@@ -493,13 +494,13 @@ def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, t
             )
     page = report(built_database_url, tmp_path)
     unreadable = "1 row of tracks is unreadable" if rows == 1 else "12 rows of tracks are unreadable"
-    assert f"all published; {rows} row{'s' if rows > 1 else ''} unreadable. " in page.text
+    assert f"all published; {count(rows, 'row')} unreadable. " in page.text
     for text in (f"{flood} have changed", unreadable):
         assert f"In the newest load: {text}." in page.text
         assert f'{text} make gate ARGS="show {load_id}"' in page.text
     assert "No row is in quarantine." in page.text
     assert f"Next: {next_step(built_database_url)}" in page.text and unreadable in next_step(built_database_url)
-    assert "few changes" in page.text, "among the rules that were broken"
+    assert "few changes" in page.text, "among the failed rules"
 
 
 def test_times_are_shown_in_the_time_zone(database_url, ledgers, tmp_path):
@@ -642,7 +643,7 @@ def test_a_ledger_that_the_login_may_not_read_is_named(ledgers):
         ledgers.execute(f"reset role; drop owned by {role}; drop role {role}")
 
 
-def test_the_broken_rules_of_older_nights_are_shown_with_what_became_of_them(database_url, ledgers, tmp_path):
+def test_the_failed_rules_of_older_nights_are_shown_with_their_consequences(database_url, ledgers, tmp_path):
     names = ("email_is_an_address", "warning"), ("key_comes_once", "warning"), ("id_is_not_null", "info")
     enter_nights(ledgers, {3: 0}, "accepted_with_quarantine", dict(zip(names, (3, 2, 1), strict=True)))
     records.quarantine(ledgers, "users", "L3", "email_is_an_address", "1", "2", "3")

@@ -8,6 +8,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from monitoring.report import ActionItems, OpenLoad, page
+from pipeline.run.message_parts import without_blocked_advice
 from tests import browsers
 from tests.integration.monitoring import a_month
 from warehouse.redaction import sanitize
@@ -40,6 +41,7 @@ def browser(tmp_path_factory):
             zone_name="UTC",
             stale_after=dt.timedelta(hours=26),
             sanitize=sanitize,
+            without_blocked_advice=without_blocked_advice,
         ),
         "utf-8",
     )

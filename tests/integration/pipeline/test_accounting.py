@@ -84,7 +84,7 @@ def assert_rows_add_up(connection):
         .execute(f"""
         with landed as ({landing}),
         published as ({published}),
-        fates as (
+        outcomes as (
             select
                 landed.*,
                 published.dlt_id is not null as is_published,
@@ -113,14 +113,14 @@ def assert_rows_add_up(connection):
             scans.table_name, scans._dlt_load_id,
             scans.rows_read, scans.rows_unchanged, scans.rows_landed, scans.rows_unreadable, scans.rows_removed,
             coalesce(max(gone.landed), 0) as landed_gone, coalesce(max(gone.removed), 0) as removals_gone,
-            count(fates.dlt_id) filter (where not fates.is_removal) as found,
-            count(fates.dlt_id) filter (where fates.is_removal) as removals_found,
-            count(*) filter (where fates.is_published) as published,
-            count(*) filter (where not fates.is_blocked and fates.is_quarantined) as quarantined,
-            count(*) filter (where fates.is_blocked) as blocked,
-            count(*) filter (where fates.is_published and (fates.is_quarantined or fates.is_blocked)) as twice
+            count(outcomes.dlt_id) filter (where not outcomes.is_removal) as found,
+            count(outcomes.dlt_id) filter (where outcomes.is_removal) as removals_found,
+            count(*) filter (where outcomes.is_published) as published,
+            count(*) filter (where not outcomes.is_blocked and outcomes.is_quarantined) as quarantined,
+            count(*) filter (where outcomes.is_blocked) as blocked,
+            count(*) filter (where outcomes.is_published and (outcomes.is_quarantined or outcomes.is_blocked)) as twice
         from staging.scans
-        left join fates on scans._dlt_load_id = fates.load_id and scans.table_name = fates.table_name
+        left join outcomes on scans._dlt_load_id = outcomes.load_id and scans.table_name = outcomes.table_name
         left join gone on scans._dlt_load_id = gone.load_id and scans.table_name = gone.table_name
         group by 1, 2, 3, 4, 5, 6, 7
     """)
@@ -128,12 +128,14 @@ def assert_rows_add_up(connection):
     )
     assert len(accounts) == 3 * connection.execute("select count(*) from staging._dlt_loads").fetchone()[0]
     for account in accounts:
-        assert account["rows_read"] == sum(account[f"rows_{fate}"] for fate in ("unchanged", "landed", "unreadable"))
+        assert account["rows_read"] == sum(
+            account[f"rows_{outcome}"] for outcome in ("unchanged", "landed", "unreadable")
+        )
         assert account["found"] + account["landed_gone"] == account["rows_landed"], account
         assert account["removals_found"] + account["removals_gone"] == account["rows_removed"], account
         landed = account["rows_landed"] + account["rows_removed"]
-        fates = ("published", "quarantined", "blocked", "landed_gone", "removals_gone")
-        assert landed == sum(account[fate] for fate in fates), account
+        outcomes = ("published", "quarantined", "blocked", "landed_gone", "removals_gone")
+        assert landed == sum(account[outcome] for outcome in outcomes), account
         assert not account["twice"]
     return accounts
 
@@ -141,8 +143,8 @@ def assert_rows_add_up(connection):
 def check_accounts(connection):
     """They add up, and the nights had rows of every kind."""
     accounts = assert_rows_add_up(connection)
-    for fate in ("rows_unreadable", "quarantined", "blocked"):
-        assert sum(account[fate] for account in accounts), f"the nights should have had rows that are {fate}"
+    for outcome in ("rows_unreadable", "quarantined", "blocked"):
+        assert sum(account[outcome] for account in accounts), f"the nights should have had rows that are {outcome}"
     assert connection.execute("select count(*) from staging.unreadable_rows").fetchone() == (1,)
 
 

@@ -18,7 +18,7 @@ from extract import database as extract_database
 from extract.erasures import key_check, tombstone
 from extract.recovery import Recovery
 from pipeline.operations import erasure
-from pipeline.run import erasure_key
+from pipeline.run import erasure_key, runbooks
 from pipeline.run.pipeline_run import STEPS
 from pipeline.settings import Settings
 from sample_api.server import serve
@@ -412,7 +412,7 @@ def test_reasons_that_identify_the_user_are_blanked_or_listed_for_the_owner(url,
     again = erase(url, "--dry-run").out
     assert "gate.decisions: the decisions 1, 2, 4 identify the user" in again, "nobody knows the name any more"
 
-    runbook = (PROJECT / erasure.RUNBOOK).read_text()
+    runbook = (PROJECT / runbooks.ERASURE_REQUEST).read_text()
     statements = tmp_path / "statements.sql"
     statements.write_text(re.search("```sql\n(.*?)```", runbook, re.DOTALL)[1].replace("NUMBERS", "1, 2, 3, 4"))
     blanked = finish(launch("psql", "-v", "ON_ERROR_STOP=1", "-f", str(statements), DATABASE_URL=url))

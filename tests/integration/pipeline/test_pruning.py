@@ -149,7 +149,7 @@ def test_pruning_is_refused_while_a_run_is_in_progress(built_database_url):
 
 
 def test_pruned_versions_match_a_plain_implementation_of_the_rule(database_url, tmp_path):
-    """Random histories of many keys, with loads of every state and rows of every fate."""
+    """Random histories of many keys, with loads of every state and rows of every outcome."""
     print(f"seed {SEED}")
     prepare(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:

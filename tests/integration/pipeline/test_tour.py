@@ -1,49 +1,55 @@
 """The commands of the tour for operators end as the tour says."""
 
 import re
-import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 import pytest
 
-from tests.command import command, launch, step_is_running, until
+from pipeline.cli import main
+from tests.command import command, step_is_running, until
+from tests.documents import PROJECT, commands_in, pipeline_arguments
+from tests.forks import fork
+from tests.runs import small_sample_world
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
 
-TOUR = Path(__file__).parents[3] / "docs" / "operations" / "tour.md"
-BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
+TOUR = PROJECT / "docs" / "operations" / "tour.md"
 
 
-def test_each_command_of_the_tour_ends_as_it_says(tmp_path, monkeypatch):
+@pytest.fixture
+def small_world() -> Iterator[None]:
+    with small_sample_world():
+        yield
+
+
+def test_each_command_of_the_tour_ends_as_it_says(tmp_path, monkeypatch, small_world):
     monkeypatch.setenv("MOOVITAMIX_HOME", str(tmp_path))
-    lines = [line for block in BLOCKS.findall(TOUR.read_text()) for line in block.splitlines()]
-    assert lines.pop(0).startswith("export MOOVITAMIX_HOME=")
-    monkeypatch.setenv(*lines.pop(0).removeprefix("export ").split("="))
-    assert len(lines) > 15
+    commands = [each for each in commands_in(TOUR) if each.is_in_block]
+    assert commands.pop(0).words[1].startswith("MOOVITAMIX_HOME=")
+    monkeypatch.setenv(*commands.pop(0).words[1].split("="))
+    assert len(commands) > 15
     load_id = ""
     try:
-        for line in lines:
-            typed, _, comment = line.partition("#")
-            expected = re.search(r"exit (\d)", comment)
-            words = shlex.split(typed)
-            if words[0] == "timeout":
+        for documented in commands:
+            if documented.words[0] == "timeout":
                 kill_a_run(tmp_path)
                 continue
-            program, verb, *arguments = words
-            assert program == "make"
-            arguments = [word for argument in arguments for word in shlex.split(argument.removeprefix("ARGS="))]
-            arguments = [load_id if word == "LOAD" else word for word in arguments]
-            ended = command(verb, *arguments)
+            arguments = [load_id if word == "LOAD" else word for word in pipeline_arguments(documented)]
+            ended = command(*arguments)
+            expected = re.search(r"exit (\d)", documented.comment)
             # the second of the two blocked runs has no comment
             wanted = int(expected[1]) if expected else 4 if "bulk_removal@users=0.9" in arguments else 0
-            assert ended.code == wanted, (line, ended)
+            assert ended.code == wanted, (documented.place, ended)
             assert "nothing new" not in ended.out, "the world has no day left to read"
             if wanted == ExitCode.BLOCKED:
                 load_id = re.search(r'show ([\d.]+)"', ended.err)[1]
-            if "crashed" in comment:
+            if "crashed" in documented.comment:
                 assert "crashed" in ended.out
     finally:
         embedded_postgres.stop(tmp_path / ".postgres")
@@ -51,10 +57,15 @@ def test_each_command_of_the_tour_ends_as_it_says(tmp_path, monkeypatch):
 
 def kill_a_run(home: Path) -> None:
     with psycopg.connect(embedded_postgres.url(home / ".postgres"), autocommit=True) as connection:
-        process = launch("run", MOOVITAMIX_HOME=str(home))
+        process = fork(run_on_a_small_world, log=home / "log")
         until(lambda: step_is_running(connection, "gate"))
         process.kill()
-        process.communicate()
+        process.join()
+
+
+def run_on_a_small_world() -> None:
+    with small_sample_world(), mock.patch.object(sys, "argv", ["pipeline", "run"]):
+        main.main()
 
 
 @pytest.mark.parametrize(

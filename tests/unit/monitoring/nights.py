@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from monitoring.run_history import BrokenRule, Decision, Night, OtherRun
+from monitoring.run_history import Decision, Night, OtherRun, RuleFailure
 
 START = dt.datetime(2026, 11, 1, 2, 20, tzinfo=dt.UTC)
 
@@ -65,6 +65,6 @@ def decision(verb: str, run_seq: int, details: Mapping[str, Any] | None = None, 
     return Decision(**known | values)
 
 
-def broken_rule(rule: str, severity: str = "warning", rows: int = 1, **values: Any) -> BrokenRule:
+def rule_failure(rule: str, severity: str = "warning", rows: int = 1, **values: Any) -> RuleFailure:
     known = {"load_id": "17.5", "table": "users", "state": "accepted_with_quarantine", "outcomes": {}}
-    return BrokenRule(rule=rule, severity=severity, rows=rows, **known | values)
+    return RuleFailure(rule=rule, severity=severity, rows=rows, **known | values)

@@ -1,11 +1,11 @@
-"""Test the order of the timeline, and its descriptions of decisions and broken rules."""
+"""Test the order of the timeline, and its descriptions of decisions and failed rules."""
 
 import pytest
 
 from monitoring import timeline
 from monitoring.run_history import RunHistory
-from monitoring.timeline import BrokenRules
-from tests.unit.monitoring.nights import START, broken_rule, decision, night, run
+from monitoring.timeline import RuleFailures
+from tests.unit.monitoring.nights import START, decision, night, rule_failure, run
 
 
 def test_nights_runs_and_decisions_come_in_the_order_of_their_runs_the_newest_first():
@@ -61,6 +61,7 @@ def test_several_decisions_of_one_run_are_all_shown_in_their_order():
             {"rule": "email_is_an_address", "looked_at": 1, "freed": 0},
             "1 row of users quarantined by the rule email is an address checked again, 0 published",
         ),
+        ("replay", {}, "rows of users quarantined checked again"),
         ("erase", {"deleted": {"staging.users": 2, "marts.users": 1}}, "1 user: 3 rows deleted"),
         ("erase", {"deleted": {"staging.users": "odd"}}, "1 user: 0 rows deleted"),
         ("erase", {}, "1 user"),
@@ -81,52 +82,52 @@ def test_a_repeated_erasure_is_described_as_one():
 
 
 @pytest.mark.parametrize(
-    ("rule", "fate"),
+    ("rule", "consequence"),
     [
-        (broken_rule("r", rows=8, outcomes={None: 8}), "still quarantined"),
-        (broken_rule("r", rows=8, outcomes={"superseded": 8}), "replaced by newer versions"),
+        (rule_failure("r", rows=8, outcomes={None: 8}), "still quarantined"),
+        (rule_failure("r", rows=8, outcomes={"superseded": 8}), "replaced by newer versions"),
         (
-            broken_rule("r", rows=8, outcomes={"superseded": 5, None: 2, "freed": 1}),
+            rule_failure("r", rows=8, outcomes={"superseded": 5, None: 2, "freed": 1}),
             "2 still quarantined, 5 replaced by newer versions, 1 published by a replay",
         ),
-        (broken_rule("r", rows=8, outcomes={None: 7}), "7 still quarantined, 1 erased"),
-        (broken_rule("r", rows=8), "erased"),
-        (broken_rule("r", rows=8, outcomes={None: 9}), "still quarantined"),
+        (rule_failure("r", rows=8, outcomes={None: 7}), "7 still quarantined, 1 erased"),
+        (rule_failure("r", rows=8), "erased"),
+        (rule_failure("r", rows=8, outcomes={None: 9}), "still quarantined"),
         (
-            broken_rule("r", rows=8, state="blocked", outcomes={None: 8}),
+            rule_failure("r", rows=8, state="blocked", outcomes={None: 8}),
             "still quarantined, the load is still blocked",
         ),
         (
-            broken_rule("r", rows=8, state="superseded", outcomes={"superseded": 8}),
+            rule_failure("r", rows=8, state="superseded", outcomes={"superseded": 8}),
             "left out with the superseded load",
         ),
-        (broken_rule("r", rows=8, state="rejected", outcomes={"rejected": 8}), "left out with the rejected load"),
-        (broken_rule("r", "info", 3), "noted only"),
-        (broken_rule("r", "critical", state="blocked"), "the load is still blocked"),
-        (broken_rule("r", "critical", state="superseded"), "a newer load superseded the load"),
-        (broken_rule("r", "critical", state="released"), "the load was released"),
-        (broken_rule("r", "critical", state="rejected"), "the load was rejected"),
+        (rule_failure("r", rows=8, state="rejected", outcomes={"rejected": 8}), "left out with the rejected load"),
+        (rule_failure("r", "info", 3), "noted only"),
+        (rule_failure("r", "critical", state="blocked"), "the load is still blocked"),
+        (rule_failure("r", "critical", state="superseded"), "a newer load superseded the load"),
+        (rule_failure("r", "critical", state="released"), "the load was released"),
+        (rule_failure("r", "critical", state="rejected"), "the load was rejected"),
     ],
 )
-def test_a_broken_rule_says_what_became_of_its_rows(rule, fate):
-    assert timeline.fate(rule) == fate
+def test_a_rule_failure_has_a_consequence_for_its_rows(rule, consequence):
+    assert timeline.consequence(rule) == consequence
 
 
 def test_rules_with_the_same_consequence_are_grouped_by_load():
     rules = [
-        broken_rule("no_mass_removal", "critical", state="blocked", is_about_rows=False),
-        broken_rule("key_comes_once", rows=12, outcomes={None: 12}),
-        broken_rule("id_is_a_whole_number", rows=1, outcomes={None: 1}),
-        broken_rule("email_is_an_address", rows=2, outcomes={"superseded": 2}),
-        broken_rule("key_comes_once", rows=3, load_id="16", outcomes={None: 3}),
-        broken_rule("key_comes_once", rows=4, table="tracks", outcomes={None: 4}),
+        rule_failure("no_mass_removal", "critical", state="blocked", is_about_rows=False),
+        rule_failure("key_comes_once", rows=12, outcomes={None: 12}),
+        rule_failure("id_is_a_whole_number", rows=1, outcomes={None: 1}),
+        rule_failure("email_is_an_address", rows=2, outcomes={"superseded": 2}),
+        rule_failure("key_comes_once", rows=3, load_id="16", outcomes={None: 3}),
+        rule_failure("key_comes_once", rows=4, table="tracks", outcomes={None: 4}),
     ]
-    assert timeline.broken(rules) == [
-        BrokenRules("critical", "users", ["no mass removal (the delivery)"], "the load is still blocked"),
-        BrokenRules(
+    assert timeline.group_failures(rules) == [
+        RuleFailures("critical", "users", ["no mass removal (the delivery)"], "the load is still blocked"),
+        RuleFailures(
             "warning", "users", ["key comes once (12 rows)", "id is a whole number (1 row)"], "still quarantined"
         ),
-        BrokenRules("warning", "users", ["email is an address (2 rows)"], "replaced by newer versions"),
-        BrokenRules("warning", "users", ["key comes once (3 rows)"], "still quarantined"),
-        BrokenRules("warning", "tracks", ["key comes once (4 rows)"], "still quarantined"),
+        RuleFailures("warning", "users", ["email is an address (2 rows)"], "replaced by newer versions"),
+        RuleFailures("warning", "users", ["key comes once (3 rows)"], "still quarantined"),
+        RuleFailures("warning", "tracks", ["key comes once (4 rows)"], "still quarantined"),
     ]
