@@ -69,12 +69,24 @@
 #}
 {% macro stateful_models() %}
     {%- set models = [] -%}
-    {%- if execute -%}
-        {%- for node in graph.nodes.values() | selectattr('config.incremental_strategy', 'equalto', 'reconcile') -%}
-            {%- do models.append(node.schema ~ '.' ~ node.alias) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(models | sort) }}
+    {%- for node in stateful_nodes() -%}
+        {%- do models.append(node.schema ~ '.' ~ node.alias) -%}
+    {%- endfor -%}
+    {{ return(models) }}
+{% endmacro %}
+
+{# How many columns each of the stateful models has, in the same order. #}
+{% macro stateful_column_counts() %}
+    {%- set counts = [] -%}
+    {%- for node in stateful_nodes() -%}
+        {%- do counts.append(node.columns | length) -%}
+    {%- endfor -%}
+    {{ return(counts) }}
+{% endmacro %}
+
+{% macro stateful_nodes() %}
+    {%- set nodes = graph.nodes.values() | selectattr('config.incremental_strategy', 'equalto', 'reconcile') if execute else [] -%}
+    {{ return(nodes | sort(attribute='unique_id')) }}
 {% endmacro %}
 
 {% macro is_full_refresh() -%}

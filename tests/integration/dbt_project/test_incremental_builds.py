@@ -83,6 +83,15 @@ def test_a_dropped_stateful_table_is_built_again(night, database_url, connection
     assert [row[:4] for row in affinities(database_url)] == [row[:4] for row in before]
 
 
+def test_a_dropped_column_is_filled_again(night, database_url, connection):
+    night(document(1, items=[1]))
+    emails = "select id, email from marts.users order by 1"
+    before = connection.execute(emails).fetchall()
+    connection.execute("alter table marts.users drop column email cascade")
+    night(document(1, items=[1]))
+    assert connection.execute(emails).fetchall() == before and None not in dict(before).values()
+
+
 def test_totals_plus_recent_listens_equal_a_full_count(night, database_url, connection):
     now = datetime.now(UTC)
     days = (400, 100, 91, 90, 89, 10, 1)

@@ -17,7 +17,9 @@ builds as (
 
 stateful_models as (
 
-    select unnest(array{{ stateful_models() }}::text[]) as model
+    select
+        unnest(array{{ stateful_models() }}::text[]) as model,
+        unnest(array{{ stateful_column_counts() }}::integer[]) as column_count
 
 ),
 
@@ -38,7 +40,14 @@ progress as (
         min(
             case
                 when
-                    to_regclass(stateful_models.model) is not null
+                    -- dbt adds a column that somebody dropped, but empty
+                    (
+                        select count(*) from pg_attribute as columns
+                        where
+                            columns.attrelid = to_regclass(stateful_models.model)
+                            and columns.attnum > 0
+                            and not columns.attisdropped
+                    ) >= stateful_models.column_count
                     and builds.fingerprint = current_inputs.fingerprint
                     -- not so if the clock was set back
                     and builds.totals_until <= current_inputs.totals_until
