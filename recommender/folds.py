@@ -12,9 +12,8 @@ from recommender.scores import rows_of
 from recommender.scoring import DISCOVER
 
 TARGET_SHARE = 0.2
-# Of the days of a log, each of the two windows gets this share, and at least 1 and at most 14 days.
+# Each of the two windows gets this share of the days of a log, at least 1 and at most 14 days.
 WINDOW_SHARE, LONGEST_WINDOW = 1 / 8, 14
-FEWEST_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,15 @@ def at_random(log: Interactions, seed: int) -> tuple[Interactions, csr_matrix]:
     return log.where(~is_target[pair]), _only(pairs, is_target)
 
 
-def windows(first_day: int, last_day: int) -> tuple[int, int, int] | None:
-    """Return the days on which the tuning and the final window begin, and the day after the last; None if the log is
-    too short for both."""
+def windows(first_day: int, last_day: int, size: int | None = None) -> tuple[int, int, int] | None:
+    """Return the days on which the tuning and the final window begin, and the day after the last.
+
+    Both windows have `size` days. None if the log is too short for both and a day of training.
+    """
     days = last_day - first_day + 1
-    if days < FEWEST_DAYS:
+    size = size or max(1, min(LONGEST_WINDOW, int(days * WINDOW_SHARE)))
+    if days < 2 * size + 1:
         return None
-    size = max(1, min(LONGEST_WINDOW, int(days * WINDOW_SHARE)))
     end = last_day + 1
     return end - 2 * size, end - size, end
 

@@ -5,6 +5,7 @@ sampler (TPE) would learn nothing about it. The models take turns and share the 
 always the same; only the number of trials depends on the speed of the machine.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,23 +57,37 @@ class Tuning:
 def tune(
     fold: Fold, names: Sequence[str], budget: float, seed: int, log: Callable[[str], None] = lambda message: None
 ) -> Tuning:
-    """Tune the models within so many seconds; each gets one trial in any case. Popularity is always among them."""
+    """Tune the models within so many seconds. Popularity is always among them.
+
+    The first trials of each model (FIRST_TRIALS) do not depend on the budget.
+    """
     tuning = Tuning()
+    possible = [name for name in CANDIDATES if name in names and CANDIDATES[name].is_possible(fold.dataset)]
     with threadpool_limits(1, "blas"):
-        fallbacks = fit_fallbacks(fold.dataset, {}, seed)
-        possible = [name for name in CANDIDATES if name in names and CANDIDATES[name].is_possible(fold.dataset)]
-        if popularity.NAME not in possible:
-            possible = [popularity.NAME, *possible]
-        _tune_candidates(tuning, fold, possible, fallbacks, budget * (1 - SHARE_OF_AGAIN), seed, log)
+        ends_at = time.monotonic() + budget * (1 - SHARE_OF_AGAIN)
+        in_turn = dict.fromkeys([popularity.NAME, *possible])
+        studies = {name: _study(CANDIDATES[name].FIRST_TRIALS, seed) for name in in_turn}
+        tried: dict[tuple, float] = {}
+        fallbacks: Sequence[FittedModel] = ()
+        for name, study in studies.items():
+            for _ in CANDIDATES[name].FIRST_TRIALS:
+                _try_candidate(tuning, study, tried, name, fold, fallbacks, seed, log)
+            if name in FALLBACKS:
+                best = tuning.best[DISCOVER] or tuning.best[AGAIN]
+                fallbacks = fit_fallbacks(fold.dataset, {name: tuned.params for name, tuned in best.items()}, seed)
+        turns = itertools.cycle(studies.items())
+        while time.monotonic() < ends_at and min(tuning.trials.values()) < MOST_TRIALS:
+            name, study = next(turns)
+            _try_candidate(tuning, study, tried, name, fold, fallbacks, seed, log)
         if again.NAME in names and tuning.best[AGAIN]:
             _tune_again(tuning, fold, fallbacks, budget * SHARE_OF_AGAIN, seed, log)
     return tuning
 
 
 def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
-    """Fit the models that fill the lists of others, with their default parameters where `params` has none."""
+    """Fit the models that fill the lists of others, with their first parameters where `params` has none."""
     return [
-        CANDIDATES[name].fit(dataset, params.get(name, CANDIDATES[name].DEFAULTS), seed)
+        CANDIDATES[name].fit(dataset, params.get(name, CANDIDATES[name].FIRST_TRIALS[-1]), seed)
         for name in FALLBACKS
         if CANDIDATES[name].is_possible(dataset)
     ]
@@ -85,34 +100,29 @@ def fallbacks_of(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[Fitted
     return fallbacks[-1:] if name == genres.NAME else fallbacks
 
 
-def _tune_candidates(
+def _try_candidate(
     tuning: Tuning,
+    study: optuna.Study,
+    tried: dict[tuple, float],
+    name: str,
     fold: Fold,
-    names: Sequence[str],
     fallbacks: Sequence[FittedModel],
-    budget: float,
     seed: int,
     log: Callable[[str], None],
 ) -> None:
-    ends_at = time.monotonic() + budget
-    studies = {name: _study(CANDIDATES[name].DEFAULTS, seed) for name in names}
-    tried: dict[tuple, float] = {}
-    for turn in range(MOST_TRIALS):
-        for name in names:
-            if turn and time.monotonic() > ends_at:
-                return
-            trial = studies[name].ask()
-            params = CANDIDATES[name].suggest(trial)
-            key = (name, *params.items())
-            if key not in tried:
-                model = CANDIDATES[name].fit(fold.dataset, params, seed)
-                recommender = Recommender(model, fallbacks_of(name, fallbacks))
-                reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in LISTS]
-                # a log without new tracks is tuned for the known ones
-                tried[key] = next((value for value in reached if value is not None), 0.0)
-                tuning.trials[name] = tuning.trials.get(name, 0) + 1
-                log(f"{name}, trial {tuning.trials[name]}: NDCG@10 {tried[key]:.4f}")
-            studies[name].tell(trial, tried[key])
+    """Make one trial; parameters that were tried before are not fitted again."""
+    trial = study.ask()
+    params = CANDIDATES[name].suggest(trial)
+    key = (name, *params.items())
+    if key not in tried:
+        model = CANDIDATES[name].fit(fold.dataset, params, seed)
+        recommender = Recommender(model, fallbacks_of(name, fallbacks))
+        reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in LISTS]
+        # a log without new tracks is tuned for the known ones
+        tried[key] = next((value for value in reached if value is not None), 0.0)
+    tuning.trials[name] = tuning.trials.get(name, 0) + 1
+    log(f"tuning {name}, trial {tuning.trials[name]}: NDCG@10 {tried[key]:.4f}")
+    study.tell(trial, tried[key])
 
 
 def _tune_again(
@@ -126,16 +136,16 @@ def _tune_again(
     ends_at = time.monotonic() + budget
     name, params = base_of_again(tuning)
     base = CANDIDATES[name].fit(fold.dataset, params, seed)
-    study = _study(again.DEFAULTS, seed)
+    study = _study(again.FIRST_TRIALS, seed)
     for turn in range(MOST_TRIALS):
-        if turn and time.monotonic() > ends_at:
+        if turn >= len(again.FIRST_TRIALS) and time.monotonic() > ends_at:
             return
         trial = study.ask()
         params = again.suggest(trial)
         recommender = Recommender(again.fit(fold.dataset, params, base), fallbacks)
         value = _keep_best(tuning, AGAIN, again.NAME, params, recommender, fold)
         tuning.trials[again.NAME] = turn + 1
-        log(f"{again.NAME}, trial {turn + 1}: NDCG@10 {value:.4f}")
+        log(f"tuning {again.NAME}, trial {turn + 1}: NDCG@10 {value:.4f}")
         study.tell(trial, value)
 
 
@@ -160,8 +170,9 @@ def _keep_best(
     return judgement.ndcg
 
 
-def _study(defaults: Params, seed: int) -> optuna.Study:
+def _study(first_trials: Sequence[Params], seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8))
-    study.enqueue_trial(dict(defaults))
+    for params in first_trials:
+        study.enqueue_trial(dict(params))
     return study

@@ -28,7 +28,7 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
     action_items = _action_items(status.read(settings, connection))
     text = page(read, action_items, zone=zone, zone_name=zone.key, stale_after=status.STALE_AFTER, sanitize=sanitize)
     file = file or settings.home / DEFAULT_FILE
-    _write(file, text)
+    write_page(file, text)
     return file
 
 
@@ -51,8 +51,8 @@ def _commands(load: status.OpenLoad) -> list[tuple[str, str]]:
     ]
 
 
-def _write(file: Path, text: str) -> None:
-    """Replace the file atomically, because an open page reloads at any moment."""
+def write_page(file: Path, text: str) -> None:
+    """Replace the file atomically, because an open page reloads at any moment. Raises CommandError(WRONG_SETTINGS)."""
     # replace the target of a link, not the link
     file = file.resolve()
     if not file.name or (file.exists() and not file.is_file()):
@@ -68,5 +68,5 @@ def _write(file: Path, text: str) -> None:
     except OSError as error:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"the report cannot be written to {file} ({error.strerror}); name another file with --output",
+            f"the page cannot be written to {file} ({error.strerror}); name another file with --output",
         ) from None

@@ -1,6 +1,6 @@
-"""List the models. To add one, write a module with the same four names, and add it to CANDIDATES: see README.md."""
+"""List the models. To add one, write a module with the same five names, and add it to CANDIDATES: see README.md."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import optuna
@@ -30,7 +30,8 @@ class Candidate(Protocol):
     """Describe a module of this package."""
 
     NAME: str
-    DEFAULTS: Params
+    FIRST_TRIALS: Sequence[Params]
+    """Parameters that are tried first, whatever the budget."""
 
     def suggest(self, trial: optuna.Trial) -> Params: ...
 

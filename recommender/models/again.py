@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recommender.models import FittedModel
 
 NAME = "again"
-DEFAULTS = {"half_life": 14.0, "weight": 0.1}
+FIRST_TRIALS = ({"half_life": 14.0, "weight": 0.1}, {"half_life": 14.0, "weight": 0.0})
 
 
 @dataclass(frozen=True)

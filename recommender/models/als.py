@@ -14,7 +14,7 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import FactorScores
 
 NAME = "als"
-DEFAULTS = {"factors": 64, "regularization": 10.0, "alpha": 5.0, "half_life": None}
+FIRST_TRIALS = ({"factors": 64, "regularization": 16.0, "alpha": 4.0, "half_life": None},)
 ITERATIONS = 12
 
 

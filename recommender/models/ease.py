@@ -14,7 +14,7 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import DenseScores
 
 NAME = "ease"
-DEFAULTS = {"regularization": 300.0, "half_life": None}
+FIRST_TRIALS = ({"regularization": 300.0, "half_life": None},)
 # The cost is cubic: 23 s and 2 GB for so many.
 MOST_TRACKS = 10_000
 

@@ -13,7 +13,7 @@ from recommender.models.popularity import popularities, suggest_half_life
 from recommender.scores import FactorScores
 
 NAME = "genres"
-DEFAULTS = {"half_life": 14.0, "declared": 0.5, "power": 1.0}
+FIRST_TRIALS = ({"half_life": 14.0, "declared": 0.5, "power": 1.0},)
 
 
 @dataclass(frozen=True)

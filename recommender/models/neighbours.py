@@ -22,7 +22,7 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import SparseScores
 
 NAME = "neighbours"
-DEFAULTS = {"a": 0.5, "b": 0.5, "c": 0.4, "k": 200, "half_life": None}
+FIRST_TRIALS = ({"a": 0.7, "b": 0.7, "c": 0.6, "k": 200, "half_life": None},)
 # Privacy: a pair of tracks that fewer users have in common is not stored, since it could point at a person.
 FEWEST_USERS = 3
 # A user with more tracks says little about each pair of them, but costs their square.

@@ -11,7 +11,9 @@ from recommender.interactions import Floats, Integers
 from recommender.scores import FactorScores
 
 NAME = "popularity"
-DEFAULTS = {"half_life": 14.0}
+HALF_LIVES = (None, 3.0, 7.0, 14.0, 30.0, 90.0)
+# All of them: the baseline must be strong even if there is no time for tuning.
+FIRST_TRIALS = tuple({"half_life": half_life} for half_life in HALF_LIVES)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def suggest(trial: optuna.Trial) -> dict[str, float | None]:
 
 def suggest_half_life(trial: optuna.Trial) -> float | None:
     """Suggest after how many days a listen counts half; None: it always counts in full."""
-    return trial.suggest_categorical("half_life", [None, 3.0, 7.0, 14.0, 30.0, 90.0])
+    return trial.suggest_categorical("half_life", HALF_LIVES)
 
 
 def is_possible(dataset: Dataset) -> bool:
