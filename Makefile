@@ -5,9 +5,9 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics dashboard \
-	erase prune docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration test-slow \
-	test-machine test-airflow test-all lint bench lock clean
+.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
+	dashboard erase prune features docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
+	test-slow test-machine test-airflow test-all lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ erase: setup  ## delete all data of a user permanently: ARGS="USER_ID --reason '
 
 prune: setup  ## delete old superseded versions of users and tracks: ARGS="--keep 90d --reason '...' [--dry-run]"
 	@$(PIPELINE) prune $(ARGS)
+
+features: setup  ## store or show the features of users as known at a moment: ARGS="snapshot"; also list, show, drop
+	@$(PIPELINE) features $(ARGS)
 
 docs: setup  ## generate the dbt docs as one static page
 	@$(PIPELINE) docs $(ARGS)

@@ -1,1 +1,1 @@
-"""Recommend tracks: models that know tracks and never people, their tuning, and their evaluation."""
+"""From features to recommendations: models that know tracks and never people, their tuning, their evaluation."""

@@ -16,7 +16,7 @@ from recommender.interactions import Flags, Integers, Interactions
 class Catalogue:
     """Hold the tracks known at one moment, by position.
 
-    `track_ids` are sorted. `is_candidate`: the track may be recommended; the others are gone, but were heard.
+    `track_ids` are sorted. `is_candidate`: the track may be recommended; others were heard, but are gone.
     `artists`: equal numbers for equal artists, -1 for none. `genres`: tracks x genres, 1 where the track has the genre.
     """
 
@@ -66,13 +66,18 @@ class Dataset:
 
 
 USERS = """
-select user_id, favorite_genres, removed_at is null or removed_at > %(at)s
+select user_id, favorite_genres, (removed_at is null or removed_at > %(at)s) and created_at <= %(at)s
 from features.user_history
 where (valid_from is null or valid_from <= %(at)s) and (valid_to is null or valid_to > %(at)s)
 order by user_id
 """
 TRACKS = """
-select track_id, genres, removed_at is null or removed_at > %(at)s, dense_rank() over (order by artist), artist is null
+select
+    track_id,
+    genres,
+    (removed_at is null or removed_at > %(at)s) and created_at <= %(at)s,
+    dense_rank() over (order by artist),
+    artist is null
 from features.track_history
 where (valid_from is null or valid_from <= %(at)s) and (valid_to is null or valid_to > %(at)s)
 order by track_id

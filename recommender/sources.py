@@ -9,6 +9,7 @@ import psycopg
 from scipy.sparse import csr_matrix
 
 from recommender import dataset, folds, interactions
+from recommender.feature_store import HORIZON
 from recommender.files import Log
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
@@ -85,6 +86,12 @@ def read_warehouse(connection: psycopg.Connection, window: int | None = None, or
         raise DataError("marts.listen_history has no listens yet")
     bounds = [number_of(moment.astimezone(dt.UTC).date()) for moment in (first, last)]
     tuning, final, end = _windows(*bounds, window)
+    (horizon,) = connection.execute(HORIZON).fetchone()
+    if horizon and _midnight(tuning) < horizon:
+        raise DataError(
+            f"the tuning window begins on {day_of(tuning)}, but what was known before {horizon.astimezone(dt.UTC):%Y-%m-%d}"
+            " was pruned; choose a shorter --window"
+        )
     user_ids, track_ids = (
         np.array([number for (number,) in connection.execute(f"select id from marts.{table} order by id")], np.int64)
         for table in ("users", "tracks")

@@ -220,20 +220,14 @@ class HistoryModel:
 
         A listen is known once its user and its track are. `published_at`: by number of publication, in their order.
         """
-        times = dict(zip(published_at, accumulate(published_at.values(), max), strict=True))
-        known: dict[str, dict[Key, list[tuple[Version, datetime]]]] = {}
-        for table in TABLES:
-            of_published = [
-                numbers[0]
-                for (load, name), numbers in publications.items()
-                if name == table and self.states[load, name] in PUBLISHED
-            ]
-            first = min(of_published, default=None)
-            known[table] = defaultdict(list)
-            for version in self.published(table):
-                if version.row is not None:
-                    time = EVER if version.published_by == first else times[version.published_by]
-                    known[table][version.key].append((version, time))
+        known = {
+            table: {
+                key: kept
+                for key, found in versions.items()
+                if (kept := [(version, time) for version, time in found if version.row is not None])
+            }
+            for table, versions in self._known_versions(publications, published_at).items()
+        }
         users, tracks = (
             {key[0]: min(time for _, time in versions) for key, versions in known[table].items()}
             for table in ("users", "tracks")
@@ -260,6 +254,47 @@ class HistoryModel:
                         listens[listen_id(user_id, utc(created_at), track_id, numbers[track_id])] = time
                 before = items
         return {"users": users, "tracks": tracks, "listen_history": listens}
+
+    def as_known(
+        self, publications: dict[tuple[int, str], list[int]], published_at: dict[int, datetime], at: datetime
+    ) -> WorldModel:
+        """Return the rows that were known at the moment, if the decisions of today had been known from the start."""
+        versions = self._known_versions(publications, published_at)
+        world = self.world()
+        for table, rows, gone in (
+            ("users", world.users, world.gone_users),
+            ("tracks", world.tracks, world.gone_tracks),
+        ):
+            rows.clear()
+            gone.clear()
+            for (number,), found in versions[table].items():
+                known = [version.row for version, time in found if time <= at]
+                if payloads := [row for row in known if row is not None]:
+                    rows[number] = payloads[-1]
+                    if known[-1] is None:
+                        gone.add(number)
+        known_at = self.known_at(publications, published_at)["listen_history"]
+        world.known_listens = {number for number, time in known_at.items() if time <= at}
+        return world
+
+    def _known_versions(
+        self, publications: dict[tuple[int, str], list[int]], published_at: dict[int, datetime]
+    ) -> dict[str, dict[Key, list[tuple[Version, datetime]]]]:
+        """Return by table and key the published versions in their order, each with the time since which it is known."""
+        times = dict(zip(published_at, accumulate(published_at.values(), max), strict=True))
+        known: dict[str, dict[Key, list[tuple[Version, datetime]]]] = {}
+        for table in TABLES:
+            of_published = [
+                numbers[0]
+                for (load, name), numbers in publications.items()
+                if name == table and self.states[load, name] in PUBLISHED
+            ]
+            first = min(of_published, default=None)
+            known[table] = defaultdict(list)
+            for version in self.published(table):
+                time = EVER if version.published_by == first else times[version.published_by]
+                known[table][version.key].append((version, time))
+        return known
 
     def quarantine(self, table: str) -> list[tuple[int, Key, str, str | None]]:
         """Return (load, key, rule, outcome) of every quarantined row and rule; outcome None: still open."""

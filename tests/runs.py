@@ -43,6 +43,13 @@ def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
         return Dbt("--no-write-json").invoke(*arguments)
 
 
+def render(database_url: str, expression: str) -> str:
+    """Return the SQL that a call of a dbt macro renders."""
+    with mock.patch.dict(os.environ):
+        database.export(database.find(database_url, "test"))
+        return Dbt("--no-write-json").render(expression)
+
+
 def states(finished: PipelineRun) -> Mapping[str, str]:
     """Return the gate's verdict on each table of the run."""
     return {judgement.batch.table: judgement.state for judgement in finished.judgements}

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,12 +21,10 @@ class WorldModel:
     gone_users: set[int] = field(default_factory=set)
     gone_tracks: set[int] = field(default_factory=set)
     documents: dict[tuple[int, str], list[Row]] = field(default_factory=lambda: defaultdict(list))
-    first_known: dict[tuple[str, int], Row] = field(default_factory=dict)
+    known_listens: set[int] | None = None
+    """Those that count, if not all do."""
 
     def night(self, users: list[Row], tracks: list[Row], listen_history: list[Row]) -> None:
-        for table, rows in (("users", users), ("tracks", tracks)):
-            for row in rows:
-                self.first_known.setdefault((table, row["id"]), row)
         for known, gone, rows in (
             (self.users, self.gone_users, users),
             (self.tracks, self.gone_tracks, tracks),
@@ -38,14 +36,6 @@ class WorldModel:
             versions = self.documents[row["user_id"], row["created_at"]]
             if not versions or versions[-1] != row:
                 versions.append(row)
-
-    def before_the_first_night(self) -> "WorldModel":
-        """Return the same listens with the first known genres and favourites, as an earlier `as_of` sees them."""
-        users, tracks = (
-            {number: {**row, column: self.first_known[table, number][column]} for number, row in rows.items()}
-            for table, rows, column in (("users", self.users, "favorite_genres"), ("tracks", self.tracks, "genres"))
-        )
-        return replace(self, users=users, tracks=tracks)
 
     def listens(self) -> dict[int, tuple[int, int, datetime, datetime]]:
         """Return id -> (user_id, track_id, listened_at, created_at) of every listen, also without known parents."""
@@ -72,6 +62,7 @@ class WorldModel:
             listen_id: listen
             for listen_id, listen in self.listens().items()
             if listen[0] in self.users and listen[1] in self.tracks
+            if self.known_listens is None or listen_id in self.known_listens
         }
 
     def genres_of(self, track_id: int) -> set[str]:
@@ -105,7 +96,7 @@ class WorldModel:
         return rows
 
     def profiles(self, as_of: datetime) -> dict[int, Row]:
-        """user_id -> the columns of features.user_profile, `as_of` a moment before the first removal was noticed."""
+        """Return user_id -> the columns of features.user_profile, also of removed users."""
         affinities = self.affinities(as_of)
         heard = defaultdict(list)
         for user_id, track_id, listened_at, _ in self.kept_listens().values():
@@ -113,14 +104,15 @@ class WorldModel:
                 heard[user_id].append((track_id, listened_at))
         profiles = {}
         for user_id, user in self.users.items():
-            if utc(user["created_at"]) > as_of:
-                continue
             genres = {genre: row for (owner, genre), row in affinities.items() if owner == user_id}
             favorites = split_genres(user["favorite_genres"])
             shares = {genre: row["share"] for genre, row in genres.items()}
+            listens = len(heard[user_id])
+            distinct_tracks = len({track_id for track_id, _ in heard[user_id]})
+            ages = [as_of - listened_at for _, listened_at in heard[user_id]]
             profiles[user_id] = {
-                "listens": len(heard[user_id]),
-                "distinct_tracks": len({track_id for track_id, _ in heard[user_id]}),
+                "listens": listens,
+                "distinct_tracks": distinct_tracks,
                 "active_days": len({listened_at.date() for _, listened_at in heard[user_id]}),
                 "top_genre": next((genre for genre, row in genres.items() if row["genre_rank"] == 1), None),
                 "genre_entropy": -math.fsum(share * math.log2(share) for share in shares.values()) if genres else None,
@@ -128,6 +120,10 @@ class WorldModel:
                 if genres
                 else None,
                 "last_listened_at": max((listened_at for _, listened_at in heard[user_id]), default=None),
+                "favorite_genres": sorted(favorites),
+                **{f"listens_{days}d": sum(age < timedelta(days=days) for age in ages) for days in (7, 30, 90)},
+                "repeat_share": 1 - distinct_tracks / listens if listens else None,
+                "days_since_listen": min(ages) / timedelta(days=1) if ages else None,
             }
         return profiles
 

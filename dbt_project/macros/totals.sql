@@ -85,21 +85,3 @@ listens_to_count as (
         order by 1
     )
 {%- endmacro %}
-
-{# The totals that a feature view starts from. None with `as_of`, because totals include later listens. #}
-{% macro totals_of(model_name) -%}
-    select * from {{ ref(model_name) }}
-    {% if var('as_of') -%}
-        where false
-    {%- endif %}
-{%- endmacro %}
-
-{# The listens that these totals do not cover, up to the moment for which the feature views are computed. #}
-{% macro listens_since_totals(model_name) -%}
-    select * from {{ ref('listen_history') }}
-    where
-        {% if not var('as_of') -%}
-            listened_at >= (select previous_build.totals_until from ({{ build_progress(model_name) }}) as previous_build)
-            and {% endif -%}
-        listened_at <= {{ as_of() }}
-{%- endmacro %}

@@ -37,6 +37,7 @@ COMMANDS = {
     "grant": "grant:grant",
     "erase": "deletion:erase",
     "prune": "deletion:prune",
+    "features": "features:features",
     "dbt": "programs:dbt_command",
     "docs": "docs:make_docs",
     "docs-serve": "docs:serve_docs",

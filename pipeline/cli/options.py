@@ -105,6 +105,37 @@ def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.
         raise click.BadParameter(f"{error}, not {text!r}") from None
 
 
+def _moment(text: str, now: dt.datetime) -> dt.datetime:
+    """Parse an ISO date or time (UTC unless it has a zone), or a time ago such as 7d. Raises ValueError."""
+    if text[-1:] in ("d", "w") and text[:-1].isdecimal():
+        try:
+            return now - int(text[:-1]) * dt.timedelta(days=7 if text.endswith("w") else 1)
+        except OverflowError:
+            raise ValueError(f"{text} ago is before the calendar begins") from None
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            "give a date or time such as 2026-01-31 or 2026-01-31T12:00Z, or a time ago such as 7d"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _check_moment(context: click.Context, option: click.Parameter, text: str | None) -> dt.datetime | None:
+    try:
+        return text and _moment(text, dt.datetime.now(dt.UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+as_of_option = click.option(
+    "--as-of",
+    callback=_check_moment,
+    metavar="TIME",
+    help="A date or time (UTC unless it has a zone), or a time ago such as 7d. Default: now.",
+)
+
+
 def _check_zone(context: click.Context, option: click.Parameter, name: str) -> ZoneInfo:
     try:
         return timetable.zone(name)

@@ -44,6 +44,7 @@ BUILT = {
     "prep.user_totals": "user_id",
     "marts.listen_history": "user_id",
     "marts.users": "id",
+    "features.user_snapshots": "user_id",
 }
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000
@@ -289,6 +290,14 @@ def _per_load(connection: psycopg.Connection, traces: Traces, name: str) -> dict
 def _delete(connection: psycopg.Connection, traces: Traces) -> dict[str, int]:
     """Delete the rows, and return the number of deleted rows by relation."""
     batch_tables.clear(connection)
+    if snapshots := traces.rows.get("features.user_snapshots"):
+        _of(
+            connection,
+            "update features.snapshots set erased_users = erased_users + 1"
+            " where snapshot_id in (select snapshot_id from {} where {})",
+            "features.user_snapshots",
+            snapshots,
+        )
     deleted = {
         relation: _of(connection, "delete from {} where {}", relation, rows).rowcount
         for relation, rows in traces.rows.items()

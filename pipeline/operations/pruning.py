@@ -105,7 +105,14 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
                 for name in TABLES:
                     deleted[f"staging.{name}"], per_table[name] = _delete(work, name, keep)
                 if any(deleted.values()):
-                    details = {"keep": count(keep.days, "day"), "deleted": deleted, "rows": per_table}
+                    (horizon,) = work.execute("select now() - %s", [keep]).fetchone()
+                    details = {
+                        "keep": count(keep.days, "day"),
+                        # what was known before it cannot be told any more
+                        "horizon": horizon.isoformat(),
+                        "deleted": deleted,
+                        "rows": per_table,
+                    }
                     ledger.record_decision(work, "prune", reason, details=details)
             figures |= deleted
             vacuum(work, deleted, output)

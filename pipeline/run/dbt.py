@@ -96,6 +96,19 @@ class Dbt:
             self._manifest = parsed.result
         return _outcome(self._run(*arguments, progress=progress))
 
+    def render(self, expression: str) -> str:
+        """Return the SQL of a macro call such as `user_profile("now()")`. Raises CommandError(BUILD_FAILED)."""
+        if self._manifest is None:
+            parsed = self._run("parse")
+            if not parsed.success:
+                raise CommandError(ExitCode.BUILD_FAILED, f"dbt: {_line(parsed.exception)}; see {log_file()}")
+            self._manifest = parsed.result
+        compiled = self._run("compile", "--inline", f"{{{{ {expression} }}}}")
+        if not compiled.success:
+            raise CommandError(ExitCode.BUILD_FAILED, f"dbt: {_line(compiled.exception)}; see {log_file()}")
+        (result,) = compiled.result.results
+        return result.node.compiled_code
+
     def _run(self, *arguments: str, progress: Callable[[str], None] | None = None) -> Any:
         def report_node(event: Any) -> None:
             if progress and event.info.name == "NodeStart":

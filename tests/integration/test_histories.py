@@ -35,13 +35,14 @@ from extract.errors import SourceError
 from pipeline.operations import erasure, pruning
 from pipeline.run import erasure_key
 from pipeline.settings import Settings
+from recommender import feature_store
 from sample_api.server import serve
 from tests.databases import migrate
 from tests.debian_postgres import debian_postgres
 from tests.history_model import EVER, TABLES, HistoryModel, Package
 from tests.recovery import recover
 from tests.rendered_models import RenderedModels
-from tests.runs import run_dbt
+from tests.runs import render, run_dbt
 from tests.servers import SUPERUSER
 from tests.source_edits import EDITS, Source
 from warehouse import database, locks
@@ -122,6 +123,7 @@ def histories(server_of_version, tmp_path_factory) -> Iterator[type[RuleBasedSta
             server_url = server_of_version
             rendered = RenderedModels(url)
             rendered_again = RenderedModels(url, "--full-refresh")
+            user_features = render(url, feature_store.RENDERED_BY).replace(f'"{TEMPLATE}".', "")
 
         with serve({}) as api:
             Histories.api = api
@@ -134,6 +136,7 @@ class HistoryMachine(RuleBasedStateMachine):
     server_url: str
     rendered: RenderedModels
     rendered_again: RenderedModels
+    user_features: str
     api: Any
 
     @initialize()
@@ -383,27 +386,68 @@ class HistoryMachine(RuleBasedStateMachine):
         assert {number: tuple(rest) for number, *rest in self._rows(f"{listens} prep.parked_listens")} == parked
         self._check_features(world)
         self._check_what_was_known(kept)
+        self._check_features_of_the_past()
 
     def _check_what_was_known(self, kept: Iterable[int]) -> None:
         """What was known before versions were pruned can no longer be said."""
-        numbers = defaultdict(list)
-        for load_id, table, seq in self._rows(
-            "select load_id, table_name, seq from gate.publications where kind <> 'reject' order by seq"
-        ):
-            numbers[self.load_ids.index(load_id), table].append(seq)
-        self.model.note_publications(numbers)
-        known = self.model.known_at(
-            numbers, dict(self._rows("select seq, published_at from gate.publications order by seq"))
-        )
-        pruned_at = max(
-            [EVER, *(time for (time,) in self._rows("select decided_at from gate.decisions where verb = 'prune'"))]
-        )
+        known = self.model.known_at(*self._publications())
+        pruned_at = self._pruned_at()
         for table in TABLES:
             there = {number: time or EVER for number, time in self._rows(f"select id, known_at from marts.{table}")}
             expected = {number: known[table][number] for number in (kept if table == "listen_history" else there)}
             assert {number: max(time, pruned_at) for number, time in there.items()} == {
                 number: max(time, pruned_at) for number, time in expected.items()
             }, table
+
+    def _check_features_of_the_past(self) -> None:
+        """At the moment of any publication, the features are those of a world in which nothing more was known."""
+        publications, published_at = self._publications()
+        if not published_at:
+            return
+        at = list(published_at.values())[len(publications) // 2]
+        if at < self._pruned_at():
+            with pytest.raises(CommandError, match="were pruned"):
+                feature_store.take_snapshot(self.connection, self.user_features, at, kept=2)
+            return
+        taken, again = (
+            feature_store.snapshot(
+                self.connection, feature_store.take_snapshot(self.connection, self.user_features, at, kept=2)
+            )
+            for _ in range(2)
+        )
+        assert taken["fingerprint"] == again["fingerprint"]
+        world = self.model.as_known(publications, published_at, at)
+        heard = [listened_at for _, _, listened_at, _ in world.kept_listens().values() if listened_at <= at]
+        assert taken["listens"] == len(heard)
+        expected = {user: row for user, row in world.profiles(at).items() if user not in world.gone_users}
+        for user in expected.values():
+            user["genre_listens"], user["genre_affinities"] = {}, {}
+        for (user, genre), row in world.affinities(at).items():
+            if user in expected:
+                expected[user]["genre_listens"][genre] = row["listens"]
+                expected[user]["genre_affinities"][genre] = pytest.approx(row["affinity"], abs=1e-6)
+        stored = "select user_id, features from features.user_snapshots where snapshot_id = %s"
+        assert dict(self._rows(stored, taken["snapshot_id"])) == {
+            user: row
+            | {name: pytest.approx(value, abs=1e-6) for name, value in row.items() if isinstance(value, float)}
+            | {"last_listened_at": row["last_listened_at"] and in_json(row["last_listened_at"])}
+            for user, row in expected.items()
+        }
+
+    def _publications(self) -> tuple[dict[tuple[int, str], list[int]], dict[int, datetime]]:
+        """Return by load (number, table) the numbers of its publications, and by number when each was made."""
+        numbers = defaultdict(list)
+        for load_id, table, seq in self._rows(
+            "select load_id, table_name, seq from gate.publications where kind <> 'reject' order by seq"
+        ):
+            numbers[self.load_ids.index(load_id), table].append(seq)
+        self.model.note_publications(numbers)
+        return numbers, dict(self._rows("select seq, published_at from gate.publications order by seq"))
+
+    def _pruned_at(self) -> datetime:
+        return max(
+            [EVER, *(time for (time,) in self._rows("select decided_at from gate.decisions where verb = 'prune'"))]
+        )
 
     def _deleted_at(self, table: str) -> dict[int, datetime]:
         """id -> when the scan ended since which it is gone."""
@@ -429,7 +473,7 @@ class HistoryMachine(RuleBasedStateMachine):
             for key, row in world.affinities(now).items()
         }
         profiles = {
-            user_id: row | {name: pytest.approx(row[name]) for name in ("genre_entropy", "favorite_genre_share")}
+            user_id: {name: pytest.approx(value) if isinstance(value, float) else value for name, value in row.items()}
             for user_id, row in world.profiles(now).items()
             if user_id not in world.gone_users
         }
@@ -439,6 +483,12 @@ class HistoryMachine(RuleBasedStateMachine):
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
         return self.connection.execute(query, values or None).fetchall()
+
+
+def in_json(moment: datetime) -> str:
+    """Return the time as Postgres writes it in JSON: without zeros at the end of a fraction."""
+    date, _, fraction = f"{moment:%Y-%m-%dT%H:%M:%S.%f}".partition(".")
+    return f"{date}.{fraction}".rstrip("0").rstrip(".") + "+00:00"
 
 
 def test_any_history_gives_the_marts_of_its_final_decisions(histories):

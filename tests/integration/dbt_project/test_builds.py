@@ -143,15 +143,6 @@ def test_a_failing_data_test_is_reported_by_name(built_database_url, built):
     assert outcome.failures[0].startswith("assert_every_published_listen_is_stored_once")
 
 
-def test_an_invalid_as_of_is_rejected(built_database_url):
-    hostile = '{"as_of": "now(); drop schema marts"}'
-
-    outcome = run_dbt(built_database_url, "run", "--select", "user_profile", "--vars", hostile)
-
-    assert not outcome.succeeded
-    assert "must be an ISO time" in (outcome.broken or outcome.failures[0])
-
-
 def test_a_prep_view_whose_columns_change_is_replaced_and_keeps_its_grants(built_database_url, built):
     built.execute("drop view prep.stg_moovitamix__users cascade")
     built.execute("create view prep.stg_moovitamix__users as select 'a column of the previous version'::text as key")

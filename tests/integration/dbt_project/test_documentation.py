@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from recommender import feature_store
 from tests.runs import run_dbt
 
 
@@ -75,3 +76,16 @@ def test_the_docs_are_one_page_that_holds_the_catalogue(built_database_url):
     page = Path(os.environ["DBT_TARGET_PATH"], "static_index.html").read_text()
     assert "The MooVitamix warehouse" in page
     assert "listened_at" in page
+
+
+def test_the_newest_version_of_a_feature_has_the_plain_name_and_snapshots_name_it(manifest):
+    versions = {}
+    for node in models(manifest):
+        if node["schema"] == "features" and not node["name"].endswith("_history"):
+            newest = node["version"] == node["latest_version"]
+            assert node["alias"] == (node["name"] if newest else f"{node['name']}_v{node['version']}"), node[
+                "unique_id"
+            ]
+            versions[node["name"]] = node["latest_version"]
+    assert len(versions) >= 5
+    assert versions[feature_store.FEATURE_SET] == feature_store.VERSION

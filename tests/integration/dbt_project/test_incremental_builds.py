@@ -1,6 +1,5 @@
 """Incremental builds find exactly what changed, in cases that the random histories do not cover."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -8,7 +7,7 @@ import pytest
 
 from expectations import decisions
 from tests.integration.expectations.warehouse import document, track, user
-from tests.runs import run_dbt, run_pipeline_on
+from tests.runs import render, run_dbt, run_pipeline_on
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +27,14 @@ def land_and_validate(database_url, *documents):
     run_pipeline_on(database_url, {**WORLD, "listen_history": list(documents)}, steps=("extract", "gate"))
 
 
-def affinities(database_url, **variables):
-    assert run_dbt(database_url, "run", "--select", "features", "--vars", json.dumps(variables)).succeeded
+def affinities(database_url, at=None):
+    """Return the affinities of now, or as known at the moment, which are counted without the totals."""
+    relation = (
+        f"({render(database_url, f'user_genre_affinity({at!r})')}) as known" if at else "features.user_genre_affinity"
+    )
     with psycopg.connect(database_url) as connection:
         return connection.execute(
-            "select user_id, genre, listens, genre_rank, round(affinity::numeric, 6) from features.user_genre_affinity"
-            " order by 1, 2"
+            f"select user_id, genre, listens, genre_rank, round(affinity::numeric, 6) from {relation} order by 1, 2"
         ).fetchall()
 
 
@@ -93,7 +94,7 @@ def test_totals_plus_recent_listens_equal_a_full_count(night, database_url, conn
     night(*documents)
     assert connection.execute("select sum(listens) from prep.user_totals").fetchone() == (3 * 3,)
     incremental = affinities(database_url)
-    full_count = affinities(database_url, as_of=datetime.now(UTC).isoformat())
+    full_count = affinities(database_url, at="now()")
     assert [row[:4] for row in incremental] == [row[:4] for row in full_count]
     assert [float(row[4]) for row in incremental] == pytest.approx([float(row[4]) for row in full_count], abs=1e-4)
     affinities(database_url)
@@ -130,12 +131,12 @@ def test_a_decision_during_a_build_takes_effect_in_the_next_build(is_rejected_ag
     assert connection.execute("select listens from prep.user_totals").fetchall() == [(heard,)]
 
 
-def test_an_as_of_in_the_past_uses_the_genres_of_that_time(night, database_url, connection):
+def test_features_as_known_at_a_moment_use_the_genres_known_then(night, database_url):
     night(document(1, items=[1], updated_at="2026-01-06T10:00:00"))
     between = datetime.now(UTC).isoformat()
     night(
         document(1, items=[1], updated_at="2026-01-06T10:00:00"),
         tracks=[track(1, genres="Metal", updated_at="2026-02-01T10:00:00"), track(2, genres="Jazz")],
     )
-    assert [row[1] for row in affinities(database_url, as_of=between)] == ["rock"]
+    assert [row[1] for row in affinities(database_url, at=f"'{between}'::timestamptz")] == ["rock"]
     assert [row[1] for row in affinities(database_url)] == ["metal"]

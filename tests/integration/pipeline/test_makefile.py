@@ -11,7 +11,7 @@ import pytest
 from tests.command import PROJECT
 from warehouse.errors import ExitCode
 
-CODE = ("warehouse", "pipeline", "extract", "expectations", "monitoring", "sample_api", "orchestration")
+CODE = ("warehouse", "pipeline", "extract", "expectations", "monitoring", "recommender", "sample_api", "orchestration")
 SAYS_HOW_IT_WAS_CALLED = '#!/bin/sh\necho "$BATCH_SIZE|$*|$(ps -o comm= -p $PPID)"\n'
 
 

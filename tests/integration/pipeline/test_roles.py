@@ -65,6 +65,9 @@ marts.listen_history            siudtax  -        -        siudtax      s       
 features                        c        -        -        c            -        -            -        -
 features.user_profile           sax      -        -        sax          s        s            -        -
 features.user_genre_affinity    sax      -        -        sax          s        s            -        -
+features.track_history          sax      -        -        sax          s        s            -        -
+features.snapshots              siudtax  -        -        siudtax      s        s            -        -
+features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
 ops                             c        -        -        -            -        -            -        -
 ops.runs                        siudtax  siu      siu      siu          -        -            s        -
 ops.steps                       siudtax  siu      siu      siu          -        -            s        -

@@ -1,0 +1,96 @@
+{% macro user_genre_affinity(at=none) -%}
+with
+
+track_genres as (
+
+    {{ known_track_genres(at) }}
+
+),
+
+totals as (
+
+    {{ known_totals(at, 'user_genre_totals') }}
+
+),
+
+listens as (
+
+    {{ known_listens(at, since_totals='user_genre_totals') }}
+
+),
+
+aged_listens as (
+
+    select
+        listens.user_id,
+        track_genres.genre,
+        listens.listened_at,
+        {{ days_between('listens.listened_at', moment(at)) }} as age_days
+    from listens
+    inner join track_genres on listens.track_id = track_genres.track_id
+
+),
+
+parts as (
+
+    select
+        user_id,
+        genre,
+        listens,
+        0 as listens_7d,
+        0 as listens_30d,
+        0 as listens_90d,
+        {{ decay('affinity', days_between('affinity_at', moment(at))) }} as affinity,
+        last_listened_at
+    from totals
+    union all
+    select
+        user_id,
+        genre,
+        count(*) as listens,
+        count(*) filter (where age_days < 7) as listens_7d,
+        count(*) filter (where age_days < 30) as listens_30d,
+        count(*) filter (where age_days < 90) as listens_90d,
+        sum({{ decay('1::float8', 'age_days') }}) as affinity,
+        max(listened_at) as last_listened_at
+    from aged_listens
+    group by 1, 2
+
+),
+
+per_genre as (
+
+    select
+        user_id,
+        genre,
+        sum(listens)::bigint as listens,
+        sum(listens_7d)::bigint as listens_7d,
+        sum(listens_30d)::bigint as listens_30d,
+        sum(listens_90d)::bigint as listens_90d,
+        sum(affinity) as affinity,
+        max(last_listened_at) as last_listened_at
+    from parts
+    group by 1, 2
+
+),
+
+ranked as (
+
+    select
+        user_id,
+        genre,
+        listens,
+        listens::float8 / sum(listens) over (partition by user_id)::float8 as share,
+        listens_7d,
+        listens_30d,
+        listens_90d,
+        affinity,
+        -- rounded, because the order of addition changes the last bits of a sum
+        row_number() over (partition by user_id order by round(affinity::numeric, 9) desc, genre asc) as genre_rank,
+        last_listened_at
+    from per_genre
+
+)
+
+select * from ranked
+{%- endmacro %}

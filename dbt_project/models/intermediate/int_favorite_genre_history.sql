@@ -1,1 +1,0 @@
-{{ validity_periods('int_published_users', 'users', 'favorite_genres') }}
