@@ -89,8 +89,8 @@ def read_warehouse(connection: psycopg.Connection, window: int | None = None, or
     (horizon,) = connection.execute(HORIZON).fetchone()
     if horizon and _midnight(tuning) < horizon:
         raise DataError(
-            f"the tuning window begins on {day_of(tuning)}, but what was known before {horizon.astimezone(dt.UTC):%Y-%m-%d}"
-            " was pruned; choose a shorter --window"
+            f"the tuning window begins on {day_of(tuning)}, but older versions than of"
+            f" {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC were pruned; choose a shorter --window"
         )
     user_ids, track_ids = (
         np.array([number for (number,) in connection.execute(f"select id from marts.{table} order by id")], np.int64)
@@ -162,9 +162,8 @@ def _check_split(training: Log, test: Log) -> list[str]:
     rows = [np.rec.fromarrays([pairs, log.times]) for pairs, log in ((train_pairs, training), (test_pairs, test))]
     shared = int(np.isin(rows[1], rows[0]).sum())
     if shared:
-        raise DataError(
-            f"{count(shared, 'listen')} of the test file {_are(shared)} in the training file too; remove them"
-        )
+        raise DataError(f"{count(shared, 'test listen')} {_are(shared)} in the training file too; remove them from one")
+
     newest = np.full(len(training.user_ids), np.iinfo(np.int64).min)
     np.maximum.at(newest, _users(training), training.times)
     early = int((test.times < newest[_users(test)]).sum())

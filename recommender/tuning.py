@@ -117,7 +117,9 @@ def _try_candidate(
     if key not in tried:
         model = CANDIDATES[name].fit(fold.dataset, params, seed)
         recommender = Recommender(model, fallbacks_of(name, fallbacks))
-        reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in LISTS]
+        # a taste that forgets is the user's own counts in disguise, and `again` has them openly
+        lists = LISTS if params.get("taste_half_life") is None else (DISCOVER,)
+        reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in lists]
         # a log without new tracks is tuned for the known ones
         tried[key] = next((value for value in reached if value is not None), 0.0)
     tuning.trials[name] = tuning.trials.get(name, 0) + 1

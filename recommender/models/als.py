@@ -14,7 +14,7 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import FactorScores
 
 NAME = "als"
-FIRST_TRIALS = ({"factors": 64, "regularization": 16.0, "alpha": 4.0, "half_life": None},)
+FIRST_TRIALS = ({"factors": 64, "regularization": 16.0, "alpha": 4.0, "taste_half_life": None},)
 ITERATIONS = 12
 
 
@@ -25,7 +25,7 @@ class Als:
     factors: Floats
     regularization: float
     alpha: float
-    half_life: float | None
+    taste_half_life: float | None
 
     @cached_property
     def solver(self) -> AlternatingLeastSquares:
@@ -34,11 +34,11 @@ class Als:
         return model
 
     def score(self, users: Users) -> FactorScores:
-        heard = users.listens.tastes(self.half_life)
+        heard = users.listens.tastes(self.taste_half_life)
         return FactorScores(self.solver.recalculate_user(np.arange(len(users)), heard), self.factors)
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
-        heard = users.listens.tastes(self.half_life)
+        heard = users.listens.tastes(self.taste_half_life)
         positions = np.full(tracks.shape, -1, np.int32)
         for user in np.flatnonzero(np.diff(heard.indptr)):
             own = heard.indices[heard.indptr[user] : heard.indptr[user + 1]]
@@ -53,7 +53,7 @@ def suggest(trial: optuna.Trial) -> dict[str, float | None]:
         # on a log scale: too much of it and ALS becomes popularity
         "regularization": trial.suggest_float("regularization", 0.01, 1000.0, log=True),
         "alpha": trial.suggest_float("alpha", 0.3, 100.0, log=True),
-        "half_life": suggest_half_life(trial),
+        "taste_half_life": suggest_half_life(trial, "taste_half_life"),
     }
 
 
@@ -70,4 +70,4 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Als:
         random_state=seed,
     )
     model.fit(dataset.listens.tastes(), show_progress=False)
-    return Als(model.item_factors, params["regularization"], params["alpha"], params["half_life"])
+    return Als(model.item_factors, params["regularization"], params["alpha"], params["taste_half_life"])

@@ -14,23 +14,24 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import DenseScores
 
 NAME = "ease"
-FIRST_TRIALS = ({"regularization": 300.0, "half_life": None},)
+FIRST_TRIALS = ({"regularization": 300.0, "taste_half_life": None},)
 # The cost is cubic: 23 s and 2 GB for so many.
 MOST_TRACKS = 10_000
 
 
 @dataclass(frozen=True)
 class Ease:
-    """Hold the weights, heard tracks x recommended tracks, and after how many days a listen counts half."""
+    """Hold the weights, heard tracks x recommended tracks, and after how many days a listen counts half in
+    a user's taste."""
 
     weights: Floats
-    half_life: float | None
+    taste_half_life: float | None
 
     def score(self, users: Users) -> DenseScores:
-        return DenseScores(users.listens.tastes(self.half_life), self.weights)
+        return DenseScores(users.listens.tastes(self.taste_half_life), self.weights)
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
-        heard = users.listens.tastes(self.half_life)
+        heard = users.listens.tastes(self.taste_half_life)
         positions = np.full(tracks.shape, -1, np.int32)
         for user in np.flatnonzero(np.diff(heard.indptr)):
             mine = slice(heard.indptr[user], heard.indptr[user + 1])
@@ -43,7 +44,7 @@ class Ease:
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:
     return {
         "regularization": trial.suggest_float("regularization", 1.0, 10_000.0, log=True),
-        "half_life": suggest_half_life(trial),
+        "taste_half_life": suggest_half_life(trial, "taste_half_life"),
     }
 
 
@@ -62,4 +63,4 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Ease:
     np.fill_diagonal(weights, 0)
     # privacy, as for neighbours
     weights[is_rare] = 0
-    return Ease(weights, params["half_life"])
+    return Ease(weights, params["taste_half_life"])

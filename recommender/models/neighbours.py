@@ -22,7 +22,7 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import SparseScores
 
 NAME = "neighbours"
-FIRST_TRIALS = ({"a": 0.7, "b": 0.7, "c": 0.6, "k": 200, "half_life": None},)
+FIRST_TRIALS = ({"a": 0.7, "b": 0.7, "c": 0.6, "k": 200, "taste_half_life": None},)
 # Privacy: a pair of tracks that fewer users have in common is not stored, since it could point at a person.
 FEWEST_USERS = 3
 # A user with more tracks says little about each pair of them, but costs their square.
@@ -33,20 +33,21 @@ PAIRS_AT_ONCE = 20_000_000
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Hold the weights, heard tracks x recommended tracks, and after how many days a listen counts half."""
+    """Hold the weights, heard tracks x recommended tracks, and after how many days a listen counts half in
+    a user's taste."""
 
     weights: csr_matrix
-    half_life: float | None
+    taste_half_life: float | None
 
     @cached_property
     def scorer(self) -> NearestNeighboursScorer:
         return NearestNeighboursScorer(self.weights)
 
     def score(self, users: Users) -> SparseScores:
-        return SparseScores(users.listens.tastes(self.half_life), self.weights, self.scorer)
+        return SparseScores(users.listens.tastes(self.taste_half_life), self.weights, self.scorer)
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
-        heard = users.listens.tastes(self.half_life)
+        heard = users.listens.tastes(self.taste_half_life)
         positions = np.full(tracks.shape, -1, np.int32)
         rank_of = np.full(heard.shape[1], -1, np.int32)
         indptr, indices, data = self.weights.indptr, self.weights.indices, self.weights.data
@@ -74,7 +75,7 @@ def suggest(trial: optuna.Trial) -> dict[str, float | None]:
         "b": trial.suggest_float("b", 0.0, 1.0),
         "c": trial.suggest_float("c", 0.0, 1.0),
         "k": trial.suggest_categorical("k", [20, 50, 100, 200, 500]),
-        "half_life": suggest_half_life(trial),
+        "taste_half_life": suggest_half_life(trial, "taste_half_life"),
     }
 
 
@@ -94,7 +95,7 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Neighbo
     shape = (heard.shape[1], heard.shape[1])
     weights = vstack(rows, "csr", np.float32) if rows else csr_matrix(shape, dtype=np.float32)
     weights.data *= np.repeat(of_track ** -float(params["a"]), np.diff(weights.indptr)).astype(np.float32)
-    return Neighbours(weights, params["half_life"])
+    return Neighbours(weights, params["taste_half_life"])
 
 
 def most_recent(heard: csr_matrix) -> csr_matrix:

@@ -33,9 +33,9 @@ def suggest(trial: optuna.Trial) -> dict[str, float | None]:
     return {"half_life": suggest_half_life(trial)}
 
 
-def suggest_half_life(trial: optuna.Trial) -> float | None:
+def suggest_half_life(trial: optuna.Trial, name: str = "half_life") -> float | None:
     """Suggest after how many days a listen counts half; None: it always counts in full."""
-    return trial.suggest_categorical("half_life", HALF_LIVES)
+    return trial.suggest_categorical(name, HALF_LIVES)
 
 
 def is_possible(dataset: Dataset) -> bool:
