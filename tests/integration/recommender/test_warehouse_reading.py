@@ -102,20 +102,9 @@ def test_a_listen_published_after_the_cut_is_not_in_its_training_data(built):
 
 
 def test_the_command_compares_on_the_warehouse(built_database_url, tmp_path):
-    ended = command(
-        *(
-            "evaluate",
-            "--window",
-            "40",
-            "--budget",
-            "0",
-            "--models",
-            "genres,neighbours,again",
-            "--output",
-            str(tmp_path / "page.html"),
-        ),
-        DATABASE_URL=built_database_url,
-    )
+    page = tmp_path / "page.html"
+    options = ("--window", "40", "--budget", "0", "--models", "genres,neighbours,again", "--output", str(page))
+    ended = command("evaluate", *options, DATABASE_URL=built_database_url)
     assert ended.code == 0, ended.err
     assert "trained on what was known before" in ended.out and "genres" in ended.out
     assert page.exists()
