@@ -43,7 +43,7 @@ class Log:
 def read_file(*paths: Path) -> list[Log]:
     """Read one or more files with the same users and tracks. Raises FileError.
 
-    Rows are read in batches; 24 bytes per row are held, and half as much again while they are sorted.
+    Rows are read in batches. The peak is about 90 bytes of memory per row, while they are sorted.
     """
     tables = [_read(path) for path in paths]
     user_ids, track_ids = (np.unique(np.concatenate([table[name].ids for table in tables])) for name in IDS)

@@ -96,6 +96,15 @@ def without_unreachable(fold: Fold) -> Fold:
     return replace(fold, targets=_only(fold.targets, is_kept), dropped=fold.dropped + int((~is_kept).sum()))
 
 
+def of_some_users(fold: Fold, most: int, seed: int) -> Fold:
+    """Return the fold with the targets of at most so many users, drawn by the seed."""
+    users = np.flatnonzero(np.diff(fold.targets.indptr))
+    if len(users) <= most:
+        return fold
+    chosen = np.random.default_rng(seed).permutation(users)[:most]
+    return replace(fold, targets=_only(fold.targets, np.isin(rows_of(fold.targets), chosen)))
+
+
 def _pairs(listens: Interactions) -> csr_matrix:
     """Return users x tracks, 1 for each track the user heard, however often."""
     pairs = listens.weights()
