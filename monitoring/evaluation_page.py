@@ -68,9 +68,11 @@ def _section(name: str, chosen: str, rows: Sequence[Mapping[str, Any]]) -> ListS
 
 def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
     ordered = sorted(rows, key=lambda row: -row["ndcg@10"])
-    values = {
-        row["model"]: (row["ndcg@10"], f"{row['ndcg@10']:.3f} ({row['low']:.3f} to {row['high']:.3f})")
-        for row in ordered
-    }
+    values = {row["model"]: (row["ndcg@10"], _label(row)) for row in ordered}
     described = ", ".join(f"{row['model']} {row['ndcg@10']:.3f}" for row in ordered)
     return ranking(values, f"NDCG@10 of {title}: {described}")
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    """Return NDCG@10 with its interval in percent: the charts keep two digits after a point."""
+    return "{:.1f}% ({:.1f} to {:.1f})".format(*(100 * row[name] for name in ("ndcg@10", "low", "high")))

@@ -69,8 +69,12 @@ def page(
     zone_name: str,
     stale_after: dt.timedelta,
     sanitize: Callable[..., str],
+    evaluation: str | None = None,
 ) -> str:
-    """Render the page as HTML. `sanitize` removes control characters from a text; it is applied to every text."""
+    """Render the page as HTML. `sanitize` removes control characters from a text; it is applied to every text.
+
+    `evaluation`: the name of the page beside this one that compares the recommendation models.
+    """
     counts = {
         night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)
     }
@@ -84,6 +88,7 @@ def page(
             action_items=action_items,
             newest=history.nights[-1] if history.nights else None,
             zone_name=zone_name,
+            evaluation=evaluation,
             stale_after=stale_after,
             cells=cells,
             outcomes=Counter(cell.night.outcome if cell.night else "none" for cell in cells),

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from monitoring import evaluation_page
 from pipeline.console.terminal import console
-from pipeline.operations.report import write_page
+from pipeline.operations import report
 from pipeline.records import run_ledger
 from pipeline.settings import Settings
 from recommender import files, sources
@@ -31,7 +31,7 @@ from warehouse import database
 from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 
-DEFAULT_FILE = Path("reports") / "evaluation.html"
+DEFAULT_FILE = report.DEFAULT_FILE.with_name(report.EVALUATION)
 MODELS = (*CANDIDATES, again.NAME)
 # The names of the metrics in the JSON, by the name in a row.
 METRICS = {"ndcg": "ndcg@10", "recall": "recall@20", "map": "map@10"}
@@ -133,7 +133,7 @@ def run(settings: Settings, request: Request, folds: Folds) -> None:
         _write_json(request.json_file, result, folds, request)
         click.echo(f"the figures are written to {request.json_file}")
     page = request.output or settings.home / DEFAULT_FILE
-    write_page(page, _page(result, folds))
+    report.write_page(page, _page(result, folds))
     click.echo(f"compared in {time.monotonic() - started:.0f} s; charts are in {page}")
 
 

@@ -16,6 +16,8 @@ from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
 DEFAULT_FILE = Path("reports") / "nights.html"
+# The page that `evaluate` writes to the same folder.
+EVALUATION = "evaluation.html"
 
 
 def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, file: Path | None) -> Path:
@@ -26,8 +28,16 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
     read = run_history.read(connection, is_current=schema.is_current(connection))
     # after the history, so that a run that has just ended is at worst shown as still running
     action_items = _action_items(status.read(settings, connection))
-    text = page(read, action_items, zone=zone, zone_name=zone.key, stale_after=status.STALE_AFTER, sanitize=sanitize)
     file = file or settings.home / DEFAULT_FILE
+    text = page(
+        read,
+        action_items,
+        zone=zone,
+        zone_name=zone.key,
+        stale_after=status.STALE_AFTER,
+        sanitize=sanitize,
+        evaluation=EVALUATION if os.path.exists(file.parent / EVALUATION) else None,
+    )
     write_page(file, text)
     return file
 

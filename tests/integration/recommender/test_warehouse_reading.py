@@ -101,13 +101,17 @@ def test_a_listen_published_after_the_cut_is_not_in_its_training_data(built):
     assert (later - before).total() == 1
 
 
-def test_the_command_compares_on_the_warehouse(built_database_url, tmp_path):
-    page = tmp_path / "page.html"
-    options = ("--window", "40", "--budget", "0", "--models", "genres,neighbours,again", "--output", str(page))
-    ended = command("evaluate", *options, DATABASE_URL=built_database_url)
+def test_the_command_compares_on_the_warehouse_and_the_report_links_to_its_page(built_database_url, tmp_path):
+    settings = {"DATABASE_URL": built_database_url, "MOOVITAMIX_HOME": str(tmp_path)}
+    command("report", **settings)
+    assert "evaluation.html" not in (tmp_path / "reports/nights.html").read_text()
+    options = ("--window", "40", "--budget", "0", "--models", "genres,neighbours,again")
+    ended = command("evaluate", *options, **settings)
     assert ended.code == 0, ended.err
     assert "trained on what was known before" in ended.out and "genres" in ended.out
-    assert page.exists()
+    assert "genres" in (tmp_path / "reports/evaluation.html").read_text()
+    command("report", **settings)
+    assert 'href="evaluation.html"' in (tmp_path / "reports/nights.html").read_text()
 
 
 def test_an_empty_warehouse_says_what_is_missing(database_url):
