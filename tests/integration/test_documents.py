@@ -86,7 +86,8 @@ def test_a_typo_is_reported_with_its_line(text, why, parsed_only):
 
 # What no test can play: it runs until Ctrl-C, needs another program, a network or files, or is a test itself.
 NOT_PLAYED = {
-    "evaluate", "schedule", "metrics", "airflow", "docs-serve", "setup", "test", "test-machine", "test-airflow", "bench", "lint",
+    "evaluate", "schedule", "metrics", "airflow", "docs-serve",
+    "setup", "test", "test-machine", "test-airflow", "bench", "lint",
 }  # fmt: skip
 # The other commands that are played: they concern the folder of the warehouse, which is the current one.
 IN_THE_SHELL = ("if [ -e ", "rm -rf .dlt", "df -h .")
