@@ -135,7 +135,11 @@ def _best(weights: csr_matrix, k: int) -> csr_matrix:
     weights.sort_indices()
     is_kept = np.ones(weights.nnz, bool)
     for row in np.flatnonzero(np.diff(weights.indptr) > k):
-        start, stop = weights.indptr[row : row + 2]
-        is_kept[start + np.argsort(-weights.data[start:stop], kind="stable")[k:]] = False
+        values = weights.data[weights.indptr[row] : weights.indptr[row + 1]]
+        smallest = np.partition(values, len(values) - k)[len(values) - k]
+        is_best = values > smallest
+        # of equal values, the first: the same ones on every machine
+        is_best[np.flatnonzero(values == smallest)[: k - is_best.sum()]] = True
+        is_kept[weights.indptr[row] : weights.indptr[row + 1]] = is_best
     starts = np.concatenate([[0], np.cumsum(is_kept)])[weights.indptr].astype(np.int32)
     return csr_matrix((weights.data[is_kept], weights.indices[is_kept], starts), shape=weights.shape)
