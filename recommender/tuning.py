@@ -90,7 +90,7 @@ def tune(
 def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
     """Fit the models that fill the lists of others, with their first parameters where `params` has none."""
     return [
-        CANDIDATES[name].fit(dataset, params.get(name, CANDIDATES[name].FIRST_TRIALS[-1]), seed)
+        CANDIDATES[name].fit(dataset, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), seed)
         for name in FALLBACKS
         if CANDIDATES[name].is_possible(dataset)
     ]

@@ -14,7 +14,10 @@ from recommender.models.popularity import suggest_half_life
 from recommender.scores import FactorScores
 
 NAME = "als"
-FIRST_TRIALS = ({"factors": 64, "regularization": 16.0, "alpha": 4.0, "taste_half_life": None},)
+FIRST_TRIALS = (
+    {"factors": 32, "regularization": 16.0, "alpha": 2.0, "taste_half_life": None},
+    {"factors": 64, "regularization": 35.0, "alpha": 25.0, "taste_half_life": None},
+)
 ITERATIONS = 12
 
 
