@@ -18,7 +18,7 @@ from recommender.scores import DenseScores
 
 NAME = "ease"
 FIRST_TRIALS = (
-    {"regularization": 300.0, "discount": 0.0, "taste_half_life": None},
+    {"regularization": 500.0, "discount": 0.1, "taste_half_life": None},
     {"regularization": 100.0, "discount": 0.1, "taste_half_life": None},
 )
 # The cost is cubic: 23 s and 2 GB for so many.
@@ -50,7 +50,7 @@ class Ease:
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:
     return {
         "regularization": trial.suggest_float("regularization", 1.0, 10_000.0, log=True),
-        "discount": trial.suggest_float("discount", 0.0, 0.1),
+        "discount": trial.suggest_float("discount", 0.0, 0.15),
         "taste_half_life": suggest_half_life(trial, "taste_half_life"),
     }
 
