@@ -7,7 +7,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from extract.errors import LandingError, SettingError, one_line
-from warehouse.database import encoding_problem
+from warehouse.database import advice_about, encoding_problem
 from warehouse.redaction import redact
 
 APPLICATION_NAME = "moovitamix-elt-extract"
@@ -65,16 +65,20 @@ def url_parameters(database_url: str) -> dict[str, str]:
 
 def describe_failure(error: BaseException, database_url: str) -> str:
     """Describe a database error in one line: what failed, and what to do."""
+    message, sqlstate = _primary_message(error)
+    failure = f"The landing failed: {redact(one_line(message), database_url)}"
+    if sqlstate and (advice := advice_about(sqlstate)):
+        return f"{failure}; {advice}."
     return (
-        f"The landing failed: {redact(one_line(_primary_message(error)), database_url)}."
-        " Check DATABASE_URL, disk and rights, then run again: that completes or drops the unfinished load."
+        f"{failure}. Check DATABASE_URL, disk and rights, then run again: that completes or drops the unfinished load."
     )
 
 
-def _primary_message(error: BaseException) -> str:
-    """Return the database's primary message from the chain of causes; its further lines quote rows."""
+def _primary_message(error: BaseException) -> tuple[str, str | None]:
+    """Return the database's primary message from the chain of causes, and its SQLSTATE; further lines quote rows."""
     while True:
-        primary = getattr(getattr(error, "diag", None), "message_primary", None)
+        diagnosis = getattr(error, "diag", None)
+        primary = getattr(diagnosis, "message_primary", None)
         if primary or error.__cause__ is None:
-            return primary or str(error).strip().partition("\n")[0]
+            return primary or str(error).strip().partition("\n")[0], getattr(diagnosis, "sqlstate", None)
         error = error.__cause__

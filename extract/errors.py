@@ -8,7 +8,7 @@ from pathlib import Path
 
 from warehouse.redaction import sanitize
 
-_DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class SettingError(ValueError):
@@ -33,11 +33,12 @@ def translate_file_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = LandingError if error.errno in _DISK_FAILURES else SettingError
+        kind = LandingError if error.errno in DISK_FAILURES else SettingError
         reason = os.strerror(error.errno) if error.errno else one_line(error)
+        free_space = "free space there, or " if kind is LandingError else ""
         raise kind(
             f"The working folder {folder} cannot be used: {reason}. Nothing was landed;"
-            " free space there, or set MOOVITAMIX_HOME to another folder."
+            f" {free_space}set MOOVITAMIX_HOME to another folder."
         ) from error
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -230,14 +231,28 @@ def land(
     resources.append(_resource("unreadable_rows", UNREADABLE_SCHEMA, unreadable))
     resources.append(_resource("scans", SCANS_SCHEMA, lambda: iter([scans])))
     try:
-        pipeline.sync_destination()
-        pipeline.extract(resources, loader_file_format="csv")
-        pipeline.normalize()
-        load_id = load(pipeline)
+        with unwrap_interrupts():
+            pipeline.sync_destination()
+            pipeline.extract(resources, loader_file_format="csv")
+            pipeline.normalize()
+            load_id = load(pipeline)
     except Exception as error:
         raise LandingError(describe_failure(error, database_url)) from error
     shutil.rmtree(Path(pipeline.working_dir, "load", "loaded"), ignore_errors=True)
     return load_id
+
+
+@contextmanager
+def unwrap_interrupts() -> Iterator[None]:
+    """Raise the KeyboardInterrupt for which dlt raises an error of its own: it is no failure of the landing."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause := cause.__cause__:
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+        raise
 
 
 def load(pipeline: dlt.Pipeline) -> str:

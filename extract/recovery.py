@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from extract.errors import translate_file_errors
-from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, folder_for, load, pipeline_in
+from extract.landing import OWN_TABLES, PIPELINE, SCHEMA, folder_for, load, pipeline_in, unwrap_interrupts
 from extract.source_tables import SOURCE_TABLES
 from warehouse.counts import count
 
@@ -123,11 +123,12 @@ def _resume(pipeline: dlt.Pipeline, connection: psycopg.Connection) -> str | Non
     """Land the pending package; if it cannot land completely, remove it and return None."""
     load_id = None
     try:
-        if pipeline.list_extracted_load_packages():
-            pipeline.normalize()
-        (pending,) = pipeline.list_normalized_load_packages()
-        if _can_be_resumed(pipeline, connection, pending):
-            load_id = load(pipeline)
+        with unwrap_interrupts():
+            if pipeline.list_extracted_load_packages():
+                pipeline.normalize()
+            (pending,) = pipeline.list_normalized_load_packages()
+            if _can_be_resumed(pipeline, connection, pending):
+                load_id = load(pipeline)
     except Exception as error:
         _log.warning("the pending load cannot be completed: %s", type(error).__name__)
     if load_id and not find_contradictions(connection, load_id):

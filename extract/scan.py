@@ -252,7 +252,9 @@ def _contradiction(scan_pass: ScanPass, found: Tally) -> str:
         expected = f"{least}{count(totals[-1], 'row')}"
     repeated = "; one page came twice" if scan_pass.has_repeated_page else ""
     advice = "run again when the source has stopped changing"
-    if 0 < scan_pass.most_rows < scan_pass.page_rows and not scan_pass.has_all_rows():
+    if scan_pass.has_repeated_page:
+        advice += "; if it repeats its last page after the end, it must answer with an empty page or 404 there"
+    elif 0 < scan_pass.most_rows < scan_pass.page_rows and not scan_pass.has_all_rows():
         most = scan_pass.most_rows
         advice = f"if the API serves at most {count(most, 'row')} per page, set BATCH_SIZE={most}"
     return (

@@ -3,9 +3,10 @@
 import os
 import sys
 
-if sys.flags.optimize > 1:
-    # Great Expectations imports altair, which needs docstrings
+# Great Expectations imports altair, which needs docstrings, and old modules of Python, which warn.
+if sys.flags.optimize > 1 or any(option.startswith("error") for option in sys.warnoptions):
     os.environ.pop("PYTHONOPTIMIZE", None)
+    os.environ.pop("PYTHONWARNINGS", None)
     os.execv(sys.executable, [sys.executable, "-m", "pipeline", *sys.argv[1:]])
 
 from pipeline.cli.main import main

@@ -114,30 +114,35 @@ class Settings:
     def check_source(self) -> None:
         """Check which API to read.
 
-        Raises CommandError(WRONG_SETTINGS) for an invalid address of it or of its proxy, and if sample data would
-        enter a real warehouse without an explicit --sample.
+        Raises CommandError(WRONG_SETTINGS) for an invalid address of it or of its proxy or an invalid limit, if sample
+        data would enter a real warehouse without an explicit --sample, and if dlt cannot work in its folder.
         """
+        if "%" in str(self.dlt_folder.resolve()):
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS,
+                f"{self.home} contains a %, with which dlt cannot name files; set MOOVITAMIX_HOME to another folder",
+            )
+        from extract.errors import SettingError
+        from extract.limits import limits_from_environment
+
+        try:
+            limits_from_environment(os.environ)
+        except SettingError as error:
+            raise CommandError(ExitCode.WRONG_SETTINGS, str(error)) from None
         if self.api_base_url and self.sample:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, "--sample and API_BASE_URL exclude each other; give one of them"
             )
         if self.fault and self.api_base_url:
             raise CommandError(
-                ExitCode.WRONG_SETTINGS, "--fault is for the sample API, and API_BASE_URL is set; leave one of them out"
+                ExitCode.WRONG_SETTINGS,
+                "--fault (SAMPLE_FAULTS) is for the sample API, and API_BASE_URL is set; leave one of them out",
             )
         if self.sample_start and self.api_base_url:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,
                 "SAMPLE_START is for the sample API, and API_BASE_URL is set; leave one of them out",
             )
-        if self.fault:
-            from sample_api import faults
-
-            for text in self.fault:
-                try:
-                    faults.parse(text)
-                except ValueError as error:
-                    raise CommandError(ExitCode.WRONG_SETTINGS, f"--fault {error}") from None
         if self.database_url and not self.api_base_url and not self.sample:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,
@@ -146,7 +151,6 @@ class Settings:
             )
         if self.api_base_url:
             from extract.addresses import check_base_url, find_proxy
-            from extract.errors import SettingError
 
             try:
                 find_proxy(self.api_proxy, check_base_url(self.api_base_url))

@@ -1,6 +1,7 @@
 """Read the features of users as known at a moment, and store them as snapshots, which later decisions do not change."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,21 +15,14 @@ from warehouse.errors import CommandError, ExitCode
 
 FEATURE_SET = "user_profile"
 VERSION = 1
-# The dbt macro that renders the select, with the moment as a setting of the session: one rendering serves any moment.
-MOMENT = "moovitamix.as_of"
-RENDERED_BY = f"user_features(\"current_setting('{MOMENT}')::timestamptz\")"
+# The dbt macro that renders the select for all users, or the one that is selected; MARKER stands for the moment in it.
+MARKER = "'the moment'::timestamptz"
+RENDERED_FOR_ALL = f'user_features("{MARKER}")'
+RENDERED_FOR_ONE = f'user_features("{MARKER}", of_one=true)'
 # Sums of floats depend on the order of the rows.
 FLOATS = ("genre_entropy", "favorite_genre_share", "repeat_share", "days_since_listen", "genre_affinities")
 SORT_MEMORY = "256MB"
-
-BUILT_SEQ = "select min(seq) from prep.builds"
-PUBLISHED_SEQ = "select coalesce(max(seq), 0) from gate.publications"
-# Earlier versions than this may have been pruned. Older decisions have no horizon.
-HORIZON = """
-    select max(coalesce((details ->> 'horizon')::timestamptz, decided_at))
-    from gate.decisions
-    where verb = 'prune'
-"""
+TO_BUILD = "wait for the run in progress, or run: make build"
 
 STORE = sql.SQL("""
     insert into features.user_snapshots (snapshot_id, user_id, features)
@@ -71,26 +65,26 @@ DESCRIBE = """
 """
 
 
-def take_snapshot(connection: psycopg.Connection, select: str, as_of: dt.datetime | None, kept: int) -> int:
-    """Store the features of all users as known at `as_of` (None: now), and return the number of the snapshot.
+def take_snapshot(connection: psycopg.Connection, select: str, as_of: dt.datetime | None, kept: int) -> tuple[int, int]:
+    """Store the features of all users as known at `as_of` (None: now), and drop all snapshots but the newest `kept`.
 
-    `select`: RENDERED_BY, rendered. The caller holds the run lock. Of the snapshots, the newest `kept` stay.
-    Raises CommandError(WRONG_SETTINGS) for a moment that cannot be looked at.
+    `select`: RENDERED_FOR_ALL, rendered. The caller holds the run lock. Returns the number of the snapshot, and how
+    many were dropped. Raises CommandError(WRONG_SETTINGS) if what was known then cannot be computed.
     """
-    with _looking_back(connection, as_of) as (moment, until_seq):
+    with _transaction_at(connection, as_of) as (moment, built_seq):
         (snapshot_id,) = connection.execute(
-            "insert into features.snapshots (feature_set, version, as_of, until_seq) values (%s, %s, %s, %s)"
-            " returning snapshot_id",
-            [FEATURE_SET, VERSION, moment, until_seq],
+            "insert into features.snapshots (feature_set, version, as_of, until_seq, definition)"
+            " values (%s, %s, %s, %s, %s) returning snapshot_id",
+            [FEATURE_SET, VERSION, moment, built_seq, hashlib.sha256(select.encode()).hexdigest()],
         ).fetchone()
-        connection.execute(STORE.format(snapshot_id=sql.Literal(snapshot_id), select=sql.SQL(select)))
+        connection.execute(STORE.format(snapshot_id=sql.Literal(snapshot_id), select=_at(moment, select)))
         connection.execute(DESCRIBE, {"snapshot_id": snapshot_id, "as_of": moment, "floats": list(FLOATS)})
-        connection.execute(
+        dropped = connection.execute(
             "delete from features.snapshots where snapshot_id not in"
             " (select snapshot_id from features.snapshots order by snapshot_id desc limit %s)",
             [kept],
-        )
-    return snapshot_id
+        ).rowcount
+    return snapshot_id, dropped
 
 
 def user_as_known(
@@ -98,11 +92,12 @@ def user_as_known(
 ) -> dict[str, Any] | None:
     """Return the features of the user as known at `as_of` (None: now), or None if the user was not known then.
 
-    Stores nothing. Raises CommandError(WRONG_SETTINGS) for a moment that cannot be looked at.
+    `select`: RENDERED_FOR_ONE, rendered. Stores nothing. Raises CommandError(WRONG_SETTINGS) if what was known then
+    cannot be computed.
     """
-    with _looking_back(connection, as_of):
+    with _transaction_at(connection, as_of) as (moment, _):
         query = sql.SQL("select features from ({select}) as known where user_id = {user_id}")
-        row = connection.execute(query.format(select=sql.SQL(select), user_id=sql.Literal(user_id))).fetchone()
+        row = connection.execute(query.format(select=_at(moment, select), user_id=sql.Literal(user_id))).fetchone()
     return row and row[0]
 
 
@@ -114,8 +109,9 @@ def snapshots(connection: psycopg.Connection) -> list[dict[str, Any]]:
 
 def snapshot(connection: psycopg.Connection, snapshot_id: int) -> dict[str, Any]:
     """Return the columns of features.snapshots. Raises CommandError(WRONG_SETTINGS) if there is none."""
-    for found in snapshots(connection):
-        if found["snapshot_id"] == snapshot_id:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("select * from features.snapshots where snapshot_id = %s", [snapshot_id])
+        if found := cursor.fetchone():
             return found
     raise CommandError(ExitCode.WRONG_SETTINGS, f"there is no snapshot {snapshot_id}; see: features list")
 
@@ -139,36 +135,41 @@ def drop_snapshot(connection: psycopg.Connection, snapshot_id: int) -> int:
 
 
 @contextmanager
-def _looking_back(connection: psycopg.Connection, as_of: dt.datetime | None) -> Iterator[tuple[dt.datetime, int]]:
-    """Open a transaction that looks at the moment; yield it, and the publication up to which the marts are built.
+def _transaction_at(connection: psycopg.Connection, as_of: dt.datetime | None) -> Iterator[tuple[dt.datetime, int]]:
+    """Open a transaction that can compute what was known at the moment; yield it, and the newest publication.
 
     Raises CommandError(WRONG_SETTINGS) if the moment is in the future or before the horizon of `prune`, or if the marts
-    are not built up to the newest publication: marts and histories would tell of different decisions.
+    are not built up to the newest publication: marts and histories would follow different decisions.
     """
-    if not database.has(connection, "prep.builds"):
-        raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
+    if not database.has(connection, "features.known_range"):
+        raise CommandError(ExitCode.WRONG_SETTINGS, f"nothing is built yet; {TO_BUILD}")
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
-        now, built_seq, published_seq, horizon = connection.execute(
-            f"select now(), ({BUILT_SEQ}), ({PUBLISHED_SEQ}), ({HORIZON})"
+        now, known_from, built_seq, published_seq = connection.execute(
+            "select now(), known_from, built_seq, published_seq from features.known_range"
         ).fetchone()
         moment = as_of or now
         if moment > now:
             raise CommandError(
-                ExitCode.WRONG_SETTINGS, f"{moment:%Y-%m-%d %H:%M %Z} is in the future; give a past time"
+                ExitCode.WRONG_SETTINGS, f"{moment:%Y-%m-%d %H:%M %Z} is in the future; give a time that is past"
             )
-        if horizon and moment < horizon:
+        if known_from and moment < known_from:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,
-                f"what was known before {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC cannot be told: older versions"
-                " were pruned; give a later time, or read a stored snapshot: features list",
+                f"what was known before {known_from.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC can no longer be computed:"
+                " older versions were pruned; give a later time, or read a stored snapshot: features list",
             )
         if built_seq != published_seq:
             raise CommandError(
-                ExitCode.WRONG_SETTINGS, "the marts are not built up to the newest decision; first run: make build"
+                ExitCode.WRONG_SETTINGS, f"the marts are not built up to the newest publication; {TO_BUILD}"
             )
+        # JSON has times in the zone of the session
         connection.execute(
-            "select set_config(%s, %s, true), set_config('TimeZone', 'UTC', true), set_config('work_mem', %s, true)",
-            [MOMENT, moment.isoformat(), SORT_MEMORY],
+            "select set_config('TimeZone', 'UTC', true), set_config('work_mem', %s, true)", [SORT_MEMORY]
         )
         yield moment, built_seq
+
+
+def _at(moment: dt.datetime, select: str) -> sql.SQL:
+    """Return the rendered select for this moment, which is a constant: a setting would be read for each row."""
+    return sql.SQL(select.replace(MARKER, f"'{moment.isoformat()}'::timestamptz"))

@@ -46,8 +46,9 @@ def run_dbt(database_url: str, *arguments: str) -> DbtOutcome:
 def render(database_url: str, expression: str) -> str:
     """Return the SQL that a call of a dbt macro renders."""
     with mock.patch.dict(os.environ):
-        database.export(database.find(database_url, "test"))
-        return Dbt("--no-write-json").render(expression)
+        warehouse = database.find(database_url, "test")
+        database.export(warehouse)
+        return Dbt("--no-write-json").render(expression, warehouse)
 
 
 def states(finished: PipelineRun) -> Mapping[str, str]:

@@ -4,11 +4,11 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import psycopg
-from psycopg import pq
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from warehouse.errors import CommandError, ExitCode
@@ -22,6 +22,7 @@ ENCODING = "utf8"
 # Parameters that only lead to other parameters, which libpq has resolved once it is connected.
 RESOLVED = ("service", "servicefile", "passfile", "hostaddr", "load_balance_hosts")
 NOTHING_LOST = "run again when the server is available: nothing was lost"
+LOST = f"{NOTHING_LOST}. If it happens again, the log of the server says why"
 # SQLSTATE, or its first two characters -> advice. Messages may be in any language.
 ADVICE = {
     "53100": "free space on its disk, then run again: nothing was lost",
@@ -29,15 +30,24 @@ ADVICE = {
         "it is read-only: connect to the primary instead of a standby, free space if the provider locked a full disk,"
         " or end `default_transaction_read_only` for this user or database. Then run again"
     ),
+    "57014": (
+        "if nobody cancelled the statement, `statement_timeout` is too short for it: end or raise it for this user or"
+        " database, or in PGOPTIONS. Then run again: nothing was lost"
+    ),
+    "25P04": (
+        "`transaction_timeout` is too short: end or raise it for this user or database, or in PGOPTIONS."
+        " Then run again: nothing was lost"
+    ),
     "42501": (
         "the user lacks a privilege. If `make grant` was run here, the user needs the role of the step"
         f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner runs `make migrate` after a release."
         " If not, the user needs create and temporary on the database,"
         f" and must own the schemas {', '.join(SCHEMAS)} and their relations. Then run again"
     ),
+    "55P03": "another session holds a lock on what is needed here. Run again when it is over, or raise `lock_timeout`",
     "53": NOTHING_LOST,  # too many connections, out of memory
     "57": NOTHING_LOST,  # shut down, crashed, starting
-    "08": NOTHING_LOST,  # the connection was lost
+    "08": LOST,
 }
 # libpq's own messages, which are always in English: a lost connection has no SQLSTATE.
 CONNECTION_LOST = "closed the connection|connection .* failed|could not receive data|SSL connection has been"
@@ -45,8 +55,23 @@ POOLED = (
     "DATABASE_URL leads through a connection pooler in transaction mode, which breaks the run lock; use the direct"
     " address of the server, or a pool in session mode"
 )
-# A run relies on it: each statement of a transaction sees what other transactions have committed.
-ISOLATION = "-c default_transaction_isolation=read\\ committed"
+# What the project relies on, whatever is set for the user or the database.
+SESSION = {
+    # each statement of a transaction sees what other transactions have committed
+    "default_transaction_isolation": "read\\ committed",
+    # psycopg reads no other
+    "DateStyle": "ISO,MDY",
+    "IntervalStyle": "postgres",
+    # names that Postgres returns are compared with known ones
+    "quote_all_identifiers": "off",
+    # a backslash in SQL is a backslash, and a NULL in an array is one
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    # some connections hold a lock, or wait, while others work
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+OPTIONS = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
 
 
 @dataclass(frozen=True)
@@ -90,12 +115,20 @@ class Warehouse:
 def find(database_url: str, application_name: str) -> Warehouse:
     """Resolve any address that libpq accepts (URL or key=value, password file, PG* variables) into plain parameters.
 
-    Raises CommandError: WRONG_SETTINGS for an invalid address; WAREHOUSE_UNAVAILABLE when nothing answers, the login
-    fails, the server is too old, or the database is not encoded in UTF-8.
+    Raises CommandError: WRONG_SETTINGS for an invalid address, and a database that dbt cannot name;
+    WAREHOUSE_UNAVAILABLE when nothing answers, the login fails, the server is too old, or the database is not encoded
+    in UTF-8.
     """
     given = parameters_in(database_url)
-    with connect(database_url) as connection:
+    # libpq would send it beside the options, and it would win over them
+    os.environ.pop("PGDATESTYLE", None)
+    with connect(database_url) as connection, _translate_errors(database_url):
         info = connection.info
+        if re.search("""['"]""", info.dbname):
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS,
+                f"the name of the database {info.dbname} contains a quote, which dbt cannot use; rename the database",
+            )
         if info.server_version < OLDEST_VERSION:
             raise CommandError(
                 ExitCode.WAREHOUSE_UNAVAILABLE,
@@ -114,7 +147,7 @@ def find(database_url: str, application_name: str) -> Warehouse:
             "password": info.password or "none-needed",
             "dbname": info.dbname,
             # set even if empty: otherwise libpq reads PGOPTIONS, where `export` left the options of another step
-            "options": f"{info.options} {ISOLATION}".strip(),
+            "options": f"{info.options} {OPTIONS}".strip(),
             # likewise instead of PGCLIENTENCODING
             "client_encoding": ENCODING,
             "application_name": application_name,
@@ -136,7 +169,10 @@ def encoding_problem(connection: psycopg.Connection) -> str | None:
 
 def connect_for_monitoring(database_url: str, application_name: str, connect_seconds: int) -> psycopg.Connection:
     """Open an autocommit connection with a short timeout, in seconds. Raises CommandError(WAREHOUSE_UNAVAILABLE)."""
-    return connect(database_url, application_name=application_name, connect_timeout=connect_seconds)
+    connection = connect(database_url, application_name=application_name, connect_timeout=connect_seconds)
+    # not as options, which some poolers refuse
+    connection.execute(f"set DateStyle = {SESSION['DateStyle']}")
+    return connection
 
 
 def parameters_in(database_url: str) -> dict[str, str]:
@@ -199,10 +235,13 @@ def create_schemas(connection: psycopg.Connection) -> None:
                 connection.execute(f"create schema if not exists {schema}")
     except psycopg.errors.InsufficientPrivilege:
         info = connection.info
+        grant = sql.SQL("grant create, temporary on database {} to {}").format(
+            sql.Identifier(info.dbname), sql.Identifier(info.user)
+        )
         raise CommandError(
             ExitCode.WAREHOUSE_UNAVAILABLE,
             f"the user {info.user} may not create schemas in the database {info.dbname};"
-            f' as its owner run: grant create, temporary on database "{info.dbname}" to "{info.user}"',
+            f" as its owner run: {grant.as_string()}",
         ) from None
 
 
@@ -226,25 +265,35 @@ def connect(conninfo: str, **overrides: str | int) -> psycopg.Connection:
         ) from None
 
 
-@contextmanager
-def translate_database_errors(warehouse: Warehouse) -> Iterator[None]:
+def translate_database_errors(warehouse: Warehouse) -> AbstractContextManager[None]:
     """Turn errors that only a database administrator can fix into CommandError(WAREHOUSE_UNAVAILABLE)."""
+    return _translate_errors(warehouse.conninfo)
+
+
+@contextmanager
+def _translate_errors(conninfo: str) -> Iterator[None]:
     try:
         yield
-    except (
-        psycopg.OperationalError,
-        psycopg.errors.InsufficientPrivilege,
-        psycopg.errors.ReadOnlySqlTransaction,
-    ) as error:
-        message = redact(error, warehouse.conninfo)
-        advice = advice_about(error.sqlstate, message) or NOTHING_LOST
-        raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {message}; {advice}") from None
+    except psycopg.errors.UndefinedTable as error:
+        raise CommandError(
+            ExitCode.WAREHOUSE_UNAVAILABLE,
+            f"the warehouse lacks a table of the project: {redact(error, conninfo)}; if somebody renamed it, undo that,"
+            " else restore it from a backup: docs/runbooks/restore-from-backup.md",
+        ) from None
+    except psycopg.Error as error:
+        message = redact(error, conninfo)
+        advice = advice_about(error.sqlstate, message)
+        if advice is None and not isinstance(error, psycopg.OperationalError):
+            raise
+        raise CommandError(
+            ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {message}; {advice or NOTHING_LOST}"
+        ) from None
 
 
 def advice_about(sqlstate: str | None, message: str = "") -> str | None:
     """Return advice if the database itself failed. Return None for any other failure."""
     if sqlstate is None:
-        return NOTHING_LOST if re.search(CONNECTION_LOST, message) else None
+        return LOST if re.search(CONNECTION_LOST, message) else None
     return ADVICE.get(sqlstate) or ADVICE.get(sqlstate[:2])
 
 

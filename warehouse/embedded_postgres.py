@@ -66,7 +66,16 @@ CAUSES = (
         "port {port} cannot be used: set POSTGRES_PORT to a free port above 1023, or stop the program that has it",
     ),
     (
-        r"Permission denied|not permitted|wrong ownership|Read-only file system",
+        r"Read-only file system",
+        "{folder} lies on a read-only file system: set MOOVITAMIX_HOME to a folder on another one, or set DATABASE_URL",
+    ),
+    (
+        r"could not look up effective user ID",
+        "Postgres needs a user with a name: give this user an entry in /etc/passwd, run as another user, "
+        "or set DATABASE_URL",
+    ),
+    (
+        r"Permission denied|not permitted|wrong ownership",
         "access denied: {folder} belongs to {owner}; run as that user, or as an ordinary user in another folder, "
         "or set DATABASE_URL",
     ),

@@ -40,8 +40,6 @@ def run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
                 f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status",
             )
         check_is_direct(connection, warehouse.conninfo)
-        # this connection is idle while a step runs
-        connection.execute("set idle_session_timeout = 0")
         _end_leftovers(connection)
         try:
             yield connection

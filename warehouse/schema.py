@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from warehouse import database, ownership
 from warehouse.database import Warehouse
@@ -50,17 +51,28 @@ def check_is_readable(connection: psycopg.Connection) -> None:
 
 def check_may_upgrade(connection: psycopg.Connection) -> None:
     """Raise CommandError(WAREHOUSE_UNAVAILABLE) unless the login owns the schemas that exist."""
-    (foreign,) = connection.execute(
-        "select string_agg(nspname, ', ') from pg_namespace"
-        " where nspname = any(%s) and not pg_has_role(nspowner, 'usage')",
+    schemas = connection.execute(
+        "select nspname, nspowner, pg_has_role(nspowner, 'usage') from pg_namespace where nspname = any(%s) order by 1",
         [list(SCHEMAS)],
-    ).fetchone()
-    if foreign:
-        raise CommandError(
-            ExitCode.WAREHOUSE_UNAVAILABLE,
-            f"the warehouse must be upgraded first, and the user {connection.info.user} does not own its schemas"
-            f" ({foreign}); as their owner run: make migrate",
-        )
+    ).fetchall()
+    foreign = [name for name, _, is_own in schemas if not is_own]
+    if not foreign:
+        return
+    user = connection.info.user
+    has_one_owner = len({owner for _, owner, _ in schemas}) == 1 and len(schemas) == len(SCHEMAS)
+    if has_one_owner:
+        advice = "as their owner run: make migrate"
+    else:
+        changes = [
+            sql.SQL("alter schema {} owner to {};").format(sql.Identifier(name), sql.Identifier(user)).as_string()
+            for name in foreign
+        ]
+        advice = f"one user must own all of them; as a superuser run: {' '.join(changes)} Then run again"
+    raise CommandError(
+        ExitCode.WAREHOUSE_UNAVAILABLE,
+        f"the warehouse must be prepared first, and the user {user} does not own its schemas"
+        f" ({', '.join(foreign)}); {advice}",
+    )
 
 
 def upgrade(warehouse: Warehouse, names: Iterable[str]) -> None:

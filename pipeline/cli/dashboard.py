@@ -12,6 +12,7 @@ from warehouse.errors import CommandError, ExitCode
 @click.option(
     "--prometheus-url",
     envvar="PROMETHEUS_URL",
+    show_envvar=True,
     default="http://127.0.0.1:9090",
     help="Address of the Prometheus server, as Grafana reaches it.",
 )

@@ -23,6 +23,7 @@ def make_docs(database_url: str | None) -> None:
 @click.option(
     "--port",
     envvar="DOCS_PORT",
+    show_envvar=True,
     type=click.IntRange(0, 65535),
     default=8080,
     help="Port on 127.0.0.1; 0 takes any free one.",

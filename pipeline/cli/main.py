@@ -92,8 +92,10 @@ def main() -> None:
         if os.environ.get("MOOVITAMIX_TRACEBACK"):
             click.echo(redact_secrets(traceback.format_exc()), err=True, nl=False)
             origin = "the traceback is above"
-        code = ExitCode.UNEXPECTED_ERROR
-        message = f"unexpected error {type(error).__name__}; nothing is half-published; {origin}"
+        code, what = ExitCode.UNEXPECTED_ERROR, type(error).__name__
+        if isinstance(error, OSError) and error.filename:
+            what += redact_secrets(f" ({error.strerror}: {error.filename})")
+        message = f"unexpected error {what}; nothing is half-published; {origin}"
     if sys.argv[1:2] == ["run"]:
         with contextlib.suppress(KeyboardInterrupt):
             notifier.ended(code, alert_message or message)

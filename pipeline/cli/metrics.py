@@ -10,10 +10,11 @@ from warehouse import database, embedded_postgres
 
 @click.command("metrics")
 @database_url_option
-@click.option("--host", envvar="METRICS_HOST", default="127.0.0.1", help="Address to listen on.")
+@click.option("--host", envvar="METRICS_HOST", show_envvar=True, default="127.0.0.1", help="Address to listen on.")
 @click.option(
     "--port",
     envvar="METRICS_PORT",
+    show_envvar=True,
     type=click.IntRange(0, 65535),
     default=9464,
     help="Port to listen on; 0 takes any free one.",

@@ -9,12 +9,16 @@ import click
 from click.core import ParameterSource
 
 from pipeline.operations.pruning import age
+from pipeline.run import sample_source
 from pipeline.schedule import timetable
 from pipeline.settings import secret
+
+EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 database_url_option = click.option(
     "--database-url",
     envvar="DATABASE_URL",
+    show_envvar=True,
     default=lambda: secret("DATABASE_URL"),
     show_default=False,
     help="Address of the warehouse, in any form that libpq accepts. Default: the embedded Postgres.",
@@ -24,6 +28,7 @@ database_url_option = click.option(
 sample_option = click.option(
     "--sample",
     envvar="SAMPLE",
+    show_envvar=True,
     is_flag=True,
     help="Read the sample API even if DATABASE_URL is set.",
 )
@@ -32,6 +37,7 @@ sample_option = click.option(
 api_base_url_option = click.option(
     "--api-base-url",
     envvar="API_BASE_URL",
+    show_envvar=True,
     default=lambda: secret("API_BASE_URL"),
     show_default=False,
     help="Address of the MooVitamix API. Default, if DATABASE_URL is not set either: the sample API.",
@@ -44,14 +50,16 @@ def source_options(command: Callable) -> Callable:
         click.option(
             "--fault",
             envvar="SAMPLE_FAULTS",
+            show_envvar=True,
             multiple=True,
+            callback=_check_faults,
             metavar="FAULT",
             help="Let the sample API misbehave, such as bulk_removal=0.9; sample_api/README.md lists the faults.",
         ),
         click.option(
             "--sample-start",
             envvar="SAMPLE_START",
-            type=click.DateTime(["%Y-%m-%d"]),
+            show_envvar=True,
             callback=_check_sample_start,
             metavar="DATE",
             help="Day 0 of the sample API in a new warehouse. Default: 6 days before the first run.",
@@ -60,6 +68,7 @@ def source_options(command: Callable) -> Callable:
         click.option(
             "--window",
             envvar="WINDOW",
+            show_envvar=True,
             type=click.IntRange(1, 64),
             default=8,
             help="Maximum number of concurrent requests.",
@@ -67,6 +76,7 @@ def source_options(command: Callable) -> Callable:
         click.option(
             "--batch-size",
             envvar="BATCH_SIZE",
+            show_envvar=True,
             type=click.IntRange(1, 100),
             default=100,
             help="Rows per page.",
@@ -105,25 +115,28 @@ def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.
         raise click.BadParameter(f"{error}, not {text!r}") from None
 
 
-def _moment(text: str, now: dt.datetime) -> dt.datetime:
+def _parse_moment(text: str, now: dt.datetime) -> dt.datetime:
     """Parse an ISO date or time (UTC unless it has a zone), or a time ago such as 7d. Raises ValueError."""
-    if text[-1:] in ("d", "w") and text[:-1].isdecimal():
-        try:
-            return now - int(text[:-1]) * dt.timedelta(days=7 if text.endswith("w") else 1)
-        except OverflowError:
-            raise ValueError(f"{text} ago is before the calendar begins") from None
     try:
-        found = dt.datetime.fromisoformat(text)
+        if text[-1:] in ("d", "w") and text[:-1].isdecimal():
+            found = now - int(text[:-1]) * dt.timedelta(days=7 if text.endswith("w") else 1)
+        else:
+            found = dt.datetime.fromisoformat(text)
+    except OverflowError:
+        raise ValueError(f"{text} ago is before {EARLIEST.year}") from None
     except ValueError:
         raise ValueError(
             "give a date or time such as 2026-01-31 or 2026-01-31T12:00Z, or a time ago such as 7d"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    found = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    if found < EARLIEST:
+        raise ValueError(f"{text} is before {EARLIEST.year}")
+    return found
 
 
 def _check_moment(context: click.Context, option: click.Parameter, text: str | None) -> dt.datetime | None:
     try:
-        return text and _moment(text, dt.datetime.now(dt.UTC))
+        return None if text is None else _parse_moment(text, dt.datetime.now(dt.UTC))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -143,15 +156,35 @@ def _check_zone(context: click.Context, option: click.Parameter, name: str) -> Z
         raise click.BadParameter(str(error)) from None
 
 
-def _check_sample_start(context: click.Context, option: click.Parameter, moment: dt.datetime | None) -> dt.date | None:
-    if moment and moment.year < 1970:
+def _check_faults(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    from sample_api import faults
+
+    for text in texts:
+        try:
+            faults.parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return texts
+
+
+def _check_sample_start(context: click.Context, option: click.Parameter, text: str | None) -> dt.date | None:
+    if not text:
+        return None
+    try:
+        start = dt.datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise click.BadParameter(f"it must be a day of the calendar, such as 2026-01-31, not {text!r}") from None
+    if start.year < 1970:
         raise click.BadParameter("the sample world cannot begin before 1970")
-    return moment and moment.date()
+    if start > sample_source.today():
+        raise click.BadParameter(f"{start} lies in the future; give a past date")
+    return start
 
 
 timezone_option = click.option(
     "--timezone",
     envvar="TIMEZONE",
+    show_envvar=True,
     default="UTC",
     callback=_check_zone,
     help="IANA time zone.",

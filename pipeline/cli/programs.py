@@ -39,7 +39,7 @@ def dbt_command(database_url: str | None, arguments: tuple[str, ...]) -> None:
         else:
             warehouse = find_warehouse(settings)
         database.export(warehouse.at_work("build"))
-        run_with_output(arguments)
+        run_with_output(arguments, warehouse)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

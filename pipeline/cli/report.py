@@ -17,6 +17,7 @@ from pipeline.settings import Settings
 @click.option(
     "--output",
     envvar="REPORT_OUTPUT",
+    show_envvar=True,
     type=click.Path(path_type=Path),
     show_default="reports/nights.html",
     help="File to write.",

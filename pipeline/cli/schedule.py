@@ -8,6 +8,7 @@ import click
 from pipeline.alerts import messages
 from pipeline.cli.connecting import connect_by_settings
 from pipeline.cli.options import export_options, source_options, timezone_option
+from pipeline.run.dbt import check_target
 from pipeline.schedule import nightly, timetable
 from pipeline.schedule.timetable import time_of_day
 from pipeline.settings import Settings, secret
@@ -27,6 +28,7 @@ def _check_runtime(context: click.Context, option: click.Parameter, text: str) -
 @click.option(
     "--pipeline-runtime",
     envvar="PIPELINE_RUNTIME",
+    show_envvar=True,
     default="00:00",
     callback=_check_runtime,
     help="Local time of the run, HH:MM.",
@@ -37,6 +39,7 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
     settings = Settings(**options)
     settings.check_source()
     settings.check_shares()
+    check_target()
     messages.check_addresses()
     if settings.database_url:
         database.parameters_in(settings.database_url)

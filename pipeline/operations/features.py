@@ -6,8 +6,10 @@ from typing import Any
 import psycopg
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.run.dbt import Dbt
+from pipeline.run.pipeline_run import record_command
 from pipeline.run.preparation import lock_for_writing
 from recommender import feature_store
 from warehouse import database, schema
@@ -20,24 +22,29 @@ BY_GENRE = {"listens": "genre_listens", "affinity": "genre_affinities"}
 
 def take_snapshot(warehouse: Warehouse, as_of: dt.datetime | None, kept: int) -> str:
     """Store the features of all users as known at `as_of` (None: now), and return what was stored, as one line."""
-    with lock_for_writing(warehouse, prepares=False), database.translate_database_errors(warehouse):
-        select = _render(warehouse)
-        with warehouse.at_work("build").connect() as work:
-            snapshot_id = feature_store.take_snapshot(work, select, as_of, kept)
-            stored = feature_store.snapshot(work, snapshot_id)
+    with (
+        lock_for_writing(warehouse, prepares=False) as connection,
+        record_command(warehouse, connection, "snapshot") as figures,
+        warehouse.at_work("build").connect() as work,
+    ):
+        select = _render(warehouse, feature_store.RENDERED_FOR_ALL)
+        snapshot_id, dropped = feature_store.take_snapshot(work, select, as_of, kept)
+        stored = feature_store.snapshot(work, snapshot_id)
+        figures |= {name: stored[name] for name in ("snapshot_id", "users", "listens")}
     users, listens = count(stored["users"], "user"), count(stored["listens"], "listen")
-    return f"snapshot {snapshot_id}: {users}, {listens}, as known at {_time(stored['as_of'])}"
+    line = f"snapshot {snapshot_id}: {users}, {listens}, as known at {_time(stored['as_of'])}"
+    return f"{line}; dropped {count(dropped, 'older snapshot')}" if dropped else line
 
 
 def drop_snapshot(warehouse: Warehouse, snapshot_id: int) -> str:
     """Delete the snapshot, and return what was deleted, as one line."""
     with (
-        lock_for_writing(warehouse, prepares=False),
-        database.translate_database_errors(warehouse),
+        lock_for_writing(warehouse, prepares=False) as connection,
+        record_command(warehouse, connection, "drop snapshot") as figures,
         warehouse.at_work("build").connect() as work,
     ):
-        users = feature_store.drop_snapshot(work, snapshot_id)
-    return f"dropped snapshot {snapshot_id} with the features of {count(users, 'user')}"
+        figures |= {"snapshot_id": snapshot_id, "users": feature_store.drop_snapshot(work, snapshot_id)}
+    return f"dropped snapshot {snapshot_id} with the features of {count(figures['users'], 'user')}"
 
 
 def list_snapshots(connection: psycopg.Connection, output: Console) -> None:
@@ -78,27 +85,30 @@ def show_user(
 ) -> None:
     """Print the features of a user as known at `as_of` (None: now)."""
     _check_is_prepared(connection)
-    features = feature_store.user_as_known(connection, _render(warehouse), user_id, as_of)
+    features = feature_store.user_as_known(
+        connection, _render(warehouse, feature_store.RENDERED_FOR_ONE), user_id, as_of
+    )
     _print_features(output, features, user_id, f"as known at {_time(as_of)}" if as_of else "as known now")
 
 
-def _render(warehouse: Warehouse) -> str:
+def _render(warehouse: Warehouse, expression: str) -> str:
     database.export(warehouse.at_work("build"))
-    return Dbt("--no-write-json").render(feature_store.RENDERED_BY)
+    return Dbt("--no-write-json").render(expression, warehouse)
 
 
 def _check_is_prepared(connection: psycopg.Connection) -> None:
-    if not database.has(connection, "ops.runs"):
-        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
+    # a reader sees no other schema
     if not database.has(connection, "features.snapshots"):
-        raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+        if database.has(connection, "ops.runs"):
+            raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
 
 
 def _print_features(output: Console, features: dict[str, Any] | None, user_id: int, moment: str) -> None:
     if features is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, f"there is no user {user_id} {moment}; check --user")
     output.print(f"user {user_id}, {moment}")
-    _print_values(output, {name: value for name, value in features.items() if name not in BY_GENRE.values()})
+    _print_values(output, {name: features[name] for name in sorted(features.keys() - set(BY_GENRE.values()))})
     affinities = features[BY_GENRE["affinity"]]
     if not affinities:
         return
@@ -107,16 +117,15 @@ def _print_features(output: Console, features: dict[str, Any] | None, user_id: i
     for name in BY_GENRE:
         table.add_column(name, justify="right")
     for genre in sorted(affinities, key=lambda genre: (-affinities[genre], genre)):
-        table.add_row(genre, f"{features[BY_GENRE['listens']][genre]:,}", f"{affinities[genre]:.3f}")
+        table.add_row(Text(genre), f"{features[BY_GENRE['listens']][genre]:,}", f"{affinities[genre]:.3f}")
     output.print(table)
 
 
 def _print_values(output: Console, values: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for name, value in values.items():
-        table.add_row(
-            name, ", ".join(value) or "none" if isinstance(value, list) else "none" if value is None else str(value)
-        )
+        text = ", ".join(value) if isinstance(value, list) else value
+        table.add_row(name, Text("none" if text in (None, "") else str(text)))
     output.print(table)
 
 

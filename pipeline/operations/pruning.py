@@ -30,8 +30,11 @@ SUPERSEDED = """
     published_loads as (
         select
             publications.load_id,
-            max(publications.published_at) as published_at
-        from gate.publications
+            max(publications.known_at) as published_at
+        from (
+            -- the clock can be set back
+            select *, max(published_at) over (order by seq) as known_at from gate.publications
+        ) as publications
         inner join gate.loads
             on publications.load_id = loads.load_id and publications.table_name = loads.table_name
         where

@@ -1,6 +1,8 @@
 """Run dbt in this process: it starts only once per run, and returns its results as data."""
 
 import contextlib
+import errno
+import logging
 import os
 import re
 import shutil
@@ -12,6 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from extract.errors import DISK_FAILURES
 from pipeline.settings import PROJECT, Settings
 from warehouse import database, redaction
 from warehouse.database import Warehouse
@@ -19,12 +24,14 @@ from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
 PROJECT_FOLDER = PROJECT / "dbt_project"
+PROFILE = PROJECT / "profiles.yml.example"
 FAILED = ("error", "fail", "runtime error")
 # What dbt adds to a message: the node again, the macros, and the path of the compiled file.
 WRAPPING = re.compile(r"^\s*\w+ Error in \w+ \w+ \(.*?\)$|^\s*> (in|called by) .*|compiled code at .*", re.MULTILINE)
 # Only the first line of a Postgres error: the others quote rows.
 DATABASE_ERROR = re.compile(r"\s*Database Error.*\n.*")
 SQLSTATE = re.compile(r"\(SQLSTATE (\w{5})\)")
+FILE_ERROR = re.compile(r"\[Errno (\d+)\]")
 LONGEST_LINE = 300
 # Of the variables that dbt reads, those that a run sets or supports. Others would change what a run does.
 VARIABLES = {"DBT_TARGET", "DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_ENV_SECRET_PGPASSWORD"}
@@ -83,31 +90,33 @@ class Dbt:
         for name in [name for name in os.environ if name.startswith("DBT_") and name not in VARIABLES]:
             del os.environ[name]
         self._options = options
-        self._manifest: Any = None
+        self._parsed: Any = None
 
     def invoke(self, *arguments: str, progress: Callable[[str], None] | None = None) -> DbtOutcome:
         """Run a command such as `build --select marts`. `progress` is called with the name of each node that starts."""
-        if self._manifest is None:
+        parsed = self._parse(progress)
+        if not parsed.success:
+            return _outcome(parsed)
+        return _outcome(self._run(*arguments, progress=progress))
+
+    def render(self, expression: str, warehouse: Warehouse) -> str:
+        """Return the SQL of a macro call such as `user_profile("now()")`. Raises CommandError."""
+        parsed = self._parse()
+        result = self._run("compile", "--inline", f"{{{{ {expression} }}}}") if parsed.success else parsed
+        if not result.success:
+            raise to_command_error(_outcome(result), warehouse, ExitCode.BUILD_FAILED, "dbt failed")
+        return result.result.results[0].node.compiled_code
+
+    def _parse(self, progress: Callable[[str], None] | None = None) -> Any:
+        """Parse the project once, and return dbt's result."""
+        if self._parsed is None:
             if progress:
                 progress("loading dbt and parsing its project")
             parsed = self._run("parse")
             if not parsed.success:
-                return _outcome(parsed)
-            self._manifest = parsed.result
-        return _outcome(self._run(*arguments, progress=progress))
-
-    def render(self, expression: str) -> str:
-        """Return the SQL of a macro call such as `user_profile("now()")`. Raises CommandError(BUILD_FAILED)."""
-        if self._manifest is None:
-            parsed = self._run("parse")
-            if not parsed.success:
-                raise CommandError(ExitCode.BUILD_FAILED, f"dbt: {_line(parsed.exception)}; see {log_file()}")
-            self._manifest = parsed.result
-        compiled = self._run("compile", "--inline", f"{{{{ {expression} }}}}")
-        if not compiled.success:
-            raise CommandError(ExitCode.BUILD_FAILED, f"dbt: {_line(compiled.exception)}; see {log_file()}")
-        (result,) = compiled.result.results
-        return result.node.compiled_code
+                return parsed
+            self._parsed = parsed
+        return self._parsed
 
     def _run(self, *arguments: str, progress: Callable[[str], None] | None = None) -> Any:
         def report_node(event: Any) -> None:
@@ -117,18 +126,51 @@ class Dbt:
         # JSON, so that a line end in a row does not split an event
         quiet = ("--log-level", "none", "--log-level-file", "info", "--log-format-file", "json")
         folders = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
-        return _invoke([*quiet, *self._options, *arguments, *folders], self._manifest, [report_node])
+        manifest = self._parsed and self._parsed.result
+        return _invoke([*quiet, *self._options, *arguments, *folders], manifest, [report_node])
 
 
 def to_command_error(outcome: DbtOutcome, warehouse: Warehouse, code: ExitCode, what: str) -> CommandError:
-    """Build the error for a dbt failure, or CommandError(WAREHOUSE_UNAVAILABLE) if the warehouse caused it."""
+    """Build the error for a dbt failure, with another code if the warehouse or the disk caused it."""
     failures = [redaction.redact(failure, warehouse.conninfo) for failure in outcome.lines]
+    if error := _find_other_cause(failures):
+        return error
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return CommandError(code, f"{what}: {failures[0]}{more}; see {log_file()}, and when it is fixed: make run")
+
+
+def _find_other_cause(failures: list[str]) -> CommandError | None:
+    """Return the error for a failure of the warehouse or of the file system; None if dbt's models or tests failed."""
     for failure in failures:
         sqlstate = SQLSTATE.search(failure)
         if advice := database.advice_about(sqlstate and sqlstate[1], failure):
             return CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, f"the warehouse failed: {failure}; {advice}")
-    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
-    return CommandError(code, f"{what}: {failures[0]}{more}; see {log_file()}, and when it is fixed: make run")
+        number = FILE_ERROR.search(failure)
+        if number and int(number[1]) in (*DISK_FAILURES, errno.EACCES, errno.EPERM, errno.EROFS):
+            return _file_error(int(number[1]), target_folder().parent)
+    return None
+
+
+def _file_error(number: int, path: Path | str) -> CommandError:
+    """Build the error for a path that cannot be written, with the number that the system gives."""
+    is_disk = number in DISK_FAILURES
+    free_space = "free space there, or " if is_disk else ""
+    return CommandError(
+        ExitCode.WAREHOUSE_UNAVAILABLE if is_disk else ExitCode.WRONG_SETTINGS,
+        f"{path} cannot be written ({os.strerror(number)});"
+        f" {free_space}set MOOVITAMIX_HOME to a folder that this user may write",
+    )
+
+
+def check_target() -> None:
+    """Raise CommandError(WRONG_SETTINGS) if DBT_TARGET is no target of the profile."""
+    targets = yaml.safe_load(PROFILE.read_text())["moovitamix"]["outputs"]
+    target = os.environ.get("DBT_TARGET")
+    if target and target not in targets:
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS,
+            f"DBT_TARGET is {target!r}, which is none of the targets {', '.join(targets)}; correct or unset it",
+        )
 
 
 def may_write(arguments: tuple[str, ...]) -> bool:
@@ -136,10 +178,11 @@ def may_write(arguments: tuple[str, ...]) -> bool:
     return not WRITING_COMMANDS.isdisjoint(arguments)
 
 
-def run_with_output(arguments: tuple[str, ...]) -> None:
+def run_with_output(arguments: tuple[str, ...], warehouse: Warehouse) -> None:
     """Run one dbt command like dbt's own command line, with its output.
 
-    Raises CommandError: BUILD_FAILED if a model or test failed, WRONG_SETTINGS for an unknown command.
+    Raises CommandError: BUILD_FAILED if a model or test failed, WRONG_SETTINGS for an unknown command, and the same as
+    for a run if the warehouse or the disk failed.
     """
     from dbt.cli.exceptions import DbtUsageException
 
@@ -151,6 +194,8 @@ def run_with_output(arguments: tuple[str, ...]) -> None:
     if isinstance(outcome.exception, DbtUsageException):
         raise CommandError(ExitCode.WRONG_SETTINGS, f"{_line(outcome.exception).rstrip('.')}; see: make dbt")
     if not outcome.success:
+        if error := _find_other_cause([redaction.redact(line, warehouse.conninfo) for line in _outcome(outcome).lines]):
+            raise error
         what = " ".join(("dbt", *arguments))
         raise CommandError(ExitCode.BUILD_FAILED, f"{what} failed; see the output above and {log_file()}")
 
@@ -160,6 +205,8 @@ def _invoke(arguments: list[str], manifest: Any = None, callbacks: list[Callable
     from dbt.cli.main import dbtRunner
 
     _name_sqlstates()
+    # otherwise Python prints a traceback for each line that dbt cannot log, as on a full disk
+    logging.raiseExceptions = False
     os.environ |= {"DBT_TARGET_PATH": str(target_folder()), "DBT_LOG_PATH": str(PROJECT / log_file().parent)}
     outcome = dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
     if isinstance(outcome.exception, KeyboardInterrupt):  # dbt's runner catches it, but it is meant for this command
@@ -215,19 +262,14 @@ def profiles_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return _copy_profile(folder)
     except OSError as error:
-        raise CommandError(
-            ExitCode.WRONG_SETTINGS,
-            f"{error.filename} cannot be written ({error.strerror});"
-            " set MOOVITAMIX_HOME to a folder that this user may write",
-        ) from None
+        raise _file_error(error.errno, error.filename2 or error.filename or folder) from None
 
 
 def _copy_profile(folder: Path) -> Path:
-    example = PROJECT / "profiles.yml.example"
     target = folder / "profiles.yml"
-    if not target.exists() or target.read_bytes() != example.read_bytes():
+    if not target.exists() or target.read_bytes() != PROFILE.read_bytes():
         temporary = folder / f"profiles.{os.getpid()}"
-        shutil.copyfile(example, temporary)
+        shutil.copyfile(PROFILE, temporary)
         temporary.replace(target)
     return folder
 

@@ -79,7 +79,9 @@ class PipelineRun:
     def message(self) -> str:
         """Return all problems on one line; without problems, how far the loads have come."""
         if self.problems:
-            return "; ".join(str(problem) for problem in self.problems)
+            *others, last = map(str, self.problems)
+            # some are whole sentences
+            return "; ".join((*(problem.removesuffix(".") for problem in others), last))
         if self.figures:
             return ", ".join(f"{name} {figure}" for name, figure in self.figures.items())
         if self.build:
@@ -317,15 +319,20 @@ def _gate(
     this_run.rows_held = ledger.rows_held(connection)
     broken = [judgement for judgement in this_run.judgements if judgement.error]
     blocked = [judgement for judgement in this_run.judgements if judgement.state == "blocked"]
+    has_several_loads = len({judgement.batch.load_id for judgement in this_run.judgements}) > 1
+
+    def name(batch: gate.Batch) -> str:
+        return f"{batch.table} of load {batch.load_id}" if has_several_loads else batch.table
+
     if broken:
         raise CommandError(
             ExitCode.GATE_BROKEN,
-            f"the gate could not check {', '.join(judgement.batch.table for judgement in broken)}"
+            f"the gate could not check {', '.join(name(judgement.batch) for judgement in broken)}"
             f" ({redaction.redact(broken[0].error, this_run.warehouse.conninfo)});"
-            " the load stays pending; fix the cause, then: make run",
+            " what could not be checked stays pending; fix the cause, then: make run",
         )
     if blocked:
-        what = ", ".join(f"{judgement.batch.table} ({judgement.reason})" for judgement in blocked)
+        what = ", ".join(f"{name(judgement.batch)} ({judgement.reason})" for judgement in blocked)
         advice = blocked_advice([(judgement.batch.load_id, judgement.batch.table) for judgement in blocked])
         raise CommandError(ExitCode.BLOCKED, f"blocked: {what}{advice}")
 

@@ -15,7 +15,7 @@ import psycopg
 from expectations import batch_tables
 from pipeline.records import owned_names
 from pipeline.run import privileges
-from pipeline.run.dbt import PROJECT_FOLDER, Dbt, to_command_error
+from pipeline.run.dbt import PROJECT_FOLDER, Dbt, check_target, to_command_error
 from warehouse import database, locks, normalization, ownership, schema
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
@@ -35,10 +35,12 @@ def lock_for_writing(
 ) -> Iterator[psycopg.Connection]:
     """Hold the run lock on the yielded connection, in a warehouse that is prepared for this version of the project.
 
-    `say` is called with what is prepared, if anything is. Raises CommandError: ALREADY_RUNNING; WRONG_SETTINGS if a
-    relation of another project has a name that this project needs; otherwise like `prepare`. A command about rows that
-    a run has loaded does not prepare: WRONG_SETTINGS if there was no run yet, else WAREHOUSE_UNAVAILABLE.
+    `say` is called with what is prepared, if anything is. Raises CommandError: ALREADY_RUNNING; WRONG_SETTINGS for a
+    wrong DBT_TARGET, and if a relation of another project has a name that this project needs; otherwise like `prepare`.
+    A command about rows that a run has loaded does not prepare: WRONG_SETTINGS if there was no run yet, else
+    WAREHOUSE_UNAVAILABLE.
     """
+    check_target()
     with locks.run_lock(warehouse) as connection:
         with database.translate_database_errors(warehouse):
             owned_names.check(connection)
@@ -59,11 +61,15 @@ def lock_for_writing(
 
 
 def is_prepared(connection: psycopg.Connection) -> bool:
-    """Return whether this version of the project has prepared the warehouse.
+    """Return whether this version of the project has prepared the warehouse, and nobody dropped a batch table since.
 
     Raises CommandError(WAREHOUSE_UNAVAILABLE) for a warehouse of a newer version.
     """
-    return schema.is_current(connection) and _prepared_fingerprint(connection) == fingerprint()
+    return (
+        schema.is_current(connection)
+        and _prepared_fingerprint(connection) == fingerprint()
+        and all(database.has(connection, name) for name in batch_tables.NAMES)
+    )
 
 
 def fingerprint() -> str:

@@ -266,9 +266,13 @@ def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[
     Whole tables where no column is personal, so that later columns are readable; other tables by column.
     """
     personal = marts()
-    for schema, _, relation in ownership.relations(connection):
+    for schema, kind, relation in ownership.relations(connection):
         mart = relation.removeprefix("marts.")
-        if schema not in ("marts", "features") or (schema == "marts" and mart not in personal):
+        if (
+            kind not in ("table", "view")
+            or schema not in ("marts", "features")
+            or (schema == "marts" and mart not in personal)
+        ):
             continue
         columns = _lines(
             connection,

@@ -37,14 +37,11 @@ def take_day(connection: psycopg.Connection, run_id: str, wanted_start: dt.date 
 def next_day(previous: tuple[dt.date | None, int] | None, wanted_start: dt.date | None, now: dt.date) -> SampleDay:
     """Return the day after the previous one, which is (start, day), or that one again if the next day has not begun.
 
-    The first day begins at `wanted_start`, or some days before now. Raises CommandError(WRONG_SETTINGS) for a start in
-    the future, for one that is not that of this warehouse, and for a world of a release that recorded no start.
+    The first day begins at `wanted_start`, or some days before now. Raises CommandError(WRONG_SETTINGS) for a start
+    that is not that of this warehouse, and for a world of a release that recorded no start.
     """
     if previous is None:
-        start = wanted_start or now - dt.timedelta(days=DAYS_BEFORE_FIRST_RUN)
-        if start > now:
-            raise CommandError(ExitCode.WRONG_SETTINGS, f"SAMPLE_START lies in the future: {start}; give a past date")
-        return SampleDay(start, 0)
+        return SampleDay(wanted_start or now - dt.timedelta(days=DAYS_BEFORE_FIRST_RUN), 0)
     start, day = previous
     if start is None:
         raise CommandError(

@@ -123,7 +123,7 @@ def histories(server_of_version, tmp_path_factory) -> Iterator[type[RuleBasedSta
             server_url = server_of_version
             rendered = RenderedModels(url)
             rendered_again = RenderedModels(url, "--full-refresh")
-            user_features = render(url, feature_store.RENDERED_BY).replace(f'"{TEMPLATE}".', "")
+            user_features = render(url, feature_store.RENDERED_FOR_ALL).replace(f'"{TEMPLATE}".', "")
 
         with serve({}) as api:
             Histories.api = api
@@ -411,7 +411,7 @@ class HistoryMachine(RuleBasedStateMachine):
             return
         taken, again = (
             feature_store.snapshot(
-                self.connection, feature_store.take_snapshot(self.connection, self.user_features, at, kept=2)
+                self.connection, feature_store.take_snapshot(self.connection, self.user_features, at, kept=2)[0]
             )
             for _ in range(2)
         )

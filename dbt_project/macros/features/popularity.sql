@@ -1,14 +1,24 @@
-{# The columns of popularity, from listens of the last 90 days with their `age_days`. All are 0 where nobody listened. #}
+{# The columns of popularity, from listens of the last 90 days with their `age_days`. #}
 {% macro popularity_columns() -%}
-count(user_id) filter (where age_days < 7) as listens_7d,
-        count(user_id) filter (where age_days < 30) as listens_30d,
-        count(user_id) as listens_90d,
+count(*) filter (where age_days < 7) as listens_7d,
+        count(*) filter (where age_days < 30) as listens_30d,
+        count(*) as listens_90d,
         count(distinct user_id) as listeners_90d,
-        coalesce(sum({{ decay('1::float8', 'age_days') }}) filter (where user_id is not null), 0) as popularity,
+        sum({{ decay('1::float8', 'age_days') }}) as popularity,
         ln(
-            (1 + count(user_id) filter (where age_days < 7))::float8
-            / (1 + count(user_id) filter (where age_days >= 7 and age_days < 14))
+            (1 + count(*) filter (where age_days < 7))::float8
+            / (1 + count(*) filter (where age_days >= 7 and age_days < 14))
         ) / ln(2::float8) as trend
+{%- endmacro %}
+
+{# The same columns where nobody listened: all are 0. #}
+{% macro popularity_or_zero(relation) -%}
+coalesce({{ relation }}.listens_7d, 0) as listens_7d,
+    coalesce({{ relation }}.listens_30d, 0) as listens_30d,
+    coalesce({{ relation }}.listens_90d, 0) as listens_90d,
+    coalesce({{ relation }}.listeners_90d, 0) as listeners_90d,
+    coalesce({{ relation }}.popularity, 0) as popularity,
+    coalesce({{ relation }}.trend, 0) as trend
 {%- endmacro %}
 
 {% macro track_profile(at=none) -%}
@@ -39,10 +49,9 @@ aged_listens as (
 per_track as (
 
     select
-        tracks.track_id,
+        track_id,
         {{ popularity_columns() }}
-    from tracks
-    left join aged_listens on tracks.track_id = aged_listens.track_id
+    from aged_listens
     group by 1
 
 )
@@ -52,14 +61,9 @@ select
     tracks.artist,
     tracks.genres,
     greatest({{ days_between('tracks.created_at', moment(at)) }}, 0) as age_days,
-    per_track.listens_7d,
-    per_track.listens_30d,
-    per_track.listens_90d,
-    per_track.listeners_90d,
-    per_track.popularity,
-    per_track.trend
+    {{ popularity_or_zero('per_track') }}
 from tracks
-inner join per_track on tracks.track_id = per_track.track_id
+left join per_track on tracks.track_id = per_track.track_id
 {%- endmacro %}
 
 {% macro genre_popularity(at=none) -%}
@@ -91,13 +95,27 @@ per_genre as (
 
     select
         track_genres.genre,
-        count(distinct track_genres.track_id) as tracks,
         {{ popularity_columns() }}
+    from aged_listens
+    inner join track_genres on aged_listens.track_id = track_genres.track_id
+    group by 1
+
+),
+
+genres as (
+
+    select
+        genre,
+        count(*) as tracks
     from track_genres
-    left join aged_listens on track_genres.track_id = aged_listens.track_id
     group by 1
 
 )
 
-select * from per_genre
+select
+    genres.genre,
+    genres.tracks,
+    {{ popularity_or_zero('per_genre') }}
+from genres
+left join per_genre on genres.genre = per_genre.genre
 {%- endmacro %}

@@ -1,11 +1,11 @@
 {#
     One row per user who was in the API, with all features of the user as known at the moment, as JSON. Snapshots store it. Affinities are
-    rounded, because the order of addition changes the last bits of a sum.
+    rounded, because the order of addition changes the last bits of a sum. `of_one`: a single user will be selected.
 #}
-{% macro user_features(at) -%}
+{% macro user_features(at, of_one=false) -%}
 with
 
-affinities as materialized (
+affinities as {{ 'not materialized' if of_one else 'materialized' }} (
 
     {{ user_genre_affinity(at) }}
 

@@ -86,7 +86,7 @@ ranked as (
         listens_90d,
         affinity,
         -- rounded, because the order of addition changes the last bits of a sum
-        row_number() over (partition by user_id order by round(affinity::numeric, 9) desc, genre asc) as genre_rank,
+        row_number() over (partition by user_id order by round(affinity::numeric, 9) desc, genre collate "C" asc) as genre_rank,
         last_listened_at
     from per_genre
 

@@ -24,10 +24,10 @@
                 || case when month_start < '2000-01-01' then 'before_2000' else to_char(month_start, 'YYYY_MM') end;
             continue when to_regclass(format('%I.%I', '{{ target.schema }}', name)) is not null;
             execute format(
-                'create table %I.%I (like {{ relation }} including defaults)', '{{ target.schema }}', name
+                'create table %I.%I (like {{ relation.include(database=false) }} including defaults)', '{{ target.schema }}', name
             );
             execute format(
-                'alter table {{ relation }} attach partition %I.%I for values from (%s) to (%L)',
+                'alter table {{ relation.include(database=false) }} attach partition %I.%I for values from (%s) to (%L)',
                 '{{ target.schema }}',
                 name,
                 case

@@ -8,6 +8,7 @@ from random import Random
 
 import psycopg
 import pytest
+from dlt.load.load import Load
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from extract import database, extraction
@@ -52,6 +53,20 @@ def orphans(connection: psycopg.Connection) -> list:
             [table],
         ).fetchall()
     return found
+
+
+def test_an_interrupt_is_no_failure_of_the_landing(api, night, connection, monkeypatch):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    api.set_rows({"users": rows(0)})
+    with monkeypatch.context() as patch:
+        patch.setattr(Load, "complete_package", interrupt)
+        for _ in ("while a load lands", "while the next extraction completes it"):
+            with pytest.raises(KeyboardInterrupt):
+                night()
+    night()
+    assert len(live_rows(connection, "users")) == len(rows(0))
 
 
 @pytest.mark.parametrize("is_wiped", [False, True], ids=["folder kept", "folder wiped"])

@@ -805,6 +805,26 @@ def test_a_source_that_serves_smaller_pages_is_refused_with_the_setting_that_hel
 
 
 @pytest.mark.parametrize(
+    ("rows", "has_total"),
+    # the page after the end is read if the last one is full, or if there is no total
+    [(6, True), (6, False), (2, False)],
+)
+def test_a_source_that_repeats_its_last_page_is_refused_with_what_it_must_do(night, answering, rows, has_total):
+    def serve_last_page_for_ever(handler):
+        number = int(handler.path.split("?")[1].split("&")[0].split("=")[1])
+        shown = min(number, -(-rows // 3))
+        items = users(*range(rows))[3 * (shown - 1) : 3 * shown]
+        body = {"items": items, "total": rows if has_total else None, "page": number, "size": 3}
+        answer(handler, json.dumps(body).encode())
+
+    message = failure(night, api_base_url=answering(serve_last_page_for_ever))
+    assert message.endswith(
+        "if it repeats its last page after the end, it must answer with an empty page or 404 there."
+    )
+    assert "BATCH_SIZE" not in message
+
+
+@pytest.mark.parametrize(
     ("status", "body", "advice"),
     [
         (422, b'{"detail":[{"msg":"ensure this value is less than or equal to 1"}]}', "set BATCH_SIZE=1"),

@@ -201,6 +201,21 @@ def test_a_failing_check_keeps_its_table_pending_and_publishes_the_others(settin
     assert newest in loads_in(connection, "tracks")
 
 
+def test_pending_loads_of_a_table_are_told_apart(settings, api, connection, monkeypatch):
+    load_ids = []
+    for day in (NEXT_DAY, NEXT_DAY + 1):
+        api.set_rows(snapshot(WORLD, day).tables())
+        assert command("extract", **settings).code == ExitCode.PUBLISHED
+        load_ids.append(newest_load(connection))
+    monkeypatch.setattr("expectations.tracks.suite", lambda: gx.ExpectationSuite(name="tracks", expectations=[]))
+    api.faults.add(ELSEWHERE)
+
+    line = command("run", **settings).only_line(ExitCode.SOURCE_FAILED)
+
+    first, second = load_ids
+    assert f"the correct address; the gate could not check tracks of load {first}, tracks of load {second} (" in line
+
+
 def test_a_field_missing_in_all_rows_blocks_only_its_table(settings, api, connection):
     before = loads_in(connection, "users")
     world = snapshot(WORLD, NEXT_DAY).tables()

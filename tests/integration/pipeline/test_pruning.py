@@ -1,6 +1,7 @@
 """`prune` deletes only old superseded versions, and no reader is affected."""
 
 import datetime as dt
+import itertools
 import json
 from random import Random
 
@@ -152,7 +153,7 @@ def test_pruned_versions_match_a_plain_implementation_of_the_rule(database_url, 
     print(f"seed {SEED}")
     prepare(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        histories = {table: history(connection, table, Random(f"{SEED} {table}")) for table in ("users", "tracks")}
+        histories = histories_of(connection, Random(SEED))
 
         assert prune(database_url).code == ExitCode.PUBLISHED
 
@@ -169,11 +170,12 @@ def test_pruned_versions_match_a_plain_implementation_of_the_rule(database_url, 
         assert sum(load["removed"] for load in details) > 0
 
 
-def history(connection, table, random):
-    """Versions of 200 keys in 14 loads: dlt id -> key, number of the load, is a removal, days since the load's
-    publications, is published, was ever in quarantine."""
-    versions = {}
-    for number in range(14):
+def histories_of(connection, random):
+    """Versions of 200 keys in 14 loads, by table: dlt id -> key, number of the load, is a removal, days since the load
+    was known, is published, was ever in quarantine. The clock is set back now and then."""
+    versions = {"users": {}, "tracks": {}}
+    days_ago = known_days_ago = 303  # never exactly 90
+    for number, table in itertools.product(range(14), versions):
         load_id, state = f"load {number:02}", random.choice([*STATES, *sorted(PUBLISHED) * 3])
         connection.execute(
             "insert into gate.loads (load_id, table_name, state, rows_read, rows_landed, rows_removed)"
@@ -181,13 +183,15 @@ def history(connection, table, random):
             [load_id, table, state],
         )
         # a load that was rejected may have been published before; one that was replayed is published again
-        days = [random.choice([1, 89, 91, 91, 400]) for _ in range(random.choice([1, 1, 2]))]
         if state in PUBLISHED | {"rejected"}:
-            for kind, days_ago in zip(("load", "replay"), days, strict=False):
+            for kind in ("load", "replay")[: random.choice([1, 1, 2])]:
+                days_ago = max(1, days_ago - random.choice([0, 7, 14, 21]))
+                set_back = random.choice([0, 0, 0, 0, 40])
+                known_days_ago = min(known_days_ago, days_ago + set_back)
                 connection.execute(
                     "insert into gate.publications (load_id, table_name, kind, published_at)"
                     " values (%s, %s, %s, now() - make_interval(days => %s))",
-                    [load_id, table, kind, days_ago],
+                    [load_id, table, kind, days_ago + set_back],
                 )
         for key in range(200):
             if random.random() < 0.5:
@@ -204,7 +208,7 @@ def history(connection, table, random):
                     " values (%s, %s, %s, %s, 'a rule', %s)",
                     [load_id, table, f"[{key}]", dlt_id, random.choice([None, "freed", "superseded"])],
                 )
-            versions[dlt_id] = (key, number, is_removal, days, state in PUBLISHED, is_held)
+            versions[table][dlt_id] = (key, number, is_removal, known_days_ago, state in PUBLISHED, is_held)
     return versions
 
 
@@ -214,7 +218,7 @@ def has_long_been_superseded(versions, dlt_id):
         is_published
         and not is_held
         and any(
-            other_key == key and other > number and not is_removal and published and not held and min(days) > 90
+            other_key == key and other > number and not is_removal and published and not held and days > 90
             for other_key, other, is_removal, days, published, held in versions.values()
         )
     )

@@ -450,7 +450,7 @@ def started(built_database_url, api, ledger, tmp_path):
 
 def test_the_schedule_survives_a_failed_run_and_ends_cleanly_on_a_signal(started, api, ledger):
     api.faults.add(FAILS)
-    process = started(DBT_TARGET="nowhere")  # so that the night is over sooner
+    process = started()
     process.wait_for("next run: ")
     assert process.stop() == ExitCode.PUBLISHED
     assert last_run(ledger)[:2] == ("failed", ExitCode.SOURCE_FAILED)

@@ -62,6 +62,7 @@ def kill_a_run(home: Path) -> None:
     [
         (["--fault", "no_such=1"], {}, "no fault is called 'no_such'"),
         (["--fault", "bulk_removal"], {}, "bulk_removal=0.5"),
+        ([], {"SAMPLE_FAULTS": "no_such=1"}, "'--fault' (env var: 'SAMPLE_FAULTS'): no fault is called 'no_such'"),
         (["--fault", "down"], {"API_BASE_URL": "http://127.0.0.1:9"}, "for the sample API"),
     ],
 )

@@ -12,12 +12,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from extract.database import describe_failure
+from monitoring import metrics
 from pipeline.run.dbt import Dbt, to_command_error
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, finish, launch
+from tests.databases import created
 from tests.debian_postgres import debian_database
 from tests.marts import contents
 from warehouse import database, embedded_postgres
@@ -63,12 +66,136 @@ def test_a_run_has_its_own_isolation_level(built_database_url, api):
         assert ended.code == ExitCode.PUBLISHED, ended
 
 
+# Others would change what Postgres returns, or how it reads SQL.
+OTHER_SETTINGS = {
+    "DateStyle": "SQL, DMY",
+    "IntervalStyle": "sql_standard",
+    "quote_all_identifiers": "on",
+    "standard_conforming_strings": "off",
+    "array_nulls": "off",
+    "idle_session_timeout": "50ms",
+    "idle_in_transaction_session_timeout": "5ms",
+}
+
+
+def test_settings_of_the_database_do_not_change_a_run(database_url):
+    with contextlib.ExitStack() as stack:
+        for name, value in OTHER_SETTINGS.items():
+            stack.enter_context(setting(database_url, name, value))
+        settings = {"DATABASE_URL": database_url, "PGDATESTYLE": "SQL, DMY"}
+        with serve(snapshot(WORLD, 1), ["bad_rows=0.1/1"]) as api:
+            for _ in range(2):
+                ended = command("run", API_BASE_URL=api.url, **settings)
+                assert ended.code == ExitCode.PUBLISHED, ended
+                api.set_rows(snapshot(WORLD, 2).tables())
+        for verb in (["status"], ["gate", "show"], ["gate", "replay", "--reason", "why", "--dry-run"]):
+            assert command(*verb, **settings).code == ExitCode.PUBLISHED, verb
+        with database.connect_for_monitoring(database_url, "test", 3) as connection:
+            assert metrics.families(connection)
+
+
+def test_a_timeout_in_the_options_of_the_shell_is_named(built_database_url):
+    with psycopg.connect(built_database_url) as blocker:
+        blocker.execute("lock table pg_namespace")  # the first statement of every command waits for it
+        ended = command("status", DATABASE_URL=built_database_url, PGOPTIONS="-c statement_timeout=50")
+    assert "`statement_timeout` is too short" in ended.only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+
+
+def test_options_of_the_shell_that_forbid_writing_do_not_hinder_reading(built_database_url):
+    options = "-c default_transaction_read_only=on"
+    assert command("status", DATABASE_URL=built_database_url, PGOPTIONS=options).code == ExitCode.PUBLISHED
+
+
+def test_a_landing_that_takes_too_long_names_the_setting(built_database_url):
+    with (
+        psycopg.connect(built_database_url, options="-c statement_timeout=1") as connection,
+        pytest.raises(psycopg.errors.QueryCanceled) as failed,
+    ):
+        connection.execute("select pg_sleep(60)")
+    line = describe_failure(failed.value, built_database_url)
+    assert "canceling statement" in line and "`statement_timeout` is too short" in line
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "so"'])
+def test_a_database_that_dbt_cannot_name_is_refused(postgres_url, name):
+    with created(postgres_url, sql.Identifier(name).as_string()):
+        address = make_conninfo(postgres_url, dbname=name)
+        line = command("run", DATABASE_URL=address, API_BASE_URL="http://127.0.0.1:9").only_line(
+            ExitCode.WRONG_SETTINGS
+        )
+        assert "contains a quote, which dbt cannot use" in line
+
+
+@pytest.mark.slow
+def test_any_other_name_of_a_database_works(postgres_url, api):
+    name = r"100 %s \ {{ x }} $HOME & é"
+    with created(postgres_url, sql.Identifier(name).as_string()):
+        ended = command("run", DATABASE_URL=make_conninfo(postgres_url, dbname=name), API_BASE_URL=api.url)
+        assert ended.code == ExitCode.PUBLISHED, ended
+
+
+def test_a_mart_of_another_owner_is_named_with_the_way_out(built_database_url, api):
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        connection.execute("create role somebody_else")
+        connection.execute("alter table marts.users owner to somebody_else")
+        try:
+            line = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url).only_line(
+                ExitCode.WAREHOUSE_UNAVAILABLE
+            )
+            assert "permission denied" in line and "must own the schemas" in line and "their relations" in line
+            ended = command("dbt", "build", "--select", "listen_history", DATABASE_URL=built_database_url)
+            assert ended.code == ExitCode.WAREHOUSE_UNAVAILABLE and "must own the schemas" in ended.err
+        finally:
+            connection.execute("reassign owned by somebody_else to current_user")
+            connection.execute("drop role somebody_else")
+
+
+def test_a_dropped_table_is_made_again_or_named(built_database_url, api):
+    settings = {"DATABASE_URL": built_database_url, "API_BASE_URL": api.url}
+    with psycopg.connect(built_database_url, autocommit=True) as connection:
+        connection.execute("drop table gate.batch_users")
+        assert command("run", **settings).code == ExitCode.PUBLISHED
+        connection.execute("alter table gate.loads rename to loads_of_old")
+        line = command("run", **settings).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+        assert 'relation "gate.loads" does not exist' in line and "restore-from-backup.md" in line
+
+
+@pytest.fixture
+def files_of_dbt(tmp_path, monkeypatch) -> Path:
+    """Return the folder in which dbt writes, in `target` and `logs`."""
+    for variable, name in {"DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}.items():
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    return tmp_path
+
+
+def fill_disk_under(file: Path) -> None:
+    """Let every write into the file fail. Nothing may read it: it has no end."""
+    file.parent.mkdir(parents=True)
+    file.symlink_to("/dev/full")
+
+
+def test_a_disk_that_is_full_for_dbt_is_named(built_database_url, files_of_dbt):
+    fill_disk_under(files_of_dbt / "target/run/moovitamix/models/marts/users.sql")
+    line = command("build", DATABASE_URL=built_database_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    assert f"{files_of_dbt} cannot be written (No space left on device); free space there" in line
+    assert "MOOVITAMIX_HOME" in line
+
+
+def test_a_disk_that_is_full_for_the_log_of_dbt_ends_no_run(built_database_url, files_of_dbt):
+    fill_disk_under(files_of_dbt / "logs/dbt.log")
+    ended = command("build", DATABASE_URL=built_database_url)
+    assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
+
+
 @pytest.mark.parametrize(
     ("sqlstate", "advice"),
     [
         ("53100", "free space on its disk"),
         ("42501", "the user lacks a privilege"),
         ("25006", "it is read-only"),
+        ("57014", "`statement_timeout`"),
+        ("55P03", "`lock_timeout`"),
+        ("25P04", "`transaction_timeout`"),
         ("57P01", "run again"),
         ("53300", "run again"),
         ("23505", None),
@@ -222,6 +349,7 @@ def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_ur
 
 
 @pytest.mark.slow
-def test_python_without_docstrings_runs_too(built_database_url, api):
-    ended = finish(launch("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, PYTHONOPTIMIZE="2"))
+@pytest.mark.parametrize("variable", [{"PYTHONOPTIMIZE": "2"}, {"PYTHONWARNINGS": "error"}], ids=str)
+def test_variables_of_python_in_the_shell_do_not_end_a_run(built_database_url, api, variable):
+    ended = finish(launch("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, **variable))
     assert ended.code == ExitCode.PUBLISHED, ended

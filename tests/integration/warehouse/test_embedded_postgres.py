@@ -558,7 +558,19 @@ def test_a_full_disk_is_named_at_the_first_and_at_a_later_start(tiny_disk):
 def test_a_read_only_folder_is_named(tiny_disk):
     disk = tiny_disk("150m")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    assert "Read-only file system" in complaint(disk / ".postgres")
+    message = complaint(disk / ".postgres")
+    assert "lies on a read-only file system" in message and "MOOVITAMIX_HOME" in message
+
+
+@as_root
+def test_a_user_without_a_name_is_explained(place):
+    """As in a container that was started with `--user 12345`."""
+    os.chown(place, 12345, 12345)
+    # this user may read the project and its Python, wherever they lie
+    become = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    become += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", sys.executable, "-c"]
+    ended = subprocess.run([*become, starting(place / ".postgres")], cwd=PROJECT, capture_output=True, text=True)
+    assert "Postgres needs a user with a name" in ended.stderr and "12345" in ended.stderr
 
 
 @as_root

@@ -9,7 +9,12 @@ down_revision = "0005"
 def upgrade() -> None:
     """Add the columns."""
     execute("""
-        alter table if exists marts.users add column if not exists known_at timestamptz;
-        alter table if exists marts.tracks add column if not exists known_at timestamptz;
-        alter table if exists marts.listen_history add column if not exists known_at timestamptz;
+        -- Citus sends a statement to its workers as the text that it is part of
+        do $$
+        begin
+            alter table if exists marts.users add column if not exists known_at timestamptz;
+            alter table if exists marts.tracks add column if not exists known_at timestamptz;
+            alter table if exists marts.listen_history add column if not exists known_at timestamptz;
+        end
+        $$;
     """)

@@ -19,6 +19,7 @@ def upgrade() -> None:
             users bigint not null default 0,
             listens bigint not null default 0,
             erased_users bigint not null default 0,
+            definition text not null,
             fingerprint text
         );
         comment on table features.snapshots is
@@ -27,10 +28,11 @@ def upgrade() -> None:
         comment on column features.snapshots.feature_set is 'The dbt model that defines the features.';
         comment on column features.snapshots.version is 'The version of that model.';
         comment on column features.snapshots.as_of is 'The moment: what became known or happened later does not count.';
-        comment on column features.snapshots.until_seq is 'The newest decision that it follows: gate.publications.seq.';
+        comment on column features.snapshots.until_seq is 'The newest publication that it includes.';
         comment on column features.snapshots.users is 'Number of users when it was stored.';
-        comment on column features.snapshots.listens is 'Number of listens that its features count.';
+        comment on column features.snapshots.listens is 'Number of listens known at the moment, also of removed users.';
         comment on column features.snapshots.erased_users is 'Users whose rows `erase` has deleted since.';
+        comment on column features.snapshots.definition is 'Hash of the SQL that computed it.';
         comment on column features.snapshots.fingerprint is
             'Hash of the listens, and of ids, counts and times of the users when it was stored.';
 
