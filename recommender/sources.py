@@ -9,7 +9,6 @@ import psycopg
 from scipy.sparse import csr_matrix
 
 from recommender import dataset, folds, interactions
-from recommender.feature_store import HORIZON
 from recommender.files import Log
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
@@ -83,14 +82,18 @@ def read_warehouse(connection: psycopg.Connection, window: int | None = None, or
     """Cut what the warehouse knows in time, each fold as known at its cut. Raises DataError."""
     first, last = connection.execute("select min(listened_at), max(listened_at) from marts.listen_history").fetchone()
     if first is None:
-        raise DataError("marts.listen_history has no listens yet")
+        raise DataError("marts.listen_history has no listens yet; first run: make run")
     bounds = [number_of(moment.astimezone(dt.UTC).date()) for moment in (first, last)]
     tuning, final, end = _windows(*bounds, window)
-    (horizon,) = connection.execute(HORIZON).fetchone()
-    if horizon and _midnight(tuning) < horizon:
+    known_from, is_built = connection.execute(
+        "select known_from, built_seq = published_seq from features.known_range"
+    ).fetchone()
+    if not is_built:
+        raise DataError("the marts are not built up to the newest publication: first run make build")
+    if known_from and _midnight(tuning) < known_from:
         raise DataError(
-            f"the tuning window begins on {day_of(tuning)}, but older versions than of"
-            f" {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC were pruned; choose a shorter --window"
+            f"the tuning window begins on {day_of(tuning)}, but what was known before"
+            f" {known_from.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC was pruned: give a shorter --window"
         )
     user_ids, track_ids = (
         np.array([number for (number,) in connection.execute(f"select id from marts.{table} order by id")], np.int64)

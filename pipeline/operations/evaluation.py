@@ -96,13 +96,13 @@ def read_files(request: Request) -> Folds:
 
 def read_warehouse(connection: psycopg.Connection, request: Request) -> Folds:
     """Read the folds from the warehouse. Raises CommandError(WRONG_SETTINGS) if it holds too little."""
-    for relation in ("marts.listen_history", "features.user_history", "features.track_history"):
+    for relation in ("marts.listen_history", "features.user_history", "features.track_history", "features.known_range"):
         if not database.has(connection, relation):
             raise _wrong(f"the warehouse has no {relation} yet; first run: make run")
     try:
         return sources.read_warehouse(connection, request.window, _sample_oracle(connection))
     except sources.DataError as error:
-        raise _wrong(f"{error}; after more nights (make run) there will be enough") from None
+        raise _wrong(str(error)) from None
 
 
 def run(settings: Settings, request: Request, folds: Folds) -> None:

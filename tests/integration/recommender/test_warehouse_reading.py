@@ -10,6 +10,7 @@ import pytest
 from recommender import dataset, interactions
 from recommender.interactions import EPOCH
 from tests.command import command
+from warehouse.errors import ExitCode
 
 
 @pytest.fixture
@@ -115,7 +116,17 @@ def test_the_command_compares_on_the_warehouse_and_the_report_links_to_its_page(
 
 
 def test_an_empty_warehouse_says_what_is_missing(database_url):
-    from warehouse.errors import ExitCode
-
     ended = command("evaluate", DATABASE_URL=database_url)
     assert "first run: make run" in ended.only_line(ExitCode.WRONG_SETTINGS)
+
+
+def test_a_pruned_past_is_refused(built, built_database_url):
+    (oldest,) = built.execute("select min(listened_at) from marts.listen_history").fetchone()
+    later = oldest + dt.timedelta(days=110)
+    built.execute(
+        "insert into gate.decisions (operator, verb, table_name, reason, details)"
+        " values ('test', 'prune', 'users', 'old', jsonb_build_object('horizon', %s::timestamptz))",
+        [later],
+    )
+    ended = command("evaluate", "--budget", "0", DATABASE_URL=built_database_url)
+    assert "was pruned: give a shorter --window" in ended.only_line(ExitCode.WRONG_SETTINGS)
