@@ -9,13 +9,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recommender.dataset import Users
-from recommender.evaluation import Judgement, Row, coinciding, compare, evaluated, judge
+from recommender.evaluation import NEAR_POPULARITY, Judgement, Row, coinciding, compare, evaluated, judge, overlap
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers
 from recommender.models import CANDIDATES, FittedModel, Params, again, popularity
 from recommender.reasons import Reasons, popular
 from recommender.scores import FactorScores
-from recommender.scoring import LISTS, Recommender
+from recommender.scoring import DISCOVER, LISTS, Recommender
 from recommender.tuning import FALLBACKS, Tuning, base_of_again, fallbacks_of, fit_fallbacks, tune
 
 ORACLE = "oracle"
@@ -35,6 +35,7 @@ class Evaluation:
 
     `chosen`: by list, the model that did best in the tuning window. `tuning_rows` are of that window, `rows` of the
     final one. `fits`: by list and model. `coinciding`: (list, one model, another that makes the same lists).
+    `near_popularity`: models for new tracks whose lists are hardly more than popular tracks, with the share of these.
     """
 
     chosen: dict[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Evaluation:
     fits: dict[tuple[str, str], Fit] = field(default_factory=dict)
     trials: Mapping[str, int] = field(default_factory=dict)
     coinciding: list[tuple[str, str, str]] = field(default_factory=list)
+    near_popularity: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(
@@ -69,10 +71,21 @@ def evaluate(
             evaluation.chosen[list_name] = challenger
             judgements = {name: tuned.judgement for name, tuned in found.items()}
             evaluation.coinciding += [(list_name, *pair) for pair in coinciding(judgements)]
+            if list_name == DISCOVER:
+                evaluation.near_popularity = _near_popularity(judgements)
             evaluation.tuning_rows += compare(judgements, tuning_fold, list_name, popularity.NAME, seed)
             finalists = [name for name in found if are_all_final or name in (popularity.NAME, challenger)]
             _compare_finally(evaluation, tuning, final_fold, list_name, finalists, seed, log)
     return evaluation
+
+
+def _near_popularity(judgements: Mapping[str, Judgement]) -> dict[str, float]:
+    shares = {
+        name: overlap(judgement, judgements[popularity.NAME])
+        for name, judgement in judgements.items()
+        if name != popularity.NAME
+    }
+    return {name: share for name, share in shares.items() if share >= NEAR_POPULARITY}
 
 
 def _compare_finally(

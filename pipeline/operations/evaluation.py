@@ -233,8 +233,12 @@ def _question(list_name: str) -> str:
 
 def _warnings(result: Evaluation) -> list[str]:
     found = [
-        f"{list_name}: {one} and {other} make the same lists; too much regularisation turns a model into another"
+        f"{list_name}: {one} and {other} make the same lists, so one of them is superfluous or wrongly tuned"
         for list_name, one, other in result.coinciding
+    ]
+    found += [
+        f"discover: {share:.0%} of the first ten of {model} are those of popularity; it may be regularised too much"
+        for model, share in result.near_popularity.items()
     ]
     found += [
         f"{list_name}: popularity won the tuning window, so popularity would be served"
@@ -270,6 +274,7 @@ def _write_json(file: Path, result: Evaluation, folds: Folds, request: Request) 
         ],
         "trials": dict(result.trials),
         "coinciding": result.coinciding,
+        "near_popularity": result.near_popularity,
         "notes": [*folds.notes, *_describe_folds(folds)],
         "dropped_targets": folds.final.dropped,
         "seed": request.seed,
