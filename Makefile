@@ -5,9 +5,9 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report metrics dashboard \
-	erase prune features docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration test-slow \
-	test-machine test-airflow test-all lint bench lock clean
+.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
+	dashboard erase prune features docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
+	test-slow test-machine test-airflow test-all lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ status: setup  ## show the last runs, open loads, quarantine, freshness and the 
 
 report: setup  ## write a report of the newest runs as one page: ARGS="--timezone America/Montreal"
 	@$(PIPELINE) report $(ARGS)
+
+evaluate: setup  ## compare the recommendation models: ARGS="--budget 30 --json figures.json"
+	@$(PIPELINE) evaluate $(ARGS)
 
 erase: setup  ## delete all data of a user permanently: ARGS="USER_ID --reason '...' [--dry-run]"
 	@$(PIPELINE) erase $(ARGS)

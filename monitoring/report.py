@@ -71,12 +71,13 @@ def page(
     stale_after: dt.timedelta,
     sanitize: Callable[..., str],
     without_blocked_advice: Callable[[str], str],
+    evaluation: str | None = None,
 ) -> str:
     """Render the page as HTML.
 
     `sanitize` removes control characters from a text; it is applied to every text. `without_blocked_advice` removes
     from the message of a run what to do about a blocked load: the page says it elsewhere, and older loads were decided
-    on or superseded since.
+    on or superseded since. `evaluation`: the name of the page beside this one that compares the recommendation models.
     """
     counts = {
         night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)
@@ -91,6 +92,7 @@ def page(
             action_items=action_items,
             newest=history.nights[-1] if history.nights else None,
             zone_name=zone_name,
+            evaluation=evaluation,
             stale_after=stale_after,
             cells=cells,
             outcomes=Counter(cell.night.outcome if cell.night else "none" for cell in cells),

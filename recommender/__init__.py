@@ -1,1 +1,1 @@
-"""From features to recommendations: what is known of users and tracks at a moment."""
+"""From features to recommendations: models that know tracks and never people, their tuning, their evaluation."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "build": "steps:build",
     "status": "status:show_status",
     "report": "report:make_report",
+    "evaluate": "evaluate:evaluate",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
     "erase": "deletion:erase",

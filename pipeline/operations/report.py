@@ -16,6 +16,8 @@ from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
 DEFAULT_FILE = Path("reports") / "nights.html"
+# The page that `evaluate` writes to the same folder.
+EVALUATION = "evaluation.html"
 
 
 def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, file: Path | None) -> Path:
@@ -26,6 +28,7 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
     read = run_history.read(connection, is_current=schema.is_current(connection))
     # after the history, so that a run that has just ended is at worst shown as still running
     action_items = _action_items(status.read(settings, connection))
+    file = file or settings.home / DEFAULT_FILE
     text = page(
         read,
         action_items,
@@ -34,9 +37,9 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
         stale_after=status.STALE_AFTER,
         sanitize=sanitize,
         without_blocked_advice=message_parts.without_blocked_advice,
+        evaluation=EVALUATION if os.path.exists(file.parent / EVALUATION) else None,
     )
-    file = file or settings.home / DEFAULT_FILE
-    _write(file, text)
+    write_page(file, text)
     return file
 
 
@@ -59,8 +62,8 @@ def _commands(load: status.OpenLoad) -> list[tuple[str, str]]:
     ]
 
 
-def _write(file: Path, text: str) -> None:
-    """Replace the file atomically, because an open page reloads at any moment."""
+def write_page(file: Path, text: str) -> None:
+    """Replace the file atomically, because an open page reloads at any moment. Raises CommandError(WRONG_SETTINGS)."""
     # replace the target of a link, not the link
     file = file.resolve()
     if not file.name or (file.exists() and not file.is_file()):
@@ -76,5 +79,5 @@ def _write(file: Path, text: str) -> None:
     except OSError as error:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"the report cannot be written to {file} ({error.strerror}); name another file with --output",
+            f"the page cannot be written to {file} ({error.strerror}); name another file with --output",
         ) from None

@@ -85,9 +85,10 @@ def test_a_typo_is_reported_with_its_line(text, why, parsed_only):
     assert faults[0][0] in (3, 4, 5)
 
 
-# What no test can play: it runs until Ctrl-C, needs another program or a network, or is a test itself.
+# What no test can play: it runs until Ctrl-C, needs another program, a network or files, or is a test itself.
 NOT_PLAYED = {
-    "schedule", "metrics", "airflow", "docs-serve", "setup", "test", "test-machine", "test-airflow", "bench", "lint",
+    "evaluate", "schedule", "metrics", "airflow", "docs-serve",
+    "setup", "test", "test-machine", "test-airflow", "bench", "lint",
 }  # fmt: skip
 # It takes longest, and .ci/run ends with it.
 PLAYED_BY_THE_GATE = ("make", "dbt", "ARGS=test")

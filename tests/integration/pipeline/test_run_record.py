@@ -286,7 +286,7 @@ def test_table_sizes_are_recorded(nights):
             "marts.listen_history",
         )
     )
-    assert {name.partition(".")[0] for name in recorded} == {"staging", "gate", "prep", "marts", "ops"}
+    assert {name.partition(".")[0] for name in recorded} == {"staging", "gate", "prep", "marts", "features", "ops"}
     assert not [name for name in recorded if "_dlt" in name or "judged" in name or "listen_history_" in name]
 
 

@@ -1,0 +1,51 @@
+"""Recommend to everybody what many users heard lately."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+
+from recommender import reasons
+from recommender.dataset import Dataset, Users
+from recommender.interactions import Floats, Integers
+from recommender.scores import FactorScores
+
+NAME = "popularity"
+HALF_LIVES = (None, 3.0, 7.0, 14.0, 30.0, 90.0)
+# All of them: the baseline must be strong even if there is no time for tuning.
+FIRST_TRIALS = tuple({"half_life": half_life} for half_life in HALF_LIVES)
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """Hold the popularity of each track: tracks x 1."""
+
+    popularity: Floats
+
+    def score(self, users: Users) -> FactorScores:
+        return FactorScores(np.ones((len(users), 1), np.float32), self.popularity)
+
+    def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
+        return reasons.popular(tracks.shape)
+
+
+def suggest(trial: optuna.Trial) -> dict[str, float | None]:
+    return {"half_life": suggest_half_life(trial)}
+
+
+def suggest_half_life(trial: optuna.Trial, name: str = "half_life") -> float | None:
+    """Suggest after how many days a listen counts half; None: it always counts in full."""
+    return trial.suggest_categorical(name, HALF_LIVES)
+
+
+def is_possible(dataset: Dataset) -> bool:
+    return True
+
+
+def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Popularity:
+    return Popularity(popularities(dataset, params["half_life"])[:, None])
+
+
+def popularities(dataset: Dataset, half_life: float | None) -> Floats:
+    """Return how many users heard each track, where users count less whose listens are long ago."""
+    return np.asarray(dataset.listens.tastes(half_life).sum(axis=0), np.float32).ravel()

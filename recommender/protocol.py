@@ -1,0 +1,149 @@
+"""Evaluate: tune on one fold, choose a challenger per list there, and compare on another fold that nothing saw yet."""
+
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recommender.dataset import Users
+from recommender.evaluation import NEAR_POPULARITY, Judgement, Row, coinciding, compare, evaluated, judge, overlap
+from recommender.folds import Fold
+from recommender.interactions import Floats, Integers
+from recommender.models import CANDIDATES, FittedModel, Params, again, popularity
+from recommender.reasons import Reasons, popular
+from recommender.scores import FactorScores
+from recommender.scoring import DISCOVER, LISTS, Recommender
+from recommender.tuning import FALLBACKS, Tuning, base_of_again, fallbacks_of, fit_fallbacks, tune
+
+ORACLE = "oracle"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Hold what fitting a model took: seconds, and the peak of memory in MB."""
+
+    seconds: float
+    megabytes: float
+
+
+@dataclass
+class Evaluation:
+    """Hold the result of an evaluation.
+
+    `chosen`: by list, the model that did best in the tuning window. `tuning_rows` are of that window, `rows` of the
+    final one. `fits`: by list and model. `coinciding`: (list, one model, another that makes the same lists).
+    `near_popularity`: models for new tracks whose lists are hardly more than popular tracks, with the share of these.
+    """
+
+    chosen: dict[str, str] = field(default_factory=dict)
+    tuning_rows: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    params: dict[tuple[str, str], Params] = field(default_factory=dict)
+    fits: dict[tuple[str, str], Fit] = field(default_factory=dict)
+    trials: Mapping[str, int] = field(default_factory=dict)
+    coinciding: list[tuple[str, str, str]] = field(default_factory=list)
+    near_popularity: dict[str, float] = field(default_factory=dict)
+
+
+def evaluate(
+    tuning_fold: Fold,
+    final_fold: Fold,
+    names: Sequence[str],
+    budget: float,
+    seed: int,
+    *,
+    are_all_final: bool,
+    log: Callable[[str], None] = lambda message: None,
+) -> Evaluation:
+    """Tune the models within `budget` seconds, and compare them on the final fold: all, or popularity and the chosen
+    ones only, so that nobody can choose by the final window."""
+    tuning = tune(tuning_fold, names, budget, seed, log)
+    evaluation = Evaluation(trials=tuning.trials)
+    with threadpool_limits(1, "blas"):
+        for list_name in LISTS:
+            challenger = tuning.challenger(list_name)
+            if challenger is None:
+                continue
+            found = tuning.best[list_name]
+            evaluation.chosen[list_name] = challenger
+            judgements = {name: tuned.judgement for name, tuned in found.items()}
+            evaluation.coinciding += [(list_name, *pair) for pair in coinciding(judgements)]
+            if list_name == DISCOVER:
+                evaluation.near_popularity = _near_popularity(judgements)
+            evaluation.tuning_rows += compare(judgements, tuning_fold, list_name, popularity.NAME, seed)
+            finalists = [name for name in found if are_all_final or name in (popularity.NAME, challenger)]
+            _compare_finally(evaluation, tuning, final_fold, list_name, finalists, seed, log)
+    return evaluation
+
+
+def _near_popularity(judgements: Mapping[str, Judgement]) -> dict[str, float]:
+    shares = {
+        name: overlap(judgement, judgements[popularity.NAME])
+        for name, judgement in judgements.items()
+        if name != popularity.NAME
+    }
+    return {name: share for name, share in shares.items() if share >= NEAR_POPULARITY}
+
+
+def _compare_finally(
+    evaluation: Evaluation,
+    tuning: Tuning,
+    fold: Fold,
+    list_name: str,
+    names: Sequence[str],
+    seed: int,
+    log: Callable[[str], None],
+) -> None:
+    if not len(evaluated(fold, list_name)[0]):
+        return
+    found = tuning.best[list_name]
+    fallbacks = fit_fallbacks(fold.dataset, {name: found[name].params for name in FALLBACKS if name in found}, seed)
+    judgements: dict[str, Judgement] = {}
+    for name in names:
+        log(f"{list_name}: fitting and scoring {name}")
+        params = found[name].params
+        model, fit = _measured_fit(lambda: _fit(tuning, fold, name, params, seed))  # noqa: B023 (called at once)
+        evaluation.params[list_name, name], evaluation.fits[list_name, name] = params, fit
+        judgements[name] = judge(Recommender(model, fallbacks_of(name, fallbacks)), fold, list_name)
+    if fold.oracle:
+        judgements[ORACLE] = _judge_oracle(fold, list_name, fallbacks)
+    evaluation.rows += compare(judgements, fold, list_name, popularity.NAME, seed)
+
+
+def _fit(tuning: Tuning, fold: Fold, name: str, params: Params, seed: int) -> FittedModel:
+    if name != again.NAME:
+        return CANDIDATES[name].fit(fold.dataset, params, seed)
+    base, base_params = base_of_again(tuning)
+    return again.fit(fold.dataset, params, CANDIDATES[base].fit(fold.dataset, base_params, seed))
+
+
+def _measured_fit(fit: Callable[[], FittedModel]) -> tuple[FittedModel, Fit]:
+    started = time.perf_counter()
+    tracemalloc.start()
+    try:
+        model = fit()
+        return model, Fit(time.perf_counter() - started, tracemalloc.get_traced_memory()[1] / 1e6)
+    finally:
+        tracemalloc.stop()
+
+
+@dataclass(frozen=True)
+class _Oracle:
+    """Score by known odds, users x tracks; the users must come in the order of the odds."""
+
+    odds: Floats
+
+    def score(self, users: Users) -> FactorScores:
+        return FactorScores(self.odds, np.eye(self.odds.shape[1], dtype=np.float32))
+
+    def explain(self, users: Users, tracks: Integers) -> Reasons:
+        return popular(tracks.shape)
+
+
+def _judge_oracle(fold: Fold, list_name: str, fallbacks: Sequence[FittedModel]) -> Judgement:
+    users, _ = evaluated(fold, list_name)
+    odds = fold.oracle(list_name)[users].astype(np.float32)
+    return judge(Recommender(_Oracle(odds), fallbacks), fold, list_name, batch=max(1, len(users)))

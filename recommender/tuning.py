@@ -1,0 +1,183 @@
+"""Find good parameters for each model within a time budget.
+
+Each model has an Optuna study of its own. In a common one, all trials of a weaker model would count as bad, so the
+sampler (TPE) would learn nothing about it. The models take turns and share the budget. The nth trial of a model is
+always the same; only the number of trials depends on the speed of the machine.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import optuna
+from threadpoolctl import threadpool_limits
+
+from recommender.dataset import Dataset
+from recommender.evaluation import COINCIDENCE, Judgement, agreement, judge
+from recommender.folds import Fold, of_some_users
+from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
+from recommender.scoring import AGAIN, DISCOVER, LISTS, Recommender
+
+MOST_TRIALS = 40
+# More users would tell models apart by less than their noise, and scoring them would take the time of trials.
+MOST_USERS = 5000
+# The part of the budget that `again` gets: it needs no fit.
+SHARE_OF_AGAIN = 0.15
+# These fill the lists of the others, in this order.
+FALLBACKS = (genres.NAME, popularity.NAME)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Hold the best parameters of a model for a list, and how it did with them in the tuning window."""
+
+    params: Params
+    judgement: Judgement
+
+
+@dataclass
+class Tuning:
+    """Hold by list and model the best parameters, and by model the number of trials."""
+
+    best: Mapping[str, dict[str, Tuned]] = field(default_factory=lambda: {name: {} for name in LISTS})
+    trials: dict[str, int] = field(default_factory=dict)
+
+    def challenger(self, list_name: str) -> str | None:
+        """Return the best model for a list, or popularity if that model only repeats it; None without a user."""
+        found = self.best[list_name]
+        if popularity.NAME not in found:
+            return None
+        baseline = found[popularity.NAME].judgement
+        return next(
+            name
+            for name in sorted(found, key=lambda name: -found[name].judgement.ndcg)
+            if name == popularity.NAME or agreement(found[name].judgement, baseline) < COINCIDENCE
+        )
+
+
+def tune(
+    fold: Fold, names: Sequence[str], budget: float, seed: int, log: Callable[[str], None] = lambda message: None
+) -> Tuning:
+    """Tune the models within so many seconds, on at most MOST_USERS users. Popularity is always among them.
+
+    The first trials of each model (FIRST_TRIALS) do not depend on the budget.
+    """
+    tuning = Tuning()
+    fold = of_some_users(fold, MOST_USERS, seed)
+    possible = [name for name in CANDIDATES if name in names and CANDIDATES[name].is_possible(fold.dataset)]
+    with threadpool_limits(1, "blas"):
+        ends_at = time.monotonic() + budget * (1 - SHARE_OF_AGAIN)
+        in_turn = dict.fromkeys([popularity.NAME, *possible])
+        studies = {name: _study(CANDIDATES[name].FIRST_TRIALS, seed) for name in in_turn}
+        tried: dict[tuple, float] = {}
+        fallbacks: Sequence[FittedModel] = ()
+        for name, study in studies.items():
+            for _ in CANDIDATES[name].FIRST_TRIALS:
+                _try_candidate(tuning, study, tried, name, fold, fallbacks, seed, log)
+            if name in FALLBACKS:
+                best = tuning.best[DISCOVER] or tuning.best[AGAIN]
+                fallbacks = fit_fallbacks(fold.dataset, {name: tuned.params for name, tuned in best.items()}, seed)
+        turns = itertools.cycle(studies.items())
+        while time.monotonic() < ends_at and min(tuning.trials.values()) < MOST_TRIALS:
+            name, study = next(turns)
+            _try_candidate(tuning, study, tried, name, fold, fallbacks, seed, log)
+        if again.NAME in names and tuning.best[AGAIN]:
+            _tune_again(tuning, fold, fallbacks, budget * SHARE_OF_AGAIN, seed, log)
+    return tuning
+
+
+def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
+    """Fit the models that fill the lists of others, with their first parameters where `params` has none."""
+    return [
+        CANDIDATES[name].fit(dataset, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), seed)
+        for name in FALLBACKS
+        if CANDIDATES[name].is_possible(dataset)
+    ]
+
+
+def fallbacks_of(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[FittedModel]:
+    """Return what fills the lists of this model. Popularity has an answer for everybody, and genres need only it."""
+    if name == popularity.NAME:
+        return ()
+    return fallbacks[-1:] if name == genres.NAME else fallbacks
+
+
+def _try_candidate(
+    tuning: Tuning,
+    study: optuna.Study,
+    tried: dict[tuple, float],
+    name: str,
+    fold: Fold,
+    fallbacks: Sequence[FittedModel],
+    seed: int,
+    log: Callable[[str], None],
+) -> None:
+    """Make one trial; parameters that were tried before are not fitted again."""
+    trial = study.ask()
+    params = CANDIDATES[name].suggest(trial)
+    key = (name, *params.items())
+    if key not in tried:
+        model = CANDIDATES[name].fit(fold.dataset, params, seed)
+        recommender = Recommender(model, fallbacks_of(name, fallbacks))
+        # a taste that forgets is the user's own counts in disguise, and `again` has them openly
+        lists = LISTS if params.get("taste_half_life") is None else (DISCOVER,)
+        reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in lists]
+        # a log without new tracks is tuned for the known ones
+        tried[key] = next((value for value in reached if value is not None), 0.0)
+    tuning.trials[name] = tuning.trials.get(name, 0) + 1
+    log(f"tuning {name}, trial {tuning.trials[name]}: NDCG@10 {tried[key]:.4f}")
+    study.tell(trial, tried[key])
+
+
+def _tune_again(
+    tuning: Tuning,
+    fold: Fold,
+    fallbacks: Sequence[FittedModel],
+    budget: float,
+    seed: int,
+    log: Callable[[str], None],
+) -> None:
+    ends_at = time.monotonic() + budget
+    name, params = base_of_again(tuning)
+    base = CANDIDATES[name].fit(fold.dataset, params, seed)
+    study = _study(again.FIRST_TRIALS, seed)
+    for turn in range(MOST_TRIALS):
+        if turn >= len(again.FIRST_TRIALS) and time.monotonic() > ends_at:
+            return
+        trial = study.ask()
+        params = again.suggest(trial)
+        recommender = Recommender(again.fit(fold.dataset, params, base), fallbacks)
+        value = _keep_best(tuning, AGAIN, again.NAME, params, recommender, fold)
+        tuning.trials[again.NAME] = turn + 1
+        log(f"tuning {again.NAME}, trial {turn + 1}: NDCG@10 {value:.4f}")
+        study.tell(trial, value)
+
+
+def base_of_again(tuning: Tuning) -> tuple[str, Params]:
+    """Return the model whose scores `again` adds, and its parameters: the best for `discover`, if there is one."""
+    list_name = DISCOVER if tuning.best[DISCOVER] else AGAIN
+    found = {name: tuned for name, tuned in tuning.best[list_name].items() if name != again.NAME}
+    name = max(found, key=lambda name: found[name].judgement.ndcg)
+    return name, found[name].params
+
+
+def _keep_best(
+    tuning: Tuning, list_name: str, name: str, params: Params, recommender: Recommender, fold: Fold
+) -> float | None:
+    """Judge a trial, and keep it if it is the best so far. Return its NDCG@10, or None if no user has targets."""
+    judgement = judge(recommender, fold, list_name)
+    if not len(judgement.users):
+        return None
+    best = tuning.best[list_name].get(name)
+    if best is None or judgement.ndcg > best.judgement.ndcg:
+        tuning.best[list_name][name] = Tuned(params, judgement)
+    return judgement.ndcg
+
+
+def _study(first_trials: Sequence[Params], seed: int) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8))
+    for params in first_trials:
+        study.enqueue_trial(dict(params))
+    return study

@@ -1,0 +1,67 @@
+"""On the sample world, whose tastes are known, the models do as well as they should.
+
+No model reaches .85 of the oracle for new tracks. One that is told the true scene of each track, which the API does not
+show, and estimates the rest from the same listens, reaches .68 of it in the first world: the users' tastes and the
+popularity within a scene are not in so few listens.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recommender.folds import Fold
+from recommender.models import CANDIDATES, again
+from recommender.protocol import ORACLE, evaluate
+from recommender.scoring import AGAIN, DISCOVER
+from sample_api.world import World
+from tests.sample_folds import sample_folds
+
+pytestmark = pytest.mark.slow
+
+# Without a budget, so that the result does not depend on the speed of the machine.
+BUDGET = 0
+
+
+@pytest.fixture(scope="module", params=[7, 21], ids="seed {}".format)
+def result(request):
+    tuning, final = sample_folds(World(seed=request.param))
+    return evaluate(tuning, final, [*CANDIDATES, again.NAME], BUDGET, 0, are_all_final=True)
+
+
+def ndcg(result, list_name: str, model: str, segment: str = "all") -> float:
+    (row,) = [row for row in result.rows if (row.list, row.model, row.segment) == (list_name, model, segment)]
+    return row.ndcg
+
+
+def test_the_chosen_model_for_new_tracks_beats_popularity_and_comes_near_the_oracle(result):
+    reached = ndcg(result, DISCOVER, result.chosen[DISCOVER])
+    assert reached >= 1.5 * ndcg(result, DISCOVER, "popularity")
+    assert reached >= 0.45 * ndcg(result, DISCOVER, ORACLE)
+
+
+def test_cold_users_get_better_lists_than_popular_tracks():
+    """Hide what a third of the users heard: few users of the world are cold."""
+    tuning, final = (_with_cold_users(fold) for fold in sample_folds(World()))
+    found = evaluate(tuning, final, [*CANDIDATES], BUDGET, 0, are_all_final=True)
+    (row,) = [row for row in found.rows if (row.model, row.segment) == (found.chosen[DISCOVER], "cold")]
+    assert row.users > 100
+    assert row.ndcg >= 1.5 * ndcg(found, DISCOVER, "popularity", "cold")
+
+
+def _with_cold_users(fold: Fold) -> Fold:
+    listens = fold.dataset.listens
+    users = np.repeat(np.arange(listens.user_count), np.diff(listens.starts))
+    left = replace(fold.dataset.users, listens=listens.where(users % 3 > 0))
+    return replace(fold, dataset=replace(fold.dataset, users=left), oracle=None)
+
+
+def test_own_counts_beat_every_model_without_them(result):
+    assert result.chosen[AGAIN] == again.NAME
+    reached = ndcg(result, AGAIN, again.NAME)
+    assert reached >= 1.25 * max(ndcg(result, AGAIN, name) for name in CANDIDATES)
+    assert reached >= 0.85 * ndcg(result, AGAIN, ORACLE)
+
+
+def test_no_two_models_make_the_same_lists(result):
+    assert result.coinciding == []

@@ -1,0 +1,116 @@
+"""Models keep the privacy rules, are deterministic, and rank what co-listening says."""
+
+from dataclasses import fields
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import issparse
+
+from recommender.models import CANDIDATES, again, als, ease, neighbours, popularity
+from recommender.models.neighbours import FEWEST_USERS
+from tests.listens import dataset, interactions, random_dataset
+
+ALL = list(CANDIDATES.values())
+
+
+def arrays(model):
+    """Yield every array and matrix of the parameters, also of a model within it."""
+    for field in fields(model):
+        value = getattr(model, field.name)
+        if isinstance(value, np.ndarray) or issparse(value):
+            yield field.name, value
+        elif hasattr(value, "score"):
+            yield from arrays(value)
+        else:
+            assert value is None or isinstance(value, int | float), f"{field.name} may hold anything"
+
+
+def fitted(data):
+    models = [module.fit(data, module.FIRST_TRIALS[0], 0) for module in ALL]
+    return [*models, again.fit(data, again.FIRST_TRIALS[0], models[2])]
+
+
+def test_parameters_have_rows_for_tracks_and_none_for_users():
+    # prime numbers: no other dimension can be equal by accident
+    data = random_dataset(1, users=53, tracks=31)
+    for model in fitted(data):
+        for name, value in arrays(model):
+            assert value.shape[0] == 31 and 53 not in value.shape, f"{type(model).__name__}.{name}: {value.shape}"
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from([1, 5, 100]))
+@settings(max_examples=40, deadline=None)
+def test_neighbours_equal_the_formula_and_no_pair_has_fewer_than_three_users(seed, a, b, c, k):
+    data = random_dataset(seed)
+    heard = (data.listens.weights().toarray() > 0).astype(float)
+    common = heard.T @ heard
+    of_track, of_user = np.maximum(heard.sum(axis=0), 1), np.maximum(heard.sum(axis=1), 1)
+    expected = of_track[:, None] ** -a * (heard.T @ (heard * of_user[:, None] ** -b)) * of_track**-c
+    expected[common < FEWEST_USERS] = 0
+    np.fill_diagonal(expected, 0)
+    weights = neighbours.fit(data, {"a": a, "b": b, "c": c, "k": k, "taste_half_life": None}, 0).weights.toarray()
+    assert (common[weights != 0] >= FEWEST_USERS).all()
+    assert ((weights != 0).sum(axis=1) == np.minimum((expected > 0).sum(axis=1), k)).all()
+    np.testing.assert_allclose(weights[weights != 0], expected[weights != 0], rtol=1e-4)
+    # the largest are kept
+    np.testing.assert_allclose(weights.max(axis=1), expected.max(axis=1), rtol=1e-4)
+
+
+def test_neighbours_do_not_depend_on_how_many_pairs_are_counted_at_a_time(monkeypatch):
+    data = random_dataset(2)
+    whole = neighbours.fit(data, neighbours.FIRST_TRIALS[0], 0).weights
+    monkeypatch.setattr(neighbours, "PAIRS_AT_ONCE", 30)
+    parts = neighbours.fit(data, neighbours.FIRST_TRIALS[0], 0).weights
+    assert whole.nnz and (whole != parts).nnz == 0
+
+
+def test_ease_keeps_no_pair_with_fewer_than_three_users():
+    data = random_dataset(3)
+    heard = (data.listens.weights().toarray() > 0).astype(float)
+    weights = ease.fit(data, ease.FIRST_TRIALS[0], 0).weights
+    assert (weights != 0).any() and (heard.T @ heard)[weights != 0].min() >= FEWEST_USERS
+
+
+def test_a_user_with_very_many_tracks_counts_with_the_newest(monkeypatch):
+    monkeypatch.setattr(neighbours, "MOST_TRACKS", 2)
+    log = interactions({0: [(0, 50), (1, 1), (2, 2)], 1: [(0, 9)]}, 2, 3)
+    kept = neighbours.most_recent(log.tastes(30.0))
+    assert (kept.toarray() > 0).tolist() == [[False, True, True], [True, False, False]]
+
+
+@pytest.mark.parametrize("module", ALL, ids=[module.NAME for module in ALL])
+def test_the_same_data_and_seed_give_the_same_parameters(module):
+    data = random_dataset(4)
+    one, other = (module.fit(data, module.FIRST_TRIALS[0], 7) for _ in range(2))
+    for (name, first), (_, second) in zip(arrays(one), arrays(other), strict=True):
+        same = (first != second).nnz == 0 if issparse(first) else np.array_equal(first, second)
+        assert same, name
+
+
+def test_als_is_the_same_on_one_and_on_two_threads(monkeypatch):
+    data = random_dataset(5)
+    factors = []
+    solver = als.AlternatingLeastSquares
+    for threads in (1, 2):
+        monkeypatch.setattr(als, "AlternatingLeastSquares", partial(solver, num_threads=threads))
+        factors.append(als.fit(data, als.FIRST_TRIALS[0], 7).factors)
+    np.testing.assert_array_equal(*factors)
+
+
+def test_popularity_counts_users_and_not_listens():
+    log = interactions({0: [(0, 1)] * 50, 1: [(1, 1)], 2: [(1, 1)]}, 3, 2)
+    model = popularity.fit(dataset(log), {"half_life": None}, 0)
+    assert model.popularity.ravel().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("module", ALL, ids=[module.NAME for module in ALL])
+@pytest.mark.parametrize(("users", "tracks"), [(1, 1), (1, 3), (3, 1)])
+def test_a_tiny_world_can_be_fitted(module, users, tracks):
+    data = dataset(interactions({0: [(0, 1)]}, users, tracks))
+    if module.is_possible(data):
+        scores = module.fit(data, module.FIRST_TRIALS[0], 0).score(data.users)
+        found, _ = scores.top(5, data.listens.weights(), data.catalogue.is_candidate)
+        assert found.shape == (users, 5) and 0 not in found[0]
