@@ -1,6 +1,7 @@
 """Tuning chooses what is best, notices a model that became popularity, and gives the same result each time."""
 
 import numpy as np
+import pytest
 
 from recommender.evaluation import NEAR_POPULARITY, Judgement, coinciding, intervals, judge, overlap
 from recommender.folds import Fold, fold_of_log, of_some_users
@@ -51,6 +52,7 @@ def test_a_model_that_only_repeats_popularity_is_not_chosen():
     assert tuning.challenger(DISCOVER) == "neighbours"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_trials(monkeypatch):
     monkeypatch.setattr("recommender.tuning.MOST_TRIALS", 4)
     names = [*CANDIDATES, again.NAME]
