@@ -59,7 +59,13 @@
     md5(
         concat(
             '{{ local_md5(parts | join(' ')) }}',
-            (select prosrc from pg_proc where oid = to_regprocedure('prep.normalized_text(text)'))
+            (
+                -- by name: readers of known_range may not look into the schema
+                select string_agg(functions.prosrc, '' order by functions.oid)
+                from pg_proc as functions
+                inner join pg_namespace as schemas on functions.pronamespace = schemas.oid
+                where schemas.nspname = 'prep' and functions.proname = 'normalized_text'
+            )
         )
     )
 {%- endmacro %}
