@@ -1,5 +1,6 @@
 """Measure the build: a night on a long history against a shorter one, and against hand-written SQL."""
 
+import datetime as dt
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -8,15 +9,16 @@ from dataclasses import dataclass, field
 import psycopg
 
 from benchmarks.databases import database
-from benchmarks.dbt_runs import run_dbt
+from benchmarks.dbt_runs import render, run_dbt
 from benchmarks.history import DAYS, add_daily_load, add_history, create_inputs
 from benchmarks.measuring import machine_state, measure
 from benchmarks.targets import Figure, ratio, spread
 from pipeline.run.pipeline_run import NIGHTLY_BUILD
+from recommender import feature_store
 
 ROUNDS = 3
 READERS = 200
-MOST_GIGABYTES, MOST_MINUTES = 15, 20
+MOST_GIGABYTES, MOST_MINUTES, MOST_SNAPSHOT_SECONDS = 15, 20, 180
 # The models that turn landed documents into listens; the others build users, tracks and totals of features.
 LISTENS_MODELS = (
     "int_document_versions",
@@ -27,17 +29,19 @@ LISTENS_MODELS = (
     "int_unparked_listens",
     "parked_listens",
 )
+# The same rows as the models', for a load that is not published late and whose documents are all new.
 HAND_WRITTEN = """
-insert into marts.listen_history (id, user_id, track_id, listened_at, created_at, _load_id)
+insert into marts.listen_history (id, user_id, track_id, listened_at, created_at, known_at, _load_id)
 select
     (
         'x'
-        || left(md5(concat_ws('|', user_id, (extract(epoch from created_at) * 1000000)::bigint, track_id, nth)), 16)
+        || left(md5(concat_ws('|', user_id, epoch_microseconds, track_id, nth)), 16)
     )::bit(64)::bigint,
     user_id,
     track_id,
-    updated_at,
-    created_at,
+    listens.updated_at,
+    listens.created_at,
+    greatest(listens.updated_at, publications.known_at, users.known_at, tracks.known_at),
     _dlt_load_id
 from (
     select
@@ -48,6 +52,7 @@ from (
         select
             (payload ->> 'user_id')::bigint as user_id,
             (payload ->> 'created_at')::timestamp at time zone 'UTC' as created_at,
+            (extract(epoch from (payload ->> 'created_at')::timestamp) * 1000000)::bigint as epoch_microseconds,
             (payload ->> 'updated_at')::timestamp at time zone 'UTC' as updated_at,
             payload -> 'items' as items,
             _dlt_load_id
@@ -56,6 +61,10 @@ from (
     ) as documents
     cross join lateral jsonb_array_elements(items) as items (item)
 ) as listens
+inner join prep.int_publications as publications
+    on _dlt_load_id = publications.load_id and publications.table_name = 'listen_history'
+inner join marts.users as users on user_id = users.id
+inner join marts.tracks as tracks on track_id = tracks.id
 on conflict do nothing
 """
 
@@ -125,11 +134,24 @@ def figures(
             every_user = _seconds(connection, "select count(*), sum(affinity) from features.user_genre_affinity")
             every_user += _seconds(connection, "select count(*), sum(distinct_tracks) from features.user_profile")
             yield Figure(f"features of all users, {many:,} listens", None, every_user, unit=" s")
+            yield from _snapshot_figures(connection, long)
             gigabytes = connection.execute("select pg_database_size(current_database()) / 1e9").fetchone()[0]
         peak_mb, short_peak_mb = (max(history.values("peak_mb")) for history in (long, short))
         yield Figure(f"peak memory of the build, {sizes}", 1.1, peak_mb / short_peak_mb)
         yield Figure(f"size on disk, {many:,} listens", MOST_GIGABYTES, float(gigabytes), unit=" GB")
     yield Figure("minutes of all this", MOST_MINUTES, (time.perf_counter() - started) / 60, unit="")
+
+
+def _snapshot_figures(connection: psycopg.Connection, history: History) -> Iterator[Figure]:
+    """Measure a snapshot of a month ago, and what it takes on disk."""
+    select = render(history.url, feature_store.RENDERED_BY)
+    started = time.perf_counter()
+    feature_store.take_snapshot(connection, select, dt.datetime.now(dt.UTC) - dt.timedelta(days=30), kept=1)
+    seconds = time.perf_counter() - started
+    what = f"a snapshot of all users as known a month ago, {history.listens:,} listens"
+    yield Figure(what, MOST_SNAPSHOT_SECONDS, seconds, unit=" s")
+    (megabytes,) = connection.execute("select pg_total_relation_size('features.user_snapshots') / 1e6").fetchone()
+    yield Figure("size of this snapshot on disk", None, float(megabytes), unit=" MB")
 
 
 def _fill(history: History, profiles: int, log: Callable[[str], None]) -> None:

@@ -21,15 +21,6 @@ RENDERED_BY = f"user_features(\"current_setting('{MOMENT}')::timestamptz\")"
 FLOATS = ("genre_entropy", "favorite_genre_share", "repeat_share", "days_since_listen", "genre_affinities")
 SORT_MEMORY = "256MB"
 
-BUILT_SEQ = "select min(seq) from prep.builds"
-PUBLISHED_SEQ = "select coalesce(max(seq), 0) from gate.publications"
-# Earlier versions than this may have been pruned. Older decisions have no horizon.
-HORIZON = """
-    select max(coalesce((details ->> 'horizon')::timestamptz, decided_at))
-    from gate.decisions
-    where verb = 'prune'
-"""
-
 STORE = sql.SQL("""
     insert into features.user_snapshots (snapshot_id, user_id, features)
     select {snapshot_id}, user_id, features
@@ -145,23 +136,23 @@ def _looking_back(connection: psycopg.Connection, as_of: dt.datetime | None) -> 
     Raises CommandError(WRONG_SETTINGS) if the moment is in the future or before the horizon of `prune`, or if the marts
     are not built up to the newest publication: marts and histories would tell of different decisions.
     """
-    if not database.has(connection, "prep.builds"):
+    if not database.has(connection, "features.known_range"):
         raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
-        now, built_seq, published_seq, horizon = connection.execute(
-            f"select now(), ({BUILT_SEQ}), ({PUBLISHED_SEQ}), ({HORIZON})"
+        now, known_from, built_seq, published_seq = connection.execute(
+            "select now(), known_from, built_seq, published_seq from features.known_range"
         ).fetchone()
         moment = as_of or now
         if moment > now:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, f"{moment:%Y-%m-%d %H:%M %Z} is in the future; give a past time"
             )
-        if horizon and moment < horizon:
+        if known_from and moment < known_from:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,
-                f"what was known before {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC cannot be told: older versions"
-                " were pruned; give a later time, or read a stored snapshot: features list",
+                f"what was known before {known_from.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC cannot be told: older"
+                " versions were pruned; give a later time, or read a stored snapshot: features list",
             )
         if built_seq != published_seq:
             raise CommandError(

@@ -88,17 +88,18 @@ def _render(warehouse: Warehouse) -> str:
 
 
 def _check_is_prepared(connection: psycopg.Connection) -> None:
-    if not database.has(connection, "ops.runs"):
-        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
+    # a reader sees no other schema
     if not database.has(connection, "features.snapshots"):
-        raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+        if database.has(connection, "ops.runs"):
+            raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+        raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
 
 
 def _print_features(output: Console, features: dict[str, Any] | None, user_id: int, moment: str) -> None:
     if features is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, f"there is no user {user_id} {moment}; check --user")
     output.print(f"user {user_id}, {moment}")
-    _print_values(output, {name: value for name, value in features.items() if name not in BY_GENRE.values()})
+    _print_values(output, {name: features[name] for name in sorted(features.keys() - set(BY_GENRE.values()))})
     affinities = features[BY_GENRE["affinity"]]
     if not affinities:
         return

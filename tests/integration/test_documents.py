@@ -20,6 +20,8 @@ from tests.documents import PROJECT, Command, commands_in, documents, parse, pip
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
 
+# Placeholders of numbers.
+NUMBERS = re.compile(r"\b(USER_ID|SNAPSHOT)\b")
 # Settings of other programs.
 FOREIGN_SETTING = re.compile(r"AIRFLOW__|GF_|ALL_PROXY$")
 
@@ -45,7 +47,7 @@ def fault(documented: Command) -> str | None:
         return str(error)
     # STEP stands for any command
     if arguments and not arguments[0].isupper():
-        ended = command(*arguments)
+        ended = command(*(NUMBERS.sub("7", argument) for argument in arguments))
         return None if ended.code == ExitCode.PUBLISHED else ended.err.strip()
     if words[:1] == ("make",) or "pytest" in words:
         paths = [path for word in words for path in word.removeprefix("ARGS=").split() if path.startswith("tests/")]
@@ -170,18 +172,21 @@ def test_the_commands_of_a_document_succeed(document, home):
 
 
 def placeholders(home: Path) -> dict[str, str]:
-    """Return values for names in the documents: the blocked load, else the newest; a user; a rule that holds rows."""
+    """Return values for names in the documents: the blocked load, else the newest; a user; a rule; the next
+    snapshot.
+    """
     with psycopg.connect(embedded_postgres.start(home / ".postgres")) as connection:
-        load_id, user_id, rule = connection.execute("""
+        load_id, user_id, rule, snapshot_id = connection.execute("""
             select
                 (
                     select load_id from gate.loads where table_name = 'users'
                     order by state = 'blocked' desc, load_id desc limit 1
                 ),
-                (select min(id)::text from marts.users),
-                (select min(rule) from gate.quarantined_rows where closed_at is null)
+                (select min(id)::text from marts.users where known_at is null and deleted_at is null),
+                (select min(rule) from gate.quarantined_rows where closed_at is null),
+                (select (coalesce(max(snapshot_id), 0) + 1)::text from features.snapshots)
         """).fetchone()
-    values = {"LOAD": load_id, "TABLE": "users", "USER_ID": user_id}
+    values = {"LOAD": load_id, "TABLE": "users", "USER_ID": user_id, "SNAPSHOT": snapshot_id}
     return values | ({"RULE": rule, "email_is_an_address": rule} if rule else {})
 
 

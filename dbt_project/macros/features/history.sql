@@ -35,7 +35,7 @@ periods as (
         nullif(known_at, '-infinity') as valid_from,
         replaced_at as valid_to,
         case
-            when first_removal_at < coalesce(replaced_at, 'infinity') then greatest(first_removal_at, known_at)
+            when first_removal_at < coalesce(replaced_at, 'infinity') then first_removal_at
         end as removed_at
     from followed_versions
     where

@@ -36,9 +36,10 @@ now()
 
 {# The totals to which the listens since are added. None as known at a moment, because totals include what became known later. #}
 {% macro known_totals(at, model_name) -%}
-    select * from {{ ref(model_name) }}
     {% if at -%}
-    where false
+    {{ no_rows(model_name) }}
+    {%- else -%}
+    select * from {{ ref(model_name) }}
     {%- endif %}
 {%- endmacro %}
 

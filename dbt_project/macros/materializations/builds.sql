@@ -29,18 +29,17 @@
     {%- if execute -%}
         {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
         {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
-        {%- if relation -%}
-            {{ relation }}
-        {%- else -%}
-            (
-                select
-                    {%- for column in node.columns.values() %}
-                    null::{{ column.data_type }} as {{ column.name }}{{ "," if not loop.last }}
-                    {%- endfor %}
-                where false
-            )
-        {%- endif -%}
+        {{ relation or '(' ~ no_rows(model_name) ~ ')' }}
     {%- endif -%}
+{%- endmacro %}
+
+{# No rows, with the columns of a model that has a contract. #}
+{% macro no_rows(model_name) -%}
+    select
+        {%- for column in graph.nodes['model.' ~ project_name ~ '.' ~ model_name].columns.values() if execute %}
+        null::{{ column.data_type }} as {{ column.name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    where false
 {%- endmacro %}
 
 {#

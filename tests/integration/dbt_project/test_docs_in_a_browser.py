@@ -21,7 +21,7 @@ LAYER_MODELS = (
     ("staging", "stg_moovitamix__users"),
     ("intermediate", "int_listens"),
     ("marts", "listen_history"),
-    ("features", "user_profile"),
+    ("features", "user_profile.v1"),
 )
 PAGES = {
     "": "The MooVitamix warehouse",
@@ -99,7 +99,7 @@ def is_near(colour, other):
 def test_the_overview_links_each_table_to_its_page(overview):
     links = overview.find_elements(By.CSS_SELECTOR, ".app-body td a")
     targets = {link.text: link.get_attribute("href") for link in links if link.text}
-    assert len(targets) == 5
+    assert len(targets) == 8
     for table, target in targets.items():
         _, name = table.split(".")
         open_page(overview, target, f"{name} ")

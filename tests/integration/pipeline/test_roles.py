@@ -66,6 +66,7 @@ features                        c        -        -        c            -       
 features.user_profile           sax      -        -        sax          s        s            -        -
 features.user_genre_affinity    sax      -        -        sax          s        s            -        -
 features.track_history          sax      -        -        sax          s        s            -        -
+features.known_range            sax      -        -        sax          s        s            -        -
 features.snapshots              siudtax  -        -        siudtax      s        s            -        -
 features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
 ops                             c        -        -        -            -        -            -        -
@@ -331,6 +332,17 @@ def test_three_logins_with_one_role_each_give_the_result_of_one_owner(fresh, bui
     for arguments in (["status"], ["gate", "show"]):
         assert by_three.command("gate", *arguments).code == ExitCode.PUBLISHED
         by_three.command("analyst", *arguments).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+
+
+def test_readers_see_the_past_of_a_user_and_the_build_login_stores_it(granted):
+    assert granted.command("transformer", "features", "snapshot").code == ExitCode.PUBLISHED
+    with granted.connect("analyst") as analyst:
+        (user_id,) = analyst.execute("select min(user_id) from features.user_profile").fetchone()
+    for arguments in (["list"], ["show", "--user", str(user_id), "--as-of", "1d"]):
+        ended = granted.command("analyst", "features", *arguments)
+        assert ended.code == ExitCode.PUBLISHED, ended
+    line = granted.command("analyst", "features", "snapshot").only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    assert "permission denied" in line
 
 
 def test_the_owner_keeps_all_rights_and_no_run_or_full_refresh_revokes_any(granted):
