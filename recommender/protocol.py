@@ -35,6 +35,7 @@ class Evaluation:
 
     `chosen`: by list, the model that did best in the tuning window. `tuning_rows` are of that window, `rows` of the
     final one. `fits`: by list and model. `coinciding`: (list, one model, another that makes the same lists).
+    `tuning`: the best parameters of each model.
     """
 
     chosen: dict[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Evaluation:
     fits: dict[tuple[str, str], Fit] = field(default_factory=dict)
     trials: Mapping[str, int] = field(default_factory=dict)
     coinciding: list[tuple[str, str, str]] = field(default_factory=list)
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 def evaluate(
@@ -59,7 +61,7 @@ def evaluate(
     """Tune the models within `budget` seconds, and compare them on the final fold: all, or popularity and the chosen
     ones only, so that nobody can choose by the final window."""
     tuning = tune(tuning_fold, names, budget, seed, log)
-    evaluation = Evaluation(trials=tuning.trials)
+    evaluation = Evaluation(trials=tuning.trials, tuning=tuning)
     with threadpool_limits(1, "blas"):
         for list_name in LISTS:
             challenger = tuning.challenger(list_name)

@@ -9,7 +9,6 @@ import psycopg
 from scipy.sparse import csr_matrix
 
 from recommender import dataset, folds, interactions
-from recommender.feature_store import HORIZON
 from recommender.files import Log
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
@@ -86,7 +85,7 @@ def read_warehouse(connection: psycopg.Connection, window: int | None = None, or
         raise DataError("marts.listen_history has no listens yet")
     bounds = [number_of(moment.astimezone(dt.UTC).date()) for moment in (first, last)]
     tuning, final, end = _windows(*bounds, window)
-    (horizon,) = connection.execute(HORIZON).fetchone()
+    (horizon,) = connection.execute("select known_from from features.known_range").fetchone()
     if horizon and _midnight(tuning) < horizon:
         raise DataError(
             f"the tuning window begins on {day_of(tuning)}, but older versions than of"
