@@ -28,17 +28,19 @@ def encode(
     user_ids: Integers,
     lists: Lists,
     catalogue: Catalogue,
+    elements: np.ndarray,
 ) -> Iterator[bytes]:
     """Yield a row for each user who has a list, in the order of releases.COLUMNS.
 
-    `sources`: for the model of the lists and each of its fallbacks, MODEL, GENRES or POPULAR.
+    `sources`: for the model of the lists and each of its fallbacks, MODEL, GENRES or POPULAR. `elements`: those of
+    `reason_elements`.
     """
     sizes = (lists.tracks >= 0).sum(axis=1)
     kinds = np.where(lists.tracks >= 0, np.array(sources)[lists.sources], -1)
     counts = [(kinds == kind).sum(axis=1).tolist() for kind in (MODEL, GENRES)]
     ids = _elements(IDS, catalogue.track_ids[np.maximum(lists.tracks, 0)])
     scores = _elements(SCORES, lists.scores)
-    reasons = _reasons(lists.reasons, lists.tracks >= 0, catalogue)
+    reasons = elements[_numbers(lists.reasons, len(catalogue.track_ids))]
     name = list_name.encode()
     first, second = struct.Struct(f">hiqiqi{len(name)}siqihih"), struct.Struct(">i")
     for row, size in enumerate(sizes.tolist()):
@@ -68,18 +70,20 @@ def _elements(kind: np.dtype, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _reasons(reasons: Reasons, is_there: np.ndarray, catalogue: Catalogue) -> np.ndarray:
-    """Return each reason as an element of a text array."""
-    keys = (reasons.kinds.astype(np.int64) << 32) + np.maximum(reasons.positions, 0)
-    keys, places = np.unique(np.where(is_there, keys, 0), return_inverse=True)
-    texts = np.empty(len(keys), object)
-    for number, key in enumerate(keys.tolist()):
-        kind, position = key >> 32, key & (2**32 - 1)
-        if kind == TRACK:
-            text = f"track {catalogue.track_ids[position]}".encode()
-        elif kind == GENRE:
-            text = f"genre {catalogue.genre_names[position]}".encode()
-        else:
-            text = b"popular"
-        texts[number] = struct.pack(">i", len(text)) + text
-    return texts[places.reshape(is_there.shape)]
+def reason_elements(catalogue: Catalogue) -> np.ndarray:
+    """Return all reasons as elements of a text array: popular, then each track, then each genre."""
+    tracks, genres = (
+        [f"{kind} {value}" for value in values]
+        for kind, values in (("track", catalogue.track_ids.tolist()), ("genre", catalogue.genre_names))
+    )
+    found = np.empty(1 + len(tracks) + len(genres), object)
+    for number, text in enumerate(("popular", *tracks, *genres)):
+        content = text.encode()
+        found[number] = struct.pack(">i", len(content)) + content
+    return found
+
+
+def _numbers(reasons: Reasons, track_count: int) -> Integers:
+    """Return the place of each reason among the elements."""
+    first = np.select([reasons.kinds == TRACK, reasons.kinds == GENRE], [1, 1 + track_count], 0)
+    return np.where(first > 0, first + reasons.positions, 0)

@@ -199,11 +199,12 @@ def _rows(
     known: Dataset,
 ) -> Iterator[bytes]:
     yield list_rows.HEADER
+    elements = list_rows.reason_elements(known.catalogue)
     for name in LISTS:
         for user_ids, lists in parts[name]:
             yield b"".join(
                 list_rows.encode(
-                    release_id, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue
+                    release_id, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
                 )
             )
     yield list_rows.END

@@ -174,7 +174,8 @@ def publish(
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for piece in rows(release_id):
             copy.write(piece)
-    connection.execute(sql.SQL("analyze {}").format(partition))
+    # statistics of the arrays would take longer than the copy, and serve no query
+    connection.execute(sql.SQL("analyze {} (user_id, list)").format(partition))
     # the check of the partition has proven its bound, so attaching does not read it
     connection.execute(
         sql.SQL(

@@ -109,7 +109,7 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
         table = _table(title, "rank", "score", left=("track", "artist", "because of", "source"))
         for _, rank, track, artist, reason, reason_name, track_id, score, source, *_ in mine[:limit]:
             because = _describe_reason(reason, reason_name, track_id)
-            table.add_row(str(rank), f"{score:.4g}", track, artist, because, source)
+            table.add_row(str(rank), f"{score:.3f}", track, artist, because, source)
         output.print(table)
 
 

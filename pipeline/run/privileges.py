@@ -69,11 +69,10 @@ grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
 grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;
 
 -- the build owns its models, because dbt replaces views, adds columns, and writes comments
-grant usage, create on schema prep, marts, features to moovitamix_transformer;
+grant usage, create on schema prep, marts, features, recommendations to moovitamix_transformer;
 {new_owners_of_models}
 {rights_on_normalization}
--- its view for readers shows the lists, which belong to the owner
-grant usage, create on schema recommendations to moovitamix_transformer;
+-- the view for readers shows the lists, which belong to the owner
 grant select on recommendations.lists, recommendations.releases, recommendations.release_history
     to moovitamix_transformer;
 grant usage on schema staging, gate to moovitamix_transformer;
