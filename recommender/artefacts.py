@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def load(content: bytes | None, expected_checksum: str | None, format_version: i
             header = json.loads(arrays["header"].tobytes())
             model = _build(header["model"], "model", arrays)
             track_ids = arrays["track_ids"]
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtefactError(f"its artefact cannot be read ({type(error).__name__})") from None
     check_is_finite(model)
     return Artefact(model, track_ids, header["genres"])

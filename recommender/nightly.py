@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from recommender import artefacts, dataset, list_rows, metrics, registry, releases, training
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Integers
-from recommender.models import genres, popularity
+from recommender.models import CANDIDATES, genres, popularity
 from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
 from recommender.training import Choice
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
@@ -115,6 +115,8 @@ def _of_champion(connection: psycopg.Connection, number: int, known: Dataset, se
     version = registry.read(connection, number)
     try:
         if version.model in FALLBACKS:
+            if not CANDIDATES[version.model].is_possible(known):
+                raise artefacts.ArtefactError("no track has what it counts")
             model = training.fit(version.model, version.params, known, seed)
         else:
             stored = artefacts.load(version.artefact, version.checksum, version.format_version)
