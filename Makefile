@@ -6,7 +6,7 @@ PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
-	dashboard erase prune features docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
+	dashboard erase prune features recommend recommendations docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
 	test-slow test-machine test-airflow test-all lint bench lock clean
 
 help:  ## list the targets
@@ -83,6 +83,12 @@ prune: setup  ## delete old superseded versions of users and tracks: ARGS="--kee
 
 features: setup  ## store or show the features of users as known at a moment: ARGS="snapshot"; also list, show, drop
 	@$(PIPELINE) features $(ARGS)
+
+recommend: setup  ## make lists of recommendations for all users, and publish them whole: ARGS="--artist-cap 3"
+	@$(PIPELINE) recommend $(ARGS)
+
+recommendations: setup  ## show the recommendations of a user: ARGS="show USER_ID"; also releases, rollback --reason
+	@$(PIPELINE) recommendations $(ARGS)
 
 docs: setup  ## generate the dbt docs as one static page
 	@$(PIPELINE) docs $(ARGS)

@@ -1,8 +1,11 @@
-"""Measure the recommender: reading listens beside a row-wise copy, and scoring beside the bare matrix product."""
+"""Measure the recommender: reading listens beside a row-wise copy, scoring beside the bare matrix product, and
+publishing beside a row per track."""
 
 import datetime as dt
+import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -10,13 +13,15 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from benchmarks.databases import database
+from benchmarks.history import create_inputs
 from benchmarks.measuring import Measurement, measure
 from benchmarks.targets import Figure
-from recommender import interactions
+from recommender import interactions, list_rows, releases
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Interactions
 from recommender.models import als, neighbours
-from recommender.scoring import BATCH, DISCOVER, Recommender, recommend
+from recommender.reasons import TRACK, because_of
+from recommender.scoring import BATCH, DISCOVER, Lists, Recommender, recommend
 
 FACTORS, K = 64, 50
 SEED = 5
@@ -56,6 +61,12 @@ def figures(server_url: str, users: int, listens: int, log: Callable[[str], None
         seconds = took.answer
         log(f"{what}: {seconds:.1f} CPU s, bare product {bare.answer:.1f}")
         yield Figure(f"top {K} of {users:,} users x tracks: {what}, CPU", target, seconds / bare.answer)
+    with database(server_url, "bench_lists") as url:
+        create_inputs(url)
+        (arrays, array_mb), (rows, row_mb) = (measure(call, url, users).answer for call in (publish, publish_rows))
+    log(f"publishing: {arrays:.1f} CPU s and {array_mb:.0f} MB, {rows:.1f} and {row_mb:.0f} with a row per track")
+    yield Figure(f"publishing {users:,} lists of {K} vs a row per track, CPU", 0.3, arrays / rows)
+    yield Figure(f"size of {users:,} lists of {K} vs a row per track", 0.3, array_mb / row_mb)
 
 
 def read_arrays(database_url: str, users: int) -> int:
@@ -74,6 +85,120 @@ def read_rows(database_url: str) -> int:
     ):
         copy.set_types(["int8", "int8", "int4"])
         return sum(1 for _ in copy.rows())
+
+
+# The same columns with a row per track, in the format of a binary COPY.
+TRACK_ROW = np.dtype(
+    [
+        ("columns", ">i2"),
+        *(
+            field
+            for name, kind in (
+                ("user_id", ">i8"),
+                ("list", "S8"),
+                ("rank", ">i4"),
+                ("track_id", ">i8"),
+                ("score", ">f4"),
+                ("reason", "S12"),
+                ("source", "S5"),
+                ("model_version", ">i8"),
+            )
+            for field in ((f"{name} bytes", ">i4"), (name, kind))
+        ),
+    ]
+)
+
+
+def publish(database_url: str, users: int) -> tuple[float, float]:
+    """Publish lists as releases do; return CPU seconds of client and server, and MB."""
+    lists, catalogue = _lists(users)
+    ids = np.arange(1, users + 1)
+
+    def rows(release_id: int) -> Iterator[bytes]:
+        yield list_rows.HEADER
+        elements = list_rows.reason_elements(catalogue)
+        for start in range(0, users, BATCH):
+            part = slice(start, start + BATCH)
+            some = Lists(
+                lists.tracks[part],
+                lists.scores[part],
+                lists.sources[part],
+                because_of(TRACK, lists.reasons.positions[part]),
+            )
+            yield b"".join(
+                list_rows.encode(release_id, DISCOVER, 1, [list_rows.MODEL], ids[part], some, catalogue, elements)
+            )
+        yield list_rows.END
+
+    columns = {"as_of": NOW, "until_seq": 1, "model_versions": {}, "artist_cap": 3}
+    columns |= {"users": users, "lists": users, "seconds": 0, "figures": {}}
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def call() -> None:
+            with connection.transaction():
+                releases.publish(connection, columns, rows, "benchmark")
+
+        return _cpu_of_both(connection, call), _megabytes(connection, "recommendations.lists_1")
+
+
+def publish_rows(database_url: str, users: int) -> tuple[float, float]:
+    """Publish the same with a row per track; return CPU seconds of client and server, and MB."""
+    lists, catalogue = _lists(users)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "create table track_rows (user_id bigint, list text, rank integer, track_id bigint, score real,"
+            " reason text, source text, model_version bigint, primary key (user_id, list, rank))"
+        )
+
+        def call() -> None:
+            with connection.transaction(), connection.cursor() as cursor:
+                with cursor.copy("copy track_rows from stdin (format binary)") as copy:
+                    copy.write(list_rows.HEADER)
+                    texts = np.array([f"track {number:06}".encode() for number in catalogue.track_ids])
+                    for start in range(0, users, BATCH):
+                        copy.write(_track_rows(lists, catalogue, texts, start, min(start + BATCH, users)))
+                    copy.write(list_rows.END)
+                cursor.execute("analyze track_rows")
+
+        return _cpu_of_both(connection, call), _megabytes(connection, "track_rows")
+
+
+def _track_rows(lists: Lists, catalogue: Catalogue, texts: np.ndarray, start: int, stop: int) -> bytes:
+    found = np.empty((stop - start, K), TRACK_ROW)
+    found["columns"] = 8
+    for name in TRACK_ROW.names[2::2]:
+        found[f"{name} bytes"] = TRACK_ROW[name].itemsize
+    found["user_id"], found["rank"] = np.arange(start + 1, stop + 1)[:, None], np.arange(1, K + 1)
+    found["list"], found["source"], found["model_version"] = DISCOVER.encode(), b"model", 1
+    found["track_id"], found["score"] = catalogue.track_ids[lists.tracks[start:stop]], lists.scores[start:stop]
+    found["reason"] = texts[lists.reasons.positions[start:stop]]
+    return found.tobytes()
+
+
+def _lists(users: int) -> tuple[Lists, Catalogue]:
+    """Return lists of drawn tracks, each because of another one."""
+    draw = np.random.default_rng(SEED)
+    tracks, reasons = (draw.integers(0, users, (users, K)).astype(np.int32) for _ in range(2))
+    scores = draw.random((users, K), np.float32)
+    nothing = csr_matrix((users, 0), dtype=np.float32)
+    catalogue = Catalogue(np.arange(users), np.ones(users, bool), np.full(users, -1, np.int32), nothing)
+    return Lists(tracks, scores, np.zeros(tracks.shape, np.int8), because_of(TRACK, reasons)), catalogue
+
+
+def _cpu_of_both(connection: psycopg.Connection, call: Callable[[], object]) -> float:
+    """Return the CPU seconds of this process and of its backend, which runs on the same machine (Linux)."""
+    server = Path(f"/proc/{connection.info.backend_pid}/stat")
+
+    def ticks() -> int:
+        return sum(map(int, server.read_text().rsplit(")", 1)[1].split()[11:13]))
+
+    before = ticks()
+    seconds = _cpu_seconds(call)
+    return seconds + (ticks() - before) / os.sysconf("SC_CLK_TCK")
+
+
+def _megabytes(connection: psycopg.Connection, table: str) -> float:
+    return float(connection.execute("select pg_total_relation_size(%s::regclass) / 1e6", [table]).fetchone()[0])
 
 
 def bare_product(users: int) -> float:

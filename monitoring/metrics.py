@@ -33,6 +33,7 @@ ERROR_TYPES = (
     "ALREADY_RUNNING",
     "WAREHOUSE_UNAVAILABLE",
     "GATE_BROKEN",
+    "RECOMMENDATIONS_FAILED",
 )
 # dbt's statuses of a finished node, by step and resource type.
 NODE_STATUSES = {

@@ -36,6 +36,7 @@ class Evaluation:
     `chosen`: by list, the model that did best in the tuning window. `tuning_rows` are of that window, `rows` of the
     final one. `fits`: by list and model. `coinciding`: (list, one model, another that makes the same lists).
     `near_popularity`: models for new tracks whose lists are hardly more than popular tracks, with the share of these.
+    `tuning`: the best parameters of each model.
     """
 
     chosen: dict[str, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Evaluation:
     trials: Mapping[str, int] = field(default_factory=dict)
     coinciding: list[tuple[str, str, str]] = field(default_factory=list)
     near_popularity: dict[str, float] = field(default_factory=dict)
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 def evaluate(
@@ -61,7 +63,7 @@ def evaluate(
     """Tune the models within `budget` seconds, and compare them on the final fold: all, or popularity and the chosen
     ones only, so that nobody can choose by the final window."""
     tuning = tune(tuning_fold, names, budget, seed, log)
-    evaluation = Evaluation(trials=tuning.trials)
+    evaluation = Evaluation(trials=tuning.trials, tuning=tuning)
     with threadpool_limits(1, "blas"):
         for list_name in LISTS:
             challenger = tuning.challenger(list_name)

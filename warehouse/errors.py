@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     ALREADY_RUNNING = 6
     WAREHOUSE_UNAVAILABLE = 7
     GATE_BROKEN = 8
+    RECOMMENDATIONS_FAILED = 9
 
 
 class CommandError(Exception):

@@ -1,6 +1,6 @@
 """Define the names that all packages share: schemas, steps and their roles, and the states of a load."""
 
-SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
+SCHEMAS = ("staging", "prep", "gate", "marts", "features", "recommendations", "ops")
 # By step: the role that `grant` makes for it, and the schema in which that role creates relations.
 STEP_ROLES = {
     "extract": ("moovitamix_loader", "staging"),

@@ -11,7 +11,7 @@ import psycopg
 
 REGISTER = "ops.owned_relations"
 # dbt takes a relation whose name differs in case alone for the model's, and refuses to go on.
-DBT_SCHEMAS = ("prep", "marts", "features")
+DBT_SCHEMAS = ("prep", "marts", "features", "recommendations")
 _COLUMNS = {"name": "text", "recorded_at": "timestamp with time zone"}
 
 # A function's name includes its argument types: `create or replace` replaces only a function with the same types.

@@ -33,6 +33,8 @@ COMMANDS = {
     "status": "status:show_status",
     "report": "report:make_report",
     "evaluate": "evaluate:evaluate",
+    "recommend": "recommendations:recommend",
+    "recommendations": "recommendations:recommendations",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
     "erase": "deletion:erase",

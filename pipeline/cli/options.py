@@ -92,19 +92,22 @@ def decision_options(command: Callable) -> Callable:
     """Add the options of a command that records a decision."""
     for option in (
         click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
-        click.option(
-            "--reason", required=True, callback=_check_reason, help="Reason, stored in gate.decisions permanently."
-        ),
+        reason_option("gate.decisions"),
         database_url_option,
     ):
         command = option(command)
     return command
 
 
-def _check_reason(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    if not text.strip():
-        raise click.BadParameter("it is empty; give a reason, which is stored in gate.decisions")
-    return " ".join(text.split())
+def reason_option(table: str) -> Callable:
+    """Return the option for a reason that the table keeps."""
+
+    def check(context: click.Context, parameter: click.Parameter, text: str) -> str:
+        if not text.strip():
+            raise click.BadParameter(f"it is empty; give a reason, which is stored in {table}")
+        return " ".join(text.split())
+
+    return click.option("--reason", required=True, callback=check, help=f"Reason, stored in {table} permanently.")
 
 
 def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.timedelta:

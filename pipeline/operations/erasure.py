@@ -45,6 +45,7 @@ BUILT = {
     "marts.listen_history": "user_id",
     "marts.users": "id",
     "features.user_snapshots": "user_id",
+    "recommendations.lists": "user_id",
 }
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000

@@ -72,7 +72,7 @@ def show(connection: psycopg.Connection, output: Console) -> None:
     own = [name for _, kind, name in ownership.relations(connection) if kind in ("table", "view")]
     rows = connection.execute(PRESENT_PRIVILEGES, [list(ROLES), own, list(SCHEMAS)])
     present = {(role, schema_name): privilege for role, schema_name, privilege in rows}
-    table = Table(title="rights of each role", title_justify="left")
+    table = Table(title="rights of each role", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("role", *SCHEMAS):
         table.add_column(name)
     for role in ROLES:

@@ -12,10 +12,19 @@ from warehouse import normalization, ownership, schema
 from warehouse.errors import CommandError, ExitCode
 
 MODELS = PROJECT / "dbt_project" / "models"
-MODEL_SCHEMAS = {"staging": "prep", "intermediate": "prep", "marts": "marts", "features": "features"}
+MODEL_SCHEMAS = {
+    "staging": "prep",
+    "intermediate": "prep",
+    "marts": "marts",
+    "features": "features",
+    "recommendations": "recommendations",
+}
 # dbt creates a relation under a temporary name, and renames the previous one to a backup.
 DBT_SUFFIXES = ("", "__dbt_tmp", "__dbt_backup")
-PARTITIONS = {"marts.listen_history": r"^prep\.listen_history_(before_2000|[0-9]{4}_[0-9]{2})$"}
+PARTITIONS = {
+    "marts.listen_history": r"^prep\.listen_history_(before_2000|[0-9]{4}_[0-9]{2})$",
+    "recommendations.lists": r"^recommendations\.lists_[0-9]+$",
+}
 
 # In the migrations' SQL: what they create, and the new name of what they rename.
 _NAMES = re.compile(

@@ -23,12 +23,15 @@ MONITOR = "moovitamix_monitor"
 ROLES = (*STEPS, *READERS, MONITOR)
 # A new mart is hidden from the recommender until it is listed here.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
+# Not the lists themselves, which still have the tracks and users that were removed since.
+RECOMMENDATIONS = "recommendations.current_recommendations"
+READABLE_RECOMMENDATIONS = (RECOMMENDATIONS, "recommendations.releases", "recommendations.release_history")
 # Changing an owner needs an exclusive lock, and other sessions queue behind the request.
 LOCK_TIMEOUT = "10s"
 
 RIGHTS = """
 -- revoke everything that is not granted below
-revoke all on schema staging, prep, gate, marts, features, ops
+revoke all on schema staging, prep, gate, marts, features, recommendations, ops
     from public, moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
     moovitamix_monitor;
 revoke all on {tables} from public;
@@ -38,7 +41,7 @@ revoke all on {staging}
     from moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
 revoke all on {prep}, {marts}, {features}
     from moovitamix_loader, moovitamix_gate, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
-revoke all on {gate}, {ops}
+revoke all on {gate}, {recommendations}, {ops}
     from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
     moovitamix_monitor;
 
@@ -66,14 +69,17 @@ grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
 grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;
 
 -- the build owns its models, because dbt replaces views, adds columns, and writes comments
-grant usage, create on schema prep, marts, features to moovitamix_transformer;
+grant usage, create on schema prep, marts, features, recommendations to moovitamix_transformer;
 {new_owners_of_models}
 {rights_on_normalization}
+-- the view for readers shows the lists, which belong to the owner
+grant select on recommendations.lists, recommendations.releases, recommendations.release_history
+    to moovitamix_transformer;
 grant usage on schema staging, gate to moovitamix_transformer;
 grant select on {staging}, {gate} to moovitamix_transformer;
 
 -- readers see no personal column
-grant usage on schema marts, features to moovitamix_analyst, moovitamix_recommender;
+grant usage on schema marts, features, recommendations to moovitamix_analyst, moovitamix_recommender;
 {rights_of_readers}
 
 -- monitoring sees no source rows: neither keys nor details of failed rules
@@ -229,6 +235,10 @@ def statements(connection: psycopg.Connection) -> list[str]:
         schema: [name for of, kind, name in own if of == schema and kind in ("table", "view")] for schema in SCHEMAS
     }
     others = {kind: [name for _, of, name in own if of == kind] for kind in ("sequence", "function")}
+    if RECOMMENDATIONS in tables["recommendations"]:
+        # built like the features
+        tables["recommendations"].remove(RECOMMENDATIONS)
+        tables["features"].append(RECOMMENDATIONS)
     models = [*tables["prep"], *tables["marts"], *tables["features"]]
     normalize = {
         "owner": TRANSFORMER,
@@ -268,11 +278,11 @@ def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[
     personal = marts()
     for schema, kind, relation in ownership.relations(connection):
         mart = relation.removeprefix("marts.")
-        if (
-            kind not in ("table", "view")
-            or schema not in ("marts", "features")
-            or (schema == "marts" and mart not in personal)
-        ):
+        if kind not in ("table", "view"):
+            continue
+        if schema == "recommendations" and relation not in READABLE_RECOMMENDATIONS:
+            continue
+        if schema not in ("marts", "features", "recommendations") or (schema == "marts" and mart not in personal):
             continue
         columns = _lines(
             connection,

@@ -106,8 +106,10 @@ def test_the_documentation_has_queries():
 
 @pytest.fixture(scope="module")
 def after_a_bad_night(after_three_runs):
-    """Add what the runbooks ask for: rows in quarantine, and a decision."""
+    """Add what the documents ask for: recommendations, rows in quarantine, and a decision."""
     settings = {"DATABASE_URL": after_three_runs, "SAMPLE": "1"}
+    ended = command("recommend", TRAIN_BUDGET="0", **settings)
+    assert ended.code == ExitCode.PUBLISHED, ended
     assert command("run", "--fault", "bad_rows@users=0.05", **settings).code == ExitCode.PUBLISHED
     assert command("gate", "replay", "--reason", "a rule was fixed", **settings).code == ExitCode.PUBLISHED
     with psycopg.connect(after_three_runs) as connection:

@@ -102,8 +102,11 @@ BEFORE = {
     "docs/runbooks/failed-run.md": ("down", ExitCode.SOURCE_FAILED),
     "docs/runbooks/unusual-night.md": ("bulk_removal=0.1", ExitCode.PUBLISHED),
 }
-# No user has the id -x.
-ENDS_OTHERWISE = {"make erase ARGS=--reason 'request 2026-114' -- -x": ExitCode.WRONG_SETTINGS}
+# No user has the id -x, and there is one release only.
+ENDS_OTHERWISE = {
+    "make erase ARGS=--reason 'request 2026-114' -- -x": ExitCode.WRONG_SETTINGS,
+    "make recommendations ARGS=rollback --reason 'wrong'": ExitCode.WRONG_SETTINGS,
+}
 # Programs that replace the process of the command.
 REPLACING = ("psql", "pg-dump", "pg-restore")
 
@@ -114,6 +117,7 @@ def home(tmp_path_factory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("documents")
     with pytest.MonkeyPatch.context() as patch, small_sample_world():
         patch.setenv("MOOVITAMIX_HOME", str(folder))
+        patch.setenv("TRAIN_BUDGET", "0")
         patch.chdir(folder)
         # `clean` would remove what the developer has generated in the checkout
         patch.setattr("pipeline.operations.generated_files.OF_PROJECT", ())

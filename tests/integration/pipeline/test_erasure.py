@@ -43,7 +43,7 @@ REASON = "request of 3 May"
 # What tells that a row is of this user, wherever it is written; and the key, which is written nowhere.
 TRACES = ("900719925474", "wendelin", "zwiebel", "erased@example.org", KEY)
 RUN_LEDGER = {"ops.runs", "ops.runs_run_seq_seq", "ops.steps", "ops.run_relations"}
-SCHEMAS = ("staging", "prep", "gate", "marts", "features", "ops")
+SCHEMAS = ("staging", "prep", "gate", "marts", "features", "recommendations", "ops")
 HELD = {
     "staging.users",
     "staging.listen_history",
@@ -52,6 +52,7 @@ HELD = {
     "prep.parked_listens",
     "marts.users",
     "marts.listen_history",
+    "recommendations.lists",
 }
 
 
@@ -186,6 +187,7 @@ def template(postgres_url, built_template):
     """Name of a database in which the user is wherever a user can be; copied, never changed."""
     with new_database(postgres_url, "with_the_user", built_template) as url:
         assert run_with(url, 2, night=0).exit_code == ExitCode.PUBLISHED
+        assert command("recommend", DATABASE_URL=url, TRAIN_BUDGET="0").code == ExitCode.PUBLISHED
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("analyze")
             assert held(connection) >= {*HELD, "pg_stats"}

@@ -13,6 +13,7 @@ from tests.hostile_text import HOSTILE, obeyed
 from tests.integration.expectations.warehouse import document, track, user
 from tests.world_model import split_genres
 from warehouse.errors import ExitCode
+from warehouse.names import SCHEMAS
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +41,16 @@ def connection(built_database_url):
 
 def relations(connection):
     return set(
-        connection.execute("""
+        connection.execute(
+            """
             select relnamespace::regnamespace::text, relname
             from pg_class
             where
-                relnamespace::regnamespace::text in ('staging', 'gate', 'prep', 'marts', 'features', 'ops')
+                relnamespace::regnamespace::text = any(%s)
                 and not relispartition
-        """)
+        """,
+            [list(SCHEMAS)],
+        )
     )
 
 

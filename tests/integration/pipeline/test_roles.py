@@ -69,6 +69,14 @@ features.track_history          sax      -        -        sax          s       
 features.known_range            sax      -        -        sax          s        s            -        -
 features.snapshots              siudtax  -        -        siudtax      s        s            -        -
 features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
+recommendations                 c        -        -        c            -        -            -        -
+recommendations.current_recommendations  sax  -  -   sax          s        s            -        -
+recommendations.releases        siudax   -        -        s            s        s            -        -
+recommendations.release_history siax     -        -        s            s        s            -        -
+recommendations.aliases         siax     -        -        -            -        -            -        -
+recommendations.trainings       siudax   -        -        -            -        -            -        -
+recommendations.model_versions  siudax   -        -        -            -        -            -        -
+recommendations.lists           siudtax  -        -        s            -        -            -        -
 ops                             c        -        -        -            -        -            -        -
 ops.runs                        siudtax  siu      siu      siu          -        -            s        -
 ops.steps                       siudtax  siu      siu      siu          -        -            s        -
@@ -345,6 +353,25 @@ def test_readers_see_the_past_of_a_user_and_the_build_login_stores_it(granted):
     assert "permission denied" in line
 
 
+def test_the_owner_publishes_recommendations_and_readers_see_them(granted):
+    line = granted.command("transformer", "recommend").only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    assert "permission denied" in line
+    for _ in range(2):
+        ended = granted.command("owner", "recommend", TRAIN_BUDGET="0")
+        assert ended.code == ExitCode.PUBLISHED, ended
+    with granted.connect("recommender") as recommender:
+        query = "select user_id, count(*) from recommendations.current_recommendations group by 1 limit 1"
+        user_id, _ = recommender.execute(query).fetchone()
+    for login in ("analyst", "recommender"):
+        for arguments in (["show", str(user_id)], ["releases"]):
+            ended = granted.command(login, "recommendations", *arguments)
+            assert ended.code == ExitCode.PUBLISHED, ended
+        line = granted.command(login, "recommendations", "rollback", "--reason", "x")
+        assert "permission denied" in line.only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    # a later grant knows the partition too
+    assert granted.command("owner", "grant").code == ExitCode.PUBLISHED
+
+
 def test_the_owner_keeps_all_rights_and_no_run_or_full_refresh_revokes_any(granted):
     before = granted.rights()
     with granted.connect("analyst") as analyst, serve(snapshot(WORLD, NEXT_DAY)) as api:
@@ -394,14 +421,18 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
     assert last == "next: grant each login its role, such as: grant moovitamix_analyst to <login>"
     assert "marts.users.first_name, marts.users.last_name, marts.users.email" in ended.out
     for role, rights in (
-        ("loader", ["owns", "", "reads a part", "", "", "writes"]),
-        ("gate", ["reads", "reads a part", "writes", "", "", "writes"]),
-        ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes"]),
-        ("analyst", ["", "", "", "reads a part", "reads", ""]),
-        ("monitor", ["", "", "reads a part", "", "", "reads"]),
+        ("loader", ["owns", "", "reads a part", "", "", "", "writes"]),
+        ("gate", ["reads", "reads a part", "writes", "", "", "", "writes"]),
+        ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes", "writes"]),
+        ("analyst", ["", "", "", "reads a part", "reads", "reads a part", ""]),
+        ("monitor", ["", "", "reads a part", "", "", "", "reads"]),
     ):
-        (line,) = (line for line in ended.out.splitlines() if line.startswith(f"│ moovitamix_{role} "))
-        assert [cell.strip() for cell in line.split("│")[2:-1]] == rights
+        lines = ended.out.splitlines()
+        (header,) = (line for line in lines if line.startswith("role "))
+        (line,) = (line for line in lines if line.startswith(f"moovitamix_{role} "))
+        starts = [header.index(f" {name} ") + 1 for name in SCHEMAS]
+        cells = [line[start:stop].strip() for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+        assert cells == rights
 
 
 def test_only_the_owner_prepares_the_warehouse_for_a_new_release(granted, monkeypatch):

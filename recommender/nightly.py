@@ -1,0 +1,242 @@
+"""Make the lists of all users from what is known now, and publish them as one release."""
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+from threadpoolctl import threadpool_limits
+
+from recommender import artefacts, dataset, list_rows, metrics, registry, releases, training
+from recommender.dataset import Dataset, Users
+from recommender.interactions import Integers
+from recommender.models import CANDIDATES, genres, popularity
+from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
+from recommender.training import Choice
+from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
+
+LENGTHS = {DISCOVER: 50, AGAIN: 20}
+USERS_AT_ONCE = 2000
+SOURCES = {genres.NAME: list_rows.GENRES, popularity.NAME: list_rows.POPULAR}
+NO_CHAMPION, ASKED = "no_champion", "asked"
+
+Show = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Hold what makes a list: the model with its fallbacks, and where it is from.
+
+    `version`: of the champion, or None for `choice`, which is not registered yet. `artefact` None: a model that counts.
+    """
+
+    recommender: Recommender
+    model: str
+    sources: Sequence[int]
+    version: int | None = None
+    choice: Choice | None = None
+    artefact: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody."""
+
+    release: releases.Release
+    choices: Sequence[Choice]
+    kept_too_long: Sequence[int]
+
+
+Parts = Sequence[tuple[Integers, Lists]]
+
+
+def publish(
+    connection: psycopg.Connection,
+    now: dt.datetime,
+    until_seq: int,
+    *,
+    artist_cap: int,
+    budget: float,
+    seed: int = 0,
+    trains: bool = False,
+    show: Show = lambda what, done=None, total=None: None,
+) -> Outcome:
+    """Make the lists of all users who are not removed, as known at `now`, and publish them.
+
+    A list without a champion gets one first; with `trains`, each list gets a new one. The caller holds the run lock,
+    and the marts are built up to `until_seq`. Raises ArtefactError if a champion cannot be used.
+    """
+    started = time.monotonic()
+    champions = {} if trains else releases.champions(connection)
+    missing = [name for name in LISTS if name not in champions]
+    choices: list[Choice] = []
+    if missing:
+        show(f"training a model for {' and '.join(missing)}")
+        choices = training.choose(connection, missing, budget, seed, show)
+    show("reading what is known")
+    known = dataset.read(connection, now)
+    with threadpool_limits(1, "blas"):
+        show("preparing the models")
+        makers = {choice.list: _of_choice(choice, known, seed) for choice in choices}
+        makers |= {name: _of_champion(connection, number, known, seed) for name, number in champions.items()}
+        parts = {name: list(_make(makers[name], known, name, artist_cap, show)) for name in LISTS}
+    show("publishing")
+    with connection.transaction():
+        releases.lock(connection)
+        versions = {
+            name: makers[name].version
+            or _register(connection, makers[name], known, now, until_seq, ASKED if trains else NO_CHAMPION)
+            for name in LISTS
+        }
+        columns = {
+            "as_of": now,
+            "until_seq": until_seq,
+            "model_versions": versions,
+            "artist_cap": artist_cap,
+            **_figures(makers, parts, known),
+            "seconds": time.monotonic() - started,
+        }
+        releases.publish(connection, columns, lambda number: _rows(number, makers, versions, parts, known), "made")
+    return Outcome(releases.published(connection), choices, releases.drop_old(connection))
+
+
+def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:
+    model = training.fit(choice.model, choice.params, known, seed)
+    content = None if choice.model in FALLBACKS else artefacts.dump(model, known.catalogue)
+    recommender, sources = _with_fallbacks(model, choice.model, choice.fallback_params, known, seed)
+    return Maker(recommender, choice.model, sources, choice=choice, artefact=content)
+
+
+def _of_champion(connection: psycopg.Connection, number: int, known: Dataset, seed: int) -> Maker:
+    """Return the champion for the tracks of now; one that only counts is counted again."""
+    version = registry.read(connection, number)
+    try:
+        if version.model in FALLBACKS:
+            if not CANDIDATES[version.model].is_possible(known):
+                raise artefacts.ArtefactError("no track has what it counts")
+            model = training.fit(version.model, version.params, known, seed)
+        else:
+            stored = artefacts.load(version.artefact, version.checksum, version.format_version)
+            model = artefacts.renumber(stored, known.catalogue)
+    except artefacts.ArtefactError as error:
+        raise artefacts.ArtefactError(f"model version {number} ({version.list}, {version.model}): {error}") from None
+    recommender, sources = _with_fallbacks(model, version.model, version.fallback_params, known, seed)
+    return Maker(recommender, version.model, sources, version=number)
+
+
+def _with_fallbacks(
+    model: Any, name: str, params: Mapping[str, Any], known: Dataset, seed: int
+) -> tuple[Recommender, list[int]]:
+    """Return the model with those that fill its lists, which are counted from what is known now, and their sources."""
+    fallbacks = fallbacks_of(name, fit_fallbacks(known, params, seed))
+    # the last one is popularity, and there are no genres before it if no track has any
+    names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]
+    return Recommender(model, fallbacks), [SOURCES.get(each, list_rows.MODEL) for each in (name, *names)]
+
+
+def _make(
+    maker: Maker, known: Dataset, list_name: str, artist_cap: int, show: Show
+) -> Iterator[tuple[Integers, Lists]]:
+    """Yield the lists of all users who are not removed, some at a time, with the ids of their users."""
+    listed = np.flatnonzero(known.is_listed)
+    if not known.catalogue.is_candidate.any():
+        return
+    for start in range(0, len(listed), USERS_AT_ONCE):
+        show(list_name, start, len(listed))
+        some = listed[start : start + USERS_AT_ONCE]
+        people: Users = known.users.take(some)
+        lists = recommend(
+            maker.recommender, people, known.catalogue, list_name, LENGTHS[list_name], per_artist=artist_cap
+        )
+        yield known.user_ids[some], lists
+    show(list_name, len(listed), len(listed))
+
+
+def _register(
+    connection: psycopg.Connection, maker: Maker, known: Dataset, now: dt.datetime, until_seq: int, trigger: str
+) -> int:
+    """Store a chosen model, and return its version. It becomes the champion unless there was nothing to compare on."""
+    choice = maker.choice
+    training_id = registry.record_training(
+        connection,
+        choice.list,
+        trigger=trigger,
+        outcome=choice.outcome,
+        reason=choice.reason,
+        trials=choice.trials,
+        started_at=choice.started_at,
+    )
+    has_artefact = maker.artefact is not None
+    number = registry.register(
+        connection,
+        {
+            "training_id": training_id,
+            "list": choice.list,
+            "model": choice.model,
+            "params": dict(choice.params),
+            "fallback_params": dict(choice.fallback_params),
+            "artefact": maker.artefact,
+            "checksum": artefacts.checksum(maker.artefact) if has_artefact else None,
+            "format_version": artefacts.FORMAT if has_artefact else None,
+            "track_count": len(known.catalogue.track_ids),
+            "until_seq": until_seq,
+            "known_at": now,
+            "code_version": artefacts.code_version(),
+            "metrics": dict(choice.metrics),
+        },
+    )
+    if choice.outcome != training.TOO_LITTLE_DATA:
+        registry.promote(connection, choice.list, number, choice.reason)
+    return number
+
+
+def _rows(
+    release_id: int,
+    makers: Mapping[str, Maker],
+    versions: Mapping[str, int],
+    parts: Mapping[str, Parts],
+    known: Dataset,
+) -> Iterator[bytes]:
+    yield list_rows.HEADER
+    elements = list_rows.reason_elements(known.catalogue)
+    for name in LISTS:
+        for user_ids, lists in parts[name]:
+            yield b"".join(
+                list_rows.encode(
+                    release_id, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
+                )
+            )
+    yield list_rows.END
+
+
+def _figures(makers: Mapping[str, Maker], parts: Mapping[str, Parts], known: Dataset) -> dict[str, Any]:
+    is_candidate = known.catalogue.is_candidate
+    has_list = np.zeros(len(known.user_ids), bool)
+    by_list: dict[str, Any] = {}
+    for name in LISTS:
+        tracks = np.concatenate([lists.tracks for _, lists in parts[name]] or [np.empty((0, 1), np.int32)])
+        used = np.concatenate([lists.sources[lists.sources >= 0] for _, lists in parts[name]] or [np.empty(0, np.int8)])
+        kinds = np.array(makers[name].sources)[used.astype(int)]
+        has_list[np.flatnonzero(known.is_listed)[: len(tracks)][(tracks >= 0).any(axis=1)]] = True
+        by_list[name] = {
+            "model": makers[name].model,
+            "lists": int((tracks >= 0).any(axis=1).sum()),
+            "coverage": round(metrics.coverage(tracks, is_candidate), 4),
+            "items": {
+                source: int((kinds == kind).sum())
+                for source, kind in (
+                    ("model", list_rows.MODEL),
+                    ("genres", list_rows.GENRES),
+                    ("popular", list_rows.POPULAR),
+                )
+            },
+        }
+    is_cold = known.is_listed & (np.diff(known.listens.starts) == 0)
+    return {
+        "users": int(has_list.sum()),
+        "lists": sum(each["lists"] for each in by_list.values()),
+        "figures": {"cold_users": int(is_cold.sum()), "candidates": int(is_candidate.sum()), "by_list": by_list},
+    }

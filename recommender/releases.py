@@ -1,0 +1,232 @@
+"""Publish lists of recommendations as releases: readers see one whole release at a time. Imports nothing heavy."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from warehouse import database
+from warehouse.errors import CommandError, ExitCode
+
+CHAMPION = "champion"
+KEPT = 3
+# Even if nothing changed: popularity of a week ago is not that of today.
+LONGEST_KEPT = dt.timedelta(days=7)
+# Two sessions that publish, or publish and take back, wait for each other. Readers do not.
+LOCK = "select pg_advisory_xact_lock(hashtextextended('moovitamix release', 0))"
+# Dropping a partition excludes readers of all of them, and readers queue behind the request.
+DROP_TIMEOUT = "2s"
+# The columns of `lists`, in the order of the rows that `publish` copies.
+COLUMNS = (
+    "release_id",
+    "user_id",
+    "list",
+    "model_version",
+    "model_items",
+    "genre_items",
+    "track_ids",
+    "scores",
+    "reasons",
+)
+
+PUBLISHED = """
+select release_id, released_at, as_of, until_seq, model_versions, artist_cap, users, lists, seconds, figures
+from recommendations.releases
+where release_id = (select release_id from recommendations.release_history order by history_seq desc limit 1)
+"""
+CHAMPIONS = """
+select distinct on (list) list, model_version
+from recommendations.aliases
+where alias = %s
+order by list, alias_seq desc
+"""
+PARTITIONS = """
+select substring(relname from '[0-9]+$')::bigint as release_id
+from pg_inherits
+inner join pg_class on inhrelid = pg_class.oid
+where inhparent = 'recommendations.lists'::regclass
+"""
+ROLL_BACK = f"""
+insert into recommendations.release_history (release_id, reason)
+select max(kept.release_id), %(reason)s
+from ({PARTITIONS}) as kept
+where kept.release_id < (
+    select release_id from recommendations.release_history order by history_seq desc limit 1
+)
+having max(kept.release_id) is not null
+returning release_id
+"""
+HISTORY = f"""
+select
+    releases.*,
+    last_publication.published_at,
+    last_publication.decided_by,
+    last_publication.reason,
+    last_publication.history_seq = (select max(history_seq) from recommendations.release_history) as is_published,
+    releases.release_id in (select release_id from ({PARTITIONS}) as kept) as is_kept
+from recommendations.releases
+inner join lateral (
+    select *
+    from recommendations.release_history
+    where release_history.release_id = releases.release_id
+    order by history_seq desc
+    limit 1
+) as last_publication on true
+order by releases.release_id desc
+limit %s
+"""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Hold the columns of recommendations.releases."""
+
+    release_id: int
+    released_at: dt.datetime
+    as_of: dt.datetime
+    until_seq: int
+    model_versions: Mapping[str, int]
+    artist_cap: int
+    users: int
+    lists: int
+    seconds: float
+    figures: Mapping[str, Any]
+
+
+def built_up_to(connection: psycopg.Connection) -> tuple[dt.datetime, int]:
+    """Return the time now, and the newest decision (gate.publications.seq), up to which the marts are built.
+
+    Raises CommandError(WRONG_SETTINGS) if they are behind: marts and histories would tell of different decisions.
+    """
+    if not database.has(connection, "features.known_range"):
+        raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
+    now, built_seq, published_seq = connection.execute(
+        "select now(), built_seq, published_seq from features.known_range"
+    ).fetchone()
+    if built_seq != published_seq:
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS, "the marts are not built up to the newest decision; first run: make build"
+        )
+    return now, built_seq
+
+
+def published(connection: psycopg.Connection) -> Release | None:
+    """Return the release that readers see, or None if there is none yet."""
+    with connection.cursor(row_factory=class_row(Release)) as cursor:
+        return cursor.execute(PUBLISHED).fetchone()
+
+
+def champions(connection: psycopg.Connection) -> dict[str, int]:
+    """Return by list the version of its champion."""
+    return dict(connection.execute(CHAMPIONS, [CHAMPION]).fetchall())
+
+
+def unchanged(
+    connection: psycopg.Connection, now: dt.datetime, until_seq: int, artist_cap: int, lists: Iterable[str]
+) -> Release | None:
+    """Return the published release if nothing has changed since that a new one would follow, else None."""
+    found = published(connection)
+    if found is None or (found.until_seq, found.artist_cap) != (until_seq, artist_cap):
+        return None
+    versions = champions(connection)
+    # a list without a champion gets one only from new data
+    is_same = all(versions.get(name, number) == number for name, number in found.model_versions.items())
+    is_complete = set(lists) <= set(found.model_versions)
+    return found if is_same and is_complete and now - found.released_at < LONGEST_KEPT else None
+
+
+def lock(connection: psycopg.Connection) -> None:
+    """Wait until no other session publishes, until the end of this transaction."""
+    connection.execute(LOCK)
+
+
+def publish(
+    connection: psycopg.Connection,
+    columns: Mapping[str, Any],
+    rows: Callable[[int], Iterable[bytes]],
+    reason: str,
+) -> int:
+    """Store a release, and let readers see it when the caller's transaction ends. Return its number.
+
+    `columns`: of recommendations.releases. `rows`: returns for the number of the release the lists in the format of a
+    binary COPY, in any pieces. Until the end only the new partition is locked: it is attached when it is full.
+    """
+    values = [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
+    (release_id,) = connection.execute(
+        f"insert into recommendations.releases ({', '.join(columns)}) values ({', '.join(['%s'] * len(values))})"
+        " returning release_id",
+        values,
+    ).fetchone()
+    partition, number = sql.Identifier("recommendations", f"lists_{release_id}"), sql.Literal(release_id)
+    connection.execute(
+        sql.SQL(
+            "create table {partition}"
+            " (like recommendations.lists including all, constraint of_release check (release_id = {number}))"
+        ).format(partition=partition, number=number)
+    )
+    names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(partition, names)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for piece in rows(release_id):
+            copy.write(piece)
+    # statistics of the arrays would take longer than the copy, and serve no query
+    connection.execute(sql.SQL("analyze {} (user_id, list)").format(partition))
+    # the check of the partition has proven its bound, so attaching does not read it
+    connection.execute(
+        sql.SQL(
+            "alter table recommendations.lists attach partition {partition} for values in ({number});"
+            " alter table {partition} drop constraint of_release"
+        ).format(partition=partition, number=number)
+    )
+    connection.execute(
+        "insert into recommendations.release_history (release_id, reason) values (%s, %s)", [release_id, reason]
+    )
+    return release_id
+
+
+def drop_old(connection: psycopg.Connection) -> list[int]:
+    """Drop the lists of all releases but the newest KEPT and the published one; return the numbers of those that stay
+    too long because somebody reads them. The next call tries them again."""
+    with connection.transaction():
+        lock(connection)
+        kept = sorted((number for (number,) in connection.execute(PARTITIONS)), reverse=True)
+        current = published(connection)
+        old = [number for number in kept[KEPT:] if current is None or number != current.release_id]
+    for place, number in enumerate(old):
+        try:
+            with connection.transaction():
+                lock(connection)
+                connection.execute(f"set local lock_timeout = '{DROP_TIMEOUT}'")
+                connection.execute(
+                    sql.SQL("drop table {}").format(sql.Identifier("recommendations", f"lists_{number}"))
+                )
+        except psycopg.errors.LockNotAvailable:
+            return old[place:]
+    return []
+
+
+def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
+    """Publish the release before the published one again; return the numbers of both, the former one first.
+
+    Raises CommandError(WRONG_SETTINGS) if there is no earlier release.
+    """
+    with connection.transaction():
+        lock(connection)
+        before = published(connection)
+        row = connection.execute(ROLL_BACK, {"reason": reason}).fetchone()
+        if before is None or row is None:
+            raise CommandError(
+                ExitCode.WRONG_SETTINGS, "there is no earlier release to go back to; see: recommendations releases"
+            )
+    return before.release_id, row[0]
+
+
+def history(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:
+    """Return the newest releases, the newest first: their columns, and when, by whom and why they were published."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(HISTORY, [limit]).fetchall()

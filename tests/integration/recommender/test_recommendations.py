@@ -1,0 +1,432 @@
+"""`recommend` publishes lists whole, keeps them while nothing changes, and readers never see what is gone."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from scipy.sparse import random
+
+from recommender import artefacts, nightly, registry, releases
+from recommender.models.neighbours import Neighbours
+from tests.command import PROJECT, command, killed_on_exit, launch, until
+from tests.databases import created, prepare
+from tests.integration.expectations.warehouse import document, track, user
+from tests.runs import run_pipeline_on
+from warehouse.errors import ExitCode
+
+RECOMMEND = ("recommend", "--budget", "0")
+# A program that prints the exit code of the command, and which libraries of the recommender it has imported.
+IMPORTS = """
+import sys
+from pipeline.cli import main
+sys.argv = ["pipeline", "recommend"]
+try:
+    main.main()
+except SystemExit as end:
+    print(end.code, sorted({"scipy", "implicit", "optuna", "great_expectations", "pandas"} & set(sys.modules)))
+"""
+
+
+# Three tastes: each user hears every fourth day a track of the own one, for forty days.
+TASTES = """
+insert into marts.listen_history
+select
+    -1 - number, users.id, tracks.id, heard.at, heard.at, heard.at, (select max(_load_id) from marts.users)
+from generate_series(0, 41 * 10 - 1) as number
+cross join lateral (select timestamptz '2025-12-10' + number / 41 * interval '4 days' as at) as heard
+inner join (select id, row_number() over (order by id) as place from marts.users where deleted_at is null) as users
+    on number % 41 + 1 = users.place
+inner join (select id, row_number() over (order by id) as place from marts.tracks where deleted_at is null) as tracks
+    on users.place % 3 + 3 * ((number / 41 * 7 + users.place * 5) % 13) + 1 = tracks.place
+"""
+
+
+@pytest.fixture(scope="module")
+def template(postgres_url, built_template):
+    """Name of a database with one release: neighbours beat popularity for `discover`, and nothing does for `again`."""
+    with created(postgres_url, "recommended", f"template {built_template}") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(TASTES)
+        ended = command(*RECOMMEND, DATABASE_URL=url)
+        assert (ended.code, ended.err) == (ExitCode.PUBLISHED, ""), ended
+        yield "recommended"
+
+
+@pytest.fixture
+def url(postgres_url, template):
+    with created(postgres_url, "recommending", f"template {template}") as url:
+        yield url
+
+
+@pytest.fixture
+def warehouse(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def recommend(url, *arguments):
+    """Publish, and return the output."""
+    ended = command(*RECOMMEND, *arguments, DATABASE_URL=url)
+    assert (ended.code, ended.err) == (ExitCode.PUBLISHED, ""), ended
+    return ended.out
+
+
+def publish(connection, **options):
+    """Publish a new release, whatever has changed."""
+    now, until_seq = releases.built_up_to(connection)
+    return nightly.publish(connection, now, until_seq, **{"artist_cap": 3, "budget": 0, **options})
+
+
+def current(connection):
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(
+        "select * from recommendations.current_recommendations order by user_id, list, rank"
+    ).fetchall()
+
+
+def counts(connection):
+    """Return how many rows each table has, and the partitions of the lists."""
+    tables = ("trainings", "model_versions", "aliases", "releases", "release_history", "lists")
+    found = [connection.execute(f"select count(*) from recommendations.{name}").fetchone()[0] for name in tables]
+    names = connection.execute(
+        "select relname from pg_class"
+        " where relnamespace = 'recommendations'::regnamespace and relname ~ 'lists_[0-9]+$' order by 1"
+    ).fetchall()
+    return found, names
+
+
+def test_each_listed_user_has_new_tracks_and_known_ones_that_are_there_with_a_reason(warehouse):
+    rows = current(warehouse)
+    listed = {number for (number,) in warehouse.execute("select id from marts.users where deleted_at is null")}
+    there = {number for (number,) in warehouse.execute("select id from marts.tracks where deleted_at is null")}
+    heard = set(warehouse.execute("select user_id, track_id from marts.listen_history").fetchall())
+    assert {row["user_id"] for row in rows if row["list"] == "discover"} == listed
+    assert {row["user_id"] for row in rows if row["list"] == "again"} == {
+        number for number in listed if any(pair == (number, track) for pair in heard for track in there)
+    }
+    for row in rows:
+        pair = row["user_id"], row["track_id"]
+        assert row["track_id"] in there and (pair in heard) == (row["list"] == "again")
+        # popularity makes `again`; in `discover` neighbours explain by tracks, and those that fill the list do not
+        source = "popular" if row["list"] == "again" else "model" if row["reason"]["type"] == "track" else "genres"
+        assert row["source"] == source
+        if row["reason"]["type"] == "track":
+            assert (row["user_id"], row["reason"]["track_id"]) in heard
+        elif row["reason"]["type"] == "genre":
+            genres = warehouse.execute("select genre from marts.track_genres where track_id = %s", [row["track_id"]])
+            assert (row["reason"]["genre"],) in genres.fetchall()
+        else:
+            assert row["reason"] == {"type": "popular"}
+
+
+def test_lists_are_ranked_from_one_without_gaps_and_within_the_cap_per_artist(warehouse):
+    artists = dict(warehouse.execute("select id, artist from marts.tracks").fetchall())
+    by_list = {}
+    for row in current(warehouse):
+        by_list.setdefault((row["user_id"], row["list"]), []).append(row)
+    for (_, name), rows in by_list.items():
+        assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) <= nightly.LENGTHS[name]
+        assert len({row["track_id"] for row in rows}) == len(rows)
+        own = [artists[row["track_id"]] for row in rows if artists[row["track_id"]]]
+        assert max(map(own.count, own), default=0) <= 3
+        sources = [("model", "genres", "popular").index(row["source"]) for row in rows]
+        assert sources == sorted(sources)
+
+
+def test_an_unchanged_warehouse_keeps_its_release_without_importing_a_library_of_the_recommender(url, warehouse):
+    before = counts(warehouse)
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTS], cwd=PROJECT, env={**os.environ, "DATABASE_URL": url}, capture_output=True
+    )
+    out = ended.stdout.decode()
+    assert "nothing has changed since release 1" in out and out.splitlines()[-1] == "0 []", ended
+    assert counts(warehouse) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update recommendations.releases set until_seq = until_seq - 1",
+        "update recommendations.releases set released_at = released_at - interval '7 days'",
+        "update recommendations.releases set artist_cap = 2",
+        "insert into recommendations.aliases (list, model_version, reason)"
+        " values ('discover', (select max(model_version) from recommendations.model_versions), 'test')",
+    ],
+)
+def test_a_release_is_made_when_something_changed(change, warehouse):
+    now, until_seq = releases.built_up_to(warehouse)
+    lists = nightly.LISTS
+    assert releases.unchanged(warehouse, now, until_seq, 3, lists)
+    if "aliases" in change:
+        warehouse.execute(
+            "insert into recommendations.model_versions (list, model, params, fallback_params, track_count, until_seq,"
+            " known_at, code_version) values ('discover', 'popularity', '{}', '{}', 1, 1, now(), '')"
+        )
+    warehouse.execute(change)
+    assert releases.unchanged(warehouse, now, until_seq, 3, lists) is None
+
+
+def test_a_later_release_uses_the_champions_and_three_are_kept(warehouse):
+    champions = releases.champions(warehouse)
+    for _ in range(3):
+        outcome = publish(warehouse)
+        assert outcome.release.model_versions == champions | {
+            name: outcome.release.model_versions[name] for name in nightly.LISTS if name not in champions
+        }
+    assert outcome.release.release_id == 4
+    assert counts(warehouse)[1] == [("lists_2",), ("lists_3",), ("lists_4",)]
+
+
+def test_a_release_is_taken_back_at_once_and_the_history_stays(url, warehouse):
+    first = current(warehouse)
+    publish(warehouse, artist_cap=1)
+    second = current(warehouse)
+    assert first != second
+    ended = command("recommendations", "rollback", "--reason", "too  narrow", DATABASE_URL=url)
+    assert "readers see release 1 again, not 2" in ended.out, ended
+    assert current(warehouse) == first
+    assert warehouse.execute(
+        "select release_id, reason from recommendations.release_history order by 1, 2"
+    ).fetchall() == [
+        (1, "made"),
+        (1, "too narrow"),
+        (2, "made"),
+    ]
+    listed = command("recommendations", "releases", DATABASE_URL=url).out.splitlines()
+    assert "published" in listed[2] and "too narrow" in listed[2] and "kept" in listed[1]
+    again = command("recommendations", "rollback", "--reason", "more", DATABASE_URL=url)
+    assert "no earlier release" in again.only_line(ExitCode.WRONG_SETTINGS)
+
+
+def test_history_cannot_be_changed(warehouse):
+    for statement in (
+        "update recommendations.release_history set reason = ''",
+        "delete from recommendations.aliases",
+        "truncate recommendations.release_history",
+    ):
+        with pytest.raises(psycopg.errors.RaiseException, match="never changed"):
+            warehouse.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["register", "promote", "record_training", "publish", "encode", "drop_old"],
+)
+def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(function, warehouse, monkeypatch):
+    rows, before = current(warehouse), counts(warehouse)
+    module = {"publish": releases, "drop_old": releases, "encode": nightly.list_rows}.get(function, registry)
+    real = getattr(module, function)
+
+    def fail_afterwards(*arguments, **named):
+        result = real(*arguments, **named)
+        if function == "encode":
+            yield next(result)
+        raise RuntimeError("planted")
+
+    def fail_at_once(*arguments, **named):
+        if function != "drop_old":
+            real(*arguments, **named)
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(module, function, fail_afterwards if function == "encode" else fail_at_once)
+    with pytest.raises(RuntimeError, match="planted"):
+        publish(warehouse, trains=True)
+    if function == "drop_old":  # the release is out, and the next one drops what is too much
+        assert releases.published(warehouse).release_id == 2
+    else:
+        assert current(warehouse) == rows and counts(warehouse) == before
+    monkeypatch.undo()
+    publish(warehouse)
+    assert len(counts(warehouse)[1]) == (3 if function == "drop_old" else 2)
+
+
+def test_a_reader_who_holds_old_lists_delays_only_their_end(url, warehouse, monkeypatch):
+    monkeypatch.setattr(releases, "DROP_TIMEOUT", "50ms")
+    for _ in range(2):
+        publish(warehouse)
+    with psycopg.connect(url) as reader:
+        reader.execute("select count(*) from recommendations.lists")
+        outcome = publish(warehouse)
+        assert outcome.kept_too_long == [1]
+        # readers see the new release meanwhile
+        assert current(warehouse)[0]["released_at"] == outcome.release.released_at
+    # taken back to the oldest one, which then is the published one
+    for _ in range(3):
+        releases.roll_back(warehouse, "test")
+    assert releases.drop_old(warehouse) == []
+    assert releases.published(warehouse).release_id == 1 and ("lists_1",) in counts(warehouse)[1]
+    assert publish(warehouse).kept_too_long == []
+    assert counts(warehouse)[1] == [("lists_3",), ("lists_4",), ("lists_5",)]
+
+
+def test_a_removed_track_and_a_removed_or_erased_user_are_gone_at_once(url, warehouse):
+    rows = current(warehouse)
+    gone_track, gone_user, erased = rows[0]["track_id"], rows[-1]["user_id"], rows[0]["user_id"]
+    warehouse.execute("update marts.tracks set deleted_at = now() where id = %s", [gone_track])
+    warehouse.execute("update marts.users set deleted_at = now() where id = %s", [gone_user])
+    assert current(warehouse) == [row for row in rows if row["track_id"] != gone_track and row["user_id"] != gone_user]
+    publish(warehouse)
+    ended = command("erase", str(erased), "--reason", "as requested", DATABASE_URL=url, ERASURE_KEY="k" * 32)
+    assert ended.code == ExitCode.PUBLISHED, ended
+    of_releases = warehouse.execute(
+        "select count(*) from recommendations.lists where user_id = %s", [erased]
+    ).fetchone()
+    assert of_releases == (0,) and not [row for row in current(warehouse) if row["user_id"] == erased]
+    assert "rows of recommendations.lists" in ended.out
+
+
+def test_a_user_is_shown_with_reasons_and_an_unknown_one_is_refused(url, warehouse):
+    user_id = current(warehouse)[0]["user_id"]
+    ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
+    assert ended.code == 0 and f"user {user_id}, release 1 of " in ended.out, ended
+    assert "discover: tracks the user has not heard" in ended.out and "because of" in ended.out
+    unknown = command("recommendations", "show", "123456789", DATABASE_URL=url)
+    assert "release 1 has no list of user 123456789" in unknown.only_line(ExitCode.WRONG_SETTINGS)
+
+
+@pytest.fixture
+def stored_model(warehouse):
+    """Make a model with an artefact the champion of `discover`; return its version, and the pairs of tracks it has."""
+    (known_tracks,) = warehouse.execute("select array_agg(id order by id) from marts.tracks").fetchone()
+    ids = np.array(known_tracks[1:], np.int64)  # the first one is new tonight
+    weights = random(len(ids), len(ids), 0.3, "csr", np.float32, np.random.default_rng(0))
+    model = Neighbours(weights, None)
+    catalogue = type("Catalogue", (), {"track_ids": ids, "genre_names": ()})
+    content = artefacts.dump(model, catalogue)
+    number = registry.register(
+        warehouse,
+        {
+            "list": "discover",
+            "model": "neighbours",
+            "params": {},
+            "fallback_params": {},
+            "artefact": content,
+            "checksum": artefacts.checksum(content),
+            "format_version": artefacts.FORMAT,
+            "track_count": len(ids),
+            "until_seq": 1,
+            "known_at": "2026-01-01",
+            "code_version": "test",
+        },
+    )
+    registry.promote(warehouse, "discover", number, "test")
+    return number, {(ids[one], ids[other]) for one, other in zip(*weights.nonzero(), strict=True)}
+
+
+def test_a_stored_model_makes_the_lists_of_the_tracks_of_tonight(url, warehouse, stored_model):
+    number, pairs = stored_model
+    assert "neighbours (version" in recommend(url)
+    rows = [row for row in current(warehouse) if row["list"] == "discover"]
+    assert {row["model_version"] for row in rows} == {number}
+    of_model = [(row["reason"]["track_id"], row["track_id"]) for row in rows if row["source"] == "model"]
+    assert len(of_model) > 100 and set(of_model) <= pairs
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("artefact = null", "its artefact is missing"),
+        ("artefact = set_byte(artefact, 400, get_byte(artefact, 400) # 1)", "the checksum differs"),
+        ("format_version = 99", "has format 99"),
+    ],
+)
+def test_a_champion_that_cannot_be_used_is_refused_and_the_old_release_stays(
+    damage, words, url, warehouse, stored_model
+):
+    rows, before = current(warehouse), counts(warehouse)
+    warehouse.execute(f"update recommendations.model_versions set {damage} where model_version = %s", [stored_model[0]])
+    line = command(*RECOMMEND, DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
+    assert words in line and f"model version {stored_model[0]}" in line and "readers keep release 1" in line
+    assert (current(warehouse), counts(warehouse)) == (rows, before)
+    recommend(url, "--train")
+    assert releases.published(warehouse).release_id > 1
+
+
+def test_a_training_is_recorded_with_its_reason(warehouse):
+    rows = warehouse.execute(
+        "select list, trigger, outcome, reason, finished_at >= started_at from recommendations.trainings order by 1"
+    ).fetchall()
+    assert [row[0] for row in rows] == ["again", "discover"] and all(row[4] for row in rows)
+    for list_name, trigger, outcome, reason, _ in rows:
+        assert trigger == "no_champion" and reason
+        champion = warehouse.execute(
+            "select model from recommendations.aliases inner join recommendations.model_versions using (model_version)"
+            " where aliases.list = %s",
+            [list_name],
+        ).fetchone()
+        expected = {"discover": ("promoted", ("neighbours",)), "again": ("popularity", ("popularity",))}
+        assert (outcome, champion) == expected[list_name]
+
+
+ROWS = {
+    "one user, one track, one listen": ([user(1)], [track(1)], [document(1, items=[1])]),
+    "no listen": ([user(1), user(2)], [track(1), track(2)], []),
+    "no user": ([], [track(1)], []),
+    "no track": ([user(1)], [], []),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, database_url):
+    users, tracks, documents = ROWS[name]
+    rows = {"users": users, "tracks": tracks, "listen_history": documents}
+    assert run_pipeline_on(database_url, rows).exit_code == ExitCode.PUBLISHED
+    out = recommend(database_url)
+    assert out.count("popularity is served until there is enough data") == 2
+    with psycopg.connect(database_url) as connection:
+        assert releases.champions(connection) == {}
+        assert bool(current(connection)) == bool(users and tracks)
+    assert "nothing has changed" in recommend(database_url)
+
+
+def test_a_warehouse_without_a_run_says_what_to_do(database_url):
+    for arguments in (("recommend",), ("recommendations", "show", "7"), ("recommendations", "releases")):
+        assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
+
+
+@pytest.mark.slow
+def test_a_warehouse_without_a_build_says_what_to_do(database_url):
+    prepare(database_url)
+    for arguments in (
+        ("recommend",),
+        ("recommendations", "show", "7"),
+        ("recommendations", "rollback", "--reason", "x"),
+    ):
+        assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
+
+
+def test_marts_that_are_behind_the_decisions_are_refused(url, warehouse):
+    warehouse.execute("update prep.builds set seq = seq - 1")
+    assert "make build" in command(*RECOMMEND, DATABASE_URL=url).only_line(ExitCode.WRONG_SETTINGS)
+
+
+@pytest.mark.slow
+def test_a_killed_command_leaves_the_old_release_and_the_next_one_finishes(url, warehouse):
+    rows, before = current(warehouse), counts(warehouse)
+    warehouse.execute("update recommendations.releases set until_seq = until_seq - 1")
+    with psycopg.connect(url) as blocker:
+        # publishing waits for this session with all lists in its open transaction
+        blocker.execute("lock table recommendations.lists in share mode")
+        with killed_on_exit(launch(*RECOMMEND, DATABASE_URL=url)):
+            waits = "select 1 from pg_locks where relation = 'recommendations.lists'::regclass and not granted"
+            until(lambda: warehouse.execute(waits).fetchone())
+    assert (current(warehouse), counts(warehouse)) == (rows, before)
+    assert "release" in recommend(url)
+    assert len(counts(warehouse)[1]) == 2
+
+
+def test_the_view_reads_one_partition_only(warehouse):
+    for _ in range(2):
+        publish(warehouse)
+    (plan,) = warehouse.execute(
+        "explain (analyze, format json) select * from recommendations.current_recommendations where user_id = 1"
+    ).fetchone()
+    text = json.dumps(plan)
+    assert "lists_3" in text
+    assert text.count('"Actual Loops": 0') >= 2 or text.count("Subplans Removed") >= 1
