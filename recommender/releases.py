@@ -99,9 +99,9 @@ class Release:
 
 
 def built_up_to(connection: psycopg.Connection) -> tuple[dt.datetime, int]:
-    """Return the time now, and the newest decision (gate.publications.seq), up to which the marts are built.
+    """Return the time now, and the newest publication, up to which the marts are built.
 
-    Raises CommandError(WRONG_SETTINGS) if they are behind: marts and histories would tell of different decisions.
+    Raises CommandError(WRONG_SETTINGS) if they are behind: marts and histories would follow different decisions.
     """
     if not database.has(connection, "features.known_range"):
         raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
@@ -110,7 +110,7 @@ def built_up_to(connection: psycopg.Connection) -> tuple[dt.datetime, int]:
     ).fetchone()
     if built_seq != published_seq:
         raise CommandError(
-            ExitCode.WRONG_SETTINGS, "the marts are not built up to the newest decision; first run: make build"
+            ExitCode.WRONG_SETTINGS, "the marts are not built up to the newest publication; first run: make build"
         )
     return now, built_seq
 

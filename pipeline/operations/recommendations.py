@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.console.terminal import StepDisplay, minute
 from pipeline.run.preparation import lock_for_writing
@@ -109,7 +110,8 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
         table = _table(title, "rank", "score", left=("track", "artist", "because of", "source"))
         for _, rank, track, artist, reason, reason_name, track_id, score, source, *_ in mine[:limit]:
             because = _describe_reason(reason, reason_name, track_id)
-            table.add_row(str(rank), f"{score:.3f}", track, artist, because, source)
+            # names from the API, in which a bracket is no markup
+            table.add_row(str(rank), f"{score:.3f}", *(Text(text or "") for text in (track, artist, because)), source)
         output.print(table)
 
 
@@ -129,8 +131,8 @@ def list_releases(connection: psycopg.Connection, output: Console, limit: int) -
             minute(row["released_at"]),
             ", ".join(f"{name} {number}" for name, number in sorted(row["model_versions"].items())),
             state,
-            row["reason"],
-            row["decided_by"],
+            Text(row["reason"]),
+            Text(row["decided_by"]),
         )
     output.print(table)
 

@@ -285,6 +285,9 @@ def test_a_user_is_shown_with_reasons_and_an_unknown_one_is_refused(url, warehou
     ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
     assert ended.code == 0 and f"user {user_id}, release 1 of " in ended.out, ended
     assert "discover: tracks the user has not heard" in ended.out and "because of" in ended.out
+    warehouse.execute("update marts.tracks set name = '[/x] song', artist = '[bold]'")
+    ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
+    assert ended.code == 0 and "[/x] song" in ended.out and "[bold]" in ended.out
     unknown = command("recommendations", "show", "123456789", DATABASE_URL=url)
     assert "release 1 has no list of user 123456789" in unknown.only_line(ExitCode.WRONG_SETTINGS)
 

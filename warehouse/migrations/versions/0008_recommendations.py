@@ -55,7 +55,7 @@ def upgrade() -> None:
         comment on column recommendations.model_versions.format_version is 'The version of the format of the artefact.';
         comment on column recommendations.model_versions.track_count is 'Number of tracks that were known.';
         comment on column recommendations.model_versions.until_seq is
-            'The newest decision that its data follows: gate.publications.seq.';
+            'The newest publication that its data includes: gate.publications.seq.';
         comment on column recommendations.model_versions.known_at is 'It was fitted to what was known at this moment.';
         comment on column recommendations.model_versions.code_version is 'Hash of the source of the recommender.';
         comment on column recommendations.model_versions.metrics is
@@ -90,7 +90,7 @@ def upgrade() -> None:
             'One row per release: lists of all users, published whole. Only the lists of the newest ones are kept.';
         comment on column recommendations.releases.as_of is 'The lists follow from what was known at this moment.';
         comment on column recommendations.releases.until_seq is
-            'The newest decision that they follow: gate.publications.seq.';
+            'The newest publication that they include: gate.publications.seq.';
         comment on column recommendations.releases.model_versions is 'By list, the version of the model that made it.';
         comment on column recommendations.releases.artist_cap is 'The most tracks of one artist in a list.';
         comment on column recommendations.releases.users is 'Number of users with a list when it was published.';
