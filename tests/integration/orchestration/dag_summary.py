@@ -92,7 +92,7 @@ def main(folder: str, *settings: str) -> None:
         "spring": runs_after(half_past_two, "2026-03-07T07:30:00Z", 2),
         "autumn": runs_after(half_past_one, "2026-10-31T05:30:00Z", 2),
         "first": {now: first_run(midnight, now) for now in ("2026-07-01T12:00:00Z", "2026-07-02T00:01:00Z")},
-        "endings": {code: ending(module, code) for code in (*range(9), -9)},
+        "endings": {code: ending(module, code) for code in (*range(10), -9)},
         "environment": sorted(name for name in environment if "AIRFLOW" in name or name == "DATABASE_URL"),
         "modules": [file for file in of_project if not file.startswith(".airflow/")],
     }
