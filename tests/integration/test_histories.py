@@ -107,6 +107,8 @@ def histories(server_of_version, tmp_path_factory) -> Iterator[type[RuleBasedSta
     """The state machine, with a template of an empty warehouse and the statements of its models."""
     url = server_of_version.rsplit("/", 1)[0] + f"/{TEMPLATE}"
     with psycopg.connect(server_of_version, autocommit=True) as server:
+        # a worker may come back to these tests after others
+        server.execute(f"drop database if exists {TEMPLATE} with (force)")
         server.execute(f"create database {TEMPLATE}")
     with psycopg.connect(url, autocommit=True) as connection:
         migrate(connection)
