@@ -34,11 +34,15 @@ COLUMNS = (
     "reasons",
 )
 
-PUBLISHED = """
+RELEASE = """
 select release_id, released_at, as_of, until_seq, model_versions, artist_cap, users, lists, seconds, figures
 from recommendations.releases
+"""
+PUBLISHED = f"""
+{RELEASE}
 where release_id = (select release_id from recommendations.release_history order by history_seq desc limit 1)
 """
+NEWEST = f"{RELEASE} order by release_id desc limit 1"
 CHAMPIONS = """
 select distinct on (list) list, model_version
 from recommendations.aliases
@@ -129,8 +133,12 @@ def champions(connection: psycopg.Connection) -> dict[str, int]:
 def unchanged(
     connection: psycopg.Connection, now: dt.datetime, until_seq: int, artist_cap: int, lists: Iterable[str]
 ) -> Release | None:
-    """Return the published release if nothing has changed since that a new one would follow, else None."""
-    found = published(connection)
+    """Return the newest release if nothing has changed since that a new one would follow, else None.
+
+    It is not the published one after a rollback: the same lists again would undo that.
+    """
+    with connection.cursor(row_factory=class_row(Release)) as cursor:
+        found = cursor.execute(NEWEST).fetchone()
     if found is None or (found.until_seq, found.artist_cap) != (until_seq, artist_cap):
         return None
     versions = champions(connection)
@@ -218,7 +226,8 @@ def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
     with connection.transaction():
         lock(connection)
         before = published(connection)
-        row = connection.execute(ROLL_BACK, {"reason": reason}).fetchone()
+        stated = f"rollback from {before.release_id}: {reason}" if before else reason
+        row = connection.execute(ROLL_BACK, {"reason": stated}).fetchone()
         if before is None or row is None:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, "there is no earlier release to go back to; see: recommendations releases"

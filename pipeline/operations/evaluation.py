@@ -190,7 +190,7 @@ def _comparison(list_name: str, result: Evaluation) -> Table:
 
     for model in sorted({*finals, *tuning}, key=order):
         label = f"{model} *" if result.chosen[list_name] == model else model
-        tuned = f"{tuning[model]:.4f}" if model in tuning else ""
+        tuned = f"{tuning[model]:.3f}" if model in tuning else ""
         table.add_row(label, tuned, *(_cells(finals[model]) if model in finals else ["", "not compared"]))
     return table
 
@@ -200,13 +200,13 @@ def _of_all(rows: Sequence[Row], list_name: str) -> list[Row]:
 
 
 def _cells(row: Row) -> list[str]:
-    difference = f"{row.difference:+.4f} ({row.difference_low:+.4f} to {row.difference_high:+.4f})"
+    difference = f"{row.difference:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})"
     return [
-        f"{row.ndcg:.4f}",
-        f"{row.low:.4f} to {row.high:.4f}",
+        f"{row.ndcg:.3f}",
+        f"{row.low:.3f} to {row.high:.3f}",
         "" if row.model == popularity.NAME else difference,
-        f"{row.recall:.4f}",
-        f"{row.map:.4f}",
+        f"{row.recall:.3f}",
+        f"{row.map:.3f}",
         f"{row.coverage:.1%}",
     ]
 
@@ -223,7 +223,7 @@ def _segments(list_name: str, result: Evaluation) -> Table:
     for model in dict.fromkeys(row.model for row in mine):
         fit = result.fits.get((list_name, model))
         took = [f"{fit.seconds:.1f} s", f"{fit.megabytes:,.0f} MB"] if fit else []
-        table.add_row(model, *(f"{values[model, segment]:.4f}" for segment in segments), *took)
+        table.add_row(model, *(f"{values[model, segment]:.3f}" for segment in segments), *took)
     return table
 
 

@@ -54,8 +54,11 @@ def recommend(
         now, until_seq = releases.built_up_to(work)
         kept = None if trains else releases.unchanged(work, now, until_seq, artist_cap, LISTS)
         if kept:
+            seen = releases.published(work).release_id
             output.print(
-                f"nothing has changed since release {kept.release_id} of {minute(kept.released_at)} UTC, which stays"
+                f"nothing has changed since release {kept.release_id} of {minute(kept.released_at)} UTC;"
+                f" readers keep release {seen}",
+                soft_wrap=True,
             )
             return
         # a second of imports that an unchanged night does not need
@@ -121,15 +124,17 @@ def list_releases(connection: psycopg.Connection, output: Console, limit: int) -
     table = _table(
         None, "release", "users", "lists", "seconds", left=("released at (UTC)", "models", "state", "reason", "by")
     )
+    for column in table.columns:
+        column.no_wrap = column.header != "reason"
     for row in releases.history(connection, limit):
         state = "published" if row["is_published"] else "kept" if row["is_kept"] else "dropped"
         table.add_row(
             str(row["release_id"]),
             f"{row['users']:,}",
             f"{row['lists']:,}",
-            f"{row['seconds']:.0f}",
+            f"{row['seconds']:.1f}",
             minute(row["released_at"]),
-            ", ".join(f"{name} {number}" for name, number in sorted(row["model_versions"].items())),
+            ", ".join(f"{name} v{number}" for name, number in sorted(row["model_versions"].items())),
             state,
             Text(row["reason"]),
             Text(row["decided_by"]),
@@ -146,8 +151,8 @@ def roll_back(warehouse: Warehouse, reason: str) -> str:
         _published(connection)
         former, current = releases.roll_back(connection, reason)
     return (
-        f"readers see release {current} again, not {former}; the next `make recommend` publishes a new release"
-        " if there are new listens"
+        f"readers see release {current} again, not {former}; a new release follows with the next publication of rows:"
+        " make run, then make recommend"
     )
 
 

@@ -194,11 +194,15 @@ def test_a_release_is_taken_back_at_once_and_the_history_stays(url, warehouse):
         "select release_id, reason from recommendations.release_history order by 1, 2"
     ).fetchall() == [
         (1, "made"),
-        (1, "too narrow"),
+        (1, "rollback from 2: too narrow"),
         (2, "made"),
     ]
-    listed = command("recommendations", "releases", DATABASE_URL=url).out.splitlines()
-    assert "published" in listed[2] and "too narrow" in listed[2] and "kept" in listed[1]
+    listed = [line.split() for line in command("recommendations", "releases", DATABASE_URL=url).out.splitlines()]
+    (second_row,), (first_row,) = ([line for line in listed if line[:1] == [number]] for number in "21")
+    assert "kept" in second_row and "made" in second_row
+    assert "published" in first_row and "rollback" in first_row
+    assert "nothing has changed since release 2" in recommend(url, "--artist-cap", "1")
+    assert current(warehouse) == first, "the lists that were taken back must not return"
     again = command("recommendations", "rollback", "--reason", "more", DATABASE_URL=url)
     assert "no earlier release" in again.only_line(ExitCode.WRONG_SETTINGS)
 
