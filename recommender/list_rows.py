@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from recommender.dataset import Catalogue
-from recommender.interactions import Integers
+from recommender.interactions import SIGNATURE, Integers
 from recommender.reasons import GENRE, TRACK, Reasons
+from recommender.releases import COLUMNS
 from recommender.scoring import Lists
 
 MODEL, GENRES, POPULAR = range(3)
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+HEADER = SIGNATURE + bytes(8)
 END = struct.pack(">h", -1)
 # Type oids of Postgres.
 INT8, FLOAT4, TEXT = 20, 700, 25
 IDS = np.dtype([("bytes", ">i4"), ("value", ">i8")])
 SCORES = np.dtype([("bytes", ">i4"), ("value", ">f4")])
-COLUMN_COUNT = 9
 
 
 def encode(
@@ -49,7 +49,7 @@ def encode(
             yield b"".join(
                 (
                     first.pack(
-                        COLUMN_COUNT, 8, release_id, 8, int(user_ids[row]), len(name), name, 8, model_version,
+                        len(COLUMNS), 8, release_id, 8, int(user_ids[row]), len(name), name, 8, model_version,
                         2, counts[0][row], 2, counts[1][row],
                     ),
                     *_array(second, INT8, size, ids[row, :size].tobytes()),

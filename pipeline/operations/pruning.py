@@ -30,7 +30,7 @@ SUPERSEDED = """
     published_loads as (
         select
             publications.load_id,
-            max(publications.known_at) as published_at
+            max(publications.known_at) as known_at
         from (
             -- the clock can be set back
             select *, max(published_at) over (order by seq) as known_at from gate.publications
@@ -50,7 +50,7 @@ SUPERSEDED = """
             versions.key,
             versions.version_seq,
             versions.payload,
-            published_loads.published_at
+            published_loads.known_at
         from {landing_table} as versions
         inner join published_loads on versions._dlt_load_id = published_loads.load_id
         where
@@ -63,7 +63,7 @@ SUPERSEDED = """
     dated as (
         select
             *,
-            min(published_at) filter (where payload is not null) over newer as superseded_at
+            min(known_at) filter (where payload is not null) over newer as superseded_at
         from published_versions
         window newer as (
             partition by key order by version_seq rows between 1 following and unbounded following

@@ -13,14 +13,15 @@ now()
 {%- endmacro %}
 
 {#
-    The listens known at the moment. `since_totals`: for now, only those that this table of totals does not cover. `last_days`: only
+    The listens known at the moment, with their age then in days. `since_totals`: for now, only those that this table of totals does not cover. `last_days`: only
     those of the last n times 24 hours.
 #}
 {% macro known_listens(at, since_totals=none, last_days=none) -%}
     select
         user_id,
         track_id,
-        listened_at
+        listened_at,
+        {{ days_between('listened_at', moment(at)) }} as age_days
     from {{ ref('listen_history') }}
     where
         listened_at <= {{ moment(at) }}

@@ -36,22 +36,12 @@ listens as (
 
 ),
 
-aged_listens as (
-
-    select
-        user_id,
-        track_id,
-        {{ days_between('listened_at', moment(at)) }} as age_days
-    from listens
-
-),
-
 per_track as (
 
     select
         track_id,
         {{ popularity_columns() }}
-    from aged_listens
+    from listens
     group by 1
 
 )
@@ -81,23 +71,13 @@ listens as (
 
 ),
 
-aged_listens as (
-
-    select
-        user_id,
-        track_id,
-        {{ days_between('listened_at', moment(at)) }} as age_days
-    from listens
-
-),
-
 per_genre as (
 
     select
         track_genres.genre,
         {{ popularity_columns() }}
-    from aged_listens
-    inner join track_genres on aged_listens.track_id = track_genres.track_id
+    from listens
+    inner join track_genres on listens.track_id = track_genres.track_id
     group by 1
 
 ),

@@ -19,13 +19,13 @@ listens as (
 
 ),
 
-aged_listens as (
+genre_listens as (
 
     select
         listens.user_id,
         track_genres.genre,
         listens.listened_at,
-        {{ days_between('listens.listened_at', moment(at)) }} as age_days
+        listens.age_days
     from listens
     inner join track_genres on listens.track_id = track_genres.track_id
 
@@ -53,7 +53,7 @@ parts as (
         count(*) filter (where age_days < 90) as listens_90d,
         sum({{ decay('1::float8', 'age_days') }}) as affinity,
         max(listened_at) as last_listened_at
-    from aged_listens
+    from genre_listens
     group by 1, 2
 
 ),

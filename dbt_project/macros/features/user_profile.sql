@@ -26,17 +26,6 @@ genre_affinities as (
 
 ),
 
-aged_listens as (
-
-    select
-        user_id,
-        track_id,
-        listened_at,
-        {{ days_between('listened_at', moment(at)) }} as age_days
-    from listens
-
-),
-
 recent as (
 
     select
@@ -48,7 +37,7 @@ recent as (
         array_agg(distinct track_id) as track_ids,
         count(distinct date_trunc('day', listened_at, 'UTC')) as active_days,
         max(listened_at) as last_listened_at
-    from aged_listens
+    from listens
     group by 1
 
 ),

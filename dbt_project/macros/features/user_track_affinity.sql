@@ -5,17 +5,6 @@ listens as (
 
     {{ known_listens(at) }}
 
-),
-
-aged_listens as (
-
-    select
-        user_id,
-        track_id,
-        listened_at,
-        {{ days_between('listened_at', moment(at)) }} as age_days
-    from listens
-
 )
 
 select
@@ -25,6 +14,6 @@ select
     sum({{ decay('1::float8', 'age_days') }}) as affinity,
     min(listened_at) as first_listened_at,
     max(listened_at) as last_listened_at
-from aged_listens
+from listens
 group by 1, 2
 {%- endmacro %}
