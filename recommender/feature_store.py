@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from warehouse import database
+from recommender import known_range
 from warehouse.errors import CommandError, ExitCode
 
 FEATURE_SET = "user_profile"
@@ -22,7 +22,6 @@ RENDERED_FOR_ONE = f'user_features("{MARKER}", of_one=true)'
 # Sums of floats depend on the order of the rows.
 FLOATS = ("genre_entropy", "favorite_genre_share", "repeat_share", "days_since_listen", "genre_affinities")
 SORT_MEMORY = "256MB"
-TO_BUILD = "wait for the run in progress, or run: make build"
 
 STORE = sql.SQL("""
     insert into features.user_snapshots (snapshot_id, user_id, features)
@@ -139,35 +138,28 @@ def _transaction_at(connection: psycopg.Connection, as_of: dt.datetime | None) -
     """Open a transaction that can compute what was known at the moment; yield it, and the newest publication.
 
     Raises CommandError(WRONG_SETTINGS) if the moment is in the future or before the horizon of `prune`, or if the marts
-    are not built up to the newest publication: marts and histories would follow different decisions.
+    are not built up to the newest publication.
     """
-    if not database.has(connection, "features.known_range"):
-        raise CommandError(ExitCode.WRONG_SETTINGS, f"nothing is built yet; {TO_BUILD}")
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
-        now, known_from, built_seq, published_seq = connection.execute(
-            "select now(), known_from, built_seq, published_seq from features.known_range"
-        ).fetchone()
-        moment = as_of or now
-        if moment > now:
+        known = known_range.read(connection)
+        moment = as_of or known.now
+        if moment > known.now:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, f"{moment:%Y-%m-%d %H:%M %Z} is in the future; give a time that is past"
             )
-        if known_from and moment < known_from:
+        horizon = known.known_from
+        if horizon and moment < horizon:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,
-                f"what was known before {known_from.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC can no longer be computed:"
+                f"what was known before {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC can no longer be computed:"
                 " older versions were pruned; give a later time, or read a stored snapshot: features list",
-            )
-        if built_seq != published_seq:
-            raise CommandError(
-                ExitCode.WRONG_SETTINGS, f"the marts are not built up to the newest publication; {TO_BUILD}"
             )
         # JSON has times in the zone of the session
         connection.execute(
             "select set_config('TimeZone', 'UTC', true), set_config('work_mem', %s, true)", [SORT_MEMORY]
         )
-        yield moment, built_seq
+        yield moment, known.until_seq
 
 
 def _at(moment: dt.datetime, select: str) -> sql.SQL:

@@ -10,7 +10,6 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from warehouse import database
 from warehouse.errors import CommandError, ExitCode
 
 CHAMPION = "champion"
@@ -100,23 +99,6 @@ class Release:
     lists: int
     seconds: float
     figures: Mapping[str, Any]
-
-
-def built_up_to(connection: psycopg.Connection) -> tuple[dt.datetime, int]:
-    """Return the time now, and the newest publication, up to which the marts are built.
-
-    Raises CommandError(WRONG_SETTINGS) if they are behind: marts and histories would follow different decisions.
-    """
-    if not database.has(connection, "features.known_range"):
-        raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
-    now, built_seq, published_seq = connection.execute(
-        "select now(), built_seq, published_seq from features.known_range"
-    ).fetchone()
-    if built_seq != published_seq:
-        raise CommandError(
-            ExitCode.WRONG_SETTINGS, "the marts are not built up to the newest publication; first run: make build"
-        )
-    return now, built_seq
 
 
 def published(connection: psycopg.Connection) -> Release | None:

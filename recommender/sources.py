@@ -8,7 +8,7 @@ import numpy as np
 import psycopg
 from scipy.sparse import csr_matrix
 
-from recommender import dataset, folds, interactions
+from recommender import dataset, folds, interactions, known_range
 from recommender.files import Log
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
@@ -79,17 +79,14 @@ def given_split(training: Log, test: Log, seed: int) -> Folds:
 
 
 def read_warehouse(connection: psycopg.Connection, window: int | None = None, oracle: Oracle | None = None) -> Folds:
-    """Cut what the warehouse knows in time, each fold as known at its cut. Raises DataError."""
+    """Cut what the warehouse knows in time, each fold as known at its cut. Raises DataError, and CommandError while the
+    marts are not built."""
     first, last = connection.execute("select min(listened_at), max(listened_at) from marts.listen_history").fetchone()
     if first is None:
         raise DataError("marts.listen_history has no listens yet; first run: make run")
     bounds = [number_of(moment.astimezone(dt.UTC).date()) for moment in (first, last)]
     tuning, final, end = _windows(*bounds, window)
-    known_from, is_built = connection.execute(
-        "select known_from, built_seq = published_seq from features.known_range"
-    ).fetchone()
-    if not is_built:
-        raise DataError("the marts are not built up to the newest publication: first run make build")
+    known_from = known_range.read(connection).known_from
     if known_from and _midnight(tuning) < known_from:
         raise DataError(
             f"the tuning window begins on {day_of(tuning)}, but what was known before"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pipeline.console.terminal import StepDisplay, minute
 from pipeline.run.preparation import lock_for_writing
-from recommender import releases
+from recommender import known_range, releases
 from recommender.releases import Release
 from warehouse import database, schema
 from warehouse.counts import count
@@ -51,7 +51,8 @@ def recommend(
         database.translate_database_errors(warehouse),
         warehouse.connect() as work,
     ):
-        now, until_seq = releases.built_up_to(work)
+        known = known_range.read(work)
+        now, until_seq = known.now, known.until_seq
         kept = None if trains else releases.unchanged(work, now, until_seq, artist_cap, LISTS)
         if kept:
             seen = releases.published(work).release_id

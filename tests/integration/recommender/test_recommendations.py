@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 from scipy.sparse import random
 
-from recommender import artefacts, nightly, registry, releases
+from recommender import artefacts, known_range, nightly, registry, releases
 from recommender.models.neighbours import Neighbours
 from tests.command import PROJECT, command, killed_on_exit, launch, until
 from tests.databases import created, prepare
@@ -78,7 +78,8 @@ def recommend(url, *arguments):
 
 def publish(connection, **options):
     """Publish a new release, whatever has changed."""
-    now, until_seq = releases.built_up_to(connection)
+    known = known_range.read(connection)
+    now, until_seq = known.now, known.until_seq
     return nightly.publish(connection, now, until_seq, **{"artist_cap": 3, "budget": 0, **options})
 
 
@@ -159,7 +160,8 @@ def test_an_unchanged_warehouse_keeps_its_release_without_importing_a_library_of
     ],
 )
 def test_a_release_is_made_when_something_changed(change, warehouse):
-    now, until_seq = releases.built_up_to(warehouse)
+    known = known_range.read(warehouse)
+    now, until_seq = known.now, known.until_seq
     lists = nightly.LISTS
     assert releases.unchanged(warehouse, now, until_seq, 3, lists)
     if "aliases" in change:
