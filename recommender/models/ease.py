@@ -1,6 +1,7 @@
 """Recommend by a linear model between tracks, fitted in closed form: EASE (Steck 2019).
 
 A discount divides the weights of a recommended track by a power of its number of users: popular tracks come later.
+A trend multiplies them: tracks that are heard more lately come earlier.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from recommender import reasons
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.models.neighbours import FEWEST_USERS
-from recommender.models.popularity import suggest_half_life
+from recommender.models.popularity import suggest_half_life, suggest_trend, trends
 from recommender.scores import DenseScores
 
 NAME = "ease"
 FIRST_TRIALS = (
-    {"regularization": 500.0, "discount": 0.1, "taste_half_life": None},
-    {"regularization": 100.0, "discount": 0.1, "taste_half_life": None},
+    {"regularization": 500.0, "discount": 0.1, "trend": 0.0, "trend_half_life": 14.0, "taste_half_life": None},
+    {"regularization": 100.0, "discount": 0.1, "trend": 0.5, "trend_half_life": 14.0, "taste_half_life": None},
 )
 # The cost is cubic: 23 s and 2 GB for so many.
 MOST_TRACKS = 10_000
@@ -51,6 +52,7 @@ def suggest(trial: optuna.Trial) -> dict[str, float | None]:
     return {
         "regularization": trial.suggest_float("regularization", 1.0, 10_000.0, log=True),
         "discount": trial.suggest_float("discount", 0.0, 0.15),
+        **suggest_trend(trial),
         "taste_half_life": suggest_half_life(trial, "taste_half_life"),
     }
 
@@ -67,7 +69,8 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Ease:
     of_track = np.maximum(common.diagonal(), 1)
     np.fill_diagonal(common, common.diagonal() + params["regularization"])
     inverse = linalg.inv(common, overwrite_a=True)
-    weights = (inverse / -np.diag(inverse) * of_track ** -params["discount"]).astype(np.float32)
+    per_track = of_track ** -params["discount"] * trends(dataset, params)
+    weights = (inverse / -np.diag(inverse) * per_track).astype(np.float32)
     np.fill_diagonal(weights, 0)
     # privacy, as for neighbours
     weights[is_rare] = 0

@@ -2,7 +2,8 @@
 
 The weight of a recommended track j for a heard track i is `Di^-a X' Du^-b X Dj^-c`, where X is users x tracks, and the
 D are the numbers of users of a track and of tracks of a user. Cosine (a = c = 1/2, b = 0) and RP3beta (a = b = 1) are
-points of this family, see Paudel et al. 2017, "Updatable, Accurate, Diverse, and Scalable Recommendations".
+points of this family, see Paudel et al. 2017, "Updatable, Accurate, Diverse, and Scalable Recommendations". A trend
+multiplies the weights of tracks that are heard more lately.
 """
 
 import itertools
@@ -18,11 +19,14 @@ from scipy.sparse import csr_matrix, vstack
 from recommender import reasons
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
-from recommender.models.popularity import suggest_half_life
+from recommender.models.popularity import suggest_half_life, suggest_trend, trends
 from recommender.scores import SparseScores
 
 NAME = "neighbours"
-FIRST_TRIALS = ({"a": 0.7, "b": 0.7, "c": 0.6, "k": 200, "taste_half_life": None},)
+FIRST_TRIALS = tuple(
+    {"a": 0.7, "b": 0.7, "c": 0.6, "k": 200, "trend": trend, "trend_half_life": 14.0, "taste_half_life": None}
+    for trend in (0.0, 0.5)
+)
 # Privacy: a pair of tracks that fewer users have in common is not stored, since it could point at a person.
 FEWEST_USERS = 3
 # A user with more tracks says little about each pair of them, but costs their square.
@@ -75,6 +79,7 @@ def suggest(trial: optuna.Trial) -> dict[str, float | None]:
         "b": trial.suggest_float("b", 0.0, 1.0),
         "c": trial.suggest_float("c", 0.0, 1.0),
         "k": trial.suggest_categorical("k", [20, 50, 100, 200, 500]),
+        **suggest_trend(trial),
         "taste_half_life": suggest_half_life(trial, "taste_half_life"),
     }
 
@@ -88,9 +93,9 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Neighbo
     heard.data[:] = 1
     of_track = np.maximum(np.diff(heard.tocsc().indptr), 1)
     of_user = np.maximum(np.diff(heard.indptr), 1)
+    per_track = of_track ** -float(params["c"]) * trends(dataset, params)
     rows = [
-        _best(weights, params["k"])
-        for weights in _common_users(heard, of_user ** -float(params["b"]), of_track ** -float(params["c"]))
+        _best(weights, params["k"]) for weights in _common_users(heard, of_user ** -float(params["b"]), per_track)
     ]
     shape = (heard.shape[1], heard.shape[1])
     weights = vstack(rows, "csr", np.float32) if rows else csr_matrix(shape, dtype=np.float32)

@@ -2,7 +2,8 @@
 
 No model reaches .85 of the oracle for new tracks. One that is told the true scene of each track, which the API does not
 show, and estimates the rest from the same listens, reaches .68 of it in the first world: the users' tastes and the
-popularity within a scene are not in so few listens.
+popularity within a scene are not in so few listens. Told the true popularity, too, it reaches .79. From the listens of
+4,000 users, the chosen model reaches .65 of the oracle.
 """
 
 from dataclasses import replace
@@ -37,7 +38,7 @@ def ndcg(result, list_name: str, model: str, segment: str = "all") -> float:
 def test_the_chosen_model_for_new_tracks_beats_popularity_and_comes_near_the_oracle(result):
     reached = ndcg(result, DISCOVER, result.chosen[DISCOVER])
     assert reached >= 1.5 * ndcg(result, DISCOVER, "popularity")
-    assert reached >= 0.45 * ndcg(result, DISCOVER, ORACLE)
+    assert reached >= 0.48 * ndcg(result, DISCOVER, ORACLE)
 
 
 def test_cold_users_get_better_lists_than_popular_tracks():

@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 
 from recommender.models import CANDIDATES, again, als, ease, neighbours, popularity
 from recommender.models.neighbours import FEWEST_USERS
+from recommender.models.popularity import trends
 from tests.listens import dataset, interactions, random_dataset
 
 ALL = list(CANDIDATES.values())
@@ -41,17 +42,26 @@ def test_parameters_have_rows_for_tracks_and_none_for_users():
             assert value.shape[0] == 31 and 53 not in value.shape, f"{type(model).__name__}.{name}: {value.shape}"
 
 
-@given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from([1, 5, 100]))
+@given(
+    st.integers(0, 10_000),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from([1, 5, 100]),
+    st.floats(0, 1.5),
+)
 @settings(max_examples=40, deadline=None)
-def test_neighbours_equal_the_formula_and_no_pair_has_fewer_than_three_users(seed, a, b, c, k):
+def test_neighbours_equal_the_formula_and_no_pair_has_fewer_than_three_users(seed, a, b, c, k, trend):
     data = random_dataset(seed)
     heard = (data.listens.weights().toarray() > 0).astype(float)
     common = heard.T @ heard
     of_track, of_user = np.maximum(heard.sum(axis=0), 1), np.maximum(heard.sum(axis=1), 1)
+    params = {"a": a, "b": b, "c": c, "k": k, "trend": trend, "trend_half_life": 7.0, "taste_half_life": None}
     expected = of_track[:, None] ** -a * (heard.T @ (heard * of_user[:, None] ** -b)) * of_track**-c
+    expected *= trends(data, params)
     expected[common < FEWEST_USERS] = 0
     np.fill_diagonal(expected, 0)
-    weights = neighbours.fit(data, {"a": a, "b": b, "c": c, "k": k, "taste_half_life": None}, 0).weights.toarray()
+    weights = neighbours.fit(data, params, 0).weights.toarray()
     assert (common[weights != 0] >= FEWEST_USERS).all()
     assert ((weights != 0).sum(axis=1) == np.minimum((expected > 0).sum(axis=1), k)).all()
     np.testing.assert_allclose(weights[weights != 0], expected[weights != 0], rtol=1e-4)
@@ -104,6 +114,21 @@ def test_popularity_counts_users_and_not_listens():
     log = interactions({0: [(0, 1)] * 50, 1: [(1, 1)], 2: [(1, 1)]}, 3, 2)
     model = popularity.fit(dataset(log), {"half_life": None}, 0)
     assert model.popularity.ravel().tolist() == [1, 2]
+
+
+def test_a_trend_moves_tracks_that_are_heard_more_lately():
+    # both have two users: track 0 was heard 28 days ago, track 1 today; track 2 was not heard
+    log = interactions({0: [(0, 28), (1, 0)], 1: [(0, 28), (1, 0)]}, 2, 3)
+    params = {"trend": 1.0, "trend_half_life": 14.0}
+    fallen, risen, unheard = trends(dataset(log), params)
+    # lately 2/4 and 2 users, scaled to the 4 of all times: 0.8 and 3.2; and three more for each
+    np.testing.assert_allclose([fallen, risen, unheard], [3.8 / 5, 6.2 / 5, 1], rtol=1e-6)
+    np.testing.assert_allclose(trends(dataset(log), params | {"trend": 0.5})[:2], np.sqrt([fallen, risen]), rtol=1e-6)
+
+
+def test_a_log_without_times_has_no_trend():
+    log = interactions({0: [(0, 0), (1, 0)], 1: [(0, 0)]}, 2, 2)
+    assert trends(dataset(log), {"trend": 1.0, "trend_half_life": 3.0}).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("module", ALL, ids=[module.NAME for module in ALL])
