@@ -42,7 +42,7 @@ def _scan_result(connection: psycopg.Connection, failure: RuleFailure) -> RuleRe
 def _row_result(connection: psycopg.Connection, staged_rows: str, failure: RuleFailure) -> RuleResult:
     """Collect all rows that fail the rule; the query runs once, because it may be expensive."""
     with connection.transaction():
-        # by itself, because the planner cannot guess how many rows fail a rule, and then joins each with each
+        # apart, because the planner cannot guess how many rows fail a rule, and then joins each with each
         connection.execute(
             sql.SQL(
                 "create temporary table failing on commit drop as select distinct failing._dlt_id from ({}) as failing"

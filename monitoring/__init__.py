@@ -1,1 +1,1 @@
-"""What runs tell the outside, read from their records in `ops` and `gate`: metrics, alert rules, dashboard, report."""
+"""What operators watch, read from the records of runs in `ops` and `gate`: metrics, alert rules, dashboard, report."""

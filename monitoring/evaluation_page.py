@@ -1,4 +1,4 @@
-"""Render the page of an evaluation of the recommendation models. It fetches nothing, runs no script, names nobody."""
+"""Render the page of an evaluation of the recommendation models: self-contained, without scripts and personal data."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

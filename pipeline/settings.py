@@ -196,7 +196,7 @@ class Settings:
     @property
     def incident_file(self) -> Path:
         """Return the file that exists from the first alert of an incident until the next successful run."""
-        return self.home / ".trouble"
+        return self.home / ".incident"
 
     @property
     def erasure_key(self) -> str | None:

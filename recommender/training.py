@@ -96,4 +96,4 @@ def _judge(rows: Mapping[str, Row], challenger: str) -> tuple[str, str, str]:
     )
     if row.difference_low > 0:
         return challenger, PROMOTED, f"{challenger} beats popularity: {figures}"
-    return popularity.NAME, POPULARITY, f"{challenger} does not beat popularity for sure: {figures}"
+    return popularity.NAME, POPULARITY, f"{challenger} does not beat popularity beyond its interval: {figures}"

@@ -6,7 +6,7 @@ from pipeline.settings import PROJECT, Settings
 from warehouse.errors import CommandError, ExitCode
 
 # In the folder of MOOVITAMIX_HOME, and in the project's.
-OF_HOME = (".dbt", ".dlt", ".trouble", "reports")
+OF_HOME = (".dbt", ".dlt", ".incident", "reports")
 OF_PROJECT = ("dbt_project/target", "dbt_project/logs", "grafana", ".airflow/home")
 
 

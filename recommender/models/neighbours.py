@@ -94,9 +94,7 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Neighbo
     of_track = np.maximum(np.diff(heard.tocsc().indptr), 1)
     of_user = np.maximum(np.diff(heard.indptr), 1)
     per_track = of_track ** -float(params["c"]) * trends(dataset, params)
-    rows = [
-        _best(weights, params["k"]) for weights in _common_users(heard, of_user ** -float(params["b"]), per_track)
-    ]
+    rows = [_best(weights, params["k"]) for weights in _common_users(heard, of_user ** -float(params["b"]), per_track)]
     shape = (heard.shape[1], heard.shape[1])
     weights = vstack(rows, "csr", np.float32) if rows else csr_matrix(shape, dtype=np.float32)
     weights.data *= np.repeat(of_track ** -float(params["a"]), np.diff(weights.indptr)).astype(np.float32)

@@ -463,12 +463,12 @@ def test_all_metrics_are_read_in_one_snapshot(nights, monkeypatch, database_url)
     read = metrics._read
     with psycopg.connect(database_url, autocommit=True) as other:
 
-        def meanwhile(connection, group):
+        def read_after_a_new_run(connection, group):
             if group is metrics.GROUPS[1]:
                 enter_run(other, 0)
             return read(connection, group)
 
-        monkeypatch.setattr(metrics, "_read", meanwhile)
+        monkeypatch.setattr(metrics, "_read", read_after_a_new_run)
         assert MetricValues(nights).samples == before.samples
     monkeypatch.undo()
     assert MetricValues(nights)["run_status", "succeeded"] == 1

@@ -289,7 +289,7 @@ def test_a_run_that_cannot_start_and_the_next_success_send_alerts(settings, inbo
     assert (title, kind) == ("MooVitamix: the run could not start", "failure")
     assert lines["What"] in line and "pl" + "@nted" not in str(lines)
     assert lines["Rule"] == "exit code 7, WAREHOUSE_UNAVAILABLE"
-    incident = home / ".trouble"
+    incident = home / ".incident"
     assert incident.is_file()
     incident.write_text("2026-01-02T04:04:00+01:00\n")
     assert command("run", **settings | nowhere).code == ExitCode.WAREHOUSE_UNAVAILABLE
@@ -308,12 +308,12 @@ def test_a_run_that_cannot_start_and_the_next_success_send_alerts(settings, inbo
 def test_a_run_that_finds_the_lock_taken_sends_no_alert(settings, inbox, outcome, database_url, home):
     with locks.run_lock(database.find(database_url, "other")):
         assert command("run", **settings).code == ExitCode.ALREADY_RUNNING
-    assert not (home / ".trouble").exists()
+    assert not (home / ".incident").exists()
     assert command("run", **settings).code == ExitCode.PUBLISHED
     assert received(inbox) == [], "neither bad news nor good"
 
     home.mkdir(exist_ok=True)
-    (home / ".trouble").write_text("2026-01-02T03:04:00+00:00\n")
+    (home / ".incident").write_text("2026-01-02T03:04:00+00:00\n")
     with locks.run_lock(database.find(database_url, "other")):
         assert command("run", **settings).code == ExitCode.ALREADY_RUNNING
     assert received(inbox) == []
@@ -338,7 +338,7 @@ def test_an_unrecorded_failure_repeats_its_alert_after_hours_and_a_different_one
         monkeypatch.setattr(run_notifier, "_now", lambda: moment)
         return command("run", **settings).code
 
-    incident = home / ".trouble"
+    incident = home / ".incident"
     assert command("run", **settings).code == ExitCode.WAREHOUSE_UNAVAILABLE
     title, _, lines = only(inbox)
     assert title == "MooVitamix: the run could not start" and "full" in lines["What"]
@@ -386,7 +386,7 @@ def test_only_full_runs_send_alerts(settings, inbox, home):
     for verb in ("extract", "gate", "build", "status"):
         assert command(verb, **nowhere).code == ExitCode.WAREHOUSE_UNAVAILABLE
     assert received(inbox) == []
-    assert not (home / ".trouble").exists()
+    assert not (home / ".incident").exists()
 
 
 def night_in_steps(settings, tries=1):
@@ -446,7 +446,7 @@ def test_a_night_of_single_steps_counts_the_nights_before_it(settings, inbox, ou
         with psycopg.connect(database_url, autocommit=True) as connection:
             enter_run(connection, days_ago, steps)
     # the ledger tells of failures that another machine has alerted
-    assert not (home / ".trouble").exists()
+    assert not (home / ".incident").exists()
     notify(night_in_steps(settings))
     title, _, lines = only(inbox)
     assert title == "MooVitamix: runs succeed again"
@@ -470,7 +470,7 @@ def test_a_blocked_night_of_single_steps_sends_the_alert_of_a_blocked_run(
                     assert notify(night_in_steps(given), DATABASE_URL=url).code == ExitCode.PUBLISHED
                 else:
                     assert command("run", **given).code == ExitCode.BLOCKED
-            (home / ".trouble").unlink()
+            (home / ".incident").unlink()
             title, kind, lines = only(inbox)
             lines["Since"] = re.sub(MINUTE, "then", lines["Since"])
             sent.append((title, kind, re.sub(r"\b\d+\.\d+\b", "LOAD", str(lines))))
@@ -525,7 +525,7 @@ def test_notify_checks_its_input_and_the_addresses(settings, inbox, outcome, not
     for text in ("", "nonsense", "[]", '{"nightly": {}}', '{"gate": 7}', '{"gate": {"exit_code": "x"}}'):
         assert "from standard input" in notify(text).only_line(ExitCode.WRONG_SETTINGS)
     assert notify({}, ALERT_URLS="").code == ExitCode.PUBLISHED, "nobody is told"
-    assert not (home / ".trouble").exists()
+    assert not (home / ".incident").exists()
     bad = settings["ALERT_URLS"] + " planted://secret"
     ended = notify({"extract": {"exit_code": -9}}, ALERT_URLS=bad)
     assert ended.code == ExitCode.WRONG_SETTINGS and "address 2 of 2" in ended.err and "planted" not in ended.err
@@ -603,4 +603,4 @@ def test_a_run_without_alert_addresses_imports_no_apprise_and_writes_no_file(set
     monkeypatch.setitem(sys.modules, "apprise", None)
     outcome["extract"] = fail(ExitCode.SOURCE_FAILED, "the source failed")
     assert command("run", **settings | {"ALERT_URLS": ""}).code == ExitCode.SOURCE_FAILED
-    assert not (home / ".trouble").exists()
+    assert not (home / ".incident").exists()

@@ -1,6 +1,6 @@
 """Runs that are killed anywhere in the gate or the build: the next one gives the undisturbed result.
 
-Meanwhile a reader sees each mart as it was or as it will be, never a part of a load.
+During a run a reader sees each mart as it was or as it will be, never a part of a load.
 """
 
 import contextlib

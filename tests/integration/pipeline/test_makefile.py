@@ -117,12 +117,12 @@ def test_make_clean_keeps_the_erasure_key(home, checkout):
     (checkout / "grafana").symlink_to(checkout / "pipeline")
     for name in ("erasure_key", "password"):
         (folder / name).write_text("something")
-    (checkout / home / ".trouble").write_text("something")
+    (checkout / home / ".incident").write_text("something")
 
     ended = make(checkout, "clean")
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [path.name for path in folder.iterdir()] == ["erasure_key"]
-    removed += [checkout / home / ".trouble", checkout / "grafana"]
+    removed += [checkout / home / ".incident", checkout / "grafana"]
     assert not any(os.path.lexists(path) for path in removed)
     assert (checkout / "pipeline/cli/main.py").exists() and (checkout / ".venv").exists()

@@ -519,7 +519,7 @@ def test_an_unreachable_ledger_sends_one_alert_per_slot(played, sent, home):
     assert time.play("00:00", "UTC", "2026-07-02T00:30") == []
     assert [title for title, _, _ in sent] == ["MooVitamix: no run can start"] * 2, "at the start, and at midnight"
     assert "What: nobody there\n" in sent[0][1] and "Next: make run" in sent[0][1] and sent[0][2] == "failure"
-    assert (home / ".trouble").exists(), "the next good night tells that it is over"
+    assert (home / ".incident").exists(), "the next good night reports the end"
 
 
 def test_a_killed_run_and_one_that_is_not_restarted_send_alerts(played, sent):
