@@ -7,7 +7,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 .PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
 	dashboard erase prune features recommend recommendations docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
-	test-slow test-machine test-airflow test-all lint bench lock clean
+	test-slow test-machine test-airflow test-programs test-all lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -139,7 +139,12 @@ test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
 	@$(BIN)/python -m pytest -m airflow tests/integration/orchestration $(ARGS)
 
-test-all: test test-slow test-machine test-airflow  ## run all tests
+test-programs: test-machine  ## run the tests that need programs outside .venv: test-machine, then test-airflow
+	@$(MAKE) --no-print-directory test-airflow
+
+# Side by side: tests with other programs often wait for them.
+test-all: test  ## run all tests
+	@$(MAKE) --no-print-directory --jobs=2 test-slow test-programs
 
 lint: setup-dev  ## run ruff, import rules, sqlfluff, dbt parse and the rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
