@@ -1,6 +1,4 @@
-"""Define `recommend`, which publishes recommendations, and `recommendations`, which shows them."""
-
-from typing import Any
+"""Define `recommendations`, which shows the published recommendations, and takes a release back."""
 
 import click
 
@@ -9,30 +7,6 @@ from pipeline.cli.options import database_url_option, reason_option
 from pipeline.console.terminal import console
 from pipeline.operations import recommendations as operations
 from pipeline.settings import Settings
-
-
-@click.command("recommend")
-@database_url_option
-@click.option(
-    "--artist-cap",
-    envvar="ARTIST_CAP",
-    type=click.IntRange(1, 50),
-    default=3,
-    help="Maximum number of tracks of one artist in a list.",
-)
-@click.option(
-    "--budget",
-    envvar="TRAIN_BUDGET",
-    type=click.FloatRange(0, 86_400),
-    default=60,
-    help="Seconds for tuning, where a list has no model yet.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws.")
-@click.option("--train", "trains", is_flag=True, help="Train new models, even if there are some.")
-def recommend(database_url: str | None, **options: Any) -> None:
-    """Make lists of recommendations for all users, and publish them whole."""
-    warehouse = find_warehouse_to_change(Settings(database_url=database_url))
-    operations.recommend(warehouse, console(), **options)
 
 
 @click.group("recommendations")

@@ -1,4 +1,4 @@
-"""Make and publish the lists of recommendations, show them, and take a release back."""
+"""Show the published lists of recommendations, and take a release back."""
 
 from typing import Any
 
@@ -7,10 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.console.terminal import StepDisplay, minute
-from pipeline.run.preparation import lock_for_writing
-from recommender import known_range, releases
-from recommender.releases import Release
+from pipeline.console.terminal import minute
+from recommender import releases
 from warehouse import database, schema
 from warehouse.counts import count
 from warehouse.database import Warehouse
@@ -36,63 +34,6 @@ left join marts.tracks as reason_tracks on (shown.reason ->> 'track_id')::bigint
 where shown.user_id = %s
 order by shown.rank
 """
-
-
-def recommend(
-    warehouse: Warehouse, output: Console, *, artist_cap: int, budget: float, seed: int, trains: bool
-) -> None:
-    """Make and publish the lists, unless nothing has changed since the published release; print what was done.
-
-    Raises CommandError: WRONG_SETTINGS before the first build and while the marts are behind, RECOMMENDATIONS_FAILED if
-    the lists could not be made.
-    """
-    with (
-        lock_for_writing(warehouse, prepares=False),
-        database.translate_database_errors(warehouse),
-        warehouse.connect() as work,
-    ):
-        known = known_range.read(work)
-        now, until_seq = known.now, known.until_seq
-        kept = None if trains else releases.unchanged(work, now, until_seq, artist_cap, LISTS)
-        if kept:
-            seen = releases.published(work).release_id
-            output.print(
-                f"nothing has changed since release {kept.release_id} of {minute(kept.released_at)} UTC;"
-                f" readers keep release {seen}",
-                soft_wrap=True,
-            )
-            return
-        # a second of imports that an unchanged night does not need
-        from recommender import nightly
-        from recommender.artefacts import ArtefactError
-
-        try:
-            with StepDisplay(output, "", "recommend") as show:
-                outcome = nightly.publish(
-                    work,
-                    now,
-                    until_seq,
-                    artist_cap=artist_cap,
-                    budget=budget,
-                    seed=seed,
-                    trains=trains,
-                    show=show,
-                )
-        except (ArtefactError, MemoryError) as error:
-            before = releases.published(work)
-            kept_text = f"readers keep release {before.release_id}" if before else "there is no earlier release"
-            problem, advice = str(error), "a new model is trained with: make recommend ARGS=--train"
-            if isinstance(error, MemoryError):
-                problem, advice = "the machine has too little memory", "free some, and run again: make recommend"
-            raise CommandError(
-                ExitCode.RECOMMENDATIONS_FAILED, f"the lists could not be made: {problem}; {kept_text}; {advice}"
-            ) from None
-    for choice in outcome.choices:
-        output.print(f"{choice.list}: {_describe_choice(choice)}", soft_wrap=True)
-    _print_summary(outcome.release, output)
-    if outcome.kept_too_long:
-        numbers = ", ".join(map(str, outcome.kept_too_long))
-        output.print(f"lists of old releases ({numbers}) are being read; the next release drops them", soft_wrap=True)
 
 
 def show(connection: psycopg.Connection, output: Console, user_id: int, limit: int) -> None:
@@ -148,7 +89,7 @@ def roll_back(warehouse: Warehouse, reason: str) -> str:
 
     Needs no run lock: readers of a bad release must not wait for the end of a run.
     """
-    with database.translate_database_errors(warehouse), warehouse.connect() as connection:
+    with database.translate_database_errors(warehouse), warehouse.at_work("recommend").connect() as connection:
         _published(connection)
         former, current = releases.roll_back(connection, reason)
     return (
@@ -169,40 +110,6 @@ def _published(connection: psycopg.Connection) -> int:
     if release is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "there is no release yet; make one with: make recommend")
     return release.release_id
-
-
-def _print_summary(release: Release, output: Console) -> None:
-    figures = release.figures
-    versions = release.model_versions
-    table = _table(f"release {release.release_id}", left=("list", "model"), more=("lists", *_SOURCES, "coverage"))
-    for name in LISTS:
-        each = figures["by_list"][name]
-        total = max(1, sum(each["items"].values()))
-        shares = [f"{each['items'][source] / total:.0%}" for source in _SOURCES]
-        model = f"{each['model']} (version {versions[name]})"
-        table.add_row(name, model, f"{each['lists']:,}", *shares, f"{each['coverage']:.0%}")
-    output.print(table)
-    output.print(
-        f"{count(release.lists, 'list')} of {count(release.users, 'user')} published in {release.seconds:.1f} s,"
-        f" {count(figures['cold_users'], 'user')} without listens;"
-        f" coverage is the share of {count(figures['candidates'], 'track')} in somebody's first 10",
-        soft_wrap=True,
-    )
-    if not release.lists:
-        output.print("there are no users or no tracks yet, so there are no lists")
-    else:
-        output.print("look at one with: make recommendations ARGS='show USER_ID'", soft_wrap=True)
-
-
-_SOURCES = ("model", "genres", "popular")
-
-
-def _describe_choice(choice: Any) -> str:
-    if choice.outcome == "promoted":
-        return choice.reason
-    if choice.outcome == "popularity":
-        return f"popularity is served: {choice.reason}"
-    return f"popularity is served until there is enough data to compare models: {choice.reason}"
 
 
 def _describe_reason(reason: dict[str, Any], track_name: str | None, track_id: int) -> str:

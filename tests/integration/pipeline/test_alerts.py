@@ -269,9 +269,9 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
 def test_the_next_run_sends_an_alert_about_a_crashed_one(settings, inbox, outcome, database_url):
     assert command("run", **settings).code == ExitCode.PUBLISHED
     with psycopg.connect(database_url, autocommit=True) as connection:
-        run_ledger.start_run(connection, run_ledger.FULL_RUN)
+        run_ledger.start_run(connection, run_ledger.FULL_RUNS[0])
         run_ledger.start_run(connection, "build")
-        run_ledger.start_run(connection, run_ledger.FULL_RUN)
+        run_ledger.start_run(connection, run_ledger.FULL_RUNS[0])
     assert received(inbox) == []
     assert command("run", **settings).code == ExitCode.PUBLISHED
     title, _, lines = only(inbox)

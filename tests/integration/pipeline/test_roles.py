@@ -69,23 +69,23 @@ features.track_history          sax      -        -        sax          s       
 features.known_range            sax      -        -        sax          s        s            -        -
 features.snapshots              siudtax  -        -        siudtax      s        s            -        -
 features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
-recommendations                 c        -        -        c            -        -            -        -
+recommendations                 c        -        -        c            -        c            -        -
 recommendations.current_recommendations  sax  -  -   sax          s        s            -        -
-recommendations.releases        siudax   -        -        s            s        s            -        -
-recommendations.release_history siax     -        -        s            s        s            -        -
-recommendations.aliases         siax     -        -        -            -        -            -        -
-recommendations.trainings       siudax   -        -        -            -        -            -        -
-recommendations.model_versions  siudax   -        -        -            -        -            -        -
-recommendations.lists           siudtax  -        -        s            -        -            -        -
+recommendations.releases        siudax   -        -        s            s        siudax       -        -
+recommendations.release_history siax     -        -        s            s        si           -        -
+recommendations.aliases         siax     -        -        -            -        si           -        -
+recommendations.trainings       siudax   -        -        -            -        siudax       -        -
+recommendations.model_versions  siudax   -        -        -            -        siudax       -        -
+recommendations.lists           siudtax  -        -        s            -        siudtax      -        -
 ops                             c        -        -        -            -        -            -        -
-ops.runs                        siudtax  siu      siu      siu          -        -            s        -
-ops.steps                       siudtax  siu      siu      siu          -        -            s        -
-ops.run_tables                  siudtax  siu      siu      siu          -        -            s        -
-ops.current_runs                sax      s        s        s            -        -            s        -
-ops.run_rules                   sax      s        s        s            -        -            s        -
-ops.owned_relations             siudtax  siud     siud     siud         -        -            s        -
-ops.alembic_version             siudtax  s        s        s            -        -            s        -
-ops.preparations                siudtax  s        s        s            -        -            s        -
+ops.runs                        siudtax  siu      siu      siu          -        siu          s        -
+ops.steps                       siudtax  siu      siu      siu          -        siu          s        -
+ops.run_tables                  siudtax  siu      siu      siu          -        siu          s        -
+ops.current_runs                sax      s        s        s            -        s            s        -
+ops.run_rules                   sax      s        s        s            -        s            s        -
+ops.owned_relations             siudtax  siud     siud     siud         -        siud         s        -
+ops.alembic_version             siudtax  s        s        s            -        s            s        -
+ops.preparations                siudtax  s        s        s            -        s            s        -
 """
 
 ON_A_TABLE = {
@@ -424,6 +424,7 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
         ("loader", ["owns", "", "reads a part", "", "", "", "writes"]),
         ("gate", ["reads", "reads a part", "writes", "", "", "", "writes"]),
         ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes", "writes"]),
+        ("recommender", ["", "", "", "reads a part", "reads", "writes", "writes"]),
         ("analyst", ["", "", "", "reads a part", "reads", "reads a part", ""]),
         ("monitor", ["", "", "reads a part", "", "", "", "reads"]),
     ):

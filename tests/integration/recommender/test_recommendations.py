@@ -28,7 +28,7 @@ sys.argv = ["pipeline", "recommend"]
 try:
     main.main()
 except SystemExit as end:
-    print(end.code, sorted({"scipy", "implicit", "optuna", "great_expectations", "pandas"} & set(sys.modules)))
+    print(end.code, sorted({"scipy", "implicit", "optuna", "pandas", "recommender.nightly"} & set(sys.modules)))
 """
 
 
@@ -147,6 +147,8 @@ def test_an_unchanged_warehouse_keeps_its_release_without_importing_a_library_of
     out = ended.stdout.decode()
     assert "nothing has changed since release 1" in out and out.splitlines()[-1] == "0 []", ended
     assert counts(warehouse) == before
+    status, figures = warehouse.execute("select status, figures from ops.steps where step = 'recommend'").fetchall()[-1]
+    assert (status, figures["release_id"], figures["is_new"]) == ("succeeded", 1, False)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +331,7 @@ def stored_model(warehouse):
 
 def test_a_stored_model_makes_the_lists_of_the_tracks_of_tonight(url, warehouse, stored_model):
     number, pairs = stored_model
-    assert "neighbours (version" in recommend(url)
+    assert '"model": "neighbours"' in recommend(url)
     rows = [row for row in current(warehouse) if row["list"] == "discover"]
     assert {row["model_version"] for row in rows} == {number}
     of_model = [(row["reason"]["track_id"], row["track_id"]) for row in rows if row["source"] == "model"]
@@ -387,7 +389,9 @@ def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, dat
     rows = {"users": users, "tracks": tracks, "listen_history": documents}
     assert run_pipeline_on(database_url, rows).exit_code == ExitCode.PUBLISHED
     out = recommend(database_url)
-    assert out.count("popularity is served until there is enough data") == 2
+    (event,) = [json.loads(line) for line in out.splitlines() if '"event": "recommendations"' in line]
+    assert set(event["popularity"]) == set(nightly.LISTS) and all(event["popularity"].values())
+    assert ("there are no users or no tracks yet" in event["message"]) is not bool(users and tracks)
     with psycopg.connect(database_url) as connection:
         assert releases.champions(connection) == {}
         assert bool(current(connection)) == bool(users and tracks)
@@ -395,19 +399,18 @@ def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, dat
 
 
 def test_a_warehouse_without_a_run_says_what_to_do(database_url):
-    for arguments in (("recommend",), ("recommendations", "show", "7"), ("recommendations", "releases")):
+    for arguments in (("recommendations", "show", "7"), ("recommendations", "releases")):
         assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
 
 
 @pytest.mark.slow
 def test_a_warehouse_without_a_build_says_what_to_do(database_url):
     prepare(database_url)
-    for arguments in (
-        ("recommend",),
-        ("recommendations", "show", "7"),
-        ("recommendations", "rollback", "--reason", "x"),
-    ):
+    for arguments in (("recommendations", "show", "7"), ("recommendations", "rollback", "--reason", "x")):
         assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
+    ended = command("recommend", DATABASE_URL=database_url)
+    assert ended.code == ExitCode.PUBLISHED
+    assert "nothing is built yet; start a whole run with: make run" in ended.out
 
 
 def test_marts_that_are_behind_the_decisions_are_refused(url, warehouse):
