@@ -19,7 +19,6 @@ from sample_api.server import serve
 from sample_api.world import World
 from warehouse import database, locks
 
-
 # Without the recommendations, as the tests' environment sets it for commands.
 STEPS = pipeline_run.STEPS[:-1]
 

@@ -49,8 +49,9 @@ revoke all on {gate}, {decisions}, {ops}
 revoke all on {recommendations}
     from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_monitor;
 
--- every step writes the run ledger
-grant usage on schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
+-- every step writes the run ledger, and looks whether the batch tables exist
+grant usage on schema ops, gate
+    to moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
 grant select, insert, update on {ops}
     to moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
 grant delete on ops.owned_relations
@@ -61,7 +62,6 @@ revoke insert, update on ops.alembic_version, ops.preparations
 -- extract owns the landing tables, because dlt adds columns and indexes
 grant usage, create on schema staging to moovitamix_loader;
 {new_owners_of_landing_tables}
-grant usage on schema gate to moovitamix_loader;
 grant select on gate.loads, gate.erasures to moovitamix_loader;
 
 -- the gate owns the batch tables, because it analyzes them, and makes permanent decisions
@@ -70,6 +70,7 @@ grant select on {staging} to moovitamix_gate;
 grant select on {staging_views} to moovitamix_gate;
 grant usage, create on schema gate to moovitamix_gate;
 {new_owners_of_batch_tables}
+grant all on {batch_tables} to moovitamix_gate;
 grant select, insert, update, delete on gate.loads to moovitamix_gate;
 grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
 grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;
@@ -86,7 +87,7 @@ grant select, insert on {decisions} to moovitamix_recommender;
 -- the view for readers shows the lists
 grant select on recommendations.lists, recommendations.releases, recommendations.release_history
     to moovitamix_transformer;
-grant usage on schema staging, gate to moovitamix_transformer;
+grant usage on schema staging to moovitamix_transformer;
 grant select on {staging}, {gate} to moovitamix_transformer;
 
 -- readers see no personal column
@@ -265,6 +266,7 @@ def statements(connection: psycopg.Connection) -> list[str]:
             tables=", ".join(name for names in tables.values() for name in names),
             sequences=", ".join(others["sequence"]),
             functions=", ".join(others["function"]),
+            batch_tables=", ".join(batch_tables.NAMES),
             new_owners_of_batch_tables="\n".join(
                 _lines(connection, NEW_OWNERS, {"role": GATE, "relations": list(batch_tables.NAMES)})
             ),

@@ -353,23 +353,36 @@ def test_readers_see_the_past_of_a_user_and_the_build_login_stores_it(granted):
     assert "permission denied" in line
 
 
-def test_the_owner_publishes_recommendations_and_readers_see_them(granted):
+def test_the_recommender_publishes_and_takes_back_and_readers_see_it(granted):
     line = granted.command("transformer", "recommend").only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
-    assert "permission denied" in line
-    for _ in range(2):
-        ended = granted.command("owner", "recommend", TRAIN_BUDGET="0")
+    assert "permission denied" in line and "moovitamix_recommender" in line
+    # the owner's release is dropped by the recommender, whose own release is taken back by the owner
+    for login, cap in {"owner": "1", "recommender": "2"}.items():
+        ended = granted.command(login, "recommend", ARTIST_CAP=cap, TRAIN_BUDGET="0")
         assert ended.code == ExitCode.PUBLISHED, ended
     with granted.connect("recommender") as recommender:
         query = "select user_id, count(*) from recommendations.current_recommendations group by 1 limit 1"
         user_id, _ = recommender.execute(query).fetchone()
+        owners = "select distinct pg_get_userbyid(relowner) from pg_class where relname ~ '^lists(_[0-9]+)?$'"
+        assert recommender.execute(owners).fetchall() == [("moovitamix_recommender",)]
+    rollback = ("recommendations", "rollback", "--reason", "x")
     for login in ("analyst", "recommender"):
         for arguments in (["show", str(user_id)], ["releases"]):
             ended = granted.command(login, "recommendations", *arguments)
             assert ended.code == ExitCode.PUBLISHED, ended
-        line = granted.command(login, "recommendations", "rollback", "--reason", "x")
-        assert "permission denied" in line.only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
-    # a later grant knows the partition too
+    assert "permission denied" in granted.command("analyst", *rollback).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    assert "readers see release 1 again" in granted.command("owner", *rollback).out
+    # a later grant knows the partitions too
     assert granted.command("owner", "grant").code == ExitCode.PUBLISHED
+    for cap in ("3", "4", "5"):
+        assert granted.command("recommender", "recommend", ARTIST_CAP=cap, TRAIN_BUDGET="0").code == ExitCode.PUBLISHED
+    partitions = "select distinct tableoid::regclass::text from recommendations.lists where user_id = %s order by 1"
+    with granted.connect("owner") as owner:
+        kept = [f"recommendations.lists_{number}" for number in (3, 4, 5)]
+        assert owner.execute(partitions, [user_id]).fetchall() == [(name,) for name in kept]
+        erase = ("erase", str(user_id), "--reason", "as requested")
+        assert granted.command("owner", *erase, ERASURE_KEY="k" * 32).code == ExitCode.PUBLISHED
+        assert owner.execute(partitions, [user_id]).fetchall() == []
 
 
 def test_the_owner_keeps_all_rights_and_no_run_or_full_refresh_revokes_any(granted):
@@ -411,6 +424,8 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
     ended = granted.command("owner", "grant")
 
     assert granted.rights() == before
+    with granted.connect("gate") as gate:
+        assert can(gate, "insert into gate.batch_users default values"), "a role keeps the rights on what it owns"
     with granted.connect("nobody") as nobody:
         assert nobody.execute(
             "select proname from pg_proc where pronamespace::regnamespace::text = any(%s)"
