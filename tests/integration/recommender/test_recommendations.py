@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,9 +14,11 @@ from scipy.sparse import random
 
 from recommender import artefacts, known_range, nightly, registry, releases
 from recommender.models.neighbours import Neighbours
-from tests.command import PROJECT, command, killed_on_exit, launch, until
+from tests.command import LIMIT_SECONDS, PROJECT, command, until
 from tests.databases import created, prepare
+from tests.forks import fork
 from tests.integration.expectations.warehouse import document, track, user
+from tests.integration.recommender import crashing_recommend
 from tests.runs import run_pipeline_on
 from warehouse.errors import ExitCode
 
@@ -419,18 +422,34 @@ def test_marts_that_are_behind_the_decisions_are_refused(url, warehouse):
 
 
 @pytest.mark.slow
-def test_a_killed_command_leaves_the_old_release_and_the_next_one_finishes(url, warehouse):
+@pytest.mark.parametrize("point", crashing_recommend.POINTS)
+def test_a_killed_step_leaves_one_whole_release_and_the_next_one_finishes(point, url, warehouse, tmp_path):
+    """Case 44."""
+    for _ in range(2):
+        publish(warehouse)
     rows, before = current(warehouse), counts(warehouse)
     warehouse.execute("update recommendations.releases set until_seq = until_seq - 1")
-    with psycopg.connect(url) as blocker:
-        # publishing waits for this session with all lists in its open transaction
-        blocker.execute("lock table recommendations.lists in share mode")
-        with killed_on_exit(launch(*RECOMMEND, DATABASE_URL=url)):
-            waits = "select 1 from pg_locks where relation = 'recommendations.lists'::regclass and not granted"
-            until(lambda: warehouse.execute(waits).fetchone())
-    assert (current(warehouse), counts(warehouse)) == (rows, before)
-    assert "release" in recommend(url)
-    assert len(counts(warehouse)[1]) == 2
+
+    log = tmp_path / "log"
+    process = fork(crashing_recommend.run, point, RECOMMEND, {"DATABASE_URL": url}, log=log)
+    process.join(LIMIT_SECONDS)
+
+    assert process.exitcode == -signal.SIGKILL, log.read_text()
+    # the server rolls back when it notices
+    until(lambda: not warehouse.execute("select from pg_stat_activity where application_name ~ 'run'").rowcount)
+    is_out = point == "before old lists are dropped"
+    if is_out:
+        assert len(counts(warehouse)[1]) == 4
+    else:
+        assert (current(warehouse), counts(warehouse)) == (rows, before)
+    out = recommend(url)
+    assert ("nothing has changed since release 4" in out) is is_out
+    release = releases.published(warehouse)
+    seen = {(row["user_id"], row["list"], row["released_at"]) for row in current(warehouse)}
+    assert {released_at for *_, released_at in seen} == {release.released_at} and len(seen) == release.lists
+    publish(warehouse)
+    newest = "select 'lists_' || release_id from recommendations.releases order by release_id desc limit 3"
+    assert counts(warehouse)[1] == sorted(warehouse.execute(newest).fetchall()), "none is left behind"
 
 
 def test_the_view_reads_one_partition_only(warehouse):
