@@ -9,6 +9,16 @@ from pipeline.operations import recommendations as operations
 from pipeline.settings import Settings
 
 
+def _check_id(context: click.Context, argument: click.Parameter, text: str) -> int:
+    try:
+        found = int(text)
+    except ValueError:
+        found = None
+    if found is None or not -(2**63) <= found < 2**63:
+        raise click.BadParameter(f"it must be the number of a user, not {text!r}")
+    return found
+
+
 @click.group("recommendations")
 def recommendations() -> None:
     """Show the published recommendations, list the releases, or take one back."""
@@ -17,7 +27,7 @@ def recommendations() -> None:
 @recommendations.command("show")
 @database_url_option
 @click.option("--limit", type=click.IntRange(1, 50), default=10, help="Maximum number of tracks per list.")
-@click.argument("user_id", metavar="USER_ID", type=click.IntRange(-(2**63), 2**63 - 1))
+@click.argument("user_id", metavar="USER_ID", callback=_check_id)
 def show_user(database_url: str | None, user_id: int, limit: int) -> None:
     """Show the published lists of the user USER_ID, with reasons."""
     with connect_for_reading(find_warehouse(Settings(database_url=database_url))) as connection:

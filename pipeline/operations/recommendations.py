@@ -14,7 +14,7 @@ from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
-LISTS = {"discover": "tracks the user has not heard", "again": "tracks the user knows"}
+LISTS = {"discover": "the user has not heard", "again": "the user knows"}
 ROWS = """
 select
     shown.list,
@@ -23,6 +23,7 @@ select
     tracks.artist,
     shown.reason,
     reason_tracks.name as reason_name,
+    reason_tracks.artist as reason_artist,
     shown.track_id,
     shown.score,
     shown.source,
@@ -49,12 +50,13 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
     for name, question in LISTS.items():
         mine = [row for row in rows if row[0] == name]
         if not mine:
-            output.print(f"\n{name}: no list, because no track fits: {question}", soft_wrap=True)
+            output.print(f"\n{name}: no list, because there is no track that {question}", soft_wrap=True)
             continue
-        title = f"\n{name}: {question}; model version {mine[0][-2]}, {count(len(mine), 'track')}"
-        table = _table(title, "rank", "score", left=("track", "artist", "because of", "source"))
-        for _, rank, track, artist, reason, reason_name, track_id, score, source, *_ in mine[:limit]:
-            because = _describe_reason(reason, reason_name, track_id)
+        # not the title of the table, which would wrap at its width
+        output.print(f"\n{name}: {count(len(mine), 'track')} that {question}, by model version {mine[0][-2]}")
+        table = _table("rank", "score", left=("track", "artist", "because of", "source"))
+        for _, rank, track, artist, reason, reason_name, reason_artist, track_id, score, source, *_ in mine[:limit]:
+            because = _describe_reason(reason, reason_name, reason_artist, track_id)
             # names from the API, in which a bracket is no markup
             table.add_row(str(rank), f"{score:.3f}", *(Text(text or "") for text in (track, artist, because)), source)
         output.print(table)
@@ -64,7 +66,7 @@ def list_releases(connection: psycopg.Connection, output: Console, limit: int) -
     """Print the newest releases, and which one is published."""
     _published(connection)
     table = _table(
-        None, "release", "users", "lists", "seconds", left=("released at (UTC)", "models", "state", "reason", "by")
+        "release", "users", "lists", "seconds", left=("released at (UTC)", "models", "state", "reason", "by")
     )
     for column in table.columns:
         column.no_wrap = column.header != "reason"
@@ -112,20 +114,20 @@ def _published(connection: psycopg.Connection) -> int:
     return release.release_id
 
 
-def _describe_reason(reason: dict[str, Any], track_name: str | None, track_id: int) -> str:
+def _describe_reason(reason: dict[str, Any], track: str | None, artist: str | None, track_id: int) -> str:
     if reason["type"] == "genre":
         return f"genre {reason['genre']}"
     if reason["type"] == "popular":
         return "popular"
-    return "own listens" if reason["track_id"] == track_id else track_name or f"track {reason['track_id']}"
+    if reason["track_id"] == track_id:
+        return "own listens"
+    return " by ".join(filter(None, (track or f"track {reason['track_id']}", artist)))
 
 
-def _table(title: str | None, *right: str, left: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _table(*right: str, left: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in right:
         table.add_column(name, justify="right")
     for name in left:
         table.add_column(name)
-    for name in more:
-        table.add_column(name, justify="right")
     return table

@@ -295,7 +295,7 @@ def test_a_user_is_shown_with_reasons_and_an_unknown_one_is_refused(url, warehou
     user_id = current(warehouse)[0]["user_id"]
     ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
     assert ended.code == 0 and f"user {user_id}, release 1 of " in ended.out, ended
-    assert "discover: tracks the user has not heard" in ended.out and "because of" in ended.out
+    assert "that the user has not heard, by model version" in ended.out and "because of" in ended.out
     warehouse.execute("update marts.tracks set name = '[/x] song', artist = '[bold]'")
     ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
     assert ended.code == 0 and "[/x] song" in ended.out and "[bold]" in ended.out
