@@ -209,8 +209,10 @@ def _show_recommendations(made: Recommendations, output: Console) -> None:
         model = f"{each['model']} v{release.model_versions[name]}"
         table.add_row(name, model, f"{each['lists']:,}", *shares, f"{each['coverage']:.0%}")
     output.print(table)
-    cold = count(release.figures["cold_users"], "user")
-    output.print(f"{count(release.users, 'user')} with lists, {cold} without listens, in {release.seconds:.1f} s")
+    cold = release.figures["cold_users"]
+    output.print(
+        f"{count(release.users, 'user')} with lists, {cold:,} without listens; made in {release.seconds:.1f} s"
+    )
     for name, why in made.popularity.items():
         output.print(f"{name}: popular tracks are served, because {why}", soft_wrap=True, markup=False)
 

@@ -65,9 +65,7 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
 def list_releases(connection: psycopg.Connection, output: Console, limit: int) -> None:
     """Print the newest releases, and which one is published."""
     _published(connection)
-    table = _table(
-        "release", "users", "lists", "seconds", left=("released at (UTC)", "models", "state", "reason", "by")
-    )
+    table = _table("release", "users", "lists", left=("released at (UTC)", "models", "state", "reason", "by"))
     for column in table.columns:
         column.no_wrap = column.header != "reason"
     for row in releases.history(connection, limit):
@@ -76,7 +74,6 @@ def list_releases(connection: psycopg.Connection, output: Console, limit: int) -
             str(row["release_id"]),
             f"{row['users']:,}",
             f"{row['lists']:,}",
-            f"{row['seconds']:.1f}",
             minute(row["released_at"]),
             ", ".join(f"{name} v{number}" for name, number in sorted(row["model_versions"].items())),
             state,

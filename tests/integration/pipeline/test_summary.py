@@ -165,7 +165,7 @@ def test_recommendations_are_a_table_that_fits_and_the_reason_for_popularity_is_
         "list model users model genres popular coverage",
         "discover als v11 608 90% 6% 4% 50%",
         "again popularity v12 596 0% 0% 100% 12%",
-        "608 users with lists, 12 users without listens, in 12.3 s",
+        "608 users with lists, 12 without listens; made in 12.3 s",
         "again: popular tracks are served, because als does not beat popularity: NDCG@10 0.1",
     ]
     assert summary.closing_line(night).startswith("release 3 is published; look at a user's lists with: make rec")
