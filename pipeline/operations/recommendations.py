@@ -92,8 +92,8 @@ def roll_back(warehouse: Warehouse, reason: str) -> str:
         _published(connection)
         former, current = releases.roll_back(connection, reason)
     return (
-        f"readers see release {current} again, not {former}; a new release follows with the next publication of rows:"
-        " make run, then make recommend"
+        f"readers see release {current} again, not {former}; a new release follows with the next"
+        " publication of rows: make run"
     )
 
 
