@@ -5,9 +5,9 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
-	dashboard erase prune features recommend recommendations docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
-	test-slow test-machine test-airflow test-programs test-all lint bench lock clean
+.PHONY: help setup setup-dev run schedule airflow extract gate build recommend migrate grant status report evaluate \
+	erase prune features recommendations docs docs-serve metrics dashboard dbt psql dump restore stop test test-unit \
+	test-integration test-slow test-machine test-airflow test-programs test-all lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ setup-dev: setup  ## add the tools of requirements-dev.lock, which tests and lin
 		$(call INSTALL,$(BIN)/python,requirements-dev.lock) && \
 		cp requirements-dev.lock .venv/requirements-dev.lock; }
 
-run: setup  ## run the whole pipeline: extract, gate, build
+run: setup  ## run the whole pipeline: extract, gate, build, recommend
 	@$(PIPELINE) run $(ARGS)
 
 schedule: setup  ## start the run each day until Ctrl-C: ARGS="--pipeline-runtime 00:00 --timezone America/Montreal"
@@ -60,6 +60,9 @@ gate: setup  ## check pending loads; ARGS="show [LOAD]" shows the failed rules; 
 build: setup  ## only build the marts and features from published rows
 	@$(PIPELINE) build $(ARGS)
 
+recommend: setup  ## only make lists of recommendations for all users, and publish them whole; ARGS=--train trains new models
+	@$(PIPELINE) recommend $(ARGS)
+
 migrate: setup  ## prepare the warehouse for this release: tables, typed views, rights; ARGS=--dry-run prints the SQL
 	@$(PIPELINE) migrate $(ARGS)
 
@@ -83,9 +86,6 @@ prune: setup  ## delete old superseded versions of users and tracks: ARGS="--kee
 
 features: setup  ## store or show the features of users as known at a moment: ARGS="snapshot"; also list, show, drop
 	@$(PIPELINE) features $(ARGS)
-
-recommend: setup  ## make lists of recommendations for all users, and publish them whole: ARGS="--artist-cap 3"
-	@$(PIPELINE) recommend $(ARGS)
 
 recommendations: setup  ## show the recommendations of a user: ARGS="show USER_ID"; also releases, rollback --reason
 	@$(PIPELINE) recommendations $(ARGS)

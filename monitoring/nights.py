@@ -3,11 +3,12 @@
 Each constant is the beginning of a query: common table expressions to select from. They take PARAMETERS.
 """
 
-from warehouse.names import PUBLISHED, SOURCE_TABLE_NAMES, STEPS
+from warehouse.names import FULL_RUNS, PUBLISHED, SOURCE_TABLE_NAMES, STEPS
 
 PARAMETERS = {
     # in the order of the night
-    "commands": [" ".join(STEPS), *STEPS],
+    "commands": [*FULL_RUNS, *STEPS],
+    "full_runs": list(FULL_RUNS),
     "steps": list(STEPS),
     "tables": list(SOURCE_TABLE_NAMES),
     "let_through": list(PUBLISHED),
@@ -30,14 +31,14 @@ with runs as (
 parts as (
     select
         *,
-        count(*) filter (where command in ('extract gate build', 'extract') and is_retry is not true)
+        count(*) filter (where (command = any(%(full_runs)s) or command = 'extract') and is_retry is not true)
             over (order by run_seq) as night
     from runs
 ),
 tries as (
     select distinct on (night, command)
         parts.*,
-        bool_or(command = 'extract gate build') over (partition by night) as is_one_run
+        bool_or(command = any(%(full_runs)s)) over (partition by night) as is_one_run
     from parts
     where night > 0
     order by night, command, run_seq desc
@@ -73,9 +74,9 @@ nights as (
         (array_agg(disk_free_bytes order by step_order desc) filter (where disk_free_bytes is not null))[1]
             as disk_free_bytes
     from tries
-    where command = 'extract gate build' or not is_one_run
+    where command = any(%(full_runs)s) or not is_one_run
     group by night
-    having bool_or(command in ('extract gate build', 'build')) or bool_or(status <> 'succeeded')
+    having bool_or(command = any(%(full_runs)s) or command = 'build') or bool_or(status <> 'succeeded')
 )
 """
 

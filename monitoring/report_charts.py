@@ -19,7 +19,7 @@ FEW_SLOTS, FEW_SLOTS_BETWEEN_LABELS = 14, 2
 # With few nights, the bars would be too wide.
 LEAST_SLOTS = 10
 LARGEST_SHOWN = 8
-STEP_COLOURS = {"extract": "--c1", "gate": "--c2", "build": "--c3"}
+STEP_COLOURS = {"extract": "--c1", "gate": "--c2", "build": "--c3", "recommend": "--c3-strong"}
 SCHEMA_COLOURS = {"staging": "--c1", "marts": "--c2", "other": "--c3"}
 
 

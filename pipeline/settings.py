@@ -37,6 +37,7 @@ SETTINGS = (
     "SAMPLE_FAULTS",
     "SAMPLE_START",
     "SNAPSHOTS_KEPT",
+    "RECOMMEND",
     "ARTIST_CAP",
     "TRAIN_BUDGET",
     "POSTGRES_PORT",
@@ -112,6 +113,16 @@ class Settings:
     """Faults of the sample API for this run: bad nights on purpose."""
     sample_start: dt.date | None = None
     """Day 0 of the sample world in a new warehouse; None: a few days before the first run."""
+    recommend: bool = True
+    """Whether a whole run makes the recommendations."""
+    artist_cap: int = 3
+    """Most tracks of one artist in a list of recommendations."""
+    budget: float = 60
+    """Seconds for tuning, where a list has no model yet."""
+    seed: int = 0
+    """Seed of all random draws of the recommender."""
+    train: bool = False
+    """Train new models, even if there are some."""
 
     def check_source(self) -> None:
         """Check which API to read.

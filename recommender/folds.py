@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Flags, Floats, Integers, Interactions
-from recommender.scores import rows_of
+from recommender.scores import rows_of, values_at
 from recommender.scoring import DISCOVER
 
 TARGET_SHARE = 0.2
@@ -33,7 +33,7 @@ class Fold:
         """Return the targets that a list can hold: tracks the user has not heard in training, or has heard."""
         heard = self.dataset.listens.weights()
         heard.data[:] = 1
-        is_known = np.asarray(heard[rows_of(self.targets), self.targets.indices]).ravel() > 0
+        is_known = values_at(heard, self.targets) > 0
         is_kept = ~is_known if list_name == DISCOVER else is_known
         return _only(self.targets, is_kept & self.dataset.catalogue.is_candidate[self.targets.indices])
 

@@ -1,7 +1,7 @@
 """Record trainings and model versions, and which version is the champion of each list. Imports nothing heavy."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,17 @@ def read(connection: psycopg.Connection, model_version: int) -> ModelVersion:
         binary=True,
     ).fetchone()
     return ModelVersion(*row)
+
+
+def reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> dict[int, str]:
+    """Return by model version why its training chose it; a version without a training is left out."""
+    return dict(
+        connection.execute(
+            "select model_version, reason from recommendations.model_versions"
+            " inner join recommendations.trainings using (training_id) where model_version = any(%s)",
+            [list(model_versions)],
+        ).fetchall()
+    )
 
 
 def record_training(

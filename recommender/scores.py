@@ -83,7 +83,7 @@ class SparseScores:
 
     def at(self, pairs: csr_matrix) -> Floats:
         product = self.heard @ self.weights
-        return np.asarray(product[rows_of(pairs), pairs.indices], np.float32).ravel()
+        return values_at(product, pairs)
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,13 @@ class DenseScores:
             first = pairs.indptr[start]
             found[first : first + part.nnz] = values[rows_of(part), part.indices]
         return found
+
+
+def values_at(matrix: csr_matrix, pairs: csr_matrix) -> Floats:
+    """Return the values of a matrix at the pairs, which scipy returns as a matrix if there are none."""
+    if not pairs.nnz:
+        return np.empty(0, np.float32)
+    return np.asarray(matrix[rows_of(pairs), pairs.indices], np.float32).ravel()
 
 
 def rows_of(matrix: csr_matrix) -> Integers:

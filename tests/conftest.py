@@ -37,6 +37,8 @@ def settings_of_the_user_removed() -> Iterator[None]:
                 patch.delenv(name)
         patch.setenv(ENV_FILE, "")
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        # seconds of each run, which only the tests of this step need
+        patch.setenv("RECOMMEND", "false")
         yield
 
 

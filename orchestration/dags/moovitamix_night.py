@@ -4,9 +4,10 @@ This file runs in Airflow's environment, which does not contain the project; the
 Settings come from the environment of Airflow's processes; the command also reads the project's `.env`. A setting that
 this file cannot parse is an import error of the DAG.
 
-The steps run in the order of `make run`. After a failed source, pending loads are still judged and built. `outcome`
-fails when any step failed; otherwise a night whose last step succeeded would be green. `notify` sends one alert about
-the whole night to ALERT_URLS, if one is due.
+The steps run in the order of `make run`. After a failed source, pending loads are still checked and built. `recommend`
+does not run after a failed build, and RECOMMEND=false leaves it out of every night. `outcome` fails when a step failed;
+otherwise a night whose last step succeeded would be green. `notify` sends one alert about the whole night to
+ALERT_URLS, if one is due.
 """
 
 import json
@@ -25,9 +26,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 # A link to this file, in the DAGs folder of another Airflow, leads here too.
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = PROJECT / ".venv" / "bin" / "python"
-# Exit codes of permanent failures: wrong settings, a blocked table, a failed model or test, a gate that could not run.
-# The others are retried; 6 (another run holds the lock) is retried like a failed source.
-PERMANENT_FAILURES = (2, 4, 5, 8)
+# Exit codes of permanent failures: wrong settings, a blocked table, a failed model or test, a gate that could not run,
+# recommendations that could not be made. The others are retried; 6 (another run holds the lock) is retried like a
+# failed source.
+PERMANENT_FAILURES = (2, 4, 5, 8, 9)
 RETRIES = 3
 # What a step leaves for `notify`: when its last attempt began, and how it ended.
 END = "end"
@@ -92,6 +94,15 @@ def timetable(runtime: str, zone: str) -> CronTriggerTimetable:
     return CronTriggerTimetable(f"{int(minute)} {int(hour)} * * *", timezone=time_zone, run_immediately=LATE)
 
 
+def recommends(text: str) -> bool:
+    """Parse RECOMMEND like the project's command line. Raises ValueError for an invalid value."""
+    if text.lower() in ("1", "true", "t", "yes", "y", "on"):
+        return True
+    if text.lower() in ("0", "false", "f", "no", "n", "off"):
+        return False
+    raise ValueError(f"RECOMMEND must be true or false, not {text!r}")
+
+
 @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
 def outcome() -> None:
     """Fail when a step failed; skipped after a successful night."""
@@ -117,7 +128,7 @@ def notify(steps: list[str], ti: TaskInstance | None = None) -> None:
 
 with DAG(
     dag_id="moovitamix_night",
-    description="Reads the MooVitamix API, checks the delivery, and builds the warehouse",
+    description="Reads the MooVitamix API, checks the delivery, builds the warehouse, and makes recommendations",
     schedule=timetable(os.environ.get("PIPELINE_RUNTIME") or "00:00", os.environ.get("TIMEZONE") or "UTC"),
     catchup=False,
     max_active_runs=1,
@@ -131,5 +142,10 @@ with DAG(
     gate = Step(task_id="gate", trigger_rule=TriggerRule.ALL_DONE)
     build = Step(task_id="build", trigger_rule=TriggerRule.ALL_DONE)
     extract >> gate >> build
-    [extract, gate, build] >> outcome()
-    [extract, gate, build] >> notify(["extract", "gate", "build"])
+    steps = [extract, gate, build]
+    if recommends(os.environ.get("RECOMMEND") or "true"):
+        # a gate that blocked a load failed, but not the build after it
+        build >> (recommend := Step(task_id="recommend"))
+        steps.append(recommend)
+    steps >> outcome()
+    steps >> notify([step.task_id for step in steps])

@@ -68,13 +68,14 @@ class Records:
 def parse(text: str) -> list[StepEnd]:
     """Parse the ends of the steps: {"extract": {"began_at": ..., "exit_code": 3, "last_line": ...}, "gate": null, ...}.
 
-    A step that is missing or null was killed, or did not run. Raises CommandError(WRONG_SETTINGS) for other text.
+    A step that is null was killed, or did not run, and so was one that is missing, except `recommend`: the scheduler
+    leaves it out. Raises CommandError(WRONG_SETTINGS) for other text.
     """
     try:
         given = json.loads(text)
         if unknown := set(given) - set(STEPS):
             raise ValueError(f"unknown steps: {unknown}")
-        return [_parse_end(step, given.get(step) or {}) for step in STEPS]
+        return [_parse_end(step, given.get(step) or {}) for step in STEPS if step in given or step != "recommend"]
     except (ValueError, TypeError, AttributeError):
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
@@ -96,9 +97,12 @@ def _parse_end(step: str, end: Mapping[str, object]) -> StepEnd:
 def send_alert(ends: Sequence[StepEnd], find: Callable[[], Warehouse]) -> None:
     """Send an alert about the end of the night, if one is due. `find` returns the warehouse; it may fail.
 
-    A step that found another run in progress is neither good nor bad: the other run reports how it ends.
+    A step that found another run in progress is neither good nor bad: the other run reports how it ends. After a build
+    that failed, `recommend` was not to run.
     """
     failed = [end for end in ends if end.exit_code not in (ExitCode.PUBLISHED, ExitCode.ALREADY_RUNNING)]
+    if any(end.step == "build" for end in failed):
+        failed = [end for end in failed if end.step != "recommend" or end.exit_code is not None]
     if not run_notifier.has_recipients() or (
         not failed and any(end.exit_code == ExitCode.ALREADY_RUNNING for end in ends)
     ):

@@ -30,10 +30,10 @@ COMMANDS = {
     "extract": "steps:extract",
     "gate": "gate:gate",
     "build": "steps:build",
+    "recommend": "steps:recommend",
     "status": "status:show_status",
     "report": "report:make_report",
     "evaluate": "evaluate:evaluate",
-    "recommend": "recommendations:recommend",
     "recommendations": "recommendations:recommendations",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
@@ -57,7 +57,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, locations=COMMANDS, context_settings=CONTEXT, no_args_is_help=False)
 def cli() -> None:
-    """Load the MooVitamix API into Postgres, check it, and build the marts."""
+    """Load the MooVitamix API into Postgres, check it, build the marts, and make recommendations."""
 
 
 def main() -> None:

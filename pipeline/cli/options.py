@@ -88,6 +88,42 @@ def source_options(command: Callable) -> Callable:
     return command
 
 
+def recommend_options(command: Callable) -> Callable:
+    """Add the options of a command that makes the recommendations."""
+    for option in (
+        click.option(
+            "--budget",
+            envvar="TRAIN_BUDGET",
+            show_envvar=True,
+            type=click.FloatRange(0, 86_400),
+            default=60,
+            help="Seconds for tuning, where a list of recommendations has no model yet.",
+        ),
+        click.option(
+            "--artist-cap",
+            envvar="ARTIST_CAP",
+            show_envvar=True,
+            type=click.IntRange(1, 50),
+            default=3,
+            help="Maximum number of tracks of one artist in a list of recommendations.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def run_options(command: Callable) -> Callable:
+    """Add the options of a command that runs the whole pipeline."""
+    leave_out = click.option(
+        "--recommend/--no-recommend",
+        envvar="RECOMMEND",
+        show_envvar=True,
+        default=True,
+        help="Make the recommendations after the build.",
+    )
+    return source_options(leave_out(recommend_options(command)))
+
+
 def decision_options(command: Callable) -> Callable:
     """Add the options of a command that records a decision."""
     for option in (

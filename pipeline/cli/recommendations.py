@@ -1,6 +1,4 @@
-"""Define `recommend`, which publishes recommendations, and `recommendations`, which shows them."""
-
-from typing import Any
+"""Define `recommendations`, which shows the published recommendations, and takes a release back."""
 
 import click
 
@@ -11,28 +9,14 @@ from pipeline.operations import recommendations as operations
 from pipeline.settings import Settings
 
 
-@click.command("recommend")
-@database_url_option
-@click.option(
-    "--artist-cap",
-    envvar="ARTIST_CAP",
-    type=click.IntRange(1, 50),
-    default=3,
-    help="Maximum number of tracks of one artist in a list.",
-)
-@click.option(
-    "--budget",
-    envvar="TRAIN_BUDGET",
-    type=click.FloatRange(0, 86_400),
-    default=60,
-    help="Seconds for tuning, where a list has no model yet.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws.")
-@click.option("--train", "trains", is_flag=True, help="Train new models, even if there are some.")
-def recommend(database_url: str | None, **options: Any) -> None:
-    """Make lists of recommendations for all users, and publish them whole."""
-    warehouse = find_warehouse_to_change(Settings(database_url=database_url))
-    operations.recommend(warehouse, console(), **options)
+def _check_id(context: click.Context, argument: click.Parameter, text: str) -> int:
+    try:
+        found = int(text)
+    except ValueError:
+        found = None
+    if found is None or not -(2**63) <= found < 2**63:
+        raise click.BadParameter(f"it must be the number of a user, not {text!r}")
+    return found
 
 
 @click.group("recommendations")
@@ -43,7 +27,7 @@ def recommendations() -> None:
 @recommendations.command("show")
 @database_url_option
 @click.option("--limit", type=click.IntRange(1, 50), default=10, help="Maximum number of tracks per list.")
-@click.argument("user_id", metavar="USER_ID", type=click.IntRange(-(2**63), 2**63 - 1))
+@click.argument("user_id", metavar="USER_ID", callback=_check_id)
 def show_user(database_url: str | None, user_id: int, limit: int) -> None:
     """Show the published lists of the user USER_ID, with reasons."""
     with connect_for_reading(find_warehouse(Settings(database_url=database_url))) as connection:

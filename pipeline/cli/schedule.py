@@ -7,7 +7,7 @@ import click
 
 from pipeline.alerts import messages
 from pipeline.cli.connecting import connect_by_settings
-from pipeline.cli.options import export_options, source_options, timezone_option
+from pipeline.cli.options import export_options, run_options, timezone_option
 from pipeline.run.dbt import check_target
 from pipeline.schedule import nightly, timetable
 from pipeline.schedule.timetable import time_of_day
@@ -23,7 +23,7 @@ def _check_runtime(context: click.Context, option: click.Parameter, text: str) -
 
 
 @click.command("schedule")
-@source_options
+@run_options
 @timezone_option
 @click.option(
     "--pipeline-runtime",

@@ -1,4 +1,4 @@
-"""Define `run`, `extract`, `gate` and `build`: the whole run, or one step of it."""
+"""Define `run`, `extract`, `gate`, `build` and `recommend`: the whole run, or one step of it."""
 
 import contextlib
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import click
 
 from pipeline.alerts import messages, run_notifier
 from pipeline.cli.connecting import find_warehouse
-from pipeline.cli.options import database_url_option, source_options
+from pipeline.cli.options import database_url_option, recommend_options, run_options, source_options
 from pipeline.console import connections, event_log, summary
 from pipeline.console.terminal import StepDisplay, console
 from pipeline.run import pipeline_run
@@ -18,12 +18,14 @@ from warehouse.errors import CommandError
 
 
 @click.command()
-@source_options
+@run_options
 @click.pass_obj
 def run(notifier: run_notifier.RunNotifier, **options: object) -> None:
-    """Run the whole pipeline: extract, gate, build."""
+    """Run the whole pipeline: extract, gate, build, recommend."""
     messages.check_addresses()
-    run_steps(Settings(**options), began=notifier.began)
+    settings = Settings(**options)
+    steps = pipeline_run.STEPS if settings.recommend else pipeline_run.STEPS[:-1]
+    run_steps(settings, steps, began=notifier.began)
 
 
 @click.command()
@@ -40,6 +42,16 @@ def build(database_url: str | None) -> None:
     run_steps(Settings(database_url=database_url), ("build",))
 
 
+@click.command()
+@database_url_option
+@recommend_options
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws.")
+@click.option("--train", is_flag=True, help="Train new models, even if there are some.")
+def recommend(**options: object) -> None:
+    """Only make lists of recommendations for all users, and publish them whole."""
+    run_steps(Settings(**options), ("recommend",))
+
+
 @click.command("gate")
 @database_url_option
 def check_pending(database_url: str | None) -> None:
@@ -48,16 +60,16 @@ def check_pending(database_url: str | None) -> None:
 
 
 def run_steps(
-    settings: Settings, steps: tuple[str, ...] | None = None, began: Callable[..., None] = lambda pipeline_run: None
+    settings: Settings, steps: tuple[str, ...], began: Callable[..., None] = lambda pipeline_run: None
 ) -> None:
-    """Run the steps (all by default) with a display for a terminal or with log events. Raises CommandError."""
-    if steps is None or "extract" in steps:
+    """Run the steps with a display for a terminal or with log events. Raises CommandError."""
+    if "extract" in steps:
         settings.check_source()
     settings.check_shares()
     warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
     output = console()
     works_on = {"warehouse": connections.describe_warehouse(settings, warehouse)}
-    if steps is None or "extract" in steps:
+    if "extract" in steps:
         works_on["api"] = connections.describe_api(settings)
     if output.is_terminal:
         click.echo(connections.describe(**works_on))
@@ -70,7 +82,7 @@ def run_steps(
                 stack.enter_context(event_log.run(begun.run_id, **works_on))
 
         say = click.echo if output.is_terminal else event_log.notice
-        finished = pipeline_run.run(settings, warehouse, display, steps or pipeline_run.STEPS, begin, say)
+        finished = pipeline_run.run(settings, warehouse, display, steps, begin, say)
     if output.is_terminal:
         summary.show(finished, output)
     else:

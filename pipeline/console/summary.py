@@ -1,4 +1,4 @@
-"""Summarize a run on one screen or as log events: counts, verdicts, warnings, durations and the next command."""
+"""Summarize a run on one screen or as log events: counts, verdicts, warnings, recommendations and durations."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from rich.text import Text
 from expectations.gate import Judgement, RuleResult
 from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
-from pipeline.run import run_warnings
+from pipeline.run import recommending, run_warnings
 from pipeline.run.pipeline_run import PipelineRun
+from pipeline.run.recommending import Recommendations
 from warehouse.counts import count
 from warehouse.redaction import sanitize
 
@@ -75,6 +76,8 @@ def show(this_run: PipelineRun, output: Console) -> None:
     if this_run.build:
         counts = ", ".join(f"{number:,} {status}" for status, number in sorted(this_run.build.counts.items()))
         output.print(f"dbt: {counts}", soft_wrap=True)
+    if this_run.recommendations:
+        _show_recommendations(this_run.recommendations, output)
     seconds = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in this_run.seconds.items())
     output.print(f"duration: {seconds}", soft_wrap=True)
 
@@ -86,6 +89,14 @@ def log_summary(this_run: PipelineRun) -> None:
     for notice in notices(this_run):
         message = f"{notice.label} {notice.message}".strip()
         event_log.log_event("notice", this_run.run_id, level=notice.level, message=message)
+    if made := this_run.recommendations:
+        event_log.log_event(
+            "recommendations",
+            this_run.run_id,
+            message=made.message,
+            popularity=made.popularity or None,
+            **made.figures,
+        )
     event_log.log_event(
         "run_ended",
         this_run.run_id,
@@ -132,6 +143,9 @@ def notices(this_run: PipelineRun) -> Iterator[Notice]:
             )
     for failure in this_run.build.lines if this_run.build else ():
         yield Notice("error", "failed", failure)
+    if this_run.recommendations and (old := this_run.recommendations.kept_too_long):
+        numbers = ", ".join(map(str, old))
+        yield Notice("warning", "", f"somebody reads lists of old releases ({numbers}); the next release drops them")
 
 
 def _checked_figures(failed: RuleResult) -> str:
@@ -177,6 +191,32 @@ def _table(figures: list[LoadFigures], width: int) -> Table:
     return table
 
 
+def _show_recommendations(made: Recommendations, output: Console) -> None:
+    """Print what was recommended: a row per list, and why popularity is served where it is."""
+    output.print(f"recommendations: {made.message}", soft_wrap=True)
+    if made.release is None or not made.release.lists:
+        return
+    release = made.release
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in ("list", "model"):
+        table.add_column(name, no_wrap=True)
+    for name in ("users", *recommending.SOURCES, "coverage"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in recommending.LISTS:
+        each = release.figures["by_list"][name]
+        total = max(1, sum(each["items"].values()))
+        shares = [f"{each['items'][source] / total:.0%}" for source in recommending.SOURCES]
+        model = f"{each['model']} v{release.model_versions[name]}"
+        table.add_row(name, model, f"{each['lists']:,}", *shares, f"{each['coverage']:.0%}")
+    output.print(table)
+    cold = release.figures["cold_users"]
+    output.print(
+        f"{count(release.users, 'user')} with lists, {cold:,} without listens; made in {release.seconds:.1f} s"
+    )
+    for name, why in made.popularity.items():
+        output.print(f"{name}: popular tracks are served, because {why}", soft_wrap=True, markup=False)
+
+
 def closing_line(this_run: PipelineRun) -> str:
     """Return the last line for a run without problems: its result and the next command."""
     message = this_run.message
@@ -186,6 +226,10 @@ def closing_line(this_run: PipelineRun) -> str:
             return f'{message}; see the details with: make gate ARGS="show"'
     if this_run.build:
         return f"{message}; query the warehouse with: make psql"
+    if made := this_run.recommendations:
+        if made.release is None:
+            return f"{message}; start a whole run with: make run"
+        return f"{message}; look at a user's lists with: make recommendations ARGS='show USER_ID'"
     if this_run.judgements:
         return f"{message}; next: make build"
     if this_run.extraction:

@@ -1,4 +1,4 @@
-"""Show the last runs, open loads, quarantine, freshness of the warehouse, and the next command: `make status`."""
+"""Show the last runs, open loads, quarantine, freshness, recommendations, and the next command: `make status`."""
 
 import datetime as dt
 import textwrap
@@ -15,7 +15,7 @@ from monitoring import nights
 from pipeline.console import connections
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
-from pipeline.run import run_warnings, runbooks
+from pipeline.run import recommending, run_warnings, runbooks
 from pipeline.run.message_parts import (
     ALL_PUBLISHED,
     decision_command,
@@ -25,6 +25,8 @@ from pipeline.run.message_parts import (
 )
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
+from recommender import releases
+from recommender.releases import Release
 from warehouse import database, schema
 from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
@@ -34,6 +36,7 @@ from warehouse.redaction import sanitize
 RUNS_SHOWN = 7
 LONGEST_MESSAGE = 300
 STALE_AFTER = dt.timedelta(hours=26)
+RECOMMEND = "make recommend"
 NO_RUN = "no run yet; start one with: make run"
 STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 # Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
@@ -74,6 +77,8 @@ class Run:
     @property
     def again(self) -> str:
         """Return the command that does what the run has left undone, apart from a decision: that is only built."""
+        if self.command == "recommend" or self.exit_code == ExitCode.RECOMMENDATIONS_FAILED:
+            return RECOMMEND
         return "make build" if self.verb else "make run"
 
 
@@ -94,7 +99,8 @@ class Status:
     `last_runs`: empty if there was no run yet, or if the ledger is of an earlier version. `quarantine`: (table, rule,
     rows, time of the oldest). `fresh_as_of`: by table, readers see the source as of this time. `warnings`: those of the
     newest load of each table, except quarantined rows. `listens_waiting`: listens without a known user or track; None
-    if this login may not count them.
+    if this login may not count them. `release`: of recommendations, the one that readers see; None if there is none, or
+    if this login may not read it.
     """
 
     next_step: str
@@ -105,6 +111,7 @@ class Status:
     fresh_as_of: Mapping[str, dt.datetime] = field(default_factory=dict)
     warnings: Sequence[RunWarning] = ()
     listens_waiting: int | None = None
+    release: Release | None = None
 
 
 def show(settings: Settings, connection: psycopg.Connection, output: Console) -> None:
@@ -131,6 +138,8 @@ def show(settings: Settings, connection: psycopg.Connection, output: Console) ->
             )
         for line in _freshness(status):
             output.print(line)
+        if status.release:
+            output.print(_describe_release(status.release), soft_wrap=True)
     output.print(f"next: {status.next_step}", soft_wrap=True)
 
 
@@ -156,6 +165,7 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
     quarantine = _quarantine(connection)
     warnings = run_warnings.find_in_warehouse(connection)
     loaded_at, now = _last_load(connection)
+    may_read = _may_read_releases(connection)
     next_step = _next_step(
         connection,
         last_runs,
@@ -163,13 +173,15 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
         key_problem=_key_problem(settings, connection),
         has_quarantine=bool(quarantine),
         warnings=warnings,
+        are_lists_behind=may_read and _are_lists_behind(connection),
         is_stale=loaded_at is None or now - loaded_at > STALE_AFTER,
     )
     fresh_as_of = dict(
         connection.execute(f"{nights.FRESH} select table_name, started_at from fresh", nights.PARAMETERS).fetchall()
     )
     waiting = _listens_waiting(connection)
-    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, waiting)
+    release = releases.published(connection) if may_read else None
+    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, waiting, release)
 
 
 def _next_step(
@@ -180,6 +192,7 @@ def _next_step(
     key_problem: str | None,
     has_quarantine: bool,
     warnings: Sequence[RunWarning],
+    are_lists_behind: bool,
     is_stale: bool,
 ) -> str:
     last_run = last_runs[0]
@@ -210,6 +223,8 @@ def _next_step(
         return _repeat(undone[0])
     if run_ledger.rejected_and_not_landed(connection):
         return "load the rows of a rejected load again: make run"
+    if are_lists_behind:
+        return f"recommend from the rows that were published since the newest release: {RECOMMEND}"
     if is_stale:
         return "load new data, because the last load is more than a day old: make run"
     if warnings:
@@ -329,6 +344,36 @@ def _is_built(connection: psycopg.Connection) -> bool:
                 0
             )
     """).fetchone()[0]
+
+
+def _may_read_releases(connection: psycopg.Connection) -> bool:
+    return connection.execute("""
+        select coalesce(bool_and(has_table_privilege(relations.oid, 'select')), false)
+        from pg_namespace as schemas
+        inner join pg_class as relations on schemas.oid = relations.relnamespace
+        where
+            schemas.nspname = 'recommendations' and relations.relname in ('releases', 'release_history')
+            and has_schema_privilege(schemas.oid, 'usage')
+    """).fetchone()[0]
+
+
+def _are_lists_behind(connection: psycopg.Connection) -> bool:
+    """Return whether rows were published since the newest release. Without a release, nobody waits for one."""
+    return connection.execute("""
+        select coalesce((select max(until_seq) from recommendations.releases) < max(seq), false)
+        from gate.publications
+    """).fetchone()[0]
+
+
+def _describe_release(release: Release) -> str:
+    models = ", ".join(
+        f"{name}: {release.figures['by_list'][name]['model']} v{release.model_versions[name]}"
+        for name in recommending.LISTS
+    )
+    return (
+        f"recommendations: release {release.release_id} of {minute(release.released_at)} UTC,"
+        f" {count(release.users, 'user')}, {models}"
+    )
 
 
 def _freshness(status: Status) -> Iterator[str]:

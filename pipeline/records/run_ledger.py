@@ -16,9 +16,8 @@ from pipeline.records.resource_usage import Measures
 from pipeline.settings import PROJECT
 from warehouse import database, schema
 from warehouse.errors import CommandError
-from warehouse.names import STEP_ROLES
+from warehouse.names import FULL_RUNS
 
-FULL_RUN = " ".join(STEP_ROLES)
 # Messages of runs that did not reach their end.
 INTERRUPTED = "interrupted"
 KILLED = "the process was killed"
@@ -196,9 +195,9 @@ def full_runs_since(connection: psycopg.Connection, age: dt.timedelta) -> FullRu
                 false
             )
         from ops.runs
-        where command = %(command)s
+        where command = any(%(commands)s)
         """,
-        {"age": age, "interrupted": INTERRUPTED, "command": FULL_RUN},
+        {"age": age, "interrupted": INTERRUPTED, "commands": list(FULL_RUNS)},
     ).fetchone()
     return FullRuns(*row)
 
@@ -227,7 +226,7 @@ def streak_before(connection: psycopg.Connection, run_id: str) -> Streak:
         with full_runs as (
             select started_at, finished_at, status, exit_code, run_seq
             from ops.current_runs
-            where command = %(command)s and run_seq < (select run_seq from ops.runs where run_id = %(run_id)s)
+            where command = any(%(commands)s) and run_seq < (select run_seq from ops.runs where run_id = %(run_id)s)
         ),
         good as (select max(run_seq) as run_seq from full_runs where status = 'succeeded')
         select full_runs.started_at, full_runs.finished_at, full_runs.status, full_runs.exit_code
@@ -236,7 +235,7 @@ def streak_before(connection: psycopg.Connection, run_id: str) -> Streak:
         where full_runs.run_seq >= coalesce(good.run_seq, 0)
         order by full_runs.run_seq
         """,
-        {"command": FULL_RUN, "run_id": run_id},
+        {"commands": list(FULL_RUNS), "run_id": run_id},
     ).fetchall()
     last_success = next((finished_at for _, finished_at, status, _ in rows if status == "succeeded"), None)
     bad = [UnsuccessfulRun(started_at, status, code) for started_at, _, status, code in rows if status != "succeeded"]

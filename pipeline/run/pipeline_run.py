@@ -1,4 +1,4 @@
-"""Run extract, gate and build in order, under the run lock. Each step is recorded in `ops` before it starts."""
+"""Run the steps in order, under the run lock. Each step is recorded in `ops` before it starts."""
 
 import contextlib
 import os
@@ -21,17 +21,18 @@ from extract.pages import Traffic
 from extract.recovery import Recovery
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
-from pipeline.run import erasure_key, privileges, run_details, sample_source
+from pipeline.run import erasure_key, privileges, recommending, run_details, sample_source
 from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
 from pipeline.run.message_parts import ALL_PUBLISHED, blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
+from pipeline.run.recommending import Recommendations
 from pipeline.settings import Settings
 from warehouse import database, redaction
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
-STEPS = ("extract", "gate", "build")
+STEPS = ("extract", "gate", "build", "recommend")
 # Without audits: they read the whole history, but the cost of a run must follow its changes.
 NIGHTLY_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "tag:audit")
 
@@ -54,6 +55,7 @@ class PipelineRun:
     """By table, the rows in quarantine after the gate, whichever load brought them."""
     is_a_load_blocked: bool = False
     build: DbtOutcome | None = None
+    recommendations: Recommendations | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     """What a command that is one step has done, by name."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -76,6 +78,10 @@ class PipelineRun:
         return any(problem.code == ExitCode.WAREHOUSE_UNAVAILABLE for problem in self.problems)
 
     @property
+    def has_failed_build(self) -> bool:
+        return any(problem.code == ExitCode.BUILD_FAILED for problem in self.problems)
+
+    @property
     def message(self) -> str:
         """Return all problems on one line; without problems, how far the loads have come."""
         if self.problems:
@@ -86,6 +92,8 @@ class PipelineRun:
             return ", ".join(f"{name} {figure}" for name, figure in self.figures.items())
         if self.build:
             return "built, while a load is blocked" if self.is_a_load_blocked else ALL_PUBLISHED
+        if self.recommendations:
+            return self.recommendations.message
         if self.judgements:
             return "checked, not built yet"
         if self.extraction:
@@ -105,8 +113,8 @@ def run(
     warehouse needed first.
 
     If the source fails, pending loads are still checked and built. If the gate fails or a table is blocked, the rest is
-    still built. Only a failing warehouse ends the run. Raises CommandError if the run cannot start. An unexpected error
-    is recorded as the end of the run, and raised.
+    still built, and recommended from. Only a failed build or warehouse ends the run. Raises CommandError if the run
+    cannot start. An unexpected error is recorded as the end of the run, and raised.
     """
     with (
         lock_for_writing(warehouse, say) as connection,
@@ -118,10 +126,11 @@ def run(
             "extract": partial(_extract, settings, connection, this_run),
             "gate": partial(_gate, connection, this_run, settings.shares),
             "build": partial(_build, connection, this_run, dbt),
+            "recommend": partial(_recommend, settings, this_run),
         }
         for step in steps:
             _do_step(connection, this_run, display, step, work[step])
-            if this_run.has_lost_warehouse:
+            if this_run.has_lost_warehouse or this_run.has_failed_build:
                 break
     return this_run
 
@@ -252,6 +261,9 @@ def _moved_amounts(this_run: PipelineRun, step: str) -> Measures:
         moved["rows"] = sum(batch.rows_landed + batch.rows_removed for batch in batches)
     elif step == "build" and this_run.build:
         moved["rows"] = sum(node.rows_affected or 0 for node in this_run.build.nodes)
+    elif step == "recommend" and this_run.recommendations:
+        made = this_run.recommendations
+        moved["rows"] = made.release.lists if made.is_new else 0
     return moved
 
 
@@ -350,6 +362,12 @@ def _build(
     if "build" in this_run.warehouse.roles:
         with this_run.warehouse.at_work("build").connect() as builder:
             privileges.grant_new_columns(builder)
+
+
+def _recommend(settings: Settings, this_run: PipelineRun, show: Progress, figures: dict[str, Any]) -> None:
+    with this_run.warehouse.at_work("recommend").connect() as work:
+        this_run.recommendations = recommending.recommend(work, settings, show)
+    figures |= this_run.recommendations.figures
 
 
 def _may_build(warehouse: Warehouse, connection: psycopg.Connection) -> bool:

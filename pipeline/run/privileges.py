@@ -17,15 +17,17 @@ from warehouse.errors import CommandError, ExitCode
 from warehouse.names import SCHEMAS, STEP_ROLES
 
 MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
-LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
-ANALYST, RECOMMENDER = READERS = ("moovitamix_analyst", "moovitamix_recommender")
-MONITOR = "moovitamix_monitor"
-ROLES = (*STEPS, *READERS, MONITOR)
+LOADER, GATE, TRANSFORMER, RECOMMENDER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
+ANALYST, MONITOR = "moovitamix_analyst", "moovitamix_monitor"
+READERS = (ANALYST, RECOMMENDER)
+ROLES = (*STEPS, ANALYST, MONITOR)
 # A new mart is hidden from the recommender until it is listed here.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
 # Not the lists themselves, which still have the tracks and users that were removed since.
 RECOMMENDATIONS = "recommendations.current_recommendations"
 READABLE_RECOMMENDATIONS = (RECOMMENDATIONS, "recommendations.releases", "recommendations.release_history")
+# What the recommender adds to and never changes. It owns all other tables of the schema, those of later migrations too.
+DECISIONS = ("recommendations.aliases", "recommendations.release_history")
 # Changing an owner needs an exclusive lock, and other sessions queue behind the request.
 LOCK_TIMEOUT = "10s"
 
@@ -41,21 +43,25 @@ revoke all on {staging}
     from moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
 revoke all on {prep}, {marts}, {features}
     from moovitamix_loader, moovitamix_gate, moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;
-revoke all on {gate}, {recommendations}, {ops}
+revoke all on {gate}, {decisions}, {ops}
     from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
     moovitamix_monitor;
+revoke all on {recommendations}
+    from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_monitor;
 
--- every step writes the run ledger
-grant usage on schema ops to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
-grant select, insert, update on {ops} to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
-grant delete on ops.owned_relations to moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+-- every step writes the run ledger, and looks whether the batch tables exist
+grant usage on schema ops, gate
+    to moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
+grant select, insert, update on {ops}
+    to moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
+grant delete on ops.owned_relations
+    to moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
 revoke insert, update on ops.alembic_version, ops.preparations
-    from moovitamix_loader, moovitamix_gate, moovitamix_transformer;
+    from moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_recommender;
 
 -- extract owns the landing tables, because dlt adds columns and indexes
 grant usage, create on schema staging to moovitamix_loader;
 {new_owners_of_landing_tables}
-grant usage on schema gate to moovitamix_loader;
 grant select on gate.loads, gate.erasures to moovitamix_loader;
 
 -- the gate owns the batch tables, because it analyzes them, and makes permanent decisions
@@ -64,6 +70,7 @@ grant select on {staging} to moovitamix_gate;
 grant select on {staging_views} to moovitamix_gate;
 grant usage, create on schema gate to moovitamix_gate;
 {new_owners_of_batch_tables}
+grant all on {batch_tables} to moovitamix_gate;
 grant select, insert, update, delete on gate.loads to moovitamix_gate;
 grant select, insert, update on gate.quarantined_rows to moovitamix_gate;
 grant select, insert on gate.publications, gate.decisions, gate.known_fields to moovitamix_gate;
@@ -72,10 +79,15 @@ grant select, insert on gate.publications, gate.decisions, gate.known_fields to 
 grant usage, create on schema prep, marts, features, recommendations to moovitamix_transformer;
 {new_owners_of_models}
 {rights_on_normalization}
--- the view for readers shows the lists, which belong to the owner
+
+-- the recommender owns its tables, because it attaches and drops partitions, and makes permanent decisions
+grant usage, create on schema recommendations to moovitamix_recommender;
+{new_owners_of_recommendations}
+grant select, insert on {decisions} to moovitamix_recommender;
+-- the view for readers shows the lists
 grant select on recommendations.lists, recommendations.releases, recommendations.release_history
     to moovitamix_transformer;
-grant usage on schema staging, gate to moovitamix_transformer;
+grant usage on schema staging to moovitamix_transformer;
 grant select on {staging}, {gate} to moovitamix_transformer;
 
 -- readers see no personal column
@@ -158,7 +170,8 @@ def is_granted(connection: psycopg.Connection) -> bool:
         """,
         [list(STEPS), [schema for _, schema in STEP_ROLES.values()]],
     ).fetchone()
-    return granted == len(STEPS) and not missing_roles(connection)
+    # one is enough: an earlier release may have granted them before a step got its role
+    return granted > 0 and not missing_roles(connection)
 
 
 def grant(connection: psycopg.Connection) -> None:
@@ -169,7 +182,7 @@ def grant(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
         try:
-            connection.execute("\n".join(statements(connection)))
+            connection.execute("\n".join((*missing_memberships(connection, STEPS), *statements(connection))))
         except psycopg.errors.LockNotAvailable:
             raise CommandError(
                 ExitCode.WAREHOUSE_UNAVAILABLE,
@@ -239,6 +252,7 @@ def statements(connection: psycopg.Connection) -> list[str]:
         # built like the features
         tables["recommendations"].remove(RECOMMENDATIONS)
         tables["features"].append(RECOMMENDATIONS)
+    made_by_recommender = [name for name in tables["recommendations"] if name not in DECISIONS]
     models = [*tables["prep"], *tables["marts"], *tables["features"]]
     normalize = {
         "owner": TRANSFORMER,
@@ -252,6 +266,7 @@ def statements(connection: psycopg.Connection) -> list[str]:
             tables=", ".join(name for names in tables.values() for name in names),
             sequences=", ".join(others["sequence"]),
             functions=", ".join(others["function"]),
+            batch_tables=", ".join(batch_tables.NAMES),
             new_owners_of_batch_tables="\n".join(
                 _lines(connection, NEW_OWNERS, {"role": GATE, "relations": list(batch_tables.NAMES)})
             ),
@@ -259,6 +274,10 @@ def statements(connection: psycopg.Connection) -> list[str]:
                 _lines(connection, NEW_OWNERS, {"role": LOADER, "relations": tables["staging"]})
             ),
             staging_views=", ".join(name for name in tables["prep"] if name.startswith("prep.stg_")),
+            decisions=", ".join(DECISIONS),
+            new_owners_of_recommendations="\n".join(
+                _lines(connection, NEW_OWNERS, {"role": RECOMMENDER, "relations": made_by_recommender})
+            ),
             new_owners_of_models="\n".join(_lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "relations": models})),
             rights_on_normalization="\n".join(_lines(connection, FUNCTIONS, normalize)),
             rights_of_readers="\n".join(

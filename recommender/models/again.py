@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from recommender import reasons
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Flags, Floats, Integers
-from recommender.scores import Scores, rows_of
+from recommender.scores import Scores, rows_of, values_at
 
 if TYPE_CHECKING:
     from recommender.models import FittedModel
@@ -35,7 +35,7 @@ class AgainScores:
         raise NotImplementedError("own counts rank known tracks only")
 
     def at(self, pairs: csr_matrix) -> Floats:
-        counts = np.asarray(self.counts[rows_of(pairs), pairs.indices], np.float32).ravel()
+        counts = values_at(self.counts, pairs)
         return _per_user(counts, pairs) + self.weight * _per_user(self.others.at(pairs), pairs)
 
 

@@ -38,7 +38,7 @@ def enter_run(
     """Enter a whole night, or a run of one step, and the end of each step: None, the name of an error, or CRASHED,
     which ends the night. Returns its id."""
     is_one_step = len(ends) == 1 and CRASHED not in ends.values()
-    run_id = run_ledger.start_run(connection, " ".join(ends) if is_one_step else run_ledger.FULL_RUN)
+    run_id = run_ledger.start_run(connection, " ".join(ends) if is_one_step else run_ledger.FULL_RUNS[0])
     known = MEASURES | measures
     errors = [error for error in ends.values() if error]
     for step, error in ends.items():

@@ -139,13 +139,13 @@ def test_after_a_crash_the_values_of_the_last_night_that_ended_stay(nights):
     assert shown["step_duration_seconds", "gate"] == 11
     assert shown["step_duration_seconds", "extract"] == 1, "that step did come to its end"
 
-    run_ledger.start_run(nights, run_ledger.FULL_RUN)  # this records the previous run as crashed
+    run_ledger.start_run(nights, run_ledger.FULL_RUNS[0])  # this records the previous run as crashed
     assert MetricValues(nights)["runs_7d", "crashed"] == 2
 
 
 def test_while_a_night_runs_the_previous_one_is_shown(nights):
     before = MetricValues(nights)
-    run_id = run_ledger.start_run(nights, run_ledger.FULL_RUN)
+    run_id = run_ledger.start_run(nights, run_ledger.FULL_RUNS[0])
     run_ledger.start_step(nights, run_id, "extract")
     nights.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK])
     shown = MetricValues(nights)
@@ -284,7 +284,7 @@ def test_a_first_night_that_was_blocked_and_released_has_a_start_and_no_success(
 def test_a_killed_night_is_shown_as_crashed_only_until_its_retry_begins(ledger):
     enter_run(ledger, 0.1, {"extract": CRASHED})
     assert MetricValues(ledger)["run_status", "crashed"] == 1
-    run_ledger.start_run(ledger, run_ledger.FULL_RUN)
+    run_ledger.start_run(ledger, run_ledger.FULL_RUNS[0])
     ledger.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK])
     shown = MetricValues(ledger)
     assert (shown["run_status", "crashed"], shown["run_status", "running"]) == (0, 1)
@@ -453,7 +453,7 @@ def test_every_label_has_a_bounded_set_of_values(nights):
 
 def test_constants_of_monitoring_equal_those_of_the_pipeline():
     assert set(metrics.ERROR_TYPES) == {code.name for code in ExitCode} - {"PUBLISHED"}
-    assert STEPS == pipeline_run.STEPS and PARAMETERS["commands"][0] == run_ledger.FULL_RUN
+    assert STEPS == pipeline_run.STEPS and PARAMETERS["commands"][0] == run_ledger.FULL_RUNS[0]
     assert list(SOURCE_TABLE_NAMES) == [table.name for table in SOURCE_TABLES]
 
 

@@ -16,7 +16,9 @@ SETTINGS = (
     {"PIPELINE_RUNTIME": "23:05", "TIMEZONE": "America/Montreal"},
     {"PIPELINE_RUNTIME": "24:00"},
     {"TIMEZONE": "America/Montreall"},
-    {"PIPELINE_RUNTIME": "", "TIMEZONE": ""},
+    {"RECOMMEND": "no"},
+    {"RECOMMEND": "perhaps"},
+    {"PIPELINE_RUNTIME": "", "TIMEZONE": "", "RECOMMEND": ""},
 )
 
 
@@ -35,9 +37,13 @@ def test_the_dag_has_a_task_per_step_in_order(summary):
         "extract": ([], "all_success"),
         "gate": (["extract"], "all_done"),
         "build": (["gate"], "all_done"),
-        "outcome": (["build", "extract", "gate"], "one_failed"),
-        "notify": (["build", "extract", "gate"], "all_done"),
+        "recommend": (["build"], "all_success"),
+        "outcome": (["build", "extract", "gate", "recommend"], "one_failed"),
+        "notify": (["build", "extract", "gate", "recommend"], "all_done"),
     }
+    without = summary["dags"][4]["tasks"]
+    assert set(without) == set(dag["tasks"]) - {"recommend"}
+    assert without["notify"]["after"] == without["outcome"]["after"] == ["build", "extract", "gate"]
     assert (dag["catchup"], dag["max_active_runs"], dag["is_paused_upon_creation"]) == (False, 1, False)
 
 
@@ -47,15 +53,16 @@ def test_the_dag_runs_at_the_time_and_time_zone_of_the_settings(summary):
     assert (given["cron"], given["zone"]) == ("5 23 * * *", "America/Montreal")
 
 
-def test_an_invalid_time_or_time_zone_is_an_import_error(summary):
-    (time,), (zone_error,) = summary["dags"][2]["import_errors"], summary["dags"][3]["import_errors"]
+def test_an_invalid_setting_is_an_import_error(summary):
+    (time,), (zone_error,), (switch,) = (summary["dags"][number]["import_errors"] for number in (2, 3, 5))
+    assert "RECOMMEND must be true or false, not 'perhaps'" in switch
     assert "PIPELINE_RUNTIME must be a time from 00:00 to 23:59, not '24:00'" in time
     assert "there is no time zone 'America/Montreall'" in zone_error
 
 
 def test_steps_are_retried_after_a_delay(summary):
     tries = {name: (task["retries"], task["retry_minutes"]) for name, task in summary["dags"][0]["tasks"].items()}
-    assert tries == {**dict.fromkeys(("extract", "gate", "build", "notify"), (3, 5)), "outcome": (0, 5)}
+    assert tries == {**dict.fromkeys(("extract", "gate", "build", "recommend", "notify"), (3, 5)), "outcome": (0, 5)}
 
 
 def test_a_clock_change_neither_skips_nor_doubles_a_night(summary):
@@ -69,8 +76,8 @@ def test_the_first_night_waits_for_its_time_and_is_not_lost_when_the_file_is_par
 
 @pytest.mark.parametrize("code", ExitCode)
 def test_only_temporary_failures_are_retried(summary, code):
-    final = (ExitCode.WRONG_SETTINGS, ExitCode.BLOCKED, ExitCode.BUILD_FAILED, ExitCode.GATE_BROKEN)
-    wanted = "AirflowFailException" if code in final else "AirflowException"
+    final = {"WRONG_SETTINGS", "BLOCKED", "BUILD_FAILED", "GATE_BROKEN", "RECOMMENDATIONS_FAILED"}
+    wanted = "AirflowFailException" if code.name in final else "AirflowException"
     assert summary["endings"][str(int(code))] == ([] if code == ExitCode.PUBLISHED else [wanted, "its last line"])
 
 

@@ -37,6 +37,7 @@ def night_under_airflow(
             env={
                 **environment,
                 "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+                "TRAIN_BUDGET": "0",
                 **{name: os.environ[name] for name in ("ALERT_URLS", "MOOVITAMIX_HOME")},
                 **settings,
             },
@@ -88,6 +89,7 @@ def test_a_night_waits_for_another_run_and_for_its_source_and_then_builds_the_ma
         "extract": ("success", 3),
         "gate": ("success", 1),
         "build": ("success", 1),
+        "recommend": ("success", 1),
         "outcome": ("skipped", 0),
         "notify": ("success", 1),
     }
@@ -109,6 +111,7 @@ def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_logs_and_
         "extract": ("failed", 1),
         "gate": ("failed", 1),
         "build": ("success", 1),
+        "recommend": ("success", 1),
         "outcome": ("failed", 1),
         "notify": ("success", 1),
     }

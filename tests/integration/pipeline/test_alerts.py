@@ -26,9 +26,9 @@ from tests.databases import copied
 from tests.inboxes import http_inbox, mail_inbox
 from tests.integration.monitoring.records import CRASHED, enter_run
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
+from tests.runs import STEPS
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
-from warehouse.names import STEPS
 
 ELSEWHERE = "redirect=http://127.0.0.1:1/"  # refused at once, where other faults would be tried again
 MINUTE = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
@@ -269,9 +269,9 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
 def test_the_next_run_sends_an_alert_about_a_crashed_one(settings, inbox, outcome, database_url):
     assert command("run", **settings).code == ExitCode.PUBLISHED
     with psycopg.connect(database_url, autocommit=True) as connection:
-        run_ledger.start_run(connection, run_ledger.FULL_RUN)
+        run_ledger.start_run(connection, run_ledger.FULL_RUNS[0])
         run_ledger.start_run(connection, "build")
-        run_ledger.start_run(connection, run_ledger.FULL_RUN)
+        run_ledger.start_run(connection, run_ledger.FULL_RUNS[0])
     assert received(inbox) == []
     assert command("run", **settings).code == ExitCode.PUBLISHED
     title, _, lines = only(inbox)
@@ -505,6 +505,17 @@ def test_steps_that_could_not_start_were_killed_or_found_the_lock_taken(settings
     assert title == "MooVitamix: the run crashed" and lines["Runbook"] == "docs/runbooks/crashed-run.md"
     assert lines["What"] == "gate was killed by signal 9; build was killed, or did not run"
     assert lines["Since"] == "2026-01-02 03:04 UTC"
+
+    failed = {"exit_code": 5, "last_line": "moovitamix: dbt failed (exit 5)"}
+    notify({"extract": good, "gate": good, "build": failed, "recommend": None})
+    assert only(inbox)[2]["What"] == "dbt failed", "recommend was not to run"
+    notify({"extract": good, "gate": good, "build": good, "recommend": None})
+    assert only(inbox)[2]["What"] == "recommend was killed, or did not run"
+    failed = {"exit_code": 9, "last_line": "moovitamix: the recommendations could not be made: x (exit 9)"}
+    notify({"extract": good, "gate": good, "build": good, "recommend": failed})
+    title, _, lines = only(inbox)
+    assert (title, lines["What"]) == ("MooVitamix: the run failed", "the recommendations could not be made: x")
+    assert lines["Rule"] == "exit code 9, RECOMMENDATIONS_FAILED"
 
     odd = {"extract": good, "gate": {"exit_code": 127, "last_line": "planted"}, "build": good}
     notify(odd)

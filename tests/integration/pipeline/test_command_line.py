@@ -275,7 +275,7 @@ def test_stop_is_refused_during_a_run_unless_it_is_forced(tmp_path):
         with psycopg.connect(url, autocommit=True) as connection:
             migrate(connection)
             connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [locks.RUN_LOCK])
-            run_id = run_ledger.start_run(connection, run_ledger.FULL_RUN)
+            run_id = run_ledger.start_run(connection, run_ledger.FULL_RUNS[0])
             for verb in ("stop", "clean"):
                 line = command(verb, MOOVITAMIX_HOME=str(tmp_path)).only_line(ExitCode.ALREADY_RUNNING)
                 assert f"run {run_id} is using the embedded Postgres" in line and "make stop ARGS=--force" in line

@@ -74,7 +74,7 @@ class PlayedTime:
         self.now += dt.timedelta(seconds=2)
         run_id = None
         if code != ExitCode.ALREADY_RUNNING and number not in self.not_entered:
-            run_id = run_ledger.start_run(self._connection, run_ledger.FULL_RUN)
+            run_id = run_ledger.start_run(self._connection, run_ledger.FULL_RUNS[0])
             if code >= 0:
                 message = run_ledger.INTERRUPTED if code == ExitCode.UNEXPECTED_ERROR else "some message"
                 run_ledger.finish_run(self._connection, run_id, code, message, error_type=None, measures={})

@@ -12,6 +12,8 @@ from extract.extraction import Extraction, Scan
 from pipeline.console import summary
 from pipeline.run.dbt import DbtOutcome
 from pipeline.run.pipeline_run import PipelineRun
+from pipeline.run.recommending import Recommendations
+from recommender.releases import Release
 from warehouse.database import Warehouse
 
 
@@ -122,3 +124,50 @@ def test_unseen_keys_without_a_proven_removal_are_reported():
     text = shown(PipelineRun(Warehouse({}), "run 1", extraction=Extraction("load 1", scans)))
     assert f"{YELLOW}users: 3 known keys were not seen, but the removal is not proven" in text
     assert "tracks: 0" not in text
+
+
+RELEASE = Release(
+    release_id=3,
+    released_at=dt.datetime(2026, 11, 28, 2, 3, tzinfo=dt.UTC),
+    as_of=dt.datetime(2026, 11, 28, 2, 2, tzinfo=dt.UTC),
+    until_seq=9,
+    model_versions={"again": 12, "discover": 11},
+    artist_cap=3,
+    users=608,
+    lists=1204,
+    seconds=12.34,
+    figures={
+        "cold_users": 12,
+        "candidates": 1000,
+        "by_list": {
+            "again": {
+                "model": "popularity", "lists": 596, "coverage": 0.125, "items": {"model": 0, "genres": 0, "popular": 9}
+            },
+            "discover": {
+                "model": "als", "lists": 608, "coverage": 0.5, "items": {"model": 90, "genres": 6, "popular": 4}
+            },
+        },
+    },
+)  # fmt: skip
+
+
+def test_recommendations_are_a_table_that_fits_and_the_reason_for_popularity_is_said():
+    why = {"again": "als does not beat popularity: NDCG@10 0.1"}
+    made = Recommendations("release 3 is published", RELEASE, True, why, [1])
+    night = PipelineRun(Warehouse({}), "run 1", recommendations=made)
+    output = Console(file=io.StringIO(), width=100)
+    summary.show(night, output)
+    lines = output.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [" ".join(line.split()) for line in lines[1:8]] == [
+        "somebody reads lists of old releases (1); the next release drops them",
+        "recommendations: release 3 is published",
+        "list model users model genres popular coverage",
+        "discover als v11 608 90% 6% 4% 50%",
+        "again popularity v12 596 0% 0% 100% 12%",
+        "608 users with lists, 12 without listens; made in 12.3 s",
+        "again: popular tracks are served, because als does not beat popularity: NDCG@10 0.1",
+    ]
+    assert summary.closing_line(night).startswith("release 3 is published; look at a user's lists with: make rec")
+    nothing = PipelineRun(Warehouse({}), "run 1", recommendations=Recommendations("nothing is built yet"))
+    assert summary.closing_line(nothing) == "nothing is built yet; start a whole run with: make run"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,9 +14,11 @@ from scipy.sparse import random
 
 from recommender import artefacts, known_range, nightly, registry, releases
 from recommender.models.neighbours import Neighbours
-from tests.command import PROJECT, command, killed_on_exit, launch, until
+from tests.command import LIMIT_SECONDS, PROJECT, command, until
 from tests.databases import created, prepare
+from tests.forks import fork
 from tests.integration.expectations.warehouse import document, track, user
+from tests.integration.recommender import crashing_recommend
 from tests.runs import run_pipeline_on
 from warehouse.errors import ExitCode
 
@@ -28,7 +31,7 @@ sys.argv = ["pipeline", "recommend"]
 try:
     main.main()
 except SystemExit as end:
-    print(end.code, sorted({"scipy", "implicit", "optuna", "great_expectations", "pandas"} & set(sys.modules)))
+    print(end.code, sorted({"scipy", "implicit", "optuna", "pandas", "recommender.nightly"} & set(sys.modules)))
 """
 
 
@@ -147,6 +150,8 @@ def test_an_unchanged_warehouse_keeps_its_release_without_importing_a_library_of
     out = ended.stdout.decode()
     assert "nothing has changed since release 1" in out and out.splitlines()[-1] == "0 []", ended
     assert counts(warehouse) == before
+    status, figures = warehouse.execute("select status, figures from ops.steps where step = 'recommend'").fetchall()[-1]
+    assert (status, figures["release_id"], figures["is_new"]) == ("succeeded", 1, False)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +295,7 @@ def test_a_user_is_shown_with_reasons_and_an_unknown_one_is_refused(url, warehou
     user_id = current(warehouse)[0]["user_id"]
     ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
     assert ended.code == 0 and f"user {user_id}, release 1 of " in ended.out, ended
-    assert "discover: tracks the user has not heard" in ended.out and "because of" in ended.out
+    assert "that the user has not heard, by model version" in ended.out and "because of" in ended.out
     warehouse.execute("update marts.tracks set name = '[/x] song', artist = '[bold]'")
     ended = command("recommendations", "show", str(user_id), DATABASE_URL=url)
     assert ended.code == 0 and "[/x] song" in ended.out and "[bold]" in ended.out
@@ -329,7 +334,7 @@ def stored_model(warehouse):
 
 def test_a_stored_model_makes_the_lists_of_the_tracks_of_tonight(url, warehouse, stored_model):
     number, pairs = stored_model
-    assert "neighbours (version" in recommend(url)
+    assert '"model": "neighbours"' in recommend(url)
     rows = [row for row in current(warehouse) if row["list"] == "discover"]
     assert {row["model_version"] for row in rows} == {number}
     of_model = [(row["reason"]["track_id"], row["track_id"]) for row in rows if row["source"] == "model"]
@@ -387,7 +392,9 @@ def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, dat
     rows = {"users": users, "tracks": tracks, "listen_history": documents}
     assert run_pipeline_on(database_url, rows).exit_code == ExitCode.PUBLISHED
     out = recommend(database_url)
-    assert out.count("popularity is served until there is enough data") == 2
+    (event,) = [json.loads(line) for line in out.splitlines() if '"event": "recommendations"' in line]
+    assert set(event["popularity"]) == set(nightly.LISTS) and all(event["popularity"].values())
+    assert ("there are no users or no tracks yet" in event["message"]) is not bool(users and tracks)
     with psycopg.connect(database_url) as connection:
         assert releases.champions(connection) == {}
         assert bool(current(connection)) == bool(users and tracks)
@@ -395,19 +402,18 @@ def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, dat
 
 
 def test_a_warehouse_without_a_run_says_what_to_do(database_url):
-    for arguments in (("recommend",), ("recommendations", "show", "7"), ("recommendations", "releases")):
+    for arguments in (("recommendations", "show", "7"), ("recommendations", "releases")):
         assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
 
 
 @pytest.mark.slow
 def test_a_warehouse_without_a_build_says_what_to_do(database_url):
     prepare(database_url)
-    for arguments in (
-        ("recommend",),
-        ("recommendations", "show", "7"),
-        ("recommendations", "rollback", "--reason", "x"),
-    ):
+    for arguments in (("recommendations", "show", "7"), ("recommendations", "rollback", "--reason", "x")):
         assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
+    ended = command("recommend", DATABASE_URL=database_url)
+    assert ended.code == ExitCode.PUBLISHED
+    assert "nothing is built yet; start a whole run with: make run" in ended.out
 
 
 def test_marts_that_are_behind_the_decisions_are_refused(url, warehouse):
@@ -416,18 +422,34 @@ def test_marts_that_are_behind_the_decisions_are_refused(url, warehouse):
 
 
 @pytest.mark.slow
-def test_a_killed_command_leaves_the_old_release_and_the_next_one_finishes(url, warehouse):
+@pytest.mark.parametrize("point", crashing_recommend.POINTS)
+def test_a_killed_step_leaves_one_whole_release_and_the_next_one_finishes(point, url, warehouse, tmp_path):
+    """Case 44."""
+    for _ in range(2):
+        publish(warehouse)
     rows, before = current(warehouse), counts(warehouse)
     warehouse.execute("update recommendations.releases set until_seq = until_seq - 1")
-    with psycopg.connect(url) as blocker:
-        # publishing waits for this session with all lists in its open transaction
-        blocker.execute("lock table recommendations.lists in share mode")
-        with killed_on_exit(launch(*RECOMMEND, DATABASE_URL=url)):
-            waits = "select 1 from pg_locks where relation = 'recommendations.lists'::regclass and not granted"
-            until(lambda: warehouse.execute(waits).fetchone())
-    assert (current(warehouse), counts(warehouse)) == (rows, before)
-    assert "release" in recommend(url)
-    assert len(counts(warehouse)[1]) == 2
+
+    log = tmp_path / "log"
+    process = fork(crashing_recommend.run, point, RECOMMEND, {"DATABASE_URL": url}, log=log)
+    process.join(LIMIT_SECONDS)
+
+    assert process.exitcode == -signal.SIGKILL, log.read_text()
+    # the server rolls back when it notices
+    until(lambda: not warehouse.execute("select from pg_stat_activity where application_name ~ 'run'").rowcount)
+    is_out = point == "before old lists are dropped"
+    if is_out:
+        assert len(counts(warehouse)[1]) == 4
+    else:
+        assert (current(warehouse), counts(warehouse)) == (rows, before)
+    out = recommend(url)
+    assert ("nothing has changed since release 4" in out) is is_out
+    release = releases.published(warehouse)
+    seen = {(row["user_id"], row["list"], row["released_at"]) for row in current(warehouse)}
+    assert {released_at for *_, released_at in seen} == {release.released_at} and len(seen) == release.lists
+    publish(warehouse)
+    newest = "select 'lists_' || release_id from recommendations.releases order by release_id desc limit 3"
+    assert counts(warehouse)[1] == sorted(warehouse.execute(newest).fetchall()), "none is left behind"
 
 
 def test_the_view_reads_one_partition_only(warehouse):

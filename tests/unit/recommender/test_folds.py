@@ -55,6 +55,12 @@ def test_a_user_without_targets_is_left_out_and_a_repeated_target_counts_once():
     assert made.final.dataset.user_ids[users].tolist() == [3] and wanted.nnz == 1 and wanted.data.tolist() == [1]
 
 
+def test_a_window_without_listens_has_no_targets():
+    made = sources.cut_in_time(log(*[(1, 10, day) for day in range(6)], (2, 10, 8)), window=1)
+    assert made.tuning.targets.nnz == 0
+    assert targets(made.tuning, DISCOVER) == targets(made.tuning, AGAIN) == set()
+
+
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(0, 30)), min_size=20, max_size=60))
 @settings(max_examples=25, deadline=None)
 def test_a_random_split_keeps_each_pair_on_one_side(listens):

@@ -1,0 +1,115 @@
+"""Make the recommendations: keep the newest release while nothing has changed, else publish a new one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from pipeline.run.progress import Progress
+from pipeline.settings import Settings
+from recommender import known_range, registry, releases
+from recommender.releases import Release
+from warehouse import database
+from warehouse.errors import CommandError, ExitCode
+
+LISTS = ("discover", "again")
+SOURCES = ("model", "genres", "popular")
+NOT_BUILT = "there is nothing to recommend, because nothing is built yet"
+NO_LISTS = "there are no users or no tracks yet, so there are no lists"
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Hold the result of the step.
+
+    `release`: the one that readers see, None if nothing is built yet. `is_new`: this run made it. `message`: what was
+    done, as part of a sentence. `popularity`: by list for which popularity is served, why. `kept_too_long`: older
+    releases whose lists are still read by somebody.
+    """
+
+    message: str
+    release: Release | None = None
+    is_new: bool = False
+    popularity: Mapping[str, str] = field(default_factory=dict)
+    kept_too_long: Sequence[int] = ()
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the step, for the run ledger and the log."""
+        release = self.release
+        if release is None:
+            return {}
+        return {
+            "release_id": release.release_id,
+            "is_new": self.is_new,
+            "users": release.users,
+            "lists": release.lists,
+            "seconds": release.seconds,
+            "model_versions": dict(release.model_versions),
+            **release.figures,
+        }
+
+
+def recommend(connection: psycopg.Connection, settings: Settings, show: Progress) -> Recommendations:
+    """Publish new lists for all users, unless nothing has changed since the newest release.
+
+    The caller holds the run lock; `connection` has the rights of the step. Imports nothing heavy if nothing has
+    changed. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if the lists could
+    not be made: readers keep the previous release.
+    """
+    if not database.has(connection, "features.known_range"):
+        return Recommendations(NOT_BUILT)
+    known = known_range.read(connection)
+    if not settings.train and (
+        kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS)
+    ):
+        return _keep(connection, kept)
+    from recommender import nightly
+    from recommender.artefacts import ArtefactError
+
+    try:
+        outcome = nightly.publish(
+            connection,
+            known.now,
+            known.until_seq,
+            artist_cap=settings.artist_cap,
+            budget=settings.budget,
+            seed=settings.seed,
+            trains=settings.train,
+            show=show,
+        )
+    except ArtefactError as error:
+        raise _failure(connection, str(error), "a new model is trained with: make recommend ARGS=--train") from None
+    except MemoryError:
+        problem, advice = "the machine has too little memory", "free some, and run again: make recommend"
+        raise _failure(connection, problem, advice) from None
+    release = outcome.release
+    message = f"release {release.release_id} is published" if release.lists else NO_LISTS
+    return Recommendations(message, release, True, _why_popularity(connection, release), outcome.kept_too_long)
+
+
+def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
+    """Return the release that readers see; after a rollback, it is not the newest one."""
+    seen = releases.published(connection)
+    message = f"nothing has changed since release {newest.release_id}"
+    if seen.release_id != newest.release_id:
+        message += f", and readers keep release {seen.release_id}, to which it was rolled back"
+    return Recommendations(message, seen, False, _why_popularity(connection, seen))
+
+
+def _failure(connection: psycopg.Connection, problem: str, advice: str) -> CommandError:
+    before = releases.published(connection)
+    kept = f"readers keep release {before.release_id}" if before else "there is no earlier release"
+    return CommandError(
+        ExitCode.RECOMMENDATIONS_FAILED, f"the recommendations could not be made: {problem}; {kept}; {advice}"
+    )
+
+
+def _why_popularity(connection: psycopg.Connection, release: Release) -> dict[str, str]:
+    reasons = registry.reasons(connection, release.model_versions.values())
+    return {
+        name: reasons.get(release.model_versions[name], "")
+        for name, each in release.figures["by_list"].items()
+        if each["model"] == "popularity"
+    }
