@@ -93,6 +93,11 @@ def recommend(
     if outcome.kept_too_long:
         numbers = ", ".join(map(str, outcome.kept_too_long))
         output.print(f"lists of old releases ({numbers}) are being read; the next release drops them", soft_wrap=True)
+    if outcome.quality_problem:
+        output.print(
+            f"the quality of earlier releases was not computed: {outcome.quality_problem}; the next release does it",
+            soft_wrap=True,
+        )
 
 
 def show(connection: psycopg.Connection, output: Console, user_id: int, limit: int) -> None:
