@@ -74,5 +74,4 @@ def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    """Return NDCG@10 with its interval in percent: the charts keep two digits after a point."""
-    return "{:.1f}% ({:.1f} to {:.1f})".format(*(100 * row[name] for name in ("ndcg@10", "low", "high")))
+    return "{:.3f} ({:.3f} to {:.3f})".format(*(row[name] for name in ("ndcg@10", "low", "high")))

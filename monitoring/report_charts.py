@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring import charts, unusual
-from monitoring.charts import Chart, Level, Part, Slots
+from monitoring.charts import Chart, Compared, Level, Part, Slots
 from monitoring.formatting import count, duration, share, size
 from monitoring.run_history import NIGHTS_SHOWN, Flow, Growth, Night, in_order
 from monitoring.unusual import LEAST_BYTES, LEAST_ROWS, LEAST_SECONDS, Counts, Figure
+from warehouse.counts import count as counted
 from warehouse.names import PUBLISHED, STEPS
 
 # A label needs the width of two slots, where there are few, else of five: a week is easier to read.
@@ -377,6 +378,44 @@ def sizes(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
     ]
     text = _range("Size of all tables", [whole[slot] for slot in sorted(whole)], size)
     return charts.over_nights(parts, slots, text, unit=unit, height=110)
+
+
+def quality(rows: Sequence[Mapping[str, Any]], list_name: str) -> Chart | None:
+    """Draw NDCG@10 of a list by day, with the interval of its difference to popularity drawn from popularity on."""
+    if not rows:
+        return None
+    days = (rows[-1]["day"] - rows[0]["day"]).days + 1
+    number = max(days, LEAST_SLOTS)
+    last = rows[-1]["day"]
+    between = FEW_SLOTS_BETWEEN_LABELS if number <= FEW_SLOTS else SLOTS_BETWEEN_LABELS
+    labels = {
+        number - 1 - back: [f"{day.day} {day:%b}"]
+        for back in range(0, days, between)
+        for day in [last - dt.timedelta(days=back)]
+    }
+    values = {
+        number - 1 - (last - row["day"]).days: Compared(row["ndcg"], row["low"], row["high"], row["popularity_ndcg"])
+        for row in rows
+    }
+    newest = rows[-1]
+    text = (
+        f"NDCG@10 of {list_name} on {counted(len(rows), 'day')}: {newest['ndcg']:.3f} on the newest,"
+        f" popularity {newest['popularity_ndcg']:.3f}, interval {newest['low']:.3f} to {newest['high']:.3f}"
+    )
+    return charts.compared(values, Slots(number, labels), text)
+
+
+def coverage(releases: Sequence[Mapping[str, Any]]) -> Chart | None:
+    """Draw the share of the tracks that the newest releases show among the first 10 of their lists, side by side."""
+    newest = releases[0]["figures"]["by_list"]
+    values = {
+        f"{name}, release {release['release_id']}": (figures["coverage"], share(figures["coverage"]))
+        for name in newest
+        for release in releases[:2]
+        if (figures := release["figures"]["by_list"].get(name))
+    }
+    text = "Coverage: " + ", ".join(f"{name} {label}" for name, (_, label) in values.items())
+    return charts.ranking(values, text)
 
 
 def _unit(values: Iterable[float]) -> tuple[int, str]:
