@@ -25,12 +25,13 @@ SEGMENTS = {
 
 @dataclass(frozen=True)
 class ListSection:
-    """Hold what the page shows about one list: its rows for all users, and a chart per segment."""
+    """Hold what the page shows about one list: its rows for all users by window, and a chart per segment."""
 
     name: str
     question: str
     chosen: str
-    rows: Sequence[Mapping[str, Any]]
+    final: Sequence[Mapping[str, Any]]
+    tuning: Sequence[Mapping[str, Any]]
     charts: Sequence[tuple[str, Chart]]
 
 
@@ -63,7 +64,10 @@ def _section(name: str, chosen: str, rows: Sequence[Mapping[str, Any]]) -> ListS
         for segment, title in SEGMENTS.items()
         if (found := [row for row in mine if row["segment"] == segment and row["window"] == "final"])
     ]
-    return ListSection(name, QUESTIONS[name], chosen, [row for row in mine if row["segment"] == "all"], charts)
+    final, tuning = (
+        [row for row in mine if row["segment"] == "all" and row["window"] == window] for window in ("final", "tuning")
+    )
+    return ListSection(name, QUESTIONS[name], chosen, final, tuning, charts)
 
 
 def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:

@@ -233,6 +233,8 @@ def durations(nights: Mapping[int, Night], slots: Slots, symbols: Mapping[str, s
 
 @dataclass(frozen=True)
 class Volume:
+    """Hold the charts of the rows of a table; None without values."""
+
     table: str
     read: Chart | None
     changed: Chart | None
@@ -286,6 +288,8 @@ def volumes(nights: Mapping[int, Night], slots: Slots, counts: Mapping[tuple[str
 
 @dataclass(frozen=True)
 class Column:
+    """Hold the shares of missing values of a column, from 0 to 1. `highest`: of null and absent together."""
+
     name: str
     nulls_now: float
     absent_now: float
@@ -303,6 +307,7 @@ class Columns:
 
 
 def columns(nights: Mapping[int, Night], slots: Slots) -> list[Columns]:
+    """Return by table the columns that lacked values in some night, each with a chart, and the complete ones."""
     counted: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
     for slot, night in nights.items():
         for (table, column), (rows, nulls, absent) in night.columns.items():
@@ -336,6 +341,8 @@ def _column(table: str, name: str, by_slot: Mapping[int, tuple[float, float]], s
 
 
 def processor(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    """Draw the processor seconds of the run and of the embedded Postgres."""
+
     def of(measure: str) -> dict[int, float]:
         return {slot: night.measures[measure] for slot, night in nights.items() if night.measures[measure] is not None}
 
@@ -349,6 +356,7 @@ def processor(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
 
 
 def memory(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    """Draw the peak memory of each night."""
     peaks = {
         slot: night.measures["peak_memory_bytes"]
         for slot, night in nights.items()
@@ -365,6 +373,7 @@ def memory(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
 
 
 def sizes(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    """Draw the size of all tables by schema."""
     by_schema: dict[str, Counter[int]] = {name: Counter() for name in SCHEMA_COLOURS}
     for slot, night in nights.items():
         for relation, measured in night.sizes.items():
@@ -425,6 +434,7 @@ def _unit(values: Iterable[float]) -> tuple[int, str]:
 
 
 def largest(growth: Sequence[Growth]) -> Chart | None:
+    """Draw the sizes of the largest tables."""
     largest = growth[:LARGEST_SHOWN]
     if not largest:
         return None
