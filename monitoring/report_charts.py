@@ -419,7 +419,7 @@ def coverage(releases: Sequence[Mapping[str, Any]]) -> Chart | None:
     newest = releases[0]["figures"]["by_list"]
     values = {
         f"{name}, release {release['release_id']}": (figures["coverage"], share(figures["coverage"]))
-        for name in newest
+        for name in sorted(newest, reverse=True)
         for release in releases[:2]
         if (figures := release["figures"]["by_list"].get(name))
     }

@@ -196,7 +196,7 @@ def test_the_recommendations_are_charted_beside_popularity(browser):
     view(browser, SCREEN)
     section = browser.find_element(By.CSS_SELECTOR, "section[aria-labelledby=recommendations]")
     assert "Readers see release 29, made Fri 27 Nov 2026, 08:20 for 1,086 users." in section.text
-    assert "discover is made by neighbours (version 12" in section.text
+    assert "Champion of discover: neighbours, version 12" in section.text
     assert "No listens have been compared with a release yet." in section.text
     (chart,) = section.find_elements(By.CSS_SELECTOR, ".chart[aria-label^='NDCG@10 of discover']")
     label = chart.get_attribute("aria-label")

@@ -428,7 +428,7 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
         ("gate", ["reads", "reads a part", "writes", "", "", "", "writes"]),
         ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes", "writes"]),
         ("analyst", ["", "", "", "reads a part", "reads", "reads a part", ""]),
-        ("monitor", ["", "", "reads a part", "", "", "", "reads"]),
+        ("monitor", ["", "", "reads a part", "", "", "reads a part", "reads"]),
     ):
         lines = ended.out.splitlines()
         (header,) = (line for line in lines if line.startswith("role "))
