@@ -12,9 +12,7 @@ SOURCES = ("model", "genres", "popular")
 DAYS_SHOWN = 30
 RELEASES_SHOWN = 7
 TRAININGS_SHOWN = 6
-TABLES = tuple(
-    f"recommendations.{name}" for name in ("releases", "release_history", "quality", "trainings", "aliases")
-)
+TABLES = tuple(f"recommendations.{name}" for name in ("releases", "release_history", "quality", "trainings", "aliases"))
 
 MAY_READ = """
 select coalesce(bool_and(to_regclass(name) is not null and has_table_privilege(name, 'select')), false) as may_read

@@ -79,7 +79,8 @@ def page(
 
     `sanitize` removes control characters from a text; it is applied to every text. `without_blocked_advice` removes
     from the message of a run what to do about a blocked load: the page says it elsewhere, and older loads were decided
-    on or superseded since. `recommendations`: None if there is no release. `evaluation`: the name of the page beside this one that compares the recommendation models.
+    on or superseded since. `recommendations`: None if there is no release. `evaluation`: the name of the page beside
+    this one that compares the recommendation models.
     """
     counts = {
         night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)

@@ -23,6 +23,8 @@ from recommender.scoring import AGAIN, LISTS, Recommender
 # What fewer users did would say something about one of them.
 LEAST_USERS = 3
 SEED = 0
+# A listen that becomes known even later counts as known before. Without this, each night would read all listens.
+LATEST = dt.timedelta(days=31)
 # The place of a track that is in no list.
 NOWHERE = 2**31 - 1
 
@@ -41,10 +43,14 @@ LISTENS = """
 copy (
     with publications as (
         select
-            history_seq,
             release_id,
             published_at,
-            lead(published_at, 1, 'infinity') over (order by history_seq) as ended_at
+            coalesce(
+                min(published_at) over (
+                    order by history_seq rows between 1 following and unbounded following
+                ),
+                'infinity'
+            ) as ended_at
         from recommendations.release_history
     ),
     seen as (
@@ -62,20 +68,10 @@ copy (
         case when again.user_id is null then -1
             else coalesce(array_position(again.track_ids, listens.track_id), 0) end as place_in_again
     from marts.listen_history as listens
-    left join lateral (
-        select release_id
-        from seen
-        where seen.published_at <= listens.listened_at and listens.listened_at < seen.ended_at
-        order by history_seq desc
-        limit 1
-    ) as heard_with on true
-    left join lateral (
-        select release_id
-        from seen
-        where seen.published_at <= listens.known_at and listens.known_at < seen.ended_at
-        order by history_seq desc
-        limit 1
-    ) as known_with on true
+    left join seen as heard_with
+        on heard_with.published_at <= listens.listened_at and listens.listened_at < heard_with.ended_at
+    left join seen as known_with
+        on known_with.published_at <= listens.known_at and listens.known_at < known_with.ended_at
     left join recommendations.lists as discover
         on
             discover.list = 'discover' and listens.user_id = discover.user_id
@@ -84,7 +80,9 @@ copy (
         on
             again.list = 'again' and listens.user_id = again.user_id
             and coalesce(heard_with.release_id, known_with.release_id) = again.release_id
-    where listens.known_at > {first} and listens.known_at <= {now} and listens.listened_at <= {now}
+    where
+        listens.known_at > {first} and listens.known_at <= {now}
+        and listens.listened_at > {first} - {latest} and listens.listened_at <= {now}
 ) to stdout (format binary)
 """
 NAMES = ("user_id", "track_id", "day", "release_id", "known_after", *LISTS)
@@ -204,6 +202,7 @@ def _read(
         release_ids=sql.Literal([release_id for release_id, *_ in kept]),
         as_ofs=sql.Literal([as_of for _, as_of, _ in kept]),
         first=sql.Literal(kept[0][1]),
+        latest=sql.Literal(LATEST),
         now=sql.Literal(now),
     )
     with connection.cursor() as cursor, cursor.copy(query) as copy:
@@ -230,9 +229,7 @@ def _of_list(name: str, plays: Plays, heard: Heard, ranks: Integers) -> Iterator
     if not len(targets):
         return
     places = places[first]
-    popular_places = _popular_places(
-        name, targets // track_count % user_count, targets % track_count, heard, ranks
-    )
+    popular_places = _popular_places(name, targets // track_count % user_count, targets % track_count, heard, ranks)
     people, first, count = np.unique(targets // track_count, return_index=True, return_counts=True)
     ndcg, is_hit = _measure(places, first, count)
     popular_ndcg, is_popular_hit = _measure(popular_places, first, count)

@@ -168,13 +168,17 @@ def enter_release(
     """Enter a published release; the same models have the same versions as in the release before. Returns its id."""
     versions = {}
     for name, model in models.items():
-        found = connection.execute(
-            "select model_version from recommendations.model_versions where (list, model) = (%s, %s)", [name, model]
-        ).fetchone() or connection.execute(
-            "insert into recommendations.model_versions (list, model, params, fallback_params, track_count, until_seq,"
-            " known_at, code_version) values (%s, %s, '{}', '{}', 1, 1, now(), '') returning model_version",
-            [name, model],
-        ).fetchone()
+        found = (
+            connection.execute(
+                "select model_version from recommendations.model_versions where (list, model) = (%s, %s)", [name, model]
+            ).fetchone()
+            or connection.execute(
+                "insert into recommendations.model_versions (list, model, params, fallback_params, track_count,"
+                " until_seq, known_at, code_version) values (%s, %s, '{}', '{}', 1, 1, now(), '')"
+                " returning model_version",
+                [name, model],
+            ).fetchone()
+        )
         (versions[name],) = found
     figures = {
         "by_list": {
