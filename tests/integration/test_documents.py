@@ -106,6 +106,7 @@ BEFORE = {
 ENDS_OTHERWISE = {
     "make erase ARGS=--reason 'request 2026-114' -- -x": ExitCode.WRONG_SETTINGS,
     "make recommendations ARGS=rollback --reason 'wrong'": ExitCode.WRONG_SETTINGS,
+    "make recommendations ARGS=rollback --reason 'the same ten tracks for everybody'": ExitCode.WRONG_SETTINGS,
 }
 # Programs that replace the process of the command.
 REPLACING = ("psql", "pg-dump", "pg-restore")
@@ -124,6 +125,7 @@ def home(tmp_path_factory) -> Iterator[Path]:
         try:
             for _ in range(2):
                 assert command("run").code == ExitCode.PUBLISHED
+            assert command("recommend").code == ExitCode.PUBLISHED
             yield folder
         finally:
             embedded_postgres.stop(folder / ".postgres")

@@ -46,8 +46,8 @@ def upgrade() -> None:
         comment on table recommendations.quality is
             'One row per release, list, segment and UTC day: how well the list met what its users heard on that day.'
             ' A listen counts for the release that readers saw when it happened, or, if the lists of that one are gone,'
-            ' when it became known. The newest 7 days are computed again with each release, as long as the lists are'
-            ' kept; rows of releases whose lists were dropped stay as they were last computed.'
+            ' when it became known. All days of releases whose lists are kept are computed again with each release;'
+            ' rows of releases whose lists were dropped stay as they were last computed.'
             ' Rows of fewer than 3 users are left out.';
         comment on column recommendations.quality.list is
             'The list: discover counts plays of tracks that were new to the user, again of those the user knew.';
