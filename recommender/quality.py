@@ -168,7 +168,9 @@ def _rows(
         return
     history = known.listens.of_users(everybody)
     keys = np.repeat(np.arange(len(everybody)), np.diff(history.starts)) * track_count + history.tracks
-    pairs, counts = np.unique(keys, return_counts=True)
+    # they are sorted, and may be many
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    pairs, counts = keys[first], np.diff(first, append=len(keys))
     user, is_theirs = find(everybody, listens["user"])
     for number, (release_id, _, model_versions) in enumerate(kept):
         is_later = is_theirs & (listens["known_after"] > number)
