@@ -5,9 +5,9 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup setup-dev run schedule airflow extract gate build recommend migrate grant status report evaluate \
-	erase prune features recommendations docs docs-serve metrics dashboard dbt psql dump restore stop test test-unit \
-	test-integration test-slow test-machine test-airflow test-programs test-all lint bench lock clean
+.PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
+	report evaluate erase prune features recommendations docs docs-serve metrics dashboard dbt psql dump restore stop \
+	test test-unit test-integration test-slow test-machine test-airflow test-programs test-all lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -89,15 +89,7 @@ def over_nights(
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
     }
-    spec["encoding"]["x"]["axis"] = {
-        "values": list(slots.labels),
-        # an expression: it must contain only dates from this program
-        "labelExpr": f"{ ({str(slot): list(lines) for slot, lines in slots.labels.items()})!r}[datum.label]",
-        "labelAngle": 0,
-        "labelOverlap": True,
-        "domain": True,
-        "domainColor": "var(--line)",
-    }
+    spec["encoding"]["x"]["axis"] = _slot_axis(slots)
     spec["encoding"]["y"]["axis"] = {
         "tickCount": 3,
         "format": ",.2~f" if unit else "~s",
@@ -131,6 +123,67 @@ def small_over_nights(parts: Sequence[Part], slots: Slots, text: str) -> Chart:
     spec["encoding"]["y"]["axis"] = None
     spec["encoding"]["y"]["scale"] |= {"nice": False}
     return Chart(_svg(spec), text)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Hold a value with its interval, and the value that it is compared with."""
+
+    value: float
+    low: float
+    high: float
+    other: float
+
+
+def compared(values: Mapping[int, Compared], slots: Slots, text: str) -> Chart | None:
+    """Draw a dot with its interval per slot, and the value that it is compared with as a line; None without values."""
+    if not values:
+        return None
+    rows = [{"slot": slot, **vars(each)} for slot, each in values.items()]
+    x = {
+        "field": "slot",
+        "type": "ordinal",
+        "scale": {"domain": list(range(slots.count))},
+        "axis": _slot_axis(slots),
+    }
+    y = {
+        "type": "quantitative",
+        "scale": {"zero": True},
+        "axis": {"tickCount": 4, "format": ".2f", "minExtent": 38},
+    }
+    dot = {"type": "point", "filled": True, "opacity": 1}
+    spec = {
+        "data": {"values": rows},
+        "width": WIDTH,
+        "height": 130,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "encoding": {"x": x},
+        "layer": [
+            {
+                "mark": {"type": "line", "color": "var(--flat-strong)", "strokeWidth": 2},
+                "encoding": {"y": {"field": "other", **y}},
+            },
+            {"mark": {**dot, "color": "var(--flat-strong)", "size": 18}, "encoding": {"y": {"field": "other", **y}}},
+            {
+                "mark": {"type": "rule", "color": "var(--c1)", "strokeWidth": 3, "opacity": 0.55},
+                "encoding": {"y": {"field": "low", **y}, "y2": {"field": "high"}},
+            },
+            {"mark": {**dot, "color": "var(--c1)", "size": 40}, "encoding": {"y": {"field": "value", **y}}},
+        ],
+    }
+    return Chart(_svg(spec), text)
+
+
+def _slot_axis(slots: Slots) -> Spec:
+    return {
+        "values": list(slots.labels),
+        # an expression: it must contain only dates from this program
+        "labelExpr": f"{ ({str(slot): list(lines) for slot, lines in slots.labels.items()})!r}[datum.label]",
+        "labelAngle": 0,
+        "labelOverlap": True,
+        "domain": True,
+        "domainColor": "var(--line)",
+    }
 
 
 def _stacked(parts: Sequence[Part], slots: Slots) -> Spec:
@@ -295,8 +348,8 @@ def _svg(spec: Spec) -> Markup:
     drawn = vl_convert.vegalite_to_svg(
         _printable({"config": CONFIG, **spec}), vl_version=VEGA_LITE, allowed_base_urls=[]
     )
-    # further digits would only enlarge the page
-    return Markup(re.sub(r"(\.\d\d)\d+", r"\1", drawn))
+    # further digits of coordinates would only enlarge the page
+    return Markup(re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), drawn))
 
 
 def _printable(part: Any) -> Any:

@@ -33,6 +33,7 @@ EXIT_CODES = {
     5: ("build failed", RED),
     7: ("warehouse unavailable", RED),
     8: ("gate broken", RED),
+    9: ("recommendations failed", RED),
 }
 DAY = 24 * 60 * 60
 # Lowest value -> color; None is for all values below.
@@ -208,6 +209,73 @@ def rows() -> dict[str, list[Panel]]:
                 "Known keys that were neither seen nor proved to be removed: the source kept changing.",
                 units.Short,
                 {"{{table}}": "moovitamix_table_keys_unsettled"},
+            ),
+        ],
+        "Recommendations": [
+            _stat(
+                "Published release",
+                "Number of the release that readers see.",
+                units.NoUnit,
+                {"release": "moovitamix_recommendations_release"},
+            ),
+            _stat(
+                "Made",
+                "Time when this release was made.",
+                units.DateTimeFromNow,
+                {"made": "moovitamix_recommendations_released_timestamp_seconds * 1000"},
+            ),
+            _stat(
+                "Since the step recommend succeeded",
+                "Time since the newest success of the step recommend; red from 26 hours on.",
+                units.Seconds,
+                {"since": "time() - moovitamix_recommendations_last_success_timestamp_seconds"},
+                limits=STALE,
+            ),
+            _stat(
+                "Nights below launch",
+                "Number of newest days in a row on which the model did worse than at its launch; red from 3 on.",
+                units.NoUnit,
+                {"{{list}}": "moovitamix_recommendations_nights_below_launch"},
+                limits={None: GREEN, 1: YELLOW, 3: RED},
+            ).no_value("popularity"),
+            _lines(
+                "NDCG@10 of seven days",
+                "How well the lists met what users then heard, beside the most popular tracks for the same users.",
+                units.NoUnit,
+                {
+                    "{{list}} v{{model_version}}": "moovitamix_recommendations_ndcg_7d",
+                    "{{list}} v{{model_version}} popularity": "moovitamix_recommendations_popularity_ndcg_7d",
+                },
+            ),
+            _lines(
+                "Hits of seven days",
+                "Share of the users who played one of the first 10 tracks, beside the most popular tracks.",
+                units.PercentUnit,
+                {
+                    "{{list}} v{{model_version}}": "moovitamix_recommendations_hit_ratio_7d",
+                    "{{list}} v{{model_version}} popularity": "moovitamix_recommendations_popularity_hit_ratio_7d",
+                },
+            ),
+            _lines(
+                "Recommended plays",
+                "Share of the plays of the last seven days that were of tracks in the list.",
+                units.PercentUnit,
+                {"{{list}} v{{model_version}}": "moovitamix_recommendations_played_ratio_7d"},
+            ),
+            _lines(
+                "Coverage",
+                "Share of the tracks among the first 10 of some list; an alert fires below half the usual one.",
+                units.PercentUnit,
+                {
+                    "{{list}}": "moovitamix_recommendations_coverage_ratio",
+                    "{{list}} usually": "moovitamix_recommendations_usual_coverage_ratio",
+                },
+            ),
+            _lines(
+                "Users with lists",
+                "Number of users with a list, and of their lists, when the published release was made.",
+                units.Short,
+                {"users": "moovitamix_recommendations_users", "lists": "moovitamix_recommendations_lists"},
             ),
         ],
         "Growth": [

@@ -25,12 +25,13 @@ SEGMENTS = {
 
 @dataclass(frozen=True)
 class ListSection:
-    """Hold what the page shows about one list: its rows for all users, and a chart per segment."""
+    """Hold what the page shows about one list: its rows for all users by window, and a chart per segment."""
 
     name: str
     question: str
     chosen: str
-    rows: Sequence[Mapping[str, Any]]
+    final: Sequence[Mapping[str, Any]]
+    tuning: Sequence[Mapping[str, Any]]
     charts: Sequence[tuple[str, Chart]]
 
 
@@ -63,7 +64,10 @@ def _section(name: str, chosen: str, rows: Sequence[Mapping[str, Any]]) -> ListS
         for segment, title in SEGMENTS.items()
         if (found := [row for row in mine if row["segment"] == segment and row["window"] == "final"])
     ]
-    return ListSection(name, QUESTIONS[name], chosen, [row for row in mine if row["segment"] == "all"], charts)
+    final, tuning = (
+        [row for row in mine if row["segment"] == "all" and row["window"] == window] for window in ("final", "tuning")
+    )
+    return ListSection(name, QUESTIONS[name], chosen, final, tuning, charts)
 
 
 def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
@@ -74,5 +78,4 @@ def _chart(title: str, rows: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    """Return NDCG@10 with its interval in percent: the charts keep two digits after a point."""
-    return "{:.1f}% ({:.1f} to {:.1f})".format(*(100 * row[name] for name in ("ndcg@10", "low", "high")))
+    return "{:.3f} ({:.3f} to {:.3f})".format(*(row[name] for name in ("ndcg@10", "low", "high")))

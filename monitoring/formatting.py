@@ -2,10 +2,12 @@
 
 
 def count(number: int | None) -> str:
+    """Format a number with separators of thousands; a dash if it is unknown."""
     return "–" if number is None else f"{number:,}"
 
 
 def size(number: float | None) -> str:
+    """Format a number of bytes in the largest unit up to GiB."""
     if number is None:
         return "–"
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -16,6 +18,7 @@ def size(number: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
+    """Format seconds: below a minute with a tenth, below an hour in minutes and seconds, else in hours and minutes."""
     if seconds is None:
         return "–"
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""Read the metrics of the pipeline from the records of its runs in `ops` and `gate`.
+"""Read the metrics of the pipeline from the records of its runs in `ops` and `gate`, and from its releases of lists.
 
 All metrics are gauges of the state after a run, so a restart of the exporter loses nothing. A metric with the value
 NULL has no series; an unknown value is never 0.
@@ -75,6 +75,20 @@ newest as (
     ) as pull
 )
 """
+
+
+# The release that readers see.
+PUBLISHED = """
+with published as (
+    select releases.*
+    from recommendations.release_history
+    inner join recommendations.releases using (release_id)
+    order by history_seq desc
+    limit 1
+)
+"""
+# A list's first days with a model; later days are compared with them.
+LAUNCH_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -502,6 +516,132 @@ GROUPS = (
                 newest.run_id = nodes.run_id and newest.step = nodes.step
                 and known.resource_type = nodes.resource_type and known.status = nodes.status
         group by newest.step, known.resource_type, known.status
+        """,
+    ),
+    Group(
+        "Recommendations",
+        (),
+        {
+            "recommendations_last_success_timestamp_seconds": "End of the newest success of the step recommend, if the"
+            " step was not left out since the newest build.",
+        },
+        """
+        select
+            case
+                when
+                    max(started_at) filter (where step = 'recommend')
+                    >= max(started_at) filter (where step = 'build' and status = 'succeeded') is not false
+                    then extract(epoch from max(finished_at) filter (where step = 'recommend' and status = 'succeeded'))
+            end as recommendations_last_success_timestamp_seconds
+        from ops.current_steps
+        """,
+    ),
+    Group(
+        "Recommendations",
+        (),
+        {
+            "recommendations_release": "Number of the release that readers see.",
+            "recommendations_released_timestamp_seconds": "Time when this release was made.",
+            "recommendations_users": "Number of users with a list when it was made.",
+            "recommendations_lists": "Number of its lists when it was made.",
+        },
+        f"""{PUBLISHED}
+        select
+            release_id as recommendations_release,
+            extract(epoch from released_at) as recommendations_released_timestamp_seconds,
+            users as recommendations_users,
+            lists as recommendations_lists
+        from published
+        """,
+    ),
+    Group(
+        "Recommendations",
+        ("list",),
+        {
+            "recommendations_coverage_ratio": "Share of the candidates that are among the first 10 of some list of this"
+            " release.",
+            "recommendations_usual_coverage_ratio": "Median of the same of the releases of the 7 days before it.",
+        },
+        f"""{PUBLISHED}
+        select
+            of_list.list,
+            (of_list.figures ->> 'coverage')::float8 as recommendations_coverage_ratio,
+            (
+                select
+                    percentile_cont(0.5) within group (
+                        order by (earlier.figures #>> array['by_list', of_list.list, 'coverage'])::float8
+                    )
+                from recommendations.releases as earlier
+                where
+                    earlier.release_id < published.release_id
+                    and earlier.released_at > published.released_at - interval '7 days'
+            ) as recommendations_usual_coverage_ratio
+        from published
+        cross join lateral jsonb_each(published.figures -> 'by_list') as of_list (list, figures)
+        """,
+    ),
+    Group(
+        "Recommendations",
+        ("list", "model_version"),
+        {
+            "recommendations_ndcg_7d": "NDCG@10 of the lists against what their users then heard: mean of the users and"
+            " of the last 7 days with listens.",
+            "recommendations_popularity_ndcg_7d": "The same of the most popular tracks, for the same users and days.",
+            "recommendations_hit_ratio_7d": "Share of the users of these days who played one of the first 10 tracks.",
+            "recommendations_popularity_hit_ratio_7d": "The same of the most popular tracks.",
+            "recommendations_played_ratio_7d": "Share of the plays that were of tracks in the list.",
+        },
+        """
+        select
+            list,
+            model_version::text as model_version,
+            sum(users * ndcg) / sum(users) as recommendations_ndcg_7d,
+            sum(users * popularity_ndcg) / sum(users) as recommendations_popularity_ndcg_7d,
+            sum(users * hit_rate) / sum(users) as recommendations_hit_ratio_7d,
+            sum(users * popularity_hit_rate) / sum(users) as recommendations_popularity_hit_ratio_7d,
+            sum(recommended_plays)::float8 / sum(plays) as recommendations_played_ratio_7d
+        from recommendations.quality
+        where segment = 'all' and day > (select max(day) from recommendations.quality) - 7
+        group by list, model_version
+        """,
+    ),
+    Group(
+        "Recommendations",
+        ("list",),
+        {
+            "recommendations_nights_below_launch": "Number of newest days in a row on which the whole interval of the"
+            " difference in NDCG@10 to popularity was below the mean of the model's first 3 days; not where popularity"
+            " is the model.",
+        },
+        f"""{PUBLISHED},
+        days as (
+            select distinct on (quality.list, quality.day) quality.*
+            from published
+            cross join lateral jsonb_each_text(published.model_versions) as served (list, model_version)
+            inner join recommendations.model_versions
+                on served.model_version::bigint = model_versions.model_version and model_versions.model <> 'popularity'
+            inner join recommendations.quality
+                on served.list = quality.list and model_versions.model_version = quality.model_version
+            where quality.segment = 'all'
+            order by quality.list, quality.day, quality.users desc, quality.release_id
+        ),
+        numbered as (
+            select
+                *,
+                row_number() over (partition by list order by day) > {LAUNCH_DAYS} as is_later,
+                row_number() over (partition by list order by day desc) as age
+            from days
+        ),
+        launches as (
+            select list, avg(ndcg_difference) as ndcg_difference from numbered where not is_later group by list
+        )
+        select
+            list,
+            min(age) filter (where not is_later or ndcg_difference_high >= launches.ndcg_difference) - 1
+                as recommendations_nights_below_launch
+        from numbered
+        inner join launches using (list)
+        group by list
         """,
     ),
     Group(

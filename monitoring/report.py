@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from monitoring import report_charts, timeline, unusual
 from monitoring.formatting import count, duration, share, size, spaced
+from monitoring.recommendations import Recommendations, shares
 from monitoring.run_history import DECISIONS_SHOWN, OTHER_RUNS_SHOWN, RunHistory
 from warehouse.counts import count as count_with_noun
 from warehouse.names import SOURCE_TABLE_NAMES
@@ -71,13 +72,15 @@ def page(
     stale_after: dt.timedelta,
     sanitize: Callable[..., str],
     without_blocked_advice: Callable[[str], str],
+    recommendations: Recommendations | None = None,
     evaluation: str | None = None,
 ) -> str:
     """Render the page as HTML.
 
     `sanitize` removes control characters from a text; it is applied to every text. `without_blocked_advice` removes
     from the message of a run what to do about a blocked load: the page says it elsewhere, and older loads were decided
-    on or superseded since. `evaluation`: the name of the page beside this one that compares the recommendation models.
+    on or superseded since. `recommendations`: None if there is no release. `evaluation`: the name of the page beside
+    this one that compares the recommendation models.
     """
     counts = {
         night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)
@@ -93,6 +96,12 @@ def page(
             newest=history.nights[-1] if history.nights else None,
             zone_name=zone_name,
             evaluation=evaluation,
+            recommendations=recommendations,
+            qualities={name: report_charts.quality(rows, name) for name, rows in recommendations.quality.items()}
+            if recommendations
+            else {},
+            coverage=report_charts.coverage(recommendations.releases) if recommendations else None,
+            shares=shares,
             stale_after=stale_after,
             cells=cells,
             outcomes=Counter(cell.night.outcome if cell.night else "none" for cell in cells),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring import charts, unusual
-from monitoring.charts import Chart, Level, Part, Slots
+from monitoring.charts import Chart, Compared, Level, Part, Slots
 from monitoring.formatting import count, duration, share, size
 from monitoring.run_history import NIGHTS_SHOWN, Flow, Growth, Night, in_order
 from monitoring.unusual import LEAST_BYTES, LEAST_ROWS, LEAST_SECONDS, Counts, Figure
+from warehouse.counts import count as counted
 from warehouse.names import PUBLISHED, STEPS
 
 # A label needs the width of two slots, where there are few, else of five: a week is easier to read.
@@ -232,6 +233,8 @@ def durations(nights: Mapping[int, Night], slots: Slots, symbols: Mapping[str, s
 
 @dataclass(frozen=True)
 class Volume:
+    """Hold the charts of the rows of a table; None without values."""
+
     table: str
     read: Chart | None
     changed: Chart | None
@@ -285,6 +288,8 @@ def volumes(nights: Mapping[int, Night], slots: Slots, counts: Mapping[tuple[str
 
 @dataclass(frozen=True)
 class Column:
+    """Hold the shares of missing values of a column, from 0 to 1. `highest`: of null and absent together."""
+
     name: str
     nulls_now: float
     absent_now: float
@@ -302,6 +307,7 @@ class Columns:
 
 
 def columns(nights: Mapping[int, Night], slots: Slots) -> list[Columns]:
+    """Return by table the columns that lacked values in some night, each with a chart, and the complete ones."""
     counted: dict[str, dict[str, dict[int, tuple[float, float]]]] = {}
     for slot, night in nights.items():
         for (table, column), (rows, nulls, absent) in night.columns.items():
@@ -335,6 +341,8 @@ def _column(table: str, name: str, by_slot: Mapping[int, tuple[float, float]], s
 
 
 def processor(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    """Draw the processor seconds of the run and of the embedded Postgres."""
+
     def of(measure: str) -> dict[int, float]:
         return {slot: night.measures[measure] for slot, night in nights.items() if night.measures[measure] is not None}
 
@@ -348,6 +356,7 @@ def processor(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
 
 
 def memory(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    """Draw the peak memory of each night."""
     peaks = {
         slot: night.measures["peak_memory_bytes"]
         for slot, night in nights.items()
@@ -364,6 +373,7 @@ def memory(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
 
 
 def sizes(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
+    """Draw the size of all tables by schema."""
     by_schema: dict[str, Counter[int]] = {name: Counter() for name in SCHEMA_COLOURS}
     for slot, night in nights.items():
         for relation, measured in night.sizes.items():
@@ -379,6 +389,44 @@ def sizes(nights: Mapping[int, Night], slots: Slots) -> Chart | None:
     return charts.over_nights(parts, slots, text, unit=unit, height=110)
 
 
+def quality(rows: Sequence[Mapping[str, Any]], list_name: str) -> Chart | None:
+    """Draw NDCG@10 of a list by day, with the interval of its difference to popularity drawn from popularity on."""
+    if not rows:
+        return None
+    days = (rows[-1]["day"] - rows[0]["day"]).days + 1
+    number = max(days, LEAST_SLOTS)
+    last = rows[-1]["day"]
+    between = FEW_SLOTS_BETWEEN_LABELS if number <= FEW_SLOTS else SLOTS_BETWEEN_LABELS
+    labels = {
+        number - 1 - back: [f"{day.day} {day:%b}"]
+        for back in range(0, days, between)
+        for day in [last - dt.timedelta(days=back)]
+    }
+    values = {
+        number - 1 - (last - row["day"]).days: Compared(row["ndcg"], row["low"], row["high"], row["popularity_ndcg"])
+        for row in rows
+    }
+    newest = rows[-1]
+    text = (
+        f"NDCG@10 of {list_name} on {counted(len(rows), 'day')}: {newest['ndcg']:.3f} on the newest,"
+        f" popularity {newest['popularity_ndcg']:.3f}, interval {newest['low']:.3f} to {newest['high']:.3f}"
+    )
+    return charts.compared(values, Slots(number, labels), text)
+
+
+def coverage(releases: Sequence[Mapping[str, Any]]) -> Chart | None:
+    """Draw the share of the tracks that the newest releases show among the first 10 of their lists, side by side."""
+    newest = releases[0]["figures"]["by_list"]
+    values = {
+        f"{name}, release {release['release_id']}": (figures["coverage"], share(figures["coverage"]))
+        for name in sorted(newest, reverse=True)
+        for release in releases[:2]
+        if (figures := release["figures"]["by_list"].get(name))
+    }
+    text = "Coverage: " + ", ".join(f"{name} {label}" for name, (_, label) in values.items())
+    return charts.ranking(values, text)
+
+
 def _unit(values: Iterable[float]) -> tuple[int, str]:
     """Return the divisor for bytes, and the name of the unit."""
     largest = max(values, default=0)
@@ -386,6 +434,7 @@ def _unit(values: Iterable[float]) -> tuple[int, str]:
 
 
 def largest(growth: Sequence[Growth]) -> Chart | None:
+    """Draw the sizes of the largest tables."""
     largest = growth[:LARGEST_SHOWN]
     if not largest:
         return None

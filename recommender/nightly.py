@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 from threadpoolctl import threadpool_limits
 
-from recommender import artefacts, dataset, list_rows, metrics, registry, releases, training
+from recommender import artefacts, dataset, list_rows, metrics, quality, registry, releases, training
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Integers
 from recommender.models import CANDIDATES, genres, popularity
@@ -43,11 +43,15 @@ class Maker:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody."""
+    """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody.
+
+    `quality_problem`: why the quality of earlier releases could not be computed, if so.
+    """
 
     release: releases.Release
     choices: Sequence[Choice]
     kept_too_long: Sequence[int]
+    quality_problem: str | None = None
 
 
 Parts = Sequence[tuple[Integers, Lists]]
@@ -99,8 +103,20 @@ def publish(
             **_figures(makers, parts, known),
             "seconds": time.monotonic() - started,
         }
-        releases.publish(connection, columns, lambda number: _rows(number, makers, versions, parts, known), "made")
-    return Outcome(releases.published(connection), choices, releases.drop_old(connection))
+        release_id = releases.publish(
+            connection, columns, lambda number: _rows(number, makers, versions, parts, known), "made"
+        )
+        rankings = {name: quality.popular_tracks(makers[name].recommender, known.catalogue) for name in LISTS}
+        quality.store_popular_tracks(connection, release_id, rankings)
+    kept_too_long = releases.drop_old(connection)
+    show("comparing earlier lists with new listens")
+    problem = None
+    try:
+        quality.compute(connection, known, now)
+    except (psycopg.Error, MemoryError) as error:
+        # the release is published, and the next one computes the quality again
+        problem = str(error) or type(error).__name__
+    return Outcome(releases.published(connection), choices, kept_too_long, problem)
 
 
 def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:

@@ -143,7 +143,14 @@ def notices(this_run: PipelineRun) -> Iterator[Notice]:
             )
     for failure in this_run.build.lines if this_run.build else ():
         yield Notice("error", "failed", failure)
-    if this_run.recommendations and (old := this_run.recommendations.kept_too_long):
+    made = this_run.recommendations
+    if made and made.quality_problem:
+        yield Notice(
+            "warning",
+            "",
+            f"the quality of earlier releases was not computed: {made.quality_problem}; the next release does it",
+        )
+    if made and (old := made.kept_too_long):
         numbers = ", ".join(map(str, old))
         yield Notice("warning", "", f"somebody reads lists of old releases ({numbers}); the next release drops them")
 

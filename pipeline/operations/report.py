@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from monitoring import run_history
+from monitoring import recommendations, run_history
 from monitoring.report import ActionItems, OpenLoad, page
 from pipeline.operations import status
 from pipeline.run import message_parts
@@ -37,6 +37,7 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
         stale_after=status.STALE_AFTER,
         sanitize=sanitize,
         without_blocked_advice=message_parts.without_blocked_advice,
+        recommendations=recommendations.read(connection),
         evaluation=EVALUATION if os.path.exists(file.parent / EVALUATION) else None,
     )
     write_page(file, text)

@@ -24,8 +24,13 @@ ROLES = (*STEPS, ANALYST, MONITOR)
 # A new mart is hidden from the recommender until it is listed here.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
 # Not the lists themselves, which still have the tracks and users that were removed since.
-RECOMMENDATIONS = "recommendations.current_recommendations"
-READABLE_RECOMMENDATIONS = (RECOMMENDATIONS, "recommendations.releases", "recommendations.release_history")
+RECOMMENDATIONS = ("recommendations.current_recommendations", "recommendations.release_quality")
+READABLE_RECOMMENDATIONS = (
+    *RECOMMENDATIONS,
+    "recommendations.releases",
+    "recommendations.release_history",
+    "recommendations.quality",
+)
 # What the recommender adds to and never changes. It owns all other tables of the schema, those of later migrations too.
 DECISIONS = ("recommendations.aliases", "recommendations.release_history")
 # Changing an owner needs an exclusive lock, and other sessions queue behind the request.
@@ -84,8 +89,10 @@ grant usage, create on schema prep, marts, features, recommendations to moovitam
 grant usage, create on schema recommendations to moovitamix_recommender;
 {new_owners_of_recommendations}
 grant select, insert on {decisions} to moovitamix_recommender;
--- the view for readers shows the lists
-grant select on recommendations.lists, recommendations.releases, recommendations.release_history
+-- the views for readers show the lists and their quality
+grant select on
+    recommendations.lists, recommendations.releases, recommendations.release_history, recommendations.quality,
+    recommendations.model_versions
     to moovitamix_transformer;
 grant usage on schema staging to moovitamix_transformer;
 grant select on {staging}, {gate} to moovitamix_transformer;
@@ -98,6 +105,12 @@ grant usage on schema marts, features, recommendations to moovitamix_analyst, mo
 grant usage on schema gate, ops to moovitamix_monitor;
 grant select on {ops} to moovitamix_monitor;
 grant select on gate.loads, gate.publications to moovitamix_monitor;
+grant usage on schema recommendations to moovitamix_monitor;
+grant select on
+    recommendations.releases, recommendations.release_history, recommendations.quality, recommendations.trainings,
+    recommendations.aliases
+    to moovitamix_monitor;
+grant select (model_version, list, model) on recommendations.model_versions to moovitamix_monitor;
 grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outcome) on gate.quarantined_rows
     to moovitamix_monitor;
 """
@@ -225,6 +238,7 @@ def marts() -> dict[str, dict[str, bool]]:
 
 
 def missing_roles(connection: psycopg.Connection) -> list[str]:
+    """Return those of ROLES that this server does not have."""
     there = {name for (name,) in connection.execute("select rolname from pg_roles")}
     return [role for role in ROLES if role not in there]
 
@@ -248,10 +262,11 @@ def statements(connection: psycopg.Connection) -> list[str]:
         schema: [name for of, kind, name in own if of == schema and kind in ("table", "view")] for schema in SCHEMAS
     }
     others = {kind: [name for _, of, name in own if of == kind] for kind in ("sequence", "function")}
-    if RECOMMENDATIONS in tables["recommendations"]:
-        # built like the features
-        tables["recommendations"].remove(RECOMMENDATIONS)
-        tables["features"].append(RECOMMENDATIONS)
+    for view in RECOMMENDATIONS:
+        if view in tables["recommendations"]:
+            # built like the features
+            tables["recommendations"].remove(view)
+            tables["features"].append(view)
     made_by_recommender = [name for name in tables["recommendations"] if name not in DECISIONS]
     models = [*tables["prep"], *tables["marts"], *tables["features"]]
     normalize = {

@@ -25,7 +25,8 @@ class Recommendations:
 
     `release`: the one that readers see, None if nothing is built yet. `is_new`: this run made it. `message`: what was
     done, as part of a sentence. `popularity`: by list for which popularity is served, why. `kept_too_long`: older
-    releases whose lists are still read by somebody.
+    releases whose lists are still read by somebody. `quality_problem`: why the quality of earlier releases could not be
+    computed, if so.
     """
 
     message: str
@@ -33,6 +34,7 @@ class Recommendations:
     is_new: bool = False
     popularity: Mapping[str, str] = field(default_factory=dict)
     kept_too_long: Sequence[int] = ()
+    quality_problem: str | None = None
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -86,7 +88,14 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
         raise _failure(connection, problem, advice) from None
     release = outcome.release
     message = f"release {release.release_id} is published" if release.lists else NO_LISTS
-    return Recommendations(message, release, True, _why_popularity(connection, release), outcome.kept_too_long)
+    return Recommendations(
+        message,
+        release,
+        True,
+        _why_popularity(connection, release),
+        outcome.kept_too_long,
+        outcome.quality_problem,
+    )
 
 
 def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:

@@ -111,6 +111,8 @@ def after_a_bad_night(after_three_runs):
     ended = command("recommend", TRAIN_BUDGET="0", **settings)
     assert ended.code == ExitCode.PUBLISHED, ended
     assert command("run", "--fault", "bad_rows@users=0.05", **settings).code == ExitCode.PUBLISHED
+    # the lists of before are compared with the new listens
+    assert command("recommend", TRAIN_BUDGET="0", **settings).code == ExitCode.PUBLISHED
     assert command("gate", "replay", "--reason", "a rule was fixed", **settings).code == ExitCode.PUBLISHED
     with psycopg.connect(after_three_runs) as connection:
         yield connection

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 
+from monitoring.recommendations import Recommendations
 from monitoring.run_history import Decision, Flow, Growth, Night, OtherRun, RuleFailure, RunHistory, Size, Step
 
 NOW = dt.datetime(2026, 11, 28, 8, 20, tzinfo=dt.UTC)
@@ -47,6 +48,55 @@ def record() -> RunHistory:
         ),
         growth=[Growth(name, size.rows, size.bytes, 333, 40_000) for name, size in sorted(newest.sizes.items())],
         freshness={"users": NOW - dt.timedelta(hours=54), "tracks": newest.started_at},
+    )
+
+
+def recommendations() -> Recommendations:
+    """Return eight days of releases, on the last of which `discover` is worse than popularity."""
+    figures = {
+        "discover": {"model": "neighbours", "coverage": 0.41, "items": {"model": 900, "genres": 80, "popular": 20}},
+        "again": {"model": "popularity", "coverage": 0.93, "items": {"model": 0, "genres": 0, "popular": 700}},
+    }
+    releases = [
+        {
+            "release_id": number,
+            "released_at": NOW - dt.timedelta(days=30 - number),
+            "users": 1086,
+            "model_versions": {"discover": 12, "again": 13},
+            "figures": {"by_list": figures},
+            "is_published": number == 29,
+        }
+        for number in (30, 29, 28)
+    ]
+    days = [
+        {
+            "day": (NOW - dt.timedelta(days=8 - number)).date(),
+            "release_id": 20 + number,
+            "users": 400 + number,
+            "ndcg": (ndcg := 0.24 - 0.02 * number),
+            "popularity_ndcg": 0.123 if number < 7 else 0.19,
+            "low": ndcg - 0.03,
+            "high": ndcg + 0.03,
+            "hit_rate": 0.4,
+            "popularity_hit_rate": 0.2,
+            "played": 0.13,
+        }
+        for number in (0, 1, 2, 3, 5, 6, 7)
+    ]
+    return Recommendations(
+        releases,
+        [{"list": "discover", "model": "neighbours", "model_version": 12, "decided_at": NOW, "reason": "better"}],
+        [
+            {
+                "list": "discover",
+                "trigger": "no_champion",
+                "outcome": "promoted",
+                "reason": "neighbours beats popularity: NDCG@10 0.1509, popularity 0.0375, difference +0.1133 (+0.0903"
+                " to +0.1364), 419 users",
+                "finished_at": NOW - dt.timedelta(hours=7),
+            }
+        ],
+        {"discover": days, "again": []},
     )
 
 

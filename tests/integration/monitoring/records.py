@@ -13,7 +13,7 @@ from warehouse.errors import ExitCode
 
 GOOD: Mapping[str, str | None] = {"extract": None, "gate": None, "build": None}
 CRASHED = "crashed"
-SECONDS = {"extract": 30, "gate": 10, "build": 20}
+SECONDS = {"extract": 30, "gate": 10, "build": 20, "recommend": 15}
 MEASURES = {
     "cpu_seconds": 12.5,
     "peak_memory_bytes": 300_000_000,
@@ -157,3 +157,67 @@ class MetricValues:
             for (sample, labels), value in self.samples.items()
             if sample == name
         }
+
+
+def enter_release(
+    connection: psycopg.Connection,
+    days_ago: float,
+    coverage: float = 0.5,
+    models: Mapping[str, str] = {"discover": "neighbours", "again": "popularity"},
+) -> int:
+    """Enter a published release; the same models have the same versions as in the release before. Returns its id."""
+    versions = {}
+    for name, model in models.items():
+        found = (
+            connection.execute(
+                "select model_version from recommendations.model_versions where (list, model) = (%s, %s)", [name, model]
+            ).fetchone()
+            or connection.execute(
+                "insert into recommendations.model_versions (list, model, params, fallback_params, track_count,"
+                " until_seq, known_at, code_version) values (%s, %s, '{}', '{}', 1, 1, now(), '')"
+                " returning model_version",
+                [name, model],
+            ).fetchone()
+        )
+        (versions[name],) = found
+    figures = {
+        "by_list": {
+            name: {"coverage": coverage, "model": model, "lists": 4, "items": {"model": 30, "genres": 10, "popular": 0}}
+            for name, model in models.items()
+        }
+    }
+    (release_id,) = connection.execute(
+        "insert into recommendations.releases"
+        " (released_at, as_of, until_seq, model_versions, artist_cap, users, lists, seconds, figures)"
+        " select at, at, 1, %s, 3, 5, 8, 1, %s from (select now() - %s as at) as made returning release_id",
+        [Jsonb(versions), Jsonb(figures), dt.timedelta(days=days_ago)],
+    ).fetchone()
+    connection.execute(
+        "insert into recommendations.release_history (release_id, published_at, reason)"
+        " values (%s, now() - %s, 'made')",
+        [release_id, dt.timedelta(days=days_ago)],
+    )
+    return release_id
+
+
+def enter_quality(
+    connection: psycopg.Connection,
+    release_id: int,
+    day: dt.date,
+    ndcg: float,
+    popularity_ndcg: float = 0.1,
+    list_name: str = "discover",
+    users: int = 100,
+    segment: str = "all",
+) -> None:
+    """Enter how a list did on a day; its interval is 0.02 wide to both sides."""
+    difference = ndcg - popularity_ndcg
+    connection.execute(
+        "insert into recommendations.quality"
+        " select release_id, %s, %s, %s, (model_versions ->> %s)::bigint, %s, 200, 50, %s, %s, %s, %s, %s, %s, %s"
+        " from recommendations.releases where release_id = %s",
+        [
+            list_name, segment, day, list_name, users, 2 * ndcg, ndcg, 2 * popularity_ndcg, popularity_ndcg,
+            difference, difference - 0.02, difference + 0.02, release_id,
+        ],
+    )  # fmt: skip

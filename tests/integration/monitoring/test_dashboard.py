@@ -4,6 +4,7 @@ killed night.
 No Grafana is among what these tests can install: what a panel looks like, none of them has seen.
 """
 
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator
@@ -20,11 +21,11 @@ from sample_api.world import World, snapshot
 from tests.command import command, launched, step_is_running, until
 from tests.databases import created, migrate
 from tests.integration.monitoring.prometheus import Prometheus, running
-from tests.integration.monitoring.records import enter_pull, enter_run
+from tests.integration.monitoring.records import enter_pull, enter_quality, enter_release, enter_run
 from tests.runs import run_pipeline
 from warehouse import database, embedded_postgres, locks
 from warehouse.errors import ExitCode
-from warehouse.names import SOURCE_TABLE_NAMES
+from warehouse.names import SOURCE_TABLE_NAMES, STEPS
 
 USERS = next(table for table in SOURCE_TABLES if table.name == "users")
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
@@ -166,6 +167,11 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
             run_id = enter_run(connection, days_ago)
             for table in SOURCE_TABLE_NAMES:
                 enter_pull(connection, run_id, table, f"load {days_ago}", rows_read=40)
+        # releases and how they did, as of nights that made lists
+        for days_ago in (2, 1):
+            release = enter_release(connection, days_ago)
+            for day in range(4):
+                enter_quality(connection, release, dt.date(2026, 3, 1 + day), 0.2)
         moments = {}
 
         def night(name: str, code: ExitCode, *faults: str) -> None:
@@ -180,6 +186,10 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         api.set_rows(snapshot(WORLD, 1))
         night("blocked", ExitCode.BLOCKED, "bad_rows@users=0.6/2")
         night("failed", ExitCode.SOURCE_FAILED, "redirect@tracks=http://127.0.0.1:1/")
+        connection.execute(
+            "insert into ops.steps (run_id, step, started_at, finished_at, status)"
+            " select run_id, 'recommend', now(), now(), 'succeeded' from ops.runs order by run_seq desc limit 1"
+        )
         api.faults.add("hang=1")
         with launched("run", DATABASE_URL=url, API_BASE_URL=api.url) as run:
             until(lambda: step_is_running(connection, "extract"))
@@ -239,10 +249,10 @@ IN_SQL = {
         select extract(epoch from finished_at - started_at) from ops.runs where exit_code = 3
     """,
     "Rows in quarantine": "select count(*) from gate.quarantined_rows where closed_at is null",
-    "Duration by step": """
+    "Duration by step": f"""
         select distinct on (step) step, extract(epoch from steps.finished_at - steps.started_at)
         from ops.steps inner join ops.runs using (run_id)
-        where steps.finished_at is not null
+        where steps.finished_at is not null and steps.step = any(string_to_array('{" ".join(STEPS)}', ' '))
         order by step, run_seq desc
     """,
     "Rows read": f"select table_name, rows_read from staging.scans where _dlt_load_id = {NEWEST_PULL}",

@@ -1,5 +1,6 @@
 """Test the metrics of nights of every kind, and of a warehouse that cannot be read."""
 
+import datetime as dt
 import re
 import signal
 import socket
@@ -26,6 +27,8 @@ from tests.integration.monitoring.records import (
     MetricValues,
     enter_load,
     enter_pull,
+    enter_quality,
+    enter_release,
     enter_run,
     quarantine,
     samples,
@@ -35,6 +38,7 @@ from warehouse.errors import ExitCode
 from warehouse.locks import RUN_LOCK
 from warehouse.names import SOURCE_TABLE_NAMES, STEPS
 
+DAY = dt.timedelta(days=1)
 LOADS = {("users", "pending"), ("users", "blocked"), ("tracks", "pending"), ("tracks", "blocked")} | {
     ("listen_history", "pending"), ("listen_history", "blocked"),
 }  # fmt: skip
@@ -396,6 +400,75 @@ def test_growth_equals_that_of_the_records(ledger):
     assert shown.by_label("relation_growth_bytes") == {(name,): size for name, size in grown}
 
 
+def test_the_published_release_has_its_figures_and_the_usual_coverage(ledger):
+    for days_ago, coverage in ((9, 0.9), (3, 0.5), (2, 0.7), (1, 0.2)):
+        release = enter_release(ledger, days_ago, coverage)
+    shown = MetricValues(ledger)
+    assert (shown["recommendations_release"], shown["recommendations_users"]) == (release, 5)
+    assert shown["recommendations_lists"] == 8
+    assert shown["recommendations_released_timestamp_seconds"] == epoch(
+        ledger, f"(select released_at from recommendations.releases where release_id = {release})"
+    )
+    assert shown.by_label("recommendations_coverage_ratio") == {("again",): 0.2, ("discover",): 0.2}
+    assert shown["recommendations_usual_coverage_ratio", "again"] == pytest.approx(0.6)
+    ledger.execute(
+        "insert into recommendations.release_history (release_id, reason) values (%s, 'rollback')", [release - 3]
+    )
+    shown = MetricValues(ledger)
+    assert shown["recommendations_release"] == release - 3 and shown["recommendations_coverage_ratio", "again"] == 0.9
+    assert shown["recommendations_usual_coverage_ratio", "again"] is None
+
+
+def test_quality_is_the_mean_of_the_users_of_the_last_seven_days(ledger):
+    today = dt.date(2026, 3, 20)
+    release = enter_release(ledger, 1)
+    enter_quality(ledger, release, today - 7 * DAY, 0.9)
+    enter_quality(ledger, release, today - DAY, 0.2, users=300)
+    enter_quality(ledger, release, today - DAY, 0.9, users=10, segment="cold")
+    enter_quality(ledger, release, today, 0.4, 0.3, users=100)
+    enter_quality(ledger, release, today, 0.1, list_name="again")
+    shown = MetricValues(ledger)
+    versions = dict(ledger.execute("select list, model_version::text from recommendations.model_versions").fetchall())
+    discover, again = (("discover", versions["discover"]), ("again", versions["again"]))
+    assert shown.by_label("recommendations_ndcg_7d") == pytest.approx({discover: 0.25, again: 0.1})
+    assert shown["recommendations_popularity_ndcg_7d", *discover] == pytest.approx(0.15)
+    assert shown["recommendations_hit_ratio_7d", *discover] == pytest.approx(0.5)
+    assert shown["recommendations_popularity_hit_ratio_7d", *discover] == pytest.approx(0.3)
+    assert shown["recommendations_played_ratio_7d", *discover] == 0.25
+
+
+def test_nights_below_launch_are_counted_back_from_the_newest_day_for_the_model_of_now(ledger):
+    first = dt.date(2026, 3, 1)
+    # at launch +.2; below it when the difference and its .02 do not reach that
+    old = enter_release(ledger, 9, models={"discover": "als"})
+    enter_quality(ledger, old, first - DAY, 0.9)
+    release = enter_release(ledger, 1)
+    counts = []
+    for place, ndcg in enumerate((0.2, 0.3, 0.4, 0.27, 0.279, 0.281, 0.27, 0.2, 0.1)):
+        enter_quality(ledger, release, first + place * DAY, ndcg)
+        # fewer users saw another release on the same day
+        enter_quality(ledger, enter_release(ledger, 1), first + place * DAY, 0.5, users=4)
+        enter_quality(ledger, release, first + place * DAY, 0, list_name="again")
+        counts.append(MetricValues(ledger).by_label("recommendations_nights_below_launch"))
+    assert counts == [{("discover",): number} for number in (0, 0, 0, 1, 2, 0, 1, 2, 3)]
+
+
+def test_the_last_success_of_recommend_is_shown_unless_the_step_is_left_out(ledger):
+    name = "recommendations_last_success_timestamp_seconds"
+    enter_run(ledger, 3)
+    assert MetricValues(ledger)[name] is None
+    enter_run(ledger, 2.9, {"recommend": None})
+    assert MetricValues(ledger)[name] == epoch(
+        ledger, "(select max(finished_at) from ops.steps where step = 'recommend')"
+    )
+    enter_run(ledger, 1, {"build": "BUILD_FAILED"})
+    enter_run(ledger, 0.9, {"recommend": "RECOMMENDATIONS_FAILED"})
+    first = "(select min(finished_at) from ops.steps where step = 'recommend')"
+    assert MetricValues(ledger)[name] == epoch(ledger, first)
+    enter_run(ledger, 0.5)
+    assert MetricValues(ledger)[name] is None, "the setting leaves the step out"
+
+
 def test_before_the_first_run_only_records_readable_exists(connection):
     readable = (("records_readable", frozenset()), 1)
     assert MetricValues(connection).samples == dict([readable])
@@ -442,6 +515,8 @@ def test_every_label_has_a_bounded_set_of_values(nights):
         "severity": {"info", "warning", "critical"},
         "resource_type": {"model", "test"},
         "rule": set(),
+        "list": {"discover", "again"},
+        "model_version": set(),
         "relation": {
             name for (name,) in nights.execute("select oid::regclass::text from pg_class where relkind in ('r', 'p')")
         },

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -32,22 +33,25 @@ ACTION_ITEMS = ActionItems(
 def browser(tmp_path_factory):
     """Yield a browser with the report of a month."""
     home = tmp_path_factory.mktemp("browser")
-    file = home / "nights.html"
-    file.write_text(
-        page(
-            a_month.record(),
-            ACTION_ITEMS,
-            zone=dt.UTC,
-            zone_name="UTC",
-            stale_after=dt.timedelta(hours=26),
-            sanitize=sanitize,
-            without_blocked_advice=without_blocked_advice,
-        ),
-        "utf-8",
-    )
     with browsers.opened(home) as browser:
-        browser.get(file.as_uri())
+        browser.get(written(home / "nights.html", a_month.record()))
         yield browser
+
+
+def written(file, history):
+    """Write the report of a history, and return its address."""
+    text = page(
+        history,
+        ACTION_ITEMS,
+        zone=dt.UTC,
+        zone_name="UTC",
+        stale_after=dt.timedelta(hours=26),
+        sanitize=sanitize,
+        without_blocked_advice=without_blocked_advice,
+        recommendations=a_month.recommendations(),
+    )
+    file.write_text(text, "utf-8")
+    return file.as_uri()
 
 
 def view(browser, width, scheme="light", media="screen"):
@@ -186,6 +190,34 @@ def test_what_is_far_from_usual_is_marked_in_readable_colours_and_in_words(brows
     for mark in (*marked, *browser.find_elements(By.CSS_SELECTOR, ".badge")):
         painted = "return ['color', 'backgroundColor'].map(name => getComputedStyle(arguments[0])[name])"
         assert contrast(*browser.execute_script(painted, mark)) > 4.5, mark.text
+
+
+def test_the_recommendations_are_charted_beside_popularity(browser):
+    view(browser, SCREEN)
+    section = browser.find_element(By.CSS_SELECTOR, "section[aria-labelledby=recommendations]")
+    assert "Readers see release 29, made Fri 27 Nov 2026, 08:20 for 1,086 users." in section.text
+    assert "Champion of discover: neighbours, version 12" in section.text
+    assert "No listens have been compared with a release yet." in section.text
+    (chart,) = section.find_elements(By.CSS_SELECTOR, ".chart[aria-label^='NDCG@10 of discover']")
+    label = chart.get_attribute("aria-label")
+    assert "on 7 days: 0.100 on the newest, popularity 0.190, interval 0.070 to 0.130" in label
+    dots = chart.find_elements(By.CSS_SELECTOR, "path[aria-roledescription], .mark-symbol path")
+    assert len([dot for dot in dots if "--c1" in dot.get_attribute("fill")]) == 7
+
+
+def test_the_times_of_two_nights_of_one_minute_do_not_overlap(browser, tmp_path):
+    history, shown = a_month.record(), browser.current_window_handle
+    *nights, newest = history.nights
+    twins = [replace(newest, started_at=newest.started_at + dt.timedelta(seconds=10 * n)) for n in (0, 1, 2)]
+    browser.switch_to.new_window("tab")
+    browser.get(written(tmp_path / "twins.html", replace(history, nights=[*nights, *twins])))
+    view(browser, PHONE)
+    widths = browser.execute_script(
+        "return [...document.querySelectorAll('.strip .time')].map(time => [time.scrollWidth, time.clientWidth])"
+    )
+    browser.close()
+    browser.switch_to.window(shown)
+    assert len(widths) == 3 and all(text <= cell for text, cell in widths), widths
 
 
 def test_the_console_has_no_errors_and_nothing_is_fetched(browser):

@@ -72,11 +72,14 @@ features.snapshots              siudtax  -        -        siudtax      s       
 features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
 recommendations                 c        -        -        c            -        c            -        -
 recommendations.current_recommendations  sax  -  -   sax          s        s            -        -
-recommendations.releases        siudax   -        -        s            s        siudax       -        -
-recommendations.release_history siax     -        -        s            s        si           -        -
-recommendations.aliases         siax     -        -        -            -        si           -        -
-recommendations.trainings       siudax   -        -        -            -        siudax       -        -
-recommendations.model_versions  siudax   -        -        -            -        siudax       -        -
+recommendations.release_quality sax      -        -        sax          s        s            -        -
+recommendations.releases        siudax   -        -        s            s        siudax       s        -
+recommendations.release_history siax     -        -        s            s        si           s        -
+recommendations.quality         siudtax  -        -        s            s        siudtax      s        -
+recommendations.popular_tracks  siudtax  -        -        -            -        siudtax      -        -
+recommendations.aliases         siax     -        -        -            -        si           s        -
+recommendations.trainings       siudax   -        -        -            -        siudax       s        -
+recommendations.model_versions  siudax   -        -        s            -        siudax       -        -
 recommendations.lists           siudtax  -        -        s            -        siudtax      -        -
 ops                             c        -        -        -            -        -            -        -
 ops.runs                        siudtax  siu      siu      siu          -        siu          s        -
@@ -442,7 +445,7 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
         ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes", "writes"]),
         ("recommender", ["", "", "", "reads a part", "reads", "writes", "writes"]),
         ("analyst", ["", "", "", "reads a part", "reads", "reads a part", ""]),
-        ("monitor", ["", "", "reads a part", "", "", "", "reads"]),
+        ("monitor", ["", "", "reads a part", "", "", "reads a part", "reads"]),
     ):
         lines = ended.out.splitlines()
         (header,) = (line for line in lines if line.startswith("role "))
