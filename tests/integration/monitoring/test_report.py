@@ -31,7 +31,7 @@ from warehouse.locks import RUN_LOCK
 
 TABLES = ("users", "tracks", "listen_history")
 PLANTED = "planted-in-a-row"
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
 
 
 @dataclass
