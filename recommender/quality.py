@@ -166,11 +166,7 @@ def _rows(
     everybody = np.unique(listens["user"][listens["release_id"] > 0])
     if not len(everybody):
         return
-    history = known.listens.of_users(everybody)
-    keys = np.repeat(np.arange(len(everybody)), np.diff(history.starts)) * track_count + history.tracks
-    # they are sorted, and may be many
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    pairs, counts = keys[first], np.diff(first, append=len(keys))
+    pairs, counts = _pairs(known, everybody)
     user, is_theirs = find(everybody, listens["user"])
     for number, (release_id, _, model_versions) in enumerate(kept):
         is_later = is_theirs & (listens["known_after"] > number)
@@ -194,6 +190,15 @@ def _rows(
             ranks[positions[is_known]] = np.flatnonzero(is_known)
             for figures in _of_list(name, plays, heard, ranks):
                 yield {"release_id": release_id, "list": name, "model_version": model_versions[name], **figures}
+
+
+def _pairs(known: Dataset, users: Integers) -> tuple[Integers, Integers]:
+    """Return the sorted keys of what these users heard, and how often. A key is number of user * tracks + track."""
+    history = known.listens.of_users(users)
+    keys = np.repeat(np.arange(len(users)) * len(known.catalogue.track_ids), np.diff(history.starts))
+    keys += history.tracks
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[first], np.diff(first, append=len(keys)).astype(np.int32)
 
 
 def _read(

@@ -31,7 +31,7 @@ from warehouse.locks import RUN_LOCK
 
 TABLES = ("users", "tracks", "listen_history")
 PLANTED = "planted-in-a-row"
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
 
 
 @dataclass
@@ -721,7 +721,9 @@ def test_runs_of_one_day_are_told_apart_by_their_time(database_url, ledgers, tmp
     for number, (night, time) in enumerate(zip(nights, times, strict=True)):
         assert night.endswith(f", {time}: succeeded, exit code 0: the run of {time}")
         month = night.split()[2] + " " if number == 0 else ""
-        assert f" ✓ {night.split()[1]} {month}{time} {night} " in page.text, "in the strip"
+        # a narrow cell breaks the line before the seconds
+        lines = f"{time[:5]} {time[5:]}".strip()
+        assert f" ✓ {night.split()[1]} {month}{lines} {night} " in page.text, "in the strip"
     of_timeline = re.findall(r", ([0-9:]+) the run of ([0-9:]+), exit code 0, 9.0 s", page.timeline)
     assert of_timeline == [(time, time) for time in reversed(times)]
     chart = page.source.partition("<b>Time by step</b>")[2].partition("<b>Processor time</b>")[0]
