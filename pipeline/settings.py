@@ -12,7 +12,7 @@ from warehouse.errors import CommandError, ExitCode
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Settings that are a password or may contain one. Each may also come from the file that `<NAME>_FILE` names.
-SECRETS = ("API_BASE_URL", "API_PROXY", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
+SECRETS = ("API_BASE_URL", "API_PROXY", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS", "ARTIFACT_FOLDER")
 # The variable that names a settings file other than `.env`.
 ENV_FILE = "MOOVITAMIX_ENV_FILE"
 # Every setting by its environment variable. `.env.example` explains each.
@@ -39,6 +39,8 @@ SETTINGS = (
     "SNAPSHOTS_KEPT",
     "ARTIST_CAP",
     "TRAIN_BUDGET",
+    "RETRAIN_EVERY",
+    "RETRAIN_VOLUME",
     "POSTGRES_PORT",
     "DOCS_PORT",
     "METRICS_HOST",

@@ -35,6 +35,8 @@ COMMANDS = {
     "evaluate": "evaluate:evaluate",
     "recommend": "recommendations:recommend",
     "recommendations": "recommendations:recommendations",
+    "train": "training:train",
+    "model": "models:models",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
     "erase": "deletion:erase",

@@ -99,6 +99,34 @@ def decision_options(command: Callable) -> Callable:
     return command
 
 
+def recommending_options(command: Callable) -> Callable:
+    """Add the options of a command that makes lists, and trains models for them."""
+    for option in (
+        click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws."),
+        click.option(
+            "--budget",
+            envvar="TRAIN_BUDGET",
+            show_envvar=True,
+            type=click.FloatRange(0, 86_400),
+            default=60,
+            help="Seconds for tuning, whenever models are trained.",
+        ),
+        artist_cap_option,
+    ):
+        command = option(command)
+    return command
+
+
+artist_cap_option = click.option(
+    "--artist-cap",
+    envvar="ARTIST_CAP",
+    show_envvar=True,
+    type=click.IntRange(1, 50),
+    default=3,
+    help="Maximum number of tracks of one artist in a list.",
+)
+
+
 def reason_option(table: str) -> Callable:
     """Return the option for a reason that the table keeps."""
 

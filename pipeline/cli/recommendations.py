@@ -5,34 +5,19 @@ from typing import Any
 import click
 
 from pipeline.cli.connecting import connect_for_reading, find_warehouse, find_warehouse_to_change
-from pipeline.cli.options import database_url_option, reason_option
+from pipeline.cli.options import database_url_option, reason_option, recommending_options
 from pipeline.console.terminal import console
 from pipeline.operations import recommendations as operations
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secret
 
 
 @click.command("recommend")
 @database_url_option
-@click.option(
-    "--artist-cap",
-    envvar="ARTIST_CAP",
-    type=click.IntRange(1, 50),
-    default=3,
-    help="Maximum number of tracks of one artist in a list.",
-)
-@click.option(
-    "--budget",
-    envvar="TRAIN_BUDGET",
-    type=click.FloatRange(0, 86_400),
-    default=60,
-    help="Seconds for tuning, where a list has no model yet.",
-)
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws.")
-@click.option("--train", "trains", is_flag=True, help="Train new models, even if there are some.")
+@recommending_options
 def recommend(database_url: str | None, **options: Any) -> None:
     """Make lists of recommendations for all users, and publish them whole."""
     warehouse = find_warehouse_to_change(Settings(database_url=database_url))
-    operations.recommend(warehouse, console(), **options)
+    operations.recommend(warehouse, console(), artefact_folder=secret("ARTIFACT_FOLDER"), **options)
 
 
 @click.group("recommendations")

@@ -39,7 +39,13 @@ order by shown.rank
 
 
 def recommend(
-    warehouse: Warehouse, output: Console, *, artist_cap: int, budget: float, seed: int, trains: bool
+    warehouse: Warehouse,
+    output: Console,
+    *,
+    artist_cap: int,
+    budget: float,
+    seed: int,
+    artefact_folder: str | None = None,
 ) -> None:
     """Make and publish the lists, unless nothing has changed since the published release; print what was done.
 
@@ -53,7 +59,7 @@ def recommend(
     ):
         known = known_range.read(work)
         now, until_seq = known.now, known.until_seq
-        kept = None if trains else releases.unchanged(work, now, until_seq, artist_cap, LISTS)
+        kept = releases.unchanged(work, now, until_seq, artist_cap, LISTS)
         if kept:
             seen = releases.published(work).release_id
             output.print(
@@ -75,24 +81,29 @@ def recommend(
                     artist_cap=artist_cap,
                     budget=budget,
                     seed=seed,
-                    trains=trains,
+                    artefact_folder=artefact_folder,
                     show=show,
                 )
         except (ArtefactError, MemoryError) as error:
-            before = releases.published(work)
-            kept_text = f"readers keep release {before.release_id}" if before else "there is no earlier release"
-            problem, advice = str(error), "a new model is trained with: make recommend ARGS=--train"
-            if isinstance(error, MemoryError):
-                problem, advice = "the machine has too little memory", "free some, and run again: make recommend"
-            raise CommandError(
-                ExitCode.RECOMMENDATIONS_FAILED, f"the lists could not be made: {problem}; {kept_text}; {advice}"
-            ) from None
+            raise recommendations_error(work, error) from None
     for choice in outcome.choices:
         output.print(f"{choice.list}: {_describe_choice(choice)}", soft_wrap=True)
-    _print_summary(outcome.release, output)
+    print_summary(outcome.release, output)
     if outcome.kept_too_long:
         numbers = ", ".join(map(str, outcome.kept_too_long))
         output.print(f"lists of old releases ({numbers}) are being read; the next release drops them", soft_wrap=True)
+
+
+def recommendations_error(connection: psycopg.Connection, error: Exception) -> CommandError:
+    """Return the error of a command that could not make the lists, for an ArtefactError or a MemoryError."""
+    before = releases.published(connection)
+    kept_text = f"readers keep release {before.release_id}" if before else "there is no earlier release"
+    problem, advice = str(error), "train a new model with: make train"
+    if isinstance(error, MemoryError):
+        problem, advice = "the machine has too little memory", "free some, and run again"
+    return CommandError(
+        ExitCode.RECOMMENDATIONS_FAILED, f"the lists could not be made: {problem}; {kept_text}; {advice}"
+    )
 
 
 def show(connection: psycopg.Connection, output: Console, user_id: int, limit: int) -> None:
@@ -171,7 +182,7 @@ def _published(connection: psycopg.Connection) -> int:
     return release.release_id
 
 
-def _print_summary(release: Release, output: Console) -> None:
+def print_summary(release: Release, output: Console) -> None:
     figures = release.figures
     versions = release.model_versions
     table = _table(f"release {release.release_id}", left=("list", "model"), more=("lists", *_SOURCES, "coverage"))
