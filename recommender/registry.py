@@ -13,6 +13,10 @@ from recommender.releases import CHAMPION
 
 ANCHOR = "anchor"
 PREPARE, TUNE, EVALUATE, PROMOTE = STAGES = ("prepare", "tune", "evaluate", "promote")
+# The champions of both lists that one training promoted.
+SAME_DECISION = dt.timedelta(seconds=1)
+# How the reason of a rollback begins.
+ROLLBACK = "rollback from "
 
 VERSION = """
 select model_version, list, model, params, fallback_params, artefact, artefact_file, checksum, format_version, known_at
@@ -205,6 +209,33 @@ def aliased(connection: psycopg.Connection, alias: str) -> dict[str, int]:
         [alias],
     )
     return dict(rows.fetchall())
+
+
+def previous_champions(connection: psycopg.Connection, list_name: str | None) -> dict[str, tuple[int, int]]:
+    """Return by list its champion and the one before: of one list, or of the lists of the newest decision.
+
+    What was taken back is skipped, so a second rollback goes one further back.
+    """
+    history: dict[str, list[int]] = {}
+    decided: dict[str, dt.datetime] = {}
+    rows = connection.execute(
+        "select list, model_version, decided_at, starts_with(reason, %s) from recommendations.aliases where alias = %s"
+        " order by alias_seq",
+        [ROLLBACK, CHAMPION],
+    )
+    for name, number, decided_at, is_rollback in rows:
+        versions = history.setdefault(name, [])
+        if is_rollback:
+            versions.pop()
+        else:
+            versions.append(number)
+        decided[name] = decided_at
+    if list_name is None:
+        newest = max(decided.values(), default=None)
+        lists = [name for name, at in decided.items() if newest - at < SAME_DECISION]
+    else:
+        lists = [list_name]
+    return {name: (history[name][-1], history[name][-2]) for name in lists if len(history.get(name, ())) > 1}
 
 
 def last_used_day(connection: psycopg.Connection) -> dt.date | None:

@@ -173,9 +173,7 @@ def publish(
             " alter table {partition} drop constraint of_release"
         ).format(partition=partition, number=number)
     )
-    connection.execute(
-        "insert into recommendations.release_history (release_id, reason) values (%s, %s)", [release_id, reason]
-    )
+    publish_again(connection, release_id, reason)
     return release_id
 
 
@@ -215,6 +213,23 @@ def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
                 ExitCode.WRONG_SETTINGS, "there is no earlier release to go back to; see: recommendations releases"
             )
     return before.release_id, row[0]
+
+
+def newest_kept(connection: psycopg.Connection, model_versions: Mapping[str, int]) -> int | None:
+    """Return the newest release whose lists are kept and were made by these versions, or None."""
+    row = connection.execute(
+        f"select max(release_id) from recommendations.releases where release_id in (select release_id from"
+        f" ({PARTITIONS}) as kept) and model_versions @> %s",
+        [Jsonb(dict(model_versions))],
+    ).fetchone()
+    return row[0]
+
+
+def publish_again(connection: psycopg.Connection, release_id: int, reason: str) -> None:
+    """Let readers see an earlier release when the caller's transaction ends."""
+    connection.execute(
+        "insert into recommendations.release_history (release_id, reason) values (%s, %s)", [release_id, reason]
+    )
 
 
 def history(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:

@@ -170,6 +170,9 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
     with threadpool_limits(1, "blas"):
         for row in rows:
             champion, anchor = champions.get(row.list), anchors.get(row.list)
+            if champion and not champion.is_usable:
+                # its list needs a model that works: as if it had none
+                champion = anchor = None
             compared[row.list] = trainings.compare_finalists(
                 fold,
                 row.list,
