@@ -139,7 +139,9 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
     recipe_stays = f"the recipe stays, because {_join(against_new)}"
     if not against_refresh:
         compared = refreshed.to_champion
-        quality = f"newer data make it no worse: {compared}" if compared else "it is fitted to newer data"
+        quality = "it is fitted to newer data"
+        if compared:
+            quality += f", which differs from the served model by {compared}"
         return Decision(REFRESHED, "champion", f"{recipe_stays}; {quality}")
     if refreshed.to_popularity is not None and refreshed.to_popularity.high < 0:
         reason = f"popularity beats the champion: its recipe differs from popularity by {refreshed.to_popularity}"

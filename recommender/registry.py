@@ -19,7 +19,9 @@ SAME_DECISION = dt.timedelta(seconds=1)
 ROLLBACK = "rollback from "
 
 VERSION = """
-select model_version, list, model, params, fallback_params, artefact, artefact_file, checksum, format_version, known_at
+select
+    model_version, training_id, list, model, params, fallback_params, artefact, artefact_file, checksum, format_version,
+    known_at
 from recommendations.model_versions
 """
 TRAINING = """
@@ -61,6 +63,7 @@ class ModelVersion:
     """Hold a registered model. Without artefact and file, the model only counts: it is counted for each release."""
 
     model_version: int
+    training_id: int | None
     list: str
     model: str
     params: Mapping[str, Any]

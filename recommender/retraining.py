@@ -40,12 +40,16 @@ Show = Callable[..., None]
 
 @dataclass(frozen=True)
 class Champion:
-    """Hold the champion of a list, its recipe, and its artefact if it has one that can be used."""
+    """Hold the champion of a list, its recipe, and its artefact if it has one that can be used.
+
+    `newest_day`: of the listens that it knows; None: not known.
+    """
 
     version: ModelVersion
     recipe: Recipe
     stored: Artefact | None
     is_usable: bool
+    newest_day: dt.date | None
 
 
 @contextmanager
@@ -180,7 +184,8 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
                 seed,
                 champion=champion and champion.recipe,
                 anchor=_recipe(registry.read(connection, anchor)) if anchor else None,
-                served=champion and trainings.served_model(champion.version, champion.stored, fold, seed),
+                served=champion
+                and trainings.served_model(champion.version, champion.stored, champion.newest_day, fold, seed),
                 log=show,
             )
         winners = {name: found for name, found in compared.items() if found and found.winner}
@@ -274,19 +279,23 @@ def abandon(connection: psycopg.Connection, error: ChampionChangedError) -> None
 def read_champions(connection: psycopg.Connection, artefact_folder: str | None) -> dict[str, Champion]:
     """Return by list its champion."""
     return {
-        name: _champion(registry.read(connection, number), artefact_folder)
+        name: _champion(connection, registry.read(connection, number), artefact_folder)
         for name, number in releases.champions(connection).items()
     }
 
 
-def _champion(version: ModelVersion, artefact_folder: str | None) -> Champion:
+def _champion(connection: psycopg.Connection, version: ModelVersion, artefact_folder: str | None) -> Champion:
     stored, is_usable = None, True
     if version.model not in FALLBACKS:
         try:
             stored = artefact_store.load(version, artefact_folder)
         except ArtefactError:
             is_usable = False
-    return Champion(version, _recipe(version), stored, is_usable)
+    # the final window of its training ended with the newest listen
+    (newest_day,) = connection.execute(
+        "select max(final_until) from recommendations.trainings where training_id = %s", [version.training_id]
+    ).fetchone()
+    return Champion(version, _recipe(version), stored, is_usable, newest_day)
 
 
 def _recipe(version: ModelVersion) -> Recipe:

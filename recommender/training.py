@@ -132,13 +132,16 @@ def _recipe(tuning: Tuning, list_name: str, model: str) -> Recipe:
     return Recipe(model, params, {name: dict(best[name].params) for name in FALLBACKS if name in best})
 
 
-def served_model(version: ModelVersion, stored: Artefact | None, fold: Fold, seed: int) -> Recommender | None:
+def served_model(
+    version: ModelVersion, stored: Artefact | None, newest_day: dt.date | None, fold: Fold, seed: int
+) -> Recommender | None:
     """Return the champion as it is for the tracks of the fold, to compare newer fits with it.
 
-    `stored`: its artefact. None if it has none, or knows what came after the cut.
+    `stored`: its artefact. `newest_day`: of the listens that it knows; None: not known. None if it has no artefact, or
+    knows what came after the cut.
     """
-    is_too_new = number_of(version.known_at.astimezone(dt.UTC).date()) > fold.dataset.listens.today + 1
-    if stored is None or is_too_new:
+    newest_day = newest_day or version.known_at.astimezone(dt.UTC).date()
+    if stored is None or number_of(newest_day) > fold.dataset.listens.today:
         return None
     model = artefacts.renumber(stored, fold.dataset.catalogue)
     fallbacks = fit_fallbacks(fold.dataset, version.fallback_params, seed)

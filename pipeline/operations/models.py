@@ -164,6 +164,7 @@ def roll_back(warehouse: Warehouse, output: Console, reason: str, *, is_dry_run:
     Needs no run lock: readers of bad lists must not wait for the end of a run. Raises CommandError(WRONG_SETTINGS) if
     there is no previous champion.
     """
+    release = None
     with database.translate_database_errors(warehouse), warehouse.connect() as connection:
         _history(connection, limit=1)
         with connection.transaction():
@@ -174,24 +175,19 @@ def roll_back(warehouse: Warehouse, output: Console, reason: str, *, is_dry_run:
                     ExitCode.WRONG_SETTINGS, "there is no previous champion to go back to; see: make model ARGS=list"
                 )
             target = releases.champions(connection) | {name: former for name, (_, former) in changes.items()}
-            kept = releases.newest_kept(connection, target)
             stated = "; ".join(_describe_change(name, now, former) for name, (now, former) in changes.items())
             if not is_dry_run:
                 anchors = registry.aliased(connection, registry.ANCHOR)
                 for name, (now, former) in changes.items():
                     for alias in (releases.CHAMPION, *((registry.ANCHOR,) if anchors.get(name) == now else ())):
                         registry.promote(connection, name, former, f"{registry.ROLLBACK}{now}: {reason}", alias)
-                if kept is not None:
-                    releases.publish_again(connection, kept, f"rollback of {stated}: {reason}")
-    lists = (
-        f"readers see release {kept}, which it made"
-        if kept is not None
-        else "its lists are no longer kept, make them with: make recommend"
-    )
+                release = releases.restore(connection, target, f"rollback of {stated}: {reason}")
     if is_dry_run:
         output.print(f"would change {stated}; nothing was changed", soft_wrap=True)
+    elif release is None:
+        output.print(f"changed {stated}; its lists are no longer kept, make them with: make recommend", soft_wrap=True)
     else:
-        output.print(f"changed {stated}; {lists}", soft_wrap=True)
+        output.print(f"changed {stated}; readers see its lists again, as release {release}", soft_wrap=True)
 
 
 def _describe_change(list_name: str, before: int | None, after: int) -> str:

@@ -352,7 +352,7 @@ def _report_list(connection: psycopg.Connection, row: Training, journal: Journal
             )
     journal.say(
         "decided",
-        f"decision for {row.list}: {OUTCOMES[row.outcome]}, because {row.reason}",
+        f"decision for {row.list}: {OUTCOMES[row.outcome]}. Why: {row.reason}",
         list=row.list,
         outcome=row.outcome,
         recipe=recipe,
