@@ -6,8 +6,9 @@ All figures are of NDCG@10 in the final window, on the same users. The rules:
   evaluated to see a difference of MARGIN, the recipe stays.
 - The champion's recipe, fitted to newer data, replaces the served model if it is not worse by more than MARGIN. Where
   that cannot be seen, it must not be proven worse.
-- Either must beat popularity, must not fall more than MARGIN below the anchor, and must not fail a segment. The anchor
-  is the last recipe that was promoted for being better, so small losses do not add up.
+- Either must beat popularity, must not fall more than MARGIN below the anchor, and must not lose more than
+  SEGMENT_MARGIN in a segment. The anchor is the last recipe that was promoted for being better, so small losses do not
+  add up.
 - Popularity replaces a champion that is proven worse than popularity.
 """
 
@@ -181,8 +182,10 @@ def _refusals_of_either(finalist: Finalist) -> list[str]:
     found = []
     if finalist.to_popularity is not None and finalist.to_popularity.low <= 0:
         found.append(f"{finalist.model} is not proven better than popularity: {finalist.to_popularity}")
-    if finalist.to_anchor is not None and not finalist.to_anchor.is_within_margin:
-        found.append(f"{finalist.model} may be more than {MARGIN:.0%} below the anchor: {finalist.to_anchor}")
+    anchor = finalist.to_anchor
+    # stricter than to the champion where users are few: here small losses would add up
+    if anchor is not None and (anchor.low if anchor.has_enough_users else anchor.mean) < -anchor.margin:
+        found.append(f"{finalist.model} may be more than {MARGIN:.0%} below the anchor: {anchor}")
     for segment, compared in finalist.segments.items():
         if compared.users >= SEGMENT_USERS and compared.high < -SEGMENT_MARGIN * compared.base:
             found.append(f"{segment} users ({compared.users:,}) lose more than {SEGMENT_MARGIN:.0%}: {compared}")

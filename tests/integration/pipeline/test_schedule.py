@@ -181,7 +181,7 @@ def test_each_run_that_ended_is_followed_by_a_training_if_it_is_due(played):
     time.play("00:00", "UTC", "2026-07-04T12:00")
     after = [moment.strftime("%m-%d %H:%M") for moment in time.trainings]
     # not after the second run, which was killed: it starts once more
-    assert after == ["07-02 00:06", "07-03 00:11", "07-04 00:06"]
+    assert after == ["07-02 00:06", "07-03 00:17", "07-04 00:06"]
 
 
 def test_a_first_start_waits_for_its_slot_and_names_it(played, capsys):
