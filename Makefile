@@ -7,7 +7,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 .PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
 	dashboard erase prune features recommend recommendations train model docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
-	test-slow test-machine test-airflow test-all lint bench lock clean
+	test-slow test-machine test-airflow test-all soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -144,6 +144,9 @@ test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and
 
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
 	@$(BIN)/python -m pytest -m airflow tests/integration/orchestration $(ARGS)
+
+soak: setup-dev  ## retrain over thirty simulated nights, with five seeds, for minutes: the right champion at every point
+	@$(PYTEST) -m soak --dist load tests/integration/recommender/test_soak.py $(ARGS)
 
 test-all: test test-slow test-machine test-airflow  ## run all tests
 

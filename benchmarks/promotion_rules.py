@@ -45,10 +45,8 @@ def refreshed_share(truth: float, users: int, seed: int) -> float:
 def new_recipe_share(truth: float, users: int, seed: int) -> float:
     """Return how often a new recipe is promoted, if its true difference is `truth`."""
     draw = np.random.default_rng(seed)
-    like = finalist(drawn(draw, 0, users, LIKE), users)
     refusals = [
-        promotion.refusals_of_new_recipe(finalist(drawn(draw, truth, users, UNLIKE), users), like)
-        for _ in range(DRAWS)
+        promotion.refusals_of_new_recipe(finalist(drawn(draw, truth, users, UNLIKE), users)) for _ in range(DRAWS)
     ]
     return sum(not reasons for reasons in refusals) / DRAWS
 

@@ -2,8 +2,8 @@
 
 All figures are of NDCG@10 in the final window, on the same users. The rules:
 
-- A new recipe replaces the champion's only if the lower bound of the difference is above 0. Where too few users are
-  evaluated to see a difference of MARGIN, the recipe stays.
+- A new recipe replaces the champion's only if the lower bound of the difference is above 0. With fewer users than
+  USERS_TO_SEE_MARGIN, the recipe stays.
 - The champion's recipe, fitted to newer data, replaces the served model if it is not worse by more than MARGIN. Where
   that cannot be seen, it must not be proven worse.
 - Either must beat popularity, must not fall more than MARGIN below the anchor, and must not lose more than
@@ -25,8 +25,9 @@ MARGIN = 0.02
 SEGMENT_MARGIN, SEGMENT_USERS = 0.05, 200
 # One-sided 5 % and a power of 80 %.
 Z_TEST, Z_POWER = 1.645, 0.842
-# Of the differences of two like models, relative to their NDCG@10: assumed where there is no such pair.
-LIKE_DEVIATION = 0.33
+# Users that it takes to see a difference of MARGIN between like models, whose differences deviate between users by a
+# third of their NDCG@10 (measured).
+USERS_TO_SEE_MARGIN = math.ceil(((Z_TEST + Z_POWER) * 0.33 / MARGIN) ** 2)
 
 # Outcomes of a training.
 PROMOTED, REFRESHED, POPULARITY, REFUSED = "promoted", "refreshed", "popularity", "refused"
@@ -131,7 +132,7 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
     """
     against_new = ["tuning found no better recipe"]
     if challenger is not None:
-        against_new = refusals_of_new_recipe(challenger, refreshed)
+        against_new = refusals_of_new_recipe(challenger)
         if not against_new:
             outcome = PROMOTED if challenger.to_popularity else POPULARITY
             reason = f"{challenger.model} beats the champion's recipe by {challenger.to_champion}"
@@ -150,16 +151,14 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
     return Decision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
 
 
-def refusals_of_new_recipe(challenger: Finalist, refreshed: Finalist) -> list[str]:
+def refusals_of_new_recipe(challenger: Finalist) -> list[str]:
     """Return why a new recipe is not promoted; nothing if it is."""
     compared = challenger.to_champion
     found = []
-    like = refreshed.to_champion or Difference(
-        compared.users, compared.base, 0, 0, 0, deviation=LIKE_DEVIATION * compared.base
-    )
-    if not like.has_enough_users:
+    if compared.users < USERS_TO_SEE_MARGIN:
         found.append(
-            f"seeing a difference of {MARGIN:.0%} takes {like.users_needed:,} users, and {like.users:,} were evaluated"
+            f"seeing a difference of {MARGIN:.0%} takes {USERS_TO_SEE_MARGIN:,} users, and {compared.users:,} were"
+            " evaluated"
         )
     if challenger.agreement >= COINCIDENCE:
         found.append(f"{challenger.model} makes the same lists ({challenger.agreement:.0%} of the first 10)")

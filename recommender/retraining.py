@@ -112,7 +112,6 @@ def prepare(
         else:
             columns = trainings.training_columns(size, known.now, windows, budget, seed)
             columns["is_overlapping"] = used is not None and windows.final <= number_of(used)
-    now = dt.datetime.now(dt.UTC)
     with connection.transaction():
         for row in registry.unfinished(connection):
             stated = f"abandoned after the stage {row.stage}: a later training replaced it"
@@ -127,8 +126,8 @@ def prepare(
                     "stage": PREPARE,
                     "outcome": outcome,
                     "reason": reason,
-                    "started_at": now,
-                    "finished_at": now if outcome else None,
+                    "started_at": known.now,
+                    "finished_at": known.now if outcome else None,
                     **columns,
                 },
             )

@@ -186,8 +186,10 @@ def compare_finalists(
 
 def _contenders(challenger: Recipe, champion: Recipe | None, anchor: Recipe | None) -> dict[str, Recipe]:
     """Return the recipes to compare, each once."""
-    found = {POPULARITY: recipes.of_popularity(challenger.fallback_params.get(popularity.NAME, challenger.params))}
-    if challenger.model != popularity.NAME and not challenger.is_same(champion):
+    is_popularity = challenger.model == popularity.NAME
+    params = challenger.params if is_popularity else challenger.fallback_params.get(popularity.NAME)
+    found = {POPULARITY: recipes.of_popularity(params)}
+    if not is_popularity and not challenger.is_same(champion):
         found[CHALLENGER] = challenger
     if champion:
         found[CHAMPION] = champion
@@ -226,10 +228,8 @@ def _decide(
 
     if CHAMPION not in judgements:
         return promotion.decide_first(finalist(challenger, None, None))
-    # a champion without a separate anchor is the anchor
-    anchor = ANCHOR if ANCHOR in judgements else CHAMPION
-    new = finalist(challenger, CHAMPION, anchor) if challenger else None
-    return promotion.decide(new, finalist(CHAMPION, SERVED, anchor))
+    new = finalist(challenger, CHAMPION, ANCHOR) if challenger else None
+    return promotion.decide(new, finalist(CHAMPION, SERVED, ANCHOR))
 
 
 def _difference(

@@ -102,14 +102,15 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Re
         warehouse.connect() as work,
     ):
         _check_is_prepared(work)
-        with retraining.training_lock(lock), _recorded(settings, warehouse, work, journal.run_id) as figures:
+        with retraining.training_lock(lock):
             stages = _stages(work, request, journal)
-            for stage in stages:
-                _do_stage(stage, warehouse, work, request, journal)
-                rows = registry.unfinished(work)
-                if stage != PROMOTE and not rows:
-                    break
-            if stages:
+            if not stages:
+                return
+            with _recorded(settings, warehouse, journal.run_id) as figures:
+                for stage in stages:
+                    _do_stage(stage, warehouse, work, request, journal)
+                    if stage != PROMOTE and not registry.unfinished(work):
+                        break
                 figures |= _report(work, journal, request)
 
 
@@ -237,9 +238,7 @@ def _run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
 
 
 @contextlib.contextmanager
-def _recorded(
-    settings: Settings, warehouse: Warehouse, connection: psycopg.Connection, run_id: str
-) -> Iterator[dict[str, Any]]:
+def _recorded(settings: Settings, warehouse: Warehouse, run_id: str) -> Iterator[dict[str, Any]]:
     """Record the command in the run ledger when it has ended: a run may be in progress beside it."""
     meter = Meter(settings.home, warehouse.server)
     started_at = dt.datetime.now(dt.UTC)
@@ -247,7 +246,7 @@ def _recorded(
     code, message, error_type = ExitCode.PUBLISHED, "", None
     try:
         yield figures
-        message = ", ".join(f"{name} {outcome}" for name, outcome in figures.items()) or "nothing to do"
+        message = ", ".join(f"{name} {outcome}" for name, outcome in figures.items()) or "to be continued"
     except BaseException as error:
         code = error.code if isinstance(error, CommandError) else ExitCode.UNEXPECTED_ERROR
         message, error_type = run_ledger.describe_error(error)

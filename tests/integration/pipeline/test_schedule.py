@@ -313,8 +313,9 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
                 is_waiting.set()
             return super().wait(seconds)
 
-    def night(*_, **__):
+    def night(command, **__):
         begun.append(clock["now"])
+        assert command == nightly.RUN_COMMAND, "no training starts after the signal"
         os.kill(os.getpid(), signal.SIGTERM)
         return Played(ExitCode.PUBLISHED)
 

@@ -95,7 +95,7 @@ def weak_champion(warehouse, monkeypatch):
     number = registry.register(warehouse, columns)
     for alias in ("champion", "anchor"):
         registry.promote(warehouse, "discover", number, "planted", alias)
-    monkeypatch.setattr("recommender.promotion.LIKE_DEVIATION", 0.01)
+    monkeypatch.setattr("recommender.promotion.USERS_TO_SEE_MARGIN", 20)
     return number
 
 

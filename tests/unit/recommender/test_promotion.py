@@ -39,7 +39,7 @@ def test_a_new_recipe_that_fails_one_rule_leaves_the_recipe(name):
     found = decide(challenger, SAME)
     assert (found.outcome, found.finalist, found.is_better) == (REFRESHED, "champion", False)
     assert words in found.reason and found.reason.startswith("the recipe stays, because")
-    assert len(promotion.refusals_of_new_recipe(challenger, SAME)) == 1
+    assert len(promotion.refusals_of_new_recipe(challenger)) == 1
 
 
 REFUSED_REFRESHES = {
@@ -75,15 +75,16 @@ def test_too_few_users_to_see_the_margin_leave_the_recipe_which_is_refreshed_unl
     few = finalist(0.0, users=400)
     assert not few.to_champion.has_enough_users
     found = decide(finalist(0.5, users=400), few)
-    assert found.outcome == REFRESHED and "takes 1,392 users, and 400 were evaluated" in found.reason
+    assert found.outcome == REFRESHED and "takes 1,684 users, and 400 were evaluated" in found.reason
     assert decide(None, finalist(-0.02, users=400)).outcome == REFRESHED
     proven = decide(None, finalist(-0.06, users=400))
     assert proven.outcome == REFUSED and "worse than the served model" in proven.reason
 
 
-def test_without_a_served_model_to_compare_the_noise_of_like_models_is_assumed():
-    assert decide(finalist(0.5, users=1_000), finalist(to_champion=None)).outcome == REFRESHED
-    assert decide(finalist(0.5, users=2_000), finalist(to_champion=None)).outcome == PROMOTED
+def test_a_champion_without_a_served_fit_to_compare_with_is_refreshed_if_the_other_rules_let_it():
+    assert decide(None, finalist(to_champion=None)).outcome == REFRESHED
+    assert decide(finalist(0.5, users=promotion.USERS_TO_SEE_MARGIN), finalist(to_champion=None)).outcome == PROMOTED
+    assert decide(None, finalist(to_champion=None, to_popularity=differing(0))).outcome == REFUSED
 
 
 def test_a_segment_with_few_users_or_a_loss_that_may_be_noise_refuses_nothing():
