@@ -86,6 +86,9 @@ grant usage on schema marts, features, recommendations to moovitamix_analyst, mo
 grant usage on schema gate, ops to moovitamix_monitor;
 grant select on {ops} to moovitamix_monitor;
 grant select on gate.loads, gate.publications to moovitamix_monitor;
+grant usage on schema recommendations to moovitamix_monitor;
+grant select on recommendations.trainings, recommendations.aliases to moovitamix_monitor;
+grant select (model_version, list, model, trained_at, metrics) on recommendations.model_versions to moovitamix_monitor;
 grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outcome) on gate.quarantined_rows
     to moovitamix_monitor;
 """

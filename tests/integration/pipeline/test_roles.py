@@ -73,8 +73,9 @@ recommendations                 c        -        -        c            -       
 recommendations.current_recommendations  sax  -  -   sax          s        s            -        -
 recommendations.releases        siudax   -        -        s            s        s            -        -
 recommendations.release_history siax     -        -        s            s        s            -        -
-recommendations.aliases         siax     -        -        -            -        -            -        -
-recommendations.trainings       siudax   -        -        -            -        -            -        -
+recommendations.aliases         siax     -        -        -            -        -            s        -
+recommendations.trainings       siudax   -        -        -            -        -            s        -
+recommendations.evaluations     siudax   -        -        -            -        -            -        -
 recommendations.model_versions  siudax   -        -        -            -        -            -        -
 recommendations.lists           siudtax  -        -        s            -        -            -        -
 ops                             c        -        -        -            -        -            -        -
