@@ -51,12 +51,12 @@ class Nights:
     def now(self) -> dt.datetime:
         return dt.datetime.combine(self.world.day, dt.time(3), dt.UTC)
 
-    def night(self, *, is_judged: bool, is_published: bool) -> None:
-        """Let a day pass; judge the lists of that day, and publish new ones."""
+    def night(self, *, is_measured: bool, is_published: bool) -> None:
+        """Let a day pass; measure the lists of that day, and publish new ones."""
         before = releases.published(self.connection)
         self.heard = self.world.next_day(self.connection)
-        if is_judged:
-            self._judge(before)
+        if is_measured:
+            self._measure(before)
         if is_published:
             nightly.publish(self.connection, self.now, 1, artist_cap=50, budget=0)
 
@@ -107,7 +107,7 @@ class Nights:
         promoted = nightly.Promotion("discover", number, "planted")
         nightly.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=[promoted])
 
-    def _judge(self, release: releases.Release) -> None:
+    def _measure(self, release: releases.Release) -> None:
         """Store how the lists did beside the most popular tracks, on the users who heard a track of neither before."""
         heard_users, heard_tracks = self.heard
         rows = self.connection.execute(
@@ -158,9 +158,9 @@ def play(nights: Nights, last: int) -> None:
     recipe = WEAK
     challengers = {0: WEAK, 7: GOOD, 14: EQUAL, 21: REGRESSION, 28: EQUAL}
     for night in range(last + 1):
-        # lists are judged for a few nights after the launch, and from the broken model on
+        # lists are measured for a few nights after the launch, and from the broken model on
         is_published = 7 < night < 12 or night >= 22
-        nights.night(is_judged=8 <= night < 12 or night >= 23, is_published=is_published)
+        nights.night(is_measured=8 <= night < 12 or night >= 23, is_published=is_published)
         if night in challengers:
             assert not night or nights.is_due() == "schedule"
             row = nights.train(challengers[night])
@@ -191,7 +191,7 @@ def test_a_better_recipe_wins_and_an_equal_one_does_not(connection, monkeypatch)
     nights = Nights(connection, 0, 2000, monkeypatch)
     for challenger, outcome in ((WEAK, "promoted"), (GOOD, "promoted"), (EQUAL, "refreshed")):
         for _ in range(7):
-            nights.night(is_judged=False, is_published=False)
+            nights.night(is_measured=False, is_published=False)
         row = nights.train(challenger)
         assert row.outcome == outcome, row.reason
     assert nights.recipe.is_same(GOOD)
