@@ -38,8 +38,15 @@ class Recipe:
         return f"{self.model} ({shown + ', ' if shown else ''}{f'{days} days' if days else 'all listens'})"
 
 
+def complete(model: str, params: Params) -> Params:
+    """Return the parameters with those that a later version of the code added, as its first trial has them."""
+    first = again.FIRST_TRIALS[0] if model == again.NAME else CANDIDATES[model].FIRST_TRIALS[0]
+    return {**first, **params}
+
+
 def fit(model: str, params: Params, dataset: Dataset, seed: int) -> FittedModel:
     """Fit a model to what is known, or to the listens of its training window."""
+    params = complete(model, params)
     if days := params.get(WINDOW):
         dataset = of_last_days(dataset, days)
     if model == again.NAME:

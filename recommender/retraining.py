@@ -298,7 +298,7 @@ def _champion(connection: psycopg.Connection, version: ModelVersion, artefact_fo
 
 
 def _recipe(version: ModelVersion) -> Recipe:
-    return Recipe(version.model, version.params, version.fallback_params)
+    return Recipe(version.model, recipes.complete(version.model, version.params), version.fallback_params)
 
 
 def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:
