@@ -126,7 +126,8 @@ def windows_of_warehouse(
         )
     found = _windows(first_day, last_day, window)
     if final_from is not None and found[1] < final_from:
-        found = _windows(first_day, last_day, last_day + 1 - final_from)
+        # the tuning window keeps its length: nothing is promoted by it
+        found = final_from - (found[1] - found[0]), final_from, found[2]
     known_from = known_range.read(connection).known_from
     if known_from and _midnight(found[0]) < known_from:
         raise DataError(
