@@ -20,7 +20,7 @@ PLAYS_OF = dt.timedelta(days=7)
 
 # Nights since the list has its anchor: the first ones show the quality at launch.
 QUALITY = """
-select distinct on (day) day, ndcg_difference, ndcg_difference_high
+select distinct on (day) model_version, ndcg_difference, ndcg_difference_high
 from recommendations.quality
 where
     list = %(list)s and segment = 'all' and users > 0
@@ -76,8 +76,8 @@ def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta
     for row in registry.unfinished(connection)[:1]:
         detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
         yield Check(INTERRUPTED, True, detail)
-    for list_name in champions:
-        yield _degradation(connection, list_name)
+    for list_name, number in champions.items():
+        yield _degradation(connection, list_name, number)
     for list_name, number in champions.items():
         yield _unknown_tracks(connection, list_name, number, now)
     if not last:
@@ -101,8 +101,11 @@ def due(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, v
     )
 
 
-def _degradation(connection: psycopg.Connection, list_name: str) -> Check:
-    """Compare the last nights with the first ones of the anchor: live quality of the same recipe, beside popularity."""
+def _degradation(connection: psycopg.Connection, list_name: str, champion: int) -> Check:
+    """Compare the champion's last nights with the anchor's first ones: live quality of one recipe, beside popularity.
+
+    Nights of an earlier fit say nothing about the champion, which may have replaced it for them.
+    """
     if not database.has(connection, "recommendations.quality"):
         return Check(DEGRADATION, False, f"{list_name}: live quality is not measured yet")
     nights = connection.execute(QUALITY, {"list": list_name}).fetchall()
@@ -111,7 +114,7 @@ def _degradation(connection: psycopg.Connection, list_name: str) -> Check:
     at_launch = sum(difference for _, difference, _ in nights[:NIGHTS]) / NIGHTS
     newest = nights[-NIGHTS:]
     now = sum(difference for _, difference, _ in newest) / NIGHTS
-    is_due = all(high < at_launch for *_, high in newest)
+    is_due = all(version == champion and high < at_launch for version, _, high in newest)
     return Check(
         DEGRADATION,
         is_due,

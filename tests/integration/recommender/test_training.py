@@ -293,9 +293,9 @@ create table recommendations.quality (
     primary key (release_id, list, segment, day)
 );
 insert into recommendations.quality
-    (release_id, list, segment, day, users, ndcg_difference, ndcg_difference_low, ndcg_difference_high)
-select 1, 'discover', 'all', current_date + night::integer, 500, value, value - 0.02, value + 0.02
-from unnest(%s::real[]) with ordinality as nights (value, night)
+    (release_id, list, segment, day, model_version, users, ndcg_difference, ndcg_difference_low, ndcg_difference_high)
+select 1, 'discover', 'all', current_date + night::integer, %(version)s, 500, value, value - 0.02, value + 0.02
+from unnest(%(nights)s::real[]) with ordinality as nights (value, night)
 """
 
 
@@ -331,14 +331,15 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
     assert started == {"unknown_tracks"} and "due: again" not in found.replace("not due", "")
     assert "100.0% of the plays of 7 days are of tracks that the champion does not know" in found
     # three nights at launch, then others
-    for nights, is_due in (
-        ([0.1, 0.1, 0.1, 0.05, 0.05], False),
-        ([0.1, 0.1, 0.1, 0.05, 0.09, 0.05], False),
-        ([0.1, 0.1, 0.1, 0.09, 0.09, 0.09], False),
-        ([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05], True),
+    for nights, version, is_due in (
+        ([0.1, 0.1, 0.1, 0.05, 0.05], 1, False),
+        ([0.1, 0.1, 0.1, 0.05, 0.09, 0.05], 1, False),
+        ([0.1, 0.1, 0.1, 0.09, 0.09, 0.09], 1, False),
+        ([0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 2, False),
+        ([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 1, True),
     ):
         warehouse.execute("drop table if exists recommendations.quality")
-        psycopg.ClientCursor(warehouse).execute(QUALITY, [nights])
+        psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": version})
         found, started = said("--volume", "1")
         assert started == {"degradation" if is_due else "unknown_tracks"}, nights
     assert "due: discover: NDCG@10 differs from popularity by +0.0500 in the last 3 nights, and by +0.1000 at" in found
@@ -347,9 +348,12 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
 @pytest.mark.slow
 def test_a_degraded_model_is_replaced_on_a_window_that_may_overlap(url, warehouse):
     train(url)
-    psycopg.ClientCursor(warehouse).execute(QUALITY, [[0.1, 0.1, 0.1, 0.01, 0.01, 0.01]])
+    nights = [0.1, 0.1, 0.1, 0.01, 0.01, 0.01]
+    psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": 3})
     said = messages(train(url, "--if-due"))
     assert "due: discover: NDCG@10 differs" in said and "the final window overlaps one that was used" in said
     rows = newest(warehouse)
     assert rows["discover"].trigger == "degradation" and rows["discover"].is_overlapping
     assert rows["discover"].outcome == "refreshed" and releases.champions(warehouse)["discover"] > 3
+    # these nights are not those of the new champion
+    assert "no retraining is due" in messages(train(url, "--if-due"))
