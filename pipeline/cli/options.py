@@ -146,6 +146,30 @@ def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.
         raise click.BadParameter(f"{error}, not {text!r}") from None
 
 
+def retraining_options(command: Callable) -> Callable:
+    """Add the options that say when a retraining is due."""
+    for option in (
+        click.option(
+            "--volume",
+            envvar="RETRAIN_VOLUME",
+            show_envvar=True,
+            type=click.FloatRange(0, 100, min_open=True),
+            default=0.2,
+            help="A retraining is due when there are this share more listens.",
+        ),
+        click.option(
+            "--every",
+            envvar="RETRAIN_EVERY",
+            show_envvar=True,
+            default="7d",
+            callback=check_age,
+            help="A retraining is due so long after the last one, such as 7d.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def _parse_moment(text: str, now: dt.datetime) -> dt.datetime:
     """Parse an ISO date or time (UTC unless it has a zone), or a time ago such as 7d. Raises ValueError."""
     try:

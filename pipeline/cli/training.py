@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pipeline.cli.connecting import find_warehouse
-from pipeline.cli.options import check_age, database_url_option, recommending_options
+from pipeline.cli.options import database_url_option, recommending_options, retraining_options
 from pipeline.console import connections
 from pipeline.console.terminal import console
 from pipeline.operations import training as operations
@@ -18,22 +18,7 @@ from recommender.registry import STAGES
 @database_url_option
 @recommending_options
 @click.option("--if-due", "is_if_due", is_flag=True, help="Train only if a retraining is due, and say why or why not.")
-@click.option(
-    "--every",
-    envvar="RETRAIN_EVERY",
-    show_envvar=True,
-    default="7d",
-    callback=check_age,
-    help="A retraining is due so long after the last one, such as 7d.",
-)
-@click.option(
-    "--volume",
-    envvar="RETRAIN_VOLUME",
-    show_envvar=True,
-    type=click.FloatRange(0, 100, min_open=True),
-    default=0.2,
-    help="A retraining is due when there are this share more listens.",
-)
+@retraining_options
 @click.option("--later", "is_later", is_flag=True, help="Leave the lists of a new champion to the next run.")
 @click.option("--accept-data", "accepts_data", is_flag=True, help="Train even if the checks of the data fail.")
 @click.argument("stage", metavar="[STAGE]", required=False, type=click.Choice(STAGES))

@@ -99,7 +99,7 @@ def weak_champion(warehouse, monkeypatch):
     return number
 
 
-def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url, warehouse):
+def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url, warehouse, tmp_path):
     said = messages(train(url))
     rows = newest(warehouse)
     for words in (
@@ -129,6 +129,10 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
         "select runs.command, runs.status, runs.exit_code, steps.figures, runs.peak_memory_bytes > 0"
         " from ops.runs inner join ops.steps using (run_id) where command = 'train' order by run_seq desc limit 1"
     ).fetchone() == ("train", "succeeded", 0, {"discover": "refreshed", "again": "refreshed"}, True)
+    command("report", DATABASE_URL=url, REPORT_OUTPUT=str(tmp_path / "report.html"), RETRAIN_EVERY="3d")
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Recommendation models</h2>" in page and "No retraining is due." in page and "refreshed" in page
+    assert f"version {champions['discover']}" in page and "not measured" in page
     # no newer listens: the final window was used
     assert "the final window must begin on 2026-01-05 or later" in messages(train(url))
     assert releases.champions(warehouse) == champions
