@@ -12,25 +12,17 @@ from warehouse import database
 ASKED, INTERRUPTED = "asked", "interrupted"
 SCHEDULE, VOLUME, DEGRADATION, UNKNOWN_TRACKS = "schedule", "volume", "degradation", "unknown_tracks"
 UNUSABLE_CHAMPION = "unusable_champion"
-# Nights in a row on which the difference to popularity is below that of the first nights.
+# Nights in a row on which the difference to popularity is below that at launch.
 NIGHTS = 3
+LOOKING_BACK = dt.timedelta(days=60)
 # A retraining is due if so many of the plays of a week are of tracks that the champion does not know.
 UNKNOWN_SHARE = 0.1
 PLAYS_OF = dt.timedelta(days=7)
 
-# Nights since the list has its anchor: the first ones show the quality at launch.
 QUALITY = """
 select distinct on (day) model_version, ndcg_difference, ndcg_difference_high
 from recommendations.quality
-where
-    list = %(list)s and segment = 'all' and users > 0
-    and day >= (
-        select decided_at::date
-        from recommendations.aliases
-        where list = %(list)s and alias = 'anchor'
-        order by alias_seq desc
-        limit 1
-    )
+where list = %(list)s and segment = 'all' and users > 0 and day > %(since)s
 order by day, release_id desc
 """
 UNKNOWN = """
@@ -77,7 +69,7 @@ def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta
         detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
         yield Check(INTERRUPTED, True, detail)
     for list_name, number in champions.items():
-        yield _degradation(connection, list_name, number)
+        yield _degradation(connection, list_name, number, now)
     for list_name, number in champions.items():
         yield _unknown_tracks(connection, list_name, number, now)
     if not last:
@@ -101,25 +93,26 @@ def due(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, v
     )
 
 
-def _degradation(connection: psycopg.Connection, list_name: str, champion: int) -> Check:
-    """Compare the champion's last nights with the anchor's first ones: live quality of one recipe, beside popularity.
-
-    Nights of an earlier fit say nothing about the champion, which may have replaced it for them.
-    """
+def _degradation(connection: psycopg.Connection, list_name: str, champion: int, now: dt.datetime) -> Check:
+    """Compare the champion's last nights with its first ones, and with the last ones of its predecessor: a bad fit must
+    not become the standard for itself. Quality is the difference to popularity, on the same users and days."""
     if not database.has(connection, "recommendations.quality"):
         return Check(DEGRADATION, False, f"{list_name}: live quality is not measured yet")
-    nights = connection.execute(QUALITY, {"list": list_name}).fetchall()
-    if len(nights) < 2 * NIGHTS:
-        return Check(DEGRADATION, False, f"{list_name}: live quality was measured on {len(nights)} nights, too few")
-    at_launch = sum(difference for _, difference, _ in nights[:NIGHTS]) / NIGHTS
-    newest = nights[-NIGHTS:]
-    now = sum(difference for _, difference, _ in newest) / NIGHTS
-    is_due = all(version == champion and high < at_launch for version, _, high in newest)
+    rows = connection.execute(QUALITY, {"list": list_name, "since": (now - LOOKING_BACK).date()}).fetchall()
+    own = [(difference, high) for version, difference, high in rows if version == champion]
+    earlier = [(difference, high) for version, difference, high in rows if version != champion]
+    at_launch = [own[:NIGHTS]] if len(own) >= 2 * NIGHTS else []
+    at_launch += [earlier[-NIGHTS:]] if len(earlier) >= NIGHTS else []
+    if len(own) < NIGHTS or not at_launch:
+        return Check(DEGRADATION, False, f"{list_name}: the champion was measured on {len(own)} nights, too few")
+    before = max(sum(difference for difference, _ in nights) / NIGHTS for nights in at_launch)
+    newest = own[-NIGHTS:]
+    now_differs = sum(difference for difference, _ in newest) / NIGHTS
     return Check(
         DEGRADATION,
-        is_due,
-        f"{list_name}: NDCG@10 differs from popularity by {now:+.4f} in the last {NIGHTS} nights, and by"
-        f" {at_launch:+.4f} at launch",
+        all(high < before for _, high in newest),
+        f"{list_name}: NDCG@10 differs from popularity by {now_differs:+.4f} in the last {NIGHTS} nights, and by"
+        f" {before:+.4f} at launch",
     )
 
 

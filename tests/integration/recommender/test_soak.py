@@ -84,6 +84,12 @@ class Nights:
         found = triggers.due(self.connection, self.now, EVERY, 10.0)
         return found and found.name
 
+    def quality(self) -> list[tuple]:
+        return self.connection.execute(
+            "select day, model_version, users, ndcg, ndcg_difference, ndcg_difference_high"
+            " from recommendations.quality order by day"
+        ).fetchall()
+
     def plant_broken_champion(self) -> None:
         """Make the champion with the weights of other tracks the champion: as if ids had been mixed up."""
         champion = retraining.read_champions(self.connection, None)["discover"]
@@ -180,7 +186,7 @@ def play(nights: Nights, last: int) -> None:
             nights.plant_broken_champion()
         elif night > 22 and nights.is_due():
             # three nights of its lists that are all beyond chance
-            assert nights.is_due() == "degradation" and night in (25, 26, 27) and recovered is None
+            assert nights.is_due() == "degradation" and night in (25, 26, 27) and recovered is None, nights.quality()
             recovered = night
             row = nights.train(EQUAL)
             assert row.outcome == "refreshed" and row.is_overlapping
