@@ -39,7 +39,6 @@ class Nights:
     def __init__(self, connection: psycopg.Connection, seed: int, users: int, patch: pytest.MonkeyPatch) -> None:
         self.connection, self.seed, self.patch = connection, seed, patch
         migrate(connection)
-        connection.execute("alter table recommendations.aliases disable trigger aliases_are_final")
         psycopg.ClientCursor(connection).execute(QUALITY, {"nights": [], "version": None})
         self.world = ListeningWorld(seed, users, 600, START - dt.timedelta(days=HISTORY_DAYS))
         self.world.create(connection)
@@ -70,10 +69,6 @@ class Nights:
         retraining.evaluate(self.connection, None, lambda *_: None)
         decided = retraining.promotions(self.connection)
         nightly.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=decided)
-        # the server's clock does not stand still
-        self.connection.execute(
-            "update recommendations.aliases set decided_at = %s where decided_at > %s", [self.now] * 2
-        )
         return next(row for row in registry.trainings(self.connection) if row.list == "discover")
 
     @property

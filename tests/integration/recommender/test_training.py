@@ -96,7 +96,7 @@ def weak_champion(warehouse, monkeypatch):
     number = registry.register(warehouse, columns)
     for alias in ("champion", "anchor"):
         registry.promote(warehouse, "discover", number, "planted", alias)
-    monkeypatch.setattr("recommender.promotion.USERS_TO_SEE_MARGIN", 20)
+    monkeypatch.setattr("recommender.promotion.USERS_TO_SEE_MARGIN", 10)
     return number
 
 
@@ -299,7 +299,7 @@ create table recommendations.quality (
 );
 insert into recommendations.quality
     (release_id, list, segment, day, model_version, users, ndcg_difference, ndcg_difference_low, ndcg_difference_high)
-select 1, 'discover', 'all', current_date + night::integer, %(version)s, 500, value, value - 0.02, value + 0.02
+select 1, 'discover', 'all', current_date - 30 + night::integer, %(version)s, 500, value, value - 0.02, value + 0.02
 from unnest(%(nights)s::real[]) with ordinality as nights (value, night)
 """
 
@@ -329,7 +329,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
         create table features.histories as table features.track_history;
         drop view features.track_history cascade;
         alter table features.histories rename to track_history;
-        update features.track_history set valid_from = now() + interval '1 second'
+        update features.track_history set valid_from = now()
     """)
     week = [dt.datetime(2026, 1, 5, tzinfo=dt.UTC), dt.timedelta(days=7), 1.0]
     (discover,) = [check for check in triggers.checks(warehouse, *week) if check.is_due]
