@@ -6,8 +6,9 @@ PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
-	report evaluate erase prune features recommendations docs docs-serve metrics dashboard dbt psql dump restore stop \
-	test test-unit test-integration test-slow test-machine test-airflow test-programs test-all lint bench lock clean
+	report evaluate erase prune features recommendations train model docs docs-serve metrics dashboard dbt psql dump \
+	restore stop test test-unit test-integration test-slow test-machine test-airflow test-programs test-all soak lint \
+	bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,7 +61,7 @@ gate: setup  ## check pending loads; ARGS="show [LOAD]" shows the failed rules; 
 build: setup  ## only build the marts and features from published rows
 	@$(PIPELINE) build $(ARGS)
 
-recommend: setup  ## only make lists of recommendations for all users, and publish them whole; ARGS=--train trains new models
+recommend: setup  ## only make lists of recommendations for all users, and publish them whole
 	@$(PIPELINE) recommend $(ARGS)
 
 migrate: setup  ## prepare the warehouse for this release: tables, typed views, rights; ARGS=--dry-run prints the SQL
@@ -89,6 +90,12 @@ features: setup  ## store or show the features of users as known at a moment: AR
 
 recommendations: setup  ## show the recommendations of a user: ARGS="show USER_ID"; also releases, rollback --reason
 	@$(PIPELINE) recommendations $(ARGS)
+
+train: setup  ## train models, and promote only better ones: ARGS="--budget 300"; also prepare, tune, evaluate, promote
+	@$(PIPELINE) train $(ARGS)
+
+model: setup  ## show the models: ARGS="list"; also show, compare, promote, rollback
+	@$(PIPELINE) model $(ARGS)
 
 docs: setup  ## generate the dbt docs as one static page
 	@$(PIPELINE) docs $(ARGS)
@@ -145,6 +152,9 @@ test-programs: test-machine  ## run the tests that need programs outside .venv: 
 # Side by side: tests with other programs often wait for them.
 test-all: test  ## run all tests
 	@$(MAKE) --no-print-directory --jobs=2 test-slow test-programs
+
+soak: setup-dev  ## retrain over thirty simulated nights, with five seeds, for minutes: the right champion at every point
+	@$(PYTEST) -m soak --dist load tests/integration/recommender/test_soak.py $(ARGS)
 
 lint: setup-dev  ## run ruff, import rules, sqlfluff, dbt parse and the rules of the dbt project
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -428,6 +428,43 @@ def rows() -> dict[str, list[Panel]]:
             .height(8)
             .span(12),
         ],
+        "Trainings": [
+            _stat(
+                "Age of the champion",
+                "Time since the champion of the list was fitted; red from 21 days on.",
+                units.Seconds,
+                {"{{list}}": "time() - moovitamix_champion_trained_timestamp_seconds"},
+                limits={None: GREEN, 14 * 86400: YELLOW, 21 * 86400: RED},
+            ),
+            _stat(
+                "Last training",
+                "Time of the newest training that looked at the data.",
+                units.DateTimeFromNow,
+                {"{{list}}": "moovitamix_training_timestamp_seconds * 1000"},
+            ),
+            _stat(
+                "Refused in a row",
+                "Trainings in a row that left the champion or refused the data; red from 3 on.",
+                units.NoUnit,
+                {"{{list}}": "moovitamix_trainings_refused"},
+                limits={None: GREEN, 1: YELLOW, 3: RED},
+            ),
+            _stat(
+                "Champion",
+                "Number of the model version that makes the list.",
+                units.NoUnit,
+                {"{{list}}": "moovitamix_champion_version"},
+            ),
+            _lines(
+                "Champion beside popularity",
+                "NDCG@10 of the champion and of popularity in the final window of its training.",
+                units.NoUnit,
+                {
+                    "{{list}}": "moovitamix_champion_ndcg",
+                    "popularity, {{list}}": "moovitamix_champion_popularity_ndcg",
+                },
+            ),
+        ],
         "Freshness and open loads": [
             _stat(
                 "Age of the published data",

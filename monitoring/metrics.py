@@ -645,6 +645,60 @@ GROUPS = (
         """,
     ),
     Group(
+        "Trainings",
+        ("list",),
+        {
+            "training_timestamp_seconds": "End of the newest training that looked at the data.",
+            "trainings_refused": "Trainings in a row, up to the newest, that left the champion or refused the data.",
+            "champion_version": "Number of the model version that is the champion.",
+            "champion_trained_timestamp_seconds": "Time when the champion was fitted.",
+            "champion_ndcg": "NDCG@10 of the champion in the final window of its training.",
+            "champion_popularity_ndcg": "NDCG@10 of popularity in the same window.",
+        },
+        """
+        with ended as (
+            select list, outcome, training_id, finished_at
+            from recommendations.trainings
+            where finished_at is not null and outcome <> 'abandoned'
+        ),
+        changes as (
+            select list, max(training_id) as training_id
+            from ended
+            where outcome in ('promoted', 'refreshed', 'popularity')
+            group by list
+        ),
+        newest as (
+            select
+                ended.list,
+                extract(epoch from max(ended.finished_at)) as training_timestamp_seconds,
+                count(*) filter (
+                    where ended.outcome in ('refused', 'data_refused')
+                    and ended.training_id > coalesce(changes.training_id, 0)
+                ) as trainings_refused
+            from ended
+            left join changes on ended.list = changes.list
+            group by ended.list
+        ),
+        champions as (
+            select distinct on (list) list, model_version
+            from recommendations.aliases
+            where alias = 'champion'
+            order by list, alias_seq desc
+        )
+        select
+            coalesce(newest.list, champions.list) as list,
+            newest.training_timestamp_seconds,
+            newest.trainings_refused,
+            champions.model_version as champion_version,
+            extract(epoch from versions.trained_at) as champion_trained_timestamp_seconds,
+            (versions.metrics ->> 'ndcg@10')::float8 as champion_ndcg,
+            (versions.metrics ->> 'popularity_ndcg@10')::float8 as champion_popularity_ndcg
+        from newest
+        full join champions on newest.list = champions.list
+        left join recommendations.model_versions as versions on champions.model_version = versions.model_version
+        """,
+    ),
+    Group(
         "Warehouse",
         ("relation",),
         {

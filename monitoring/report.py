@@ -50,6 +50,27 @@ class OpenLoad:
 
 
 @dataclass(frozen=True)
+class ListModel:
+    """Describe the champion of a list: its NDCG@10 and that of popularity, in the final window and since it is served.
+
+    `due`: why a retraining is due; None: it is not.
+    """
+
+    name: str
+    version: int
+    model: str
+    trained_at: dt.datetime
+    ndcg: float | None
+    popularity_ndcg: float | None
+    live_ndcg: float | None
+    live_popularity_ndcg: float | None
+    last_training: dt.datetime | None
+    outcome: str | None
+    reason: str | None
+    due: str | None
+
+
+@dataclass(frozen=True)
 class ActionItems:
     """List the actions for an operator. `quarantine`: (table, rule, rows, since).
 
@@ -74,13 +95,14 @@ def page(
     without_blocked_advice: Callable[[str], str],
     recommendations: Recommendations | None = None,
     evaluation: str | None = None,
+    models: Sequence[ListModel] = (),
 ) -> str:
     """Render the page as HTML.
 
     `sanitize` removes control characters from a text; it is applied to every text. `without_blocked_advice` removes
     from the message of a run what to do about a blocked load: the page says it elsewhere, and older loads were decided
     on or superseded since. `recommendations`: None if there is no release. `evaluation`: the name of the page beside
-    this one that compares the recommendation models.
+    this one that compares the recommendation models. `models`: the champion of each list.
     """
     counts = {
         night.run_ids: of_night for night, of_night in zip(history.nights, unusual.counts(history.nights), strict=True)
@@ -102,6 +124,7 @@ def page(
             else {},
             coverage=report_charts.coverage(recommendations.releases) if recommendations else None,
             shares=shares,
+            models=models,
             stale_after=stale_after,
             cells=cells,
             outcomes=Counter(cell.night.outcome if cell.night else "none" for cell in cells),

@@ -12,7 +12,7 @@ from warehouse.errors import CommandError, ExitCode
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Settings that are a password or may contain one. Each may also come from the file that `<NAME>_FILE` names.
-SECRETS = ("API_BASE_URL", "API_PROXY", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS")
+SECRETS = ("API_BASE_URL", "API_PROXY", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS", "ARTIFACT_FOLDER")
 # The variable that names a settings file other than `.env`.
 ENV_FILE = "MOOVITAMIX_ENV_FILE"
 # Every setting by its environment variable. `.env.example` explains each.
@@ -40,6 +40,8 @@ SETTINGS = (
     "RECOMMEND",
     "ARTIST_CAP",
     "TRAIN_BUDGET",
+    "RETRAIN_EVERY",
+    "RETRAIN_VOLUME",
     "POSTGRES_PORT",
     "DOCS_PORT",
     "METRICS_HOST",
@@ -118,11 +120,9 @@ class Settings:
     artist_cap: int = 3
     """Most tracks of one artist in a list of recommendations."""
     budget: float = 60
-    """Seconds for tuning, where a list has no model yet."""
+    """Seconds for tuning, where a list of recommendations has no model yet."""
     seed: int = 0
     """Seed of all random draws of the recommender."""
-    train: bool = False
-    """Train new models, even if there are some."""
 
     def check_source(self) -> None:
         """Check which API to read.

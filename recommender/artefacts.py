@@ -28,8 +28,6 @@ from recommender.models.neighbours import Neighbours
 from recommender.models.popularity import Popularity
 
 FORMAT = 1
-# Larger ones do not belong into a row of a table, which holds 1 GB at most.
-MOST_BYTES = 256 << 20
 TRACKS, GENRES = "tracks", "genres"
 # By model, what the rows and the columns of its arrays stand for. The columns of others are the model's own.
 AXES: dict[type, dict[str, tuple[str, ...]]] = {
@@ -70,18 +68,13 @@ def code_version() -> str:
 
 
 def dump(model: FittedModel, catalogue: Catalogue) -> bytes:
-    """Return the model as bytes. Raises ArtefactError if it is not finite, or too large."""
+    """Return the model as bytes. Raises ArtefactError if it is not finite."""
     check_is_finite(model)
     arrays: dict[str, np.ndarray] = {"track_ids": catalogue.track_ids}
     header = {"format": FORMAT, "genres": list(catalogue.genre_names), "model": _describe(model, "model", arrays)}
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     output = io.BytesIO()
     np.savez_compressed(output, allow_pickle=False, **arrays)
-    if output.tell() > MOST_BYTES:
-        raise ArtefactError(
-            f"the model {type(model).__name__.lower()} has {output.tell() >> 20} MB, and at most {MOST_BYTES >> 20} MB"
-            " can be stored"
-        )
     return output.getvalue()
 
 

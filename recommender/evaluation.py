@@ -118,8 +118,11 @@ def intervals(values: Floats, seed: int) -> tuple[list[float], list[float]]:
 
     All columns are drawn with the same users, so a column of differences is a paired comparison.
     """
-    draw = np.random.default_rng(seed)
-    means = np.stack([values[draw.integers(len(values), size=len(values))].mean(axis=0) for _ in range(RESAMPLES)])
+    draw, size = np.random.default_rng(seed), len(values)
+    # how often each user is drawn: far cheaper than copying their rows
+    means = np.stack(
+        [np.bincount(draw.integers(size, size=size), minlength=size) @ values / size for _ in range(RESAMPLES)]
+    )
     tail = (1 - CONFIDENCE) / 2
     return tuple(np.quantile(means, bound, axis=0).tolist() for bound in (tail, 1 - tail))
 

@@ -10,10 +10,22 @@ import numpy as np
 import psycopg
 from threadpoolctl import threadpool_limits
 
-from recommender import artefacts, dataset, list_rows, metrics, quality, registry, releases, training
+from recommender import (
+    artefact_store,
+    artefacts,
+    dataset,
+    list_rows,
+    metrics,
+    quality,
+    recipes,
+    registry,
+    releases,
+    training,
+)
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Integers
 from recommender.models import CANDIDATES, genres, popularity
+from recommender.promotion import TOO_LITTLE_DATA
 from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
 from recommender.training import Choice
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
@@ -21,7 +33,7 @@ from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
 LENGTHS = {DISCOVER: 50, AGAIN: 20}
 USERS_AT_ONCE = 2000
 SOURCES = {genres.NAME: list_rows.GENRES, popularity.NAME: list_rows.POPULAR}
-NO_CHAMPION, ASKED = "no_champion", "asked"
+NO_CHAMPION = "no_champion"
 
 Show = Callable[..., None]
 
@@ -39,6 +51,20 @@ class Maker:
     version: int | None = None
     choice: Choice | None = None
     artefact: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Hold which version becomes the champion of a list, and why. `training_id`: ends with it; None: a person decided.
+
+    `is_anchor`: it also becomes the anchor.
+    """
+
+    list: str
+    model_version: int
+    reason: str
+    training_id: int | None = None
+    is_anchor: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,36 +91,39 @@ def publish(
     artist_cap: int,
     budget: float,
     seed: int = 0,
-    trains: bool = False,
+    promotions: Sequence[Promotion] = (),
+    artefact_folder: str | None = None,
     show: Show = lambda what, done=None, total=None: None,
 ) -> Outcome:
     """Make the lists of all users who are not removed, as known at `now`, and publish them.
 
-    A list without a champion gets one first; with `trains`, each list gets a new one. The caller holds the run lock,
-    and the marts are built up to `until_seq`. Raises ArtefactError if a champion cannot be used.
+    A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
+    the run lock, and the marts are built up to `until_seq`. Raises ArtefactError if a champion cannot be used.
     """
     started = time.monotonic()
-    champions = {} if trains else releases.champions(connection)
+    champions = releases.champions(connection) | {each.list: each.model_version for each in promotions}
     missing = [name for name in LISTS if name not in champions]
     choices: list[Choice] = []
     if missing:
         show(f"training a model for {' and '.join(missing)}")
-        choices = training.choose(connection, missing, budget, seed, show)
+        choices = training.choose(connection, missing, now, budget, seed, show)
     show("reading what is known")
     known = dataset.read(connection, now)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
         makers = {choice.list: _of_choice(choice, known, seed) for choice in choices}
-        makers |= {name: _of_champion(connection, number, known, seed) for name, number in champions.items()}
+        makers |= {
+            name: _of_champion(connection, number, artefact_folder, known, seed) for name, number in champions.items()
+        }
         parts = {name: list(_make(makers[name], known, name, artist_cap, show)) for name in LISTS}
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
         versions = {
-            name: makers[name].version
-            or _register(connection, makers[name], known, now, until_seq, ASKED if trains else NO_CHAMPION)
+            name: makers[name].version or _register(connection, makers[name], known, now, until_seq, artefact_folder)
             for name in LISTS
         }
+        promote(connection, promotions)
         columns = {
             "as_of": now,
             "until_seq": until_seq,
@@ -119,24 +148,47 @@ def publish(
     return Outcome(releases.published(connection), choices, kept_too_long, problem)
 
 
+def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> None:
+    """Make versions the champions of their lists, and end their trainings, in the transaction of the caller.
+
+    Raises ChampionChangedError if a training was compared with another champion than the one of now.
+    """
+    champions = releases.champions(connection)
+    for each in promotions:
+        if each.training_id is not None:
+            (trained,) = registry.trainings(connection, "training_id = %s", [each.training_id])
+            if trained.champion_version != champions.get(each.list):
+                raise ChampionChangedError(each.list)
+            registry.finish_training(connection, each.training_id, {"stage": registry.PROMOTE})
+        registry.promote(connection, each.list, each.model_version, each.reason)
+        if each.is_anchor:
+            registry.promote(connection, each.list, each.model_version, each.reason, registry.ANCHOR)
+
+
+class ChampionChangedError(Exception):
+    """Report that the champion of a list is another one than that with which a challenger was compared."""
+
+
 def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:
-    model = training.fit(choice.model, choice.params, known, seed)
-    content = None if choice.model in FALLBACKS else artefacts.dump(model, known.catalogue)
-    recommender, sources = _with_fallbacks(model, choice.model, choice.fallback_params, known, seed)
-    return Maker(recommender, choice.model, sources, choice=choice, artefact=content)
+    recipe = choice.recipe
+    model = recipes.fit(recipe.model, recipe.params, known, seed)
+    content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
+    recommender, sources = _with_fallbacks(model, recipe.model, recipe.fallback_params, known, seed)
+    return Maker(recommender, recipe.model, sources, choice=choice, artefact=content)
 
 
-def _of_champion(connection: psycopg.Connection, number: int, known: Dataset, seed: int) -> Maker:
+def _of_champion(
+    connection: psycopg.Connection, number: int, artefact_folder: str | None, known: Dataset, seed: int
+) -> Maker:
     """Return the champion for the tracks of now; one that only counts is counted again."""
     version = registry.read(connection, number)
     try:
         if version.model in FALLBACKS:
             if not CANDIDATES[version.model].is_possible(known):
                 raise artefacts.ArtefactError("no track has what it counts")
-            model = training.fit(version.model, version.params, known, seed)
+            model = recipes.fit(version.model, version.params, known, seed)
         else:
-            stored = artefacts.load(version.artefact, version.checksum, version.format_version)
-            model = artefacts.renumber(stored, known.catalogue)
+            model = artefacts.renumber(artefact_store.load(version, artefact_folder), known.catalogue)
     except artefacts.ArtefactError as error:
         raise artefacts.ArtefactError(f"model version {number} ({version.list}, {version.model}): {error}") from None
     recommender, sources = _with_fallbacks(model, version.model, version.fallback_params, known, seed)
@@ -172,40 +224,43 @@ def _make(
 
 
 def _register(
-    connection: psycopg.Connection, maker: Maker, known: Dataset, now: dt.datetime, until_seq: int, trigger: str
+    connection: psycopg.Connection,
+    maker: Maker,
+    known: Dataset,
+    now: dt.datetime,
+    until_seq: int,
+    artefact_folder: str | None,
 ) -> int:
     """Store a chosen model, and return its version. It becomes the champion unless there was nothing to compare on."""
     choice = maker.choice
     training_id = registry.record_training(
         connection,
-        choice.list,
-        trigger=trigger,
-        outcome=choice.outcome,
-        reason=choice.reason,
-        trials=choice.trials,
-        started_at=choice.started_at,
+        {
+            "list": choice.list,
+            "trigger": NO_CHAMPION,
+            "outcome": choice.outcome,
+            "reason": choice.reason,
+            "finished_at": dt.datetime.now(dt.UTC),
+            **choice.training,
+        },
     )
-    has_artefact = maker.artefact is not None
+    registry.record_evaluation(connection, training_id, choice.rows)
     number = registry.register(
         connection,
         {
             "training_id": training_id,
             "list": choice.list,
-            "model": choice.model,
-            "params": dict(choice.params),
-            "fallback_params": dict(choice.fallback_params),
-            "artefact": maker.artefact,
-            "checksum": artefacts.checksum(maker.artefact) if has_artefact else None,
-            "format_version": artefacts.FORMAT if has_artefact else None,
-            "track_count": len(known.catalogue.track_ids),
-            "until_seq": until_seq,
             "known_at": now,
-            "code_version": artefacts.code_version(),
+            "until_seq": until_seq,
+            "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),
+            **choice.recipe.to_json(),
+            **artefact_store.columns(maker.artefact, artefact_folder),
         },
     )
-    if choice.outcome != training.TOO_LITTLE_DATA:
-        registry.promote(connection, choice.list, number, choice.reason)
+    if choice.outcome != TOO_LITTLE_DATA:
+        for alias in (releases.CHAMPION, registry.ANCHOR):
+            registry.promote(connection, choice.list, number, choice.reason, alias)
     return number
 
 

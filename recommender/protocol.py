@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from recommender import recipes
 from recommender.dataset import Users
 from recommender.evaluation import NEAR_POPULARITY, Judgement, Row, coinciding, compare, evaluated, judge, overlap
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers
-from recommender.models import CANDIDATES, FittedModel, Params, again, popularity
+from recommender.models import FittedModel, Params, again, popularity
 from recommender.reasons import Reasons, popular
 from recommender.scores import FactorScores
 from recommender.scoring import DISCOVER, LISTS, Recommender
-from recommender.tuning import FALLBACKS, Tuning, base_of_again, fallbacks_of, fit_fallbacks, tune
+from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
 
 ORACLE = "oracle"
 
@@ -116,10 +117,9 @@ def _compare_finally(
 
 
 def _fit(tuning: Tuning, fold: Fold, name: str, params: Params, seed: int) -> FittedModel:
-    if name != again.NAME:
-        return CANDIDATES[name].fit(fold.dataset, params, seed)
-    base, base_params = base_of_again(tuning)
-    return again.fit(fold.dataset, params, CANDIDATES[base].fit(fold.dataset, base_params, seed))
+    if name == again.NAME:
+        params = with_base(params, tuning)
+    return recipes.fit(name, params, fold.dataset, seed)
 
 
 def _measured_fit(fit: Callable[[], FittedModel]) -> tuple[FittedModel, Fit]:

@@ -1,7 +1,8 @@
 """Publish lists of recommendations as releases: readers see one whole release at a time. Imports nothing heavy."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +145,24 @@ def publish(
     """Store a release, and let readers see it when the caller's transaction ends. Return its number.
 
     `columns`: of recommendations.releases. `rows`: returns for the number of the release the lists in the format of a
-    binary COPY, in any pieces. Until the end only the new partition is locked: it is attached when it is full.
+    binary COPY, in any pieces.
+    """
+    names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    with _new_release(connection, columns, reason) as (release_id, partition):
+        statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(partition, names)
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for piece in rows(release_id):
+                copy.write(piece)
+    return release_id
+
+
+@contextmanager
+def _new_release(
+    connection: psycopg.Connection, columns: Mapping[str, Any], reason: str
+) -> Iterator[tuple[int, sql.Identifier]]:
+    """Yield the number of a new release and its empty partition; what the caller fills in is published.
+
+    Until the end only the new partition is locked: it is attached when it is full.
     """
     values = [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
     (release_id,) = connection.execute(
@@ -159,11 +177,7 @@ def publish(
             " (like recommendations.lists including all, constraint of_release check (release_id = {number}))"
         ).format(partition=partition, number=number)
     )
-    names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(partition, names)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for piece in rows(release_id):
-            copy.write(piece)
+    yield release_id, partition
     # statistics of the arrays would take longer than the copy, and serve no query
     connection.execute(sql.SQL("analyze {} (user_id, list)").format(partition))
     # the check of the partition has proven its bound, so attaching does not read it
@@ -173,9 +187,57 @@ def publish(
             " alter table {partition} drop constraint of_release"
         ).format(partition=partition, number=number)
     )
-    connection.execute(
-        "insert into recommendations.release_history (release_id, reason) values (%s, %s)", [release_id, reason]
-    )
+    publish_again(connection, release_id, reason)
+
+
+def restore(connection: psycopg.Connection, model_versions: Mapping[str, int], reason: str) -> int | None:
+    """Publish the kept lists that these versions made: an earlier release, or a copy from several. Return its number.
+
+    None if the lists of a version are no longer kept; then nothing is changed. The caller opens the transaction, and
+    holds the lock.
+    """
+    kept: list[Release] = []
+    with connection.cursor(row_factory=class_row(Release)) as cursor:
+        kept = cursor.execute(
+            f"{RELEASE} where release_id in (select release_id from ({PARTITIONS}) as kept) order by release_id desc"
+        ).fetchall()
+    for release in kept:
+        if release.model_versions == model_versions:
+            publish_again(connection, release.release_id, reason)
+            return release.release_id
+    made = {
+        name: next((release for release in kept if release.model_versions.get(name) == number), None)
+        for name, number in model_versions.items()
+    }
+    if not made or None in made.values():
+        return None
+    by_list = {name: release.figures["by_list"][name] for name, release in made.items()}
+    oldest = min(made.values(), key=lambda release: release.as_of)
+    columns = {
+        "as_of": oldest.as_of,
+        "until_seq": min(release.until_seq for release in made.values()),
+        "model_versions": dict(model_versions),
+        "artist_cap": oldest.artist_cap,
+        "users": max(release.users for release in made.values()),
+        "lists": sum(each["lists"] for each in by_list.values()),
+        "seconds": 0,
+        "figures": {**oldest.figures, "by_list": by_list},
+    }
+    others = sql.SQL(", ").join(map(sql.Identifier, COLUMNS[1:]))
+    with _new_release(connection, columns, reason) as (release_id, partition):
+        for name, release in made.items():
+            connection.execute(
+                sql.SQL(
+                    "insert into {} (release_id, {others}) select {}, {others} from recommendations.lists"
+                    " where release_id = {} and list = {}"
+                ).format(
+                    partition,
+                    sql.Literal(release_id),
+                    sql.Literal(release.release_id),
+                    sql.Literal(name),
+                    others=others,
+                )
+            )
     return release_id
 
 
@@ -216,6 +278,13 @@ def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
                 ExitCode.WRONG_SETTINGS, "there is no earlier release to go back to; see: recommendations releases"
             )
     return before.release_id, row[0]
+
+
+def publish_again(connection: psycopg.Connection, release_id: int, reason: str) -> None:
+    """Let readers see an earlier release when the caller's transaction ends."""
+    connection.execute(
+        "insert into recommendations.release_history (release_id, reason) values (%s, %s)", [release_id, reason]
+    )
 
 
 def history(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:

@@ -78,27 +78,77 @@ def given_split(training: Log, test: Log, seed: int) -> Folds:
     return Folds(tuning, final, tuple(notes))
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Hold the days on which the tuning and the final window begin, and the day after the last. Days are numbers."""
+
+    tuning: int
+    final: int
+    end: int
+
+    def __str__(self) -> str:
+        return _describe(self.tuning, self.final, self.end)
+
+
 def read_warehouse(connection: psycopg.Connection, window: int | None = None, oracle: Oracle | None = None) -> Folds:
     """Cut what the warehouse knows in time, each fold as known at its cut. Raises DataError, and CommandError while the
     marts are not built."""
-    first, last = connection.execute("select min(listened_at), max(listened_at) from marts.listen_history").fetchone()
+    windows = windows_of_warehouse(connection, window)
+    last_fold = read_fold(connection, windows.final, windows.end)
+    known = oracle and oracle(last_fold.dataset.user_ids, last_fold.dataset.catalogue.track_ids, day_of(windows.final))
+    if known:
+        by_list = dict(zip((DISCOVER, AGAIN), known, strict=True))
+        last_fold = replace(last_fold, oracle=by_list.__getitem__)
+    return Folds(read_fold(connection, windows.tuning, windows.final), last_fold, (str(windows),))
+
+
+def windows_of_warehouse(
+    connection: psycopg.Connection,
+    window: int | None = None,
+    *,
+    until: dt.datetime | None = None,
+    final_from: int | None = None,
+) -> Windows:
+    """Return the windows for what the warehouse knows, or knew at `until`; the final one begins on `final_from` or
+    later. Raises DataError, and CommandError while the marts are not built."""
+    first, last = connection.execute(
+        "select min(listened_at), max(listened_at) from marts.listen_history"
+        " where greatest(listened_at, known_at) <= coalesce(%s::timestamptz, 'infinity')",
+        [until],
+    ).fetchone()
     if first is None:
         raise DataError("marts.listen_history has no listens yet; first run: make run")
-    bounds = [number_of(moment.astimezone(dt.UTC).date()) for moment in (first, last)]
-    tuning, final, end = _windows(*bounds, window)
-    known_from = known_range.read(connection).known_from
-    if known_from and _midnight(tuning) < known_from:
+    first_day, last_day = (number_of(moment.astimezone(dt.UTC).date()) for moment in (first, last))
+    if final_from is not None and final_from > last_day:
         raise DataError(
-            f"the tuning window begins on {day_of(tuning)}, but what was known before"
+            f"the final window must begin on {day_of(final_from)} or later, after the one that was used for the last"
+            f" promotion, and the newest listen is of {day_of(last_day)}"
+        )
+    found = _windows(first_day, last_day, window)
+    if final_from is not None and found[1] < final_from:
+        # the tuning window keeps its length: nothing is promoted by it
+        found = final_from - (found[1] - found[0]), final_from, found[2]
+    known_from = known_range.read(connection).known_from
+    if known_from and _midnight(found[0]) < known_from:
+        raise DataError(
+            f"the tuning window begins on {day_of(found[0])}, but what was known before"
             f" {known_from.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC was pruned: give a shorter --window"
         )
-    user_ids, track_ids = (
-        np.array([number for (number,) in connection.execute(f"select id from marts.{table} order by id")], np.int64)
-        for table in ("users", "tracks")
-    )
+    return Windows(*found)
 
-    def fold(cut: int, stop: int) -> Fold:
-        known_until = _midnight(cut) - MICROSECOND
+
+def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
+    """Return what was known before the day `cut`, and as targets the listens from then to the day before `stop`."""
+    known_until = _midnight(cut) - MICROSECOND
+    with connection.transaction():
+        # a run may publish meanwhile
+        connection.execute("set transaction isolation level repeatable read")
+        user_ids, track_ids = (
+            np.array(
+                [number for (number,) in connection.execute(f"select id from marts.{table} order by id")], np.int64
+            )
+            for table in ("users", "tracks")
+        )
         known = dataset.read(connection, known_until)
         after = interactions.read(
             connection,
@@ -108,14 +158,7 @@ def read_warehouse(connection: psycopg.Connection, window: int | None = None, or
             until=_midnight(stop) - MICROSECOND,
             known_at=dt.datetime.max.replace(tzinfo=dt.UTC),
         )
-        return _with_targets(known, user_ids, track_ids, after)
-
-    last_fold = fold(final, end)
-    known = oracle and oracle(last_fold.dataset.user_ids, last_fold.dataset.catalogue.track_ids, day_of(final))
-    if known:
-        by_list = dict(zip((DISCOVER, AGAIN), known, strict=True))
-        last_fold = replace(last_fold, oracle=by_list.__getitem__)
-    return Folds(fold(tuning, final), last_fold, (_describe(tuning, final, end),))
+    return _with_targets(known, user_ids, track_ids, after)
 
 
 def _with_targets(known: dataset.Dataset, user_ids: Integers, track_ids: Integers, after: Interactions) -> Fold:

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 import optuna
 from threadpoolctl import threadpool_limits
 
+from recommender import recipes
 from recommender.dataset import Dataset
 from recommender.evaluation import COINCIDENCE, Judgement, agreement, judge
 from recommender.folds import Fold, of_some_users
 from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
+from recommender.recipes import WINDOW
 from recommender.scoring import AGAIN, DISCOVER, LISTS, Recommender
 
 MOST_TRIALS = 40
 # More users would tell models apart by less than their noise, and scoring them would take the time of trials.
 MOST_USERS = 5000
+# How many of the last days a model is fitted to; None: all of them.
+WINDOWS = (None, 30, 90, 365)
 # The part of the budget that `again` gets: it needs no fit.
 SHARE_OF_AGAIN = 0.15
 # These fill the lists of the others, in this order.
@@ -57,40 +61,50 @@ class Tuning:
 
 
 def tune(
-    fold: Fold, names: Sequence[str], budget: float, seed: int, log: Callable[[str], None] = lambda message: None
+    fold: Fold,
+    names: Sequence[str],
+    budget: float,
+    seed: int,
+    log: Callable[[str], None] = lambda message: None,
+    first_trials: Mapping[str, Sequence[Params]] | None = None,
 ) -> Tuning:
     """Tune the models within so many seconds, on at most MOST_USERS users. Popularity is always among them.
 
-    The first trials of each model (FIRST_TRIALS) do not depend on the budget.
+    The first trials of each model do not depend on the budget: `first_trials`, then its own FIRST_TRIALS.
     """
+    first = {
+        name: _distinct([*(first_trials or {}).get(name, ()), *module.FIRST_TRIALS])
+        for name, module in (*CANDIDATES.items(), (again.NAME, again))
+    }
     tuning = Tuning()
     fold = of_some_users(fold, MOST_USERS, seed)
+    windows = windows_of(fold.dataset)
     possible = [name for name in CANDIDATES if name in names and CANDIDATES[name].is_possible(fold.dataset)]
     with threadpool_limits(1, "blas"):
         ends_at = time.monotonic() + budget * (1 - SHARE_OF_AGAIN)
         in_turn = dict.fromkeys([popularity.NAME, *possible])
-        studies = {name: _study(CANDIDATES[name].FIRST_TRIALS, seed) for name in in_turn}
+        studies = {name: _study(first[name], windows, seed) for name in in_turn}
         tried: dict[tuple, float] = {}
         fallbacks: Sequence[FittedModel] = ()
         for name, study in studies.items():
-            for _ in CANDIDATES[name].FIRST_TRIALS:
-                _try_candidate(tuning, study, tried, name, fold, fallbacks, seed, log)
+            for _ in first[name]:
+                _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, log)
             if name in FALLBACKS:
                 best = tuning.best[DISCOVER] or tuning.best[AGAIN]
                 fallbacks = fit_fallbacks(fold.dataset, {name: tuned.params for name, tuned in best.items()}, seed)
         turns = itertools.cycle(studies.items())
         while time.monotonic() < ends_at and min(tuning.trials.values()) < MOST_TRIALS:
             name, study = next(turns)
-            _try_candidate(tuning, study, tried, name, fold, fallbacks, seed, log)
+            _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, log)
         if again.NAME in names and tuning.best[AGAIN]:
-            _tune_again(tuning, fold, fallbacks, budget * SHARE_OF_AGAIN, seed, log)
+            _tune_again(tuning, fold, fallbacks, first[again.NAME], budget * SHARE_OF_AGAIN, seed, log)
     return tuning
 
 
 def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
     """Fit the models that fill the lists of others, with their first parameters where `params` has none."""
     return [
-        CANDIDATES[name].fit(dataset, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), seed)
+        recipes.fit(name, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), dataset, seed)
         for name in FALLBACKS
         if CANDIDATES[name].is_possible(dataset)
     ]
@@ -110,15 +124,18 @@ def _try_candidate(
     name: str,
     fold: Fold,
     fallbacks: Sequence[FittedModel],
+    windows: Sequence[int | None],
     seed: int,
     log: Callable[[str], None],
 ) -> None:
     """Make one trial; parameters that were tried before are not fitted again."""
     trial = study.ask()
-    params = CANDIDATES[name].suggest(trial)
+    params = dict(CANDIDATES[name].suggest(trial))
+    if days := trial.suggest_categorical(WINDOW, windows):
+        params[WINDOW] = days
     key = (name, *params.items())
     if key not in tried:
-        model = CANDIDATES[name].fit(fold.dataset, params, seed)
+        model = recipes.fit(name, params, fold.dataset, seed)
         recommender = Recommender(model, fallbacks_of(name, fallbacks))
         # a taste that forgets is the user's own counts in disguise, and `again` has them openly
         lists = LISTS if params.get("taste_half_life") is None else (DISCOVER,)
@@ -134,16 +151,17 @@ def _tune_again(
     tuning: Tuning,
     fold: Fold,
     fallbacks: Sequence[FittedModel],
+    first_trials: Sequence[Params],
     budget: float,
     seed: int,
     log: Callable[[str], None],
 ) -> None:
     ends_at = time.monotonic() + budget
     name, params = base_of_again(tuning)
-    base = CANDIDATES[name].fit(fold.dataset, params, seed)
-    study = _study(again.FIRST_TRIALS, seed)
+    base = recipes.fit(name, params, fold.dataset, seed)
+    study = _study(first_trials, [None], seed)
     for turn in range(MOST_TRIALS):
-        if turn >= len(again.FIRST_TRIALS) and time.monotonic() > ends_at:
+        if turn >= len(first_trials) and time.monotonic() > ends_at:
             return
         trial = study.ask()
         params = again.suggest(trial)
@@ -162,6 +180,12 @@ def base_of_again(tuning: Tuning) -> tuple[str, Params]:
     return name, found[name].params
 
 
+def with_base(params: Params, tuning: Tuning) -> Params:
+    """Return the parameters of `again` with the base model and its parameters."""
+    base, base_params = base_of_again(tuning)
+    return {**params, "base": base, "base_params": dict(base_params)}
+
+
 def _keep_best(
     tuning: Tuning, list_name: str, name: str, params: Params, recommender: Recommender, fold: Fold
 ) -> float | None:
@@ -175,9 +199,21 @@ def _keep_best(
     return judgement.ndcg
 
 
-def _study(first_trials: Sequence[Params], seed: int) -> optuna.Study:
+def windows_of(dataset: Dataset) -> list[int | None]:
+    """Return the training windows that are shorter than what is known, and None."""
+    days = dataset.listens.days
+    span = dataset.listens.today - int(days.min()) + 1 if len(days) else 0
+    return [window for window in WINDOWS if window is None or window < span]
+
+
+def _distinct(params: Sequence[Params]) -> list[Params]:
+    return [each for place, each in enumerate(params) if each not in params[:place]]
+
+
+def _study(first_trials: Sequence[Params], windows: Sequence[int | None], seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8))
     for params in first_trials:
-        study.enqueue_trial(dict(params))
+        window = params.get(WINDOW)
+        study.enqueue_trial({**params, WINDOW: window if window in windows else None})
     return study

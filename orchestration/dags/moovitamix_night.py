@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pendulum
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
-from airflow.sdk import DAG, BaseOperator, Context, CronTriggerTimetable, TaskInstance, TriggerRule, task
+from airflow.sdk import DAG, Asset, BaseOperator, Context, CronTriggerTimetable, TaskInstance, TriggerRule, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 # A link to this file, in the DAGs folder of another Airflow, leads here too.
@@ -140,7 +140,8 @@ with DAG(
 ) as dag:
     extract = Step(task_id="extract")
     gate = Step(task_id="gate", trigger_rule=TriggerRule.ALL_DONE)
-    build = Step(task_id="build", trigger_rule=TriggerRule.ALL_DONE)
+    # the DAG moovitamix_retraining follows it
+    build = Step(task_id="build", trigger_rule=TriggerRule.ALL_DONE, outlets=[Asset("moovitamix_marts")])
     extract >> gate >> build
     steps = [extract, gate, build]
     if recommends(os.environ.get("RECOMMEND") or "true"):

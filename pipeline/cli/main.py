@@ -35,6 +35,8 @@ COMMANDS = {
     "report": "report:make_report",
     "evaluate": "evaluate:evaluate",
     "recommendations": "recommendations:recommendations",
+    "train": "training:train",
+    "model": "models:models",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
     "erase": "deletion:erase",

@@ -88,8 +88,18 @@ def source_options(command: Callable) -> Callable:
     return command
 
 
+artist_cap_option = click.option(
+    "--artist-cap",
+    envvar="ARTIST_CAP",
+    show_envvar=True,
+    type=click.IntRange(1, 50),
+    default=3,
+    help="Maximum number of tracks of one artist in a list of recommendations.",
+)
+
+
 def recommend_options(command: Callable) -> Callable:
-    """Add the options of a command that makes the recommendations."""
+    """Add the options of a command that makes lists, and trains models for them."""
     for option in (
         click.option(
             "--budget",
@@ -97,19 +107,17 @@ def recommend_options(command: Callable) -> Callable:
             show_envvar=True,
             type=click.FloatRange(0, 86_400),
             default=60,
-            help="Seconds for tuning, where a list of recommendations has no model yet.",
+            help="Seconds for tuning, whenever models are trained.",
         ),
-        click.option(
-            "--artist-cap",
-            envvar="ARTIST_CAP",
-            show_envvar=True,
-            type=click.IntRange(1, 50),
-            default=3,
-            help="Maximum number of tracks of one artist in a list of recommendations.",
-        ),
+        artist_cap_option,
     ):
         command = option(command)
     return command
+
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws of the recommender."
+)
 
 
 def run_options(command: Callable) -> Callable:
@@ -152,6 +160,30 @@ def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.
         return age(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}, not {text!r}") from None
+
+
+def retraining_options(command: Callable) -> Callable:
+    """Add the options that say when a retraining is due."""
+    for option in (
+        click.option(
+            "--volume",
+            envvar="RETRAIN_VOLUME",
+            show_envvar=True,
+            type=click.FloatRange(0, 100, min_open=True),
+            default=0.2,
+            help="A retraining is due when there are this share more listens.",
+        ),
+        click.option(
+            "--every",
+            envvar="RETRAIN_EVERY",
+            show_envvar=True,
+            default="7d",
+            callback=check_age,
+            help="A retraining is due so long after the last one, such as 7d.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def _parse_moment(text: str, now: dt.datetime) -> dt.datetime:

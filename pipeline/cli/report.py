@@ -1,12 +1,13 @@
 """Define `report`, which writes the newest runs as one page."""
 
+import datetime as dt
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 
 from pipeline.cli.connecting import connect_for_reading, find_warehouse
-from pipeline.cli.options import database_url_option, timezone_option
+from pipeline.cli.options import database_url_option, retraining_options, timezone_option
 from pipeline.operations import report
 from pipeline.settings import Settings
 
@@ -22,9 +23,12 @@ from pipeline.settings import Settings
     show_default="reports/nights.html",
     help="File to write.",
 )
-def make_report(database_url: str | None, timezone: ZoneInfo, output: Path | None) -> None:
+@retraining_options
+def make_report(
+    database_url: str | None, timezone: ZoneInfo, output: Path | None, every: dt.timedelta, volume: float
+) -> None:
     """Write a report of the newest runs as one page."""
     settings = Settings(database_url=database_url)
     with connect_for_reading(find_warehouse(settings)) as connection:
-        page = report.make(settings, connection, timezone, output)
+        page = report.make(settings, connection, timezone, output, retrain_every=every, retrain_volume=volume)
     click.echo(f"the report is written; open in a browser: {page}")

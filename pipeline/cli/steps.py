@@ -8,7 +8,7 @@ import click
 
 from pipeline.alerts import messages, run_notifier
 from pipeline.cli.connecting import find_warehouse
-from pipeline.cli.options import database_url_option, recommend_options, run_options, source_options
+from pipeline.cli.options import database_url_option, recommend_options, run_options, seed_option, source_options
 from pipeline.console import connections, event_log, summary
 from pipeline.console.terminal import StepDisplay, console
 from pipeline.run import pipeline_run
@@ -45,8 +45,7 @@ def build(database_url: str | None) -> None:
 @click.command()
 @database_url_option
 @recommend_options
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws.")
-@click.option("--train", is_flag=True, help="Train new models, even if there are some.")
+@seed_option
 def recommend(**options: object) -> None:
     """Only make lists of recommendations for all users, and publish them whole."""
     run_steps(Settings(**options), ("recommend",))

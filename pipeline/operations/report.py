@@ -1,5 +1,6 @@
 """Write the report of the newest runs as one page, with the action items of `make status`."""
 
+import datetime as dt
 import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ import psycopg
 
 from monitoring import recommendations, run_history
 from monitoring.report import ActionItems, OpenLoad, page
-from pipeline.operations import status
+from pipeline.operations import model_status, status
 from pipeline.run import message_parts
 from pipeline.settings import Settings
 from warehouse import schema
@@ -20,15 +21,27 @@ DEFAULT_FILE = Path("reports") / "nights.html"
 EVALUATION = "evaluation.html"
 
 
-def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, file: Path | None) -> Path:
+def make(
+    settings: Settings,
+    connection: psycopg.Connection,
+    zone: ZoneInfo,
+    file: Path | None,
+    *,
+    retrain_every: dt.timedelta,
+    retrain_volume: float,
+) -> Path:
     """Write the current report with times in the zone, and return its path. Raises CommandError.
 
-    `file` None: DEFAULT_FILE in the project's home. Works on an empty database too.
+    `file` None: DEFAULT_FILE in the project's home. `retrain_every`, `retrain_volume`: when a retraining is due. Works
+    on an empty database too.
     """
     read = run_history.read(connection, is_current=schema.is_current(connection))
     # after the history, so that a run that has just ended is at worst shown as still running
     action_items = _action_items(status.read(settings, connection))
     file = file or settings.home / DEFAULT_FILE
+    models = []
+    if schema.is_current(connection):
+        models = model_status.read(connection, read.now, retrain_every, retrain_volume)
     text = page(
         read,
         action_items,
@@ -38,6 +51,7 @@ def make(settings: Settings, connection: psycopg.Connection, zone: ZoneInfo, fil
         sanitize=sanitize,
         without_blocked_advice=message_parts.without_blocked_advice,
         recommendations=recommendations.read(connection),
+        models=models,
         evaluation=EVALUATION if os.path.exists(file.parent / EVALUATION) else None,
     )
     write_page(file, text)

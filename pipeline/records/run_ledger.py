@@ -98,6 +98,38 @@ def finish_run(
     enter(connection, "run_relations", run_id, table_sizes.of_tables(connection))
 
 
+def record_ended(
+    connection: psycopg.Connection,
+    run_id: str,
+    command: str,
+    started_at: dt.datetime,
+    exit_code: int,
+    message: str,
+    *,
+    error_type: str | None,
+    figures: Mapping[str, Any],
+    measures: Measures,
+) -> None:
+    """Record a command of one step that has ended, and that ran without the run lock, perhaps beside a run."""
+    ending = {
+        "run_id": run_id,
+        "started_at": started_at,
+        "finished_at": dt.datetime.now(dt.UTC),
+        "status": "succeeded" if exit_code == 0 else "failed",
+        "error_type": error_type,
+        "message": message or None,
+        **_all_measures(measures),
+    }
+    with connection.transaction():
+        for table, own in (
+            ("runs", {"command": command, "exit_code": exit_code}),
+            ("steps", {"step": command, "figures": Jsonb(dict(figures))}),
+        ):
+            row = {**ending, **own}
+            names, places = ", ".join(row), ", ".join(["%s"] * len(row))
+            connection.execute(f"insert into ops.{table} ({names}) values ({places})", list(row.values()))
+
+
 def start_step(connection: psycopg.Connection, run_id: str, step: str) -> None:
     """Record the start of the step."""
     connection.execute("insert into ops.steps (run_id, step) values (%s, %s)", [run_id, step])

@@ -110,7 +110,7 @@ grant select on
     recommendations.releases, recommendations.release_history, recommendations.quality, recommendations.trainings,
     recommendations.aliases
     to moovitamix_monitor;
-grant select (model_version, list, model) on recommendations.model_versions to moovitamix_monitor;
+grant select (model_version, list, model, trained_at, metrics) on recommendations.model_versions to moovitamix_monitor;
 grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outcome) on gate.quarantined_rows
     to moovitamix_monitor;
 """

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from pipeline.run.progress import Progress
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secret
 from recommender import known_range, registry, releases
 from recommender.releases import Release
 from warehouse import database
@@ -63,9 +63,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     if not database.has(connection, "features.known_range"):
         return Recommendations(NOT_BUILT)
     known = known_range.read(connection)
-    if not settings.train and (
-        kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS)
-    ):
+    if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return _keep(connection, kept)
     from recommender import nightly
     from recommender.artefacts import ArtefactError
@@ -78,14 +76,11 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
             artist_cap=settings.artist_cap,
             budget=settings.budget,
             seed=settings.seed,
-            trains=settings.train,
+            artefact_folder=secret("ARTIFACT_FOLDER"),
             show=show,
         )
-    except ArtefactError as error:
-        raise _failure(connection, str(error), "a new model is trained with: make recommend ARGS=--train") from None
-    except MemoryError:
-        problem, advice = "the machine has too little memory", "free some, and run again: make recommend"
-        raise _failure(connection, problem, advice) from None
+    except (ArtefactError, MemoryError) as error:
+        raise to_command_error(connection, error) from None
     release = outcome.release
     message = f"release {release.release_id} is published" if release.lists else NO_LISTS
     return Recommendations(
@@ -107,7 +102,11 @@ def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
     return Recommendations(message, seen, False, _why_popularity(connection, seen))
 
 
-def _failure(connection: psycopg.Connection, problem: str, advice: str) -> CommandError:
+def to_command_error(connection: psycopg.Connection, error: Exception) -> CommandError:
+    """Return the error of a command that could not make the lists, for an ArtefactError or a MemoryError."""
+    problem, advice = str(error), "train a new model with: make train"
+    if isinstance(error, MemoryError):
+        problem, advice = "the machine has too little memory", "free some, and run again"
     before = releases.published(connection)
     kept = f"readers keep release {before.release_id}" if before else "there is no earlier release"
     return CommandError(

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 from apscheduler.executors.debug import DebugExecutor
@@ -33,6 +33,8 @@ from warehouse.embedded_postgres import PostgresUnavailableError
 from warehouse.errors import CommandError, ExitCode
 
 RUN_COMMAND = (sys.executable, "-m", "pipeline", "run")
+# After each run. An interrupted training continues after the next one.
+TRAIN_COMMAND = (sys.executable, "-m", "pipeline", "train", "--if-due")
 # Exit codes after which the run of the slot may still be due. So may it be after death by a signal.
 MAY_NOT_HAVE_STARTED = (ExitCode.ALREADY_RUNNING, ExitCode.WAREHOUSE_UNAVAILABLE)
 RETRY_AFTER = dt.timedelta(minutes=5)
@@ -145,14 +147,9 @@ class Schedule:
         return obstacle
 
     def _start_run(self, slot: str) -> str | None:
-        with self._lock:
-            if self._is_stopping:
-                return None
-            # a session of its own: Ctrl-C reaches only the schedule, which then terminates the run once
-            self._process = subprocess.Popen(RUN_COMMAND, stdin=subprocess.DEVNULL, start_new_session=True)
-        code = self._process.wait()
-        with self._lock:
-            self._process = None
+        code = self._complete(RUN_COMMAND)
+        if code is None:
+            return None
         if code < 0:
             what = f"the run of {slot} was killed by {signal.Signals(-code).name}"
             self._killed[slot] += 1
@@ -172,7 +169,21 @@ class Schedule:
             return f"the run of {slot} ended with exit code {code}"
         if not self._is_stopping:
             _log(f"the run of {slot} " + (f"failed with exit code {code}, see above" if code else "is done"))
+        if code := self._complete(TRAIN_COMMAND):
+            _log(f"the training ended with exit code {code}, see above; the next run does not wait for it")
         return None
+
+    def _complete(self, command: Sequence[str]) -> int | None:
+        """Run a command to its end, and return its exit code; None if the schedule is stopping."""
+        with self._lock:
+            if self._is_stopping:
+                return None
+            # a session of its own: Ctrl-C reaches only the schedule, which then terminates the command once
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        code = self._process.wait()
+        with self._lock:
+            self._process = None
+        return code
 
 
 def run(timetable: Timetable, find: Callable[[], Warehouse]) -> None:

@@ -20,7 +20,7 @@ from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
 
 # Placeholders of numbers.
-NUMBERS = re.compile(r"\b(USER_ID|SNAPSHOT)\b")
+NUMBERS = re.compile(r"\b(USER_ID|SNAPSHOT|VERSION)\b")
 # Settings of other programs.
 FOREIGN_SETTING = re.compile(r"AIRFLOW__|GF_|ALL_PROXY$")
 
@@ -105,6 +105,9 @@ BEFORE = {
 # No user has the id -x.
 ENDS_OTHERWISE = {
     "make erase ARGS=--reason 'request 2026-114' -- -x": ExitCode.WRONG_SETTINGS,
+    # each list has had one champion only
+    "make model ARGS=rollback --reason 'why'": ExitCode.WRONG_SETTINGS,
+    "make model ARGS=promote VERSION --reason 'why'": ExitCode.WRONG_SETTINGS,
 }
 # Programs that replace the process of the command.
 REPLACING = ("psql", "pg-dump", "pg-restore")
@@ -191,7 +194,8 @@ def placeholders(home: Path) -> dict[str, str]:
                 (select min(rule) from gate.quarantined_rows where closed_at is null),
                 (select (coalesce(max(snapshot_id), 0) + 1)::text from features.snapshots)
         """).fetchone()
-    values = {"LOAD": load_id, "TABLE": "users", "USER_ID": user_id, "SNAPSHOT": snapshot_id}
+    # the first model is there after any training
+    values = {"LOAD": load_id, "TABLE": "users", "USER_ID": user_id, "SNAPSHOT": snapshot_id, "VERSION": "1"}
     return values | ({"RULE": rule, "email_is_an_address": rule} if rule else {})
 
 

@@ -146,6 +146,17 @@ class Watched:
         }
 
 
+# A list with a champion, for the panels of the trainings.
+TRAINING = """
+insert into recommendations.trainings (list, trigger, outcome, reason, started_at, finished_at)
+values ('discover', 'schedule', 'promoted', '', now(), now());
+insert into recommendations.model_versions
+    (list, model, params, fallback_params, track_count, until_seq, known_at, code_version, metrics)
+values ('discover', 'als', '{}', '{}', 1, 1, now(), '', '{"ndcg@10": 0.2, "popularity_ndcg@10": 0.1}');
+insert into recommendations.aliases (list, model_version, reason) values ('discover', 1, '');
+"""
+
+
 @pytest.fixture(scope="module")
 def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched]:
     """Run four real nights after six with records only: usual values need five."""
@@ -163,6 +174,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         server = embedded_postgres.process_id(postgres_folder)
         patch.setattr(database, "find", lambda *arguments: replace(find(*arguments), server=server))
         migrate(connection)
+        connection.execute(TRAINING)
         for days_ago in (7, 6, 5, 4, 3, 2):
             run_id = enter_run(connection, days_ago)
             for table in SOURCE_TABLE_NAMES:

@@ -117,6 +117,36 @@ def test_failures_of_seven_days_are_counted_by_step_and_cause(nights):
     )
 
 
+def test_trainings_and_champions_are_counted_by_list(ledger):
+    assert MetricValues(ledger).by_label("champion_version") == {}
+    ledger.execute("""
+        insert into recommendations.trainings (list, trigger, outcome, reason, started_at, finished_at)
+        select
+            list, 'schedule', outcome, '', timestamptz '2026-07-01', timestamptz '2026-07-01' + number * interval '1 s'
+        from (
+            values
+            (1, 'discover', 'refused'), (2, 'discover', 'refreshed'), (3, 'discover', 'refused'),
+            (4, 'discover', 'too_little_data'), (5, 'discover', 'data_refused'), (6, 'discover', 'abandoned'),
+            (7, 'again', 'refused')
+        ) as ended (number, list, outcome);
+        insert into recommendations.trainings (list, trigger, started_at) values ('discover', 'asked', now());
+        insert into recommendations.model_versions
+            (list, model, params, fallback_params, track_count, until_seq, known_at, code_version, metrics, trained_at)
+        select
+            'discover', 'als', '{}', '{}', 1, 1, '2026-07-01', '', '{"ndcg@10": 0.2, "popularity_ndcg@10": 0.1}',
+            timestamptz '2026-07-01' + number * interval '1 day'
+        from generate_series(1, 2) as number;
+        insert into recommendations.aliases (list, alias, model_version, reason)
+        values ('discover', 'champion', 1, ''), ('discover', 'champion', 2, ''), ('discover', 'anchor', 1, '');
+    """)
+    shown = MetricValues(ledger)
+    assert shown.by_label("trainings_refused") == {("discover",): 2, ("again",): 1}
+    assert shown["training_timestamp_seconds", "discover"] == epoch(ledger, "timestamptz '2026-07-01 00:00:05'")
+    assert shown.by_label("champion_version") == {("discover",): 2}
+    assert shown["champion_trained_timestamp_seconds", "discover"] == epoch(ledger, "timestamptz '2026-07-03'")
+    assert (shown["champion_ndcg", "discover"], shown["champion_popularity_ndcg", "discover"]) == (0.2, 0.1)
+
+
 def test_usual_values_need_at_least_five_earlier_ones(ledger):
     for days_ago in (5, 4, 3, 2, 1):
         enter_pull(ledger, enter_run(ledger, days_ago), "users", f"load {days_ago}", rows_read=100 * days_ago)

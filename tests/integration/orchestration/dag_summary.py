@@ -45,6 +45,16 @@ def summarize_dag(folder: str, settings: dict[str, str]) -> dict:
     }
 
 
+def summarize_retraining() -> dict:
+    """Summarize the DAG of trainings."""
+    bag = DagBag(dag_folder=str(FILE.with_name("moovitamix_retraining.py")))
+    (dag,) = bag.dags.values()
+    return {
+        "tasks": {task.task_id: (sorted(task.upstream_task_ids), task.bash_command) for task in dag.tasks},
+        "assets": [asset.name for _, asset in dag.timetable.asset_condition.iter_assets()],
+    }
+
+
 def runs_after(timetable: object, moment: str, count: int) -> list[str]:
     """Return the next runs after one at that moment (UTC), in the timetable's time zone."""
     found = []
@@ -88,6 +98,8 @@ def main(folder: str, *settings: str) -> None:
         {str(Path(file).relative_to(PROJECT)) for file in files if file and Path(file).is_relative_to(PROJECT)}
     )
     found = {
+        "retraining": summarize_retraining(),
+        "outlets": [asset.name for asset in module.dag.get_task("build").outlets],
         "dags": [summarize_dag(folder, json.loads(text)) for text in settings],
         "spring": runs_after(half_past_two, "2026-03-07T07:30:00Z", 2),
         "autumn": runs_after(half_past_one, "2026-10-31T05:30:00Z", 2),

@@ -1,6 +1,7 @@
 """Test the DAG file as Airflow parses it, without a run."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -93,3 +94,24 @@ def test_the_dag_imports_nothing_of_the_project_and_passes_no_airflow_settings(s
 
 def test_a_link_to_the_dag_file_finds_the_project(summary):
     assert summary["dags"][0]["project"] == str(PROJECT)
+
+
+def test_the_retraining_follows_the_build_with_a_task_per_stage(summary):
+    retraining = summary["retraining"]
+    assert retraining["assets"] == summary["outlets"] == ["moovitamix_marts"]
+    assert {name: after for name, (after, _) in retraining["tasks"].items()} == {
+        "prepare": [],
+        "tune": ["prepare"],
+        "evaluate": ["tune"],
+        "promote": ["evaluate"],
+    }
+    for name, (_, text) in retraining["tasks"].items():
+        assert text.endswith(f"; exec .venv/bin/python -m pipeline train {name} --if-due")
+        setup = text.partition("; exec")[0]
+        shown = subprocess.run(
+            ("bash", "-c", f"{setup}; env"),
+            env={"AIRFLOW__DATABASE": "secret", "_AIRFLOW_CONTEXT": "server", "DATABASE_URL": "kept"},
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert "AIRFLOW" not in shown and "DATABASE_URL=kept" in shown

@@ -79,6 +79,7 @@ recommendations.quality         siudtax  -        -        s            s       
 recommendations.popular_tracks  siudtax  -        -        -            -        siudtax      -        -
 recommendations.aliases         siax     -        -        -            -        si           s        -
 recommendations.trainings       siudax   -        -        -            -        siudax       s        -
+recommendations.evaluations     siudax   -        -        -            -        siudax       -        -
 recommendations.model_versions  siudax   -        -        s            -        siudax       -        -
 recommendations.lists           siudtax  -        -        s            -        siudtax      -        -
 ops                             c        -        -        -            -        -            -        -

@@ -48,6 +48,7 @@ class PlayedTime:
     def __init__(self, connection, database_url, moment):
         self.now = utc(moment)
         self.nights = []
+        self.trainings = []
         self.codes = {}
         self.not_entered = set()
         self.hours = {}
@@ -66,7 +67,14 @@ class PlayedTime:
             )
         return database.find(self._database_url, "test")
 
-    def night(self, *_, **__):
+    def process(self, command, **__):
+        """Stand for the process of a night, or for the training that follows it."""
+        if command == nightly.TRAIN_COMMAND:
+            self.trainings.append(self.now)
+            return Played(0)
+        return self.night()
+
+    def night(self):
         """What stands for the process of a night. Its exit code is 0 unless `codes` has another for its number, and it
         is in the ledger unless its number is in `not_entered`."""
         number = len(self.nights)
@@ -120,7 +128,7 @@ class PlayedTime:
             patch.setattr(blocking, "Event", Jump)
             patch.setattr(base, "datetime", type("Frozen", (dt.datetime,), {"now": lambda zone=None: self.now}))
             patch.setattr(nightly, "_now", lambda: self.now)
-            patch.setattr(nightly.subprocess, "Popen", self.night)
+            patch.setattr(nightly.subprocess, "Popen", self.process)
             nightly.Schedule(table, lambda: self.find()).enter(scheduler)
             with contextlib.suppress(_Over):
                 scheduler.start()
@@ -165,6 +173,15 @@ def test_the_run_starts_once_if_its_time_is_skipped(played):
         "03-09 02:30",
         "03-10 02:30",
     ]
+
+
+def test_each_run_that_ended_is_followed_by_a_training_if_it_is_due(played):
+    time = played("2026-07-01T12:00")
+    time.codes = {1: -signal.SIGKILL, 3: int(ExitCode.SOURCE_FAILED)}
+    time.play("00:00", "UTC", "2026-07-04T12:00")
+    after = [moment.strftime("%m-%d %H:%M") for moment in time.trainings]
+    # not after the second run, which was killed: it starts once more
+    assert after == ["07-02 00:06", "07-03 00:17", "07-04 00:06"]
 
 
 def test_a_first_start_waits_for_its_slot_and_names_it(played, capsys):
@@ -296,8 +313,9 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
                 is_waiting.set()
             return super().wait(seconds)
 
-    def night(*_, **__):
+    def night(command, **__):
         begun.append(clock["now"])
+        assert command == nightly.RUN_COMMAND, "no training starts after the signal"
         os.kill(os.getpid(), signal.SIGTERM)
         return Played(ExitCode.PUBLISHED)
 

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from scipy.sparse import random
 
 from recommender import artefacts, known_range, nightly, registry, releases
-from recommender.models.neighbours import Neighbours
+from recommender.models.neighbours import FIRST_TRIALS, Neighbours
 from tests.command import LIMIT_SECONDS, PROJECT, command, until
 from tests.databases import created, prepare
 from tests.forks import fork
@@ -226,7 +226,7 @@ def test_history_cannot_be_changed(warehouse):
 
 @pytest.mark.parametrize(
     "function",
-    ["register", "promote", "record_training", "publish", "encode", "drop_old"],
+    ["promote", "publish", "encode", "drop_old"],
 )
 def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(function, warehouse, monkeypatch):
     rows, before = current(warehouse), counts(warehouse)
@@ -245,8 +245,9 @@ def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(fu
         raise RuntimeError("planted")
 
     monkeypatch.setattr(module, function, fail_afterwards if function == "encode" else fail_at_once)
+    promotions = [nightly.Promotion("discover", releases.champions(warehouse)["discover"], "again")]
     with pytest.raises(RuntimeError, match="planted"):
-        publish(warehouse, trains=True)
+        publish(warehouse, promotions=promotions)
     if function == "drop_old":  # the release is out, and the next one drops what is too much
         assert releases.published(warehouse).release_id == 2
     else:
@@ -317,7 +318,7 @@ def stored_model(warehouse):
         {
             "list": "discover",
             "model": "neighbours",
-            "params": {},
+            "params": dict(FIRST_TRIALS[0]),
             "fallback_params": {},
             "artefact": content,
             "checksum": artefacts.checksum(content),
@@ -357,8 +358,11 @@ def test_a_champion_that_cannot_be_used_is_refused_and_the_old_release_stays(
     line = command(*RECOMMEND, DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
     assert words in line and f"model version {stored_model[0]}" in line and "readers keep release 1" in line
     assert (current(warehouse), counts(warehouse)) == (rows, before)
-    recommend(url, "--train")
+    ended = command("train", "--budget", "0", "--accept-data", DATABASE_URL=url)
+    assert ended.code == ExitCode.PUBLISHED and "cannot be used" in ended.out, ended
+    assert "the final window overlaps one that was used" in ended.out
     assert releases.published(warehouse).release_id > 1
+    assert releases.champions(warehouse)["discover"] > stored_model[0]
 
 
 def test_a_training_is_recorded_with_its_reason(warehouse):

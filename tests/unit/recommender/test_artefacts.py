@@ -1,18 +1,21 @@
 """A stored model is the same model, on any catalogue, and a damaged one is refused."""
 
 import dataclasses
+import datetime as dt
 import io
 
 import numpy as np
 import pytest
+from fsspec.core import url_to_fs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from recommender import artefacts
+from recommender import artefact_store, artefacts
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
 from recommender.models import CANDIDATES, again
+from recommender.registry import ModelVersion
 from recommender.scoring import AGAIN, DISCOVER, Recommender, recommend
 from tests.listens import random_dataset
 
@@ -147,8 +150,50 @@ def test_a_model_with_infinite_numbers_is_not_stored():
         artefacts.dump(model, data.catalogue)
 
 
-def test_a_model_that_is_too_large_is_not_stored(monkeypatch):
-    monkeypatch.setattr(artefacts, "MOST_BYTES", 100)
+def version(columns):
+    """Return a model version with these columns, as the registry reads it."""
+    own = {name: columns[name] for name in ("artefact", "artefact_file", "checksum", "format_version")}
+    at = dt.datetime.now(dt.UTC)
+    return ModelVersion(
+        model_version=1,
+        training_id=None,
+        list="discover",
+        model="als",
+        params={},
+        fallback_params={},
+        known_at=at,
+        **own,
+    )
+
+
+@pytest.mark.parametrize("protocol", ["", "file://", "memory://"])
+def test_a_model_that_is_too_large_for_the_warehouse_is_a_file_with_its_checksum_as_name(
+    protocol, tmp_path, monkeypatch
+):
+    folder = f"{protocol}{tmp_path}/models"
     data = random_dataset(2)
-    with pytest.raises(ArtefactError, match="at most"):
-        artefacts.dump(fit(data, "als"), data.catalogue)
+    content = artefacts.dump(fit(data, "als"), data.catalogue)
+    assert artefact_store.columns(content, folder)["artefact"] == content
+    monkeypatch.setattr(artefact_store, "MOST_BYTES", 100)
+    with pytest.raises(ArtefactError, match=r"at most 0 MB; set ARTIFACT_FOLDER"):
+        artefact_store.columns(content, None)
+    columns = artefact_store.columns(content, folder)
+    assert (columns["artefact"], columns["artefact_file"]) == (None, f"{columns['checksum']}.npz")
+    stored = artefact_store.load(version(columns), folder)
+    np.testing.assert_array_equal(stored.model.factors, fit(data, "als").factors)
+    with pytest.raises(ArtefactError, match="set ARTIFACT_FOLDER"):
+        artefact_store.load(version(columns), None)
+    files, path = url_to_fs(f"{folder}/{columns['artefact_file']}")
+    assert [file.rsplit("/", 1)[-1] for file in files.ls(path.rsplit("/", 1)[0], detail=False)] == [path.split("/")[-1]]
+    files.pipe_file(path, content[:-1])
+    with pytest.raises(ArtefactError, match="the checksum differs"):
+        artefact_store.load(version(columns), folder)
+    files.rm_file(path)
+    with pytest.raises(ArtefactError, match="cannot be read from ARTIFACT_FOLDER"):
+        artefact_store.load(version(columns), folder)
+
+
+def test_an_address_that_nothing_can_open_is_refused(monkeypatch):
+    monkeypatch.setattr(artefact_store, "MOST_BYTES", 0)
+    with pytest.raises(ArtefactError, match="no address that fsspec can open"):
+        artefact_store.columns(b"x", "nosuch://folder")

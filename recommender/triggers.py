@@ -1,0 +1,136 @@
+"""Say whether a retraining is due, and why. Imports nothing heavy."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+
+from recommender import registry, releases
+from warehouse import database
+
+ASKED, INTERRUPTED = "asked", "interrupted"
+SCHEDULE, VOLUME, DEGRADATION, UNKNOWN_TRACKS = "schedule", "volume", "degradation", "unknown_tracks"
+UNUSABLE_CHAMPION = "unusable_champion"
+# Nights in a row on which the difference to popularity is below that at launch.
+NIGHTS = 3
+LOOKING_BACK = dt.timedelta(days=60)
+# A retraining is due if so many of the plays of a week are of tracks that the champion does not know.
+UNKNOWN_SHARE = 0.1
+PLAYS_OF = dt.timedelta(days=7)
+
+QUALITY = """
+select distinct on (day) model_version, ndcg_difference, ndcg_difference_high
+from recommendations.quality
+where list = %(list)s and segment = 'all' and users > 0 and day > %(since)s
+order by day, release_id desc
+"""
+UNKNOWN = """
+select coalesce(avg((first_known.at > %(known_at)s)::integer), 0)::float
+from marts.listen_history as plays
+inner join (
+    select track_id, min(coalesce(valid_from, '-infinity')) as at
+    from features.track_history
+    group by track_id
+) as first_known on plays.track_id = first_known.track_id
+where plays.listened_at > %(since)s
+"""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Hold why a training starts: a name for the table, and a sentence with figures."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Hold a check for a retraining: whether it is due, and the sentence that says so."""
+
+    name: str
+    is_due: bool
+    detail: str
+
+
+def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float) -> Iterator[Check]:
+    """Yield the checks, the most urgent first. `volume`: the share of more listens that makes a retraining due.
+
+    Yields nothing while a list has no champion: the nightly recommendations train the first one.
+    """
+    champions = releases.champions(connection)
+    if not champions:
+        return
+    last = registry.trainings(
+        connection, "finished_at is not null and listens is not null and outcome not in ('data_refused', 'abandoned')"
+    )
+    for row in registry.unfinished(connection)[:1]:
+        detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
+        yield Check(INTERRUPTED, True, detail)
+    for list_name, number in champions.items():
+        yield _degradation(connection, list_name, number, now)
+    for list_name, number in champions.items():
+        yield _unknown_tracks(connection, list_name, number, now)
+    if not last:
+        yield Check(SCHEDULE, True, "there was no training yet")
+        return
+    age = now - last[0].started_at
+    yield Check(SCHEDULE, age >= every, f"the last training was {_days(age)} ago, and one is due after {_days(every)}")
+    (listens,) = connection.execute("select count(*) from marts.listen_history").fetchone()
+    growth = listens / last[0].listens - 1 if last[0].listens else 0
+    yield Check(
+        VOLUME,
+        growth >= volume,
+        f"there are {listens:,} listens, {growth:+.1%} since the last training, and one is due at {volume:+.0%}",
+    )
+
+
+def due(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float) -> Trigger | None:
+    """Return the most urgent trigger that has fired, or None."""
+    return next(
+        (Trigger(each.name, each.detail) for each in checks(connection, now, every, volume) if each.is_due), None
+    )
+
+
+def _degradation(connection: psycopg.Connection, list_name: str, champion: int, now: dt.datetime) -> Check:
+    """Compare the champion's last nights with its first ones, and with the last ones of its predecessor: a bad fit must
+    not become the standard for itself. Quality is the difference to popularity, on the same users and days."""
+    if not database.has(connection, "recommendations.quality"):
+        return Check(DEGRADATION, False, f"{list_name}: live quality is not measured yet")
+    rows = connection.execute(QUALITY, {"list": list_name, "since": (now - LOOKING_BACK).date()}).fetchall()
+    own = [(difference, high) for version, difference, high in rows if version == champion]
+    earlier = [(difference, high) for version, difference, high in rows if version != champion]
+    at_launch = [own[:NIGHTS]] if len(own) >= 2 * NIGHTS else []
+    at_launch += [earlier[-NIGHTS:]] if len(earlier) >= NIGHTS else []
+    if len(own) < NIGHTS or not at_launch:
+        return Check(DEGRADATION, False, f"{list_name}: the champion was measured on {len(own)} nights, too few")
+    before = max(sum(difference for difference, _ in nights) / NIGHTS for nights in at_launch)
+    newest = own[-NIGHTS:]
+    now_differs = sum(difference for difference, _ in newest) / NIGHTS
+    return Check(
+        DEGRADATION,
+        all(high < before for _, high in newest),
+        f"{list_name}: NDCG@10 differs from popularity by {now_differs:+.4f} in the last {NIGHTS} nights, and by"
+        f" {before:+.4f} at launch",
+    )
+
+
+def _unknown_tracks(connection: psycopg.Connection, list_name: str, number: int, now: dt.datetime) -> Check:
+    (known_at,) = connection.execute(
+        # without an artefact, the model counts the tracks of each night
+        "select case when checksum is null then now() else known_at end from recommendations.model_versions"
+        " where model_version = %s",
+        [number],
+    ).fetchone()
+    (share,) = connection.execute(UNKNOWN, {"known_at": known_at, "since": now - PLAYS_OF}).fetchone()
+    return Check(
+        UNKNOWN_TRACKS,
+        share >= UNKNOWN_SHARE,
+        f"{list_name}: {share:.1%} of the plays of {PLAYS_OF.days} days are of tracks that the champion does not know,"
+        f" and one is due at {UNKNOWN_SHARE:.0%}",
+    )
+
+
+def _days(span: dt.timedelta) -> str:
+    return f"{span / dt.timedelta(days=1):.1f} days"

@@ -1,0 +1,366 @@
+"""`train` promotes only a better model, in stages that any process may continue, beside nights and other trainings."""
+
+import datetime as dt
+import json
+import time
+
+import psycopg
+import pytest
+
+from recommender import nightly, registry, releases, retraining, triggers
+from recommender.registry import STAGES
+from tests.command import command
+from tests.databases import created
+from warehouse import database, locks
+from warehouse.errors import ExitCode
+
+# What makes the same training everywhere: no time for tuning, and listens that are long ago.
+OPTIONS = ("--budget", "0", "--accept-data")
+# Three tastes: on two of three days, a user hears a track of the own one.
+LISTENS = """
+insert into marts.listen_history
+select
+    -1 - (users.place * 1000 + day), users.id, tracks.id, heard.at, heard.at, heard.at,
+    (select max(_load_id) from marts.users)
+from generate_series(%(first)s::integer, %(last)s::integer) as day
+cross join lateral (select timestamptz '2025-12-01 12:00Z' + day * interval '1 day' as at) as heard
+cross join (
+    select id, row_number() over (order by id)::integer as place from marts.users where deleted_at is null
+) as users
+cross join lateral (select abs(hashint4(users.place * 1009 + day)) as number) as draw
+inner join (
+    select id, row_number() over (order by id)::integer as place from marts.tracks where deleted_at is null
+) as tracks on tracks.place = 1 + users.place %% 3 + 3 * (draw.number / 7 %% 13)
+where draw.number %% 3 < 2
+"""
+
+
+def hear(connection, first, last):
+    """Let the users hear tracks on these days, counted from 2025-12-01."""
+    connection.execute(LISTENS, {"first": first, "last": last})
+
+
+@pytest.fixture(scope="module")
+def template(postgres_url, built_template):
+    """Name of a database with one training on 20 days of listens, and 15 later days that it did not know."""
+    with created(postgres_url, "trained", f"template {built_template}") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("delete from marts.listen_history")
+            hear(connection, 0, 19)
+            train(url)
+            hear(connection, 20, 34)
+        yield "trained"
+
+
+@pytest.fixture
+def url(postgres_url, template):
+    with created(postgres_url, "training", f"template {template}") as url:
+        yield url
+
+
+@pytest.fixture
+def warehouse(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def train(url, *arguments, **environment):
+    """Train, and return the events that were logged."""
+    ended = command("train", *OPTIONS, *arguments, DATABASE_URL=url, **environment)
+    assert (ended.code, ended.err) == (ExitCode.PUBLISHED, ""), ended
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def messages(events):
+    return "\n".join(event.get("message", "") for event in events)
+
+
+def newest(connection):
+    """Return the rows of the newest training by list."""
+    rows = registry.trainings(connection, "started_at = (select max(started_at) from recommendations.trainings)")
+    return {row.list: row for row in rows}
+
+
+def lists(connection):
+    return connection.execute(
+        "select user_id, list, rank, track_id, model_version from recommendations.current_recommendations"
+        " order by user_id, list, rank"
+    ).fetchall()
+
+
+@pytest.fixture
+def weak_champion(warehouse, monkeypatch):
+    """Make popularity the champion and anchor of `discover`, and let few users be enough; return its version."""
+    columns = {"params": {"half_life": None}, "fallback_params": {}, "track_count": 1, "until_seq": 1}
+    columns |= {"list": "discover", "model": "popularity", "known_at": "2025-12-20", "code_version": "test"}
+    number = registry.register(warehouse, columns)
+    for alias in ("champion", "anchor"):
+        registry.promote(warehouse, "discover", number, "planted", alias)
+    monkeypatch.setattr("recommender.promotion.USERS_TO_SEE_MARGIN", 10)
+    return number
+
+
+def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url, warehouse, tmp_path):
+    said = messages(train(url))
+    rows = newest(warehouse)
+    for words in (
+        "trigger: asked",
+        "data: 41 users, 40 tracks and 978 listens, as known on ",
+        "tuned on what users heard from 2025-12-28 to 2025-12-31, compared on 2026-01-01 to 2026-01-04",
+        "tuning tried so many parameters: als 2,",
+        "discover: champion (recipe of the champion, on the same data), neighbours: NDCG@10 0.",
+        "discover: served (the champion as it is served now), neighbours: NDCG@10 0.",
+        "decision for discover: the champion's recipe is fitted to everything known now. Why: the recipe stays, ",
+        "release 2 with 82 lists is published",
+    ):
+        assert words in said
+    assert rows["discover"].reason in said and rows["again"].reason in said
+    assert {row.outcome for row in rows.values()} == {"refreshed"} and not registry.unfinished(warehouse)
+    champions = releases.champions(warehouse)
+    assert releases.published(warehouse).model_versions == champions
+    assert registry.aliased(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
+    compared = {
+        (row["contender"], row["segment"]): row for row in registry.evaluations(warehouse, rows["discover"].training_id)
+    }
+    assert {contender for contender, _ in compared} == {"champion", "served", "popularity"}
+    champion, served = compared["champion", "all"], compared["served", "all"]
+    assert champion["champion_difference"] == 0 and champion["popularity_difference"] > 0
+    assert served["champion_difference"] == pytest.approx(served["ndcg"] - champion["ndcg"], abs=1e-6)
+    assert warehouse.execute(
+        "select runs.command, runs.status, runs.exit_code, steps.figures, runs.peak_memory_bytes > 0"
+        " from ops.runs inner join ops.steps using (run_id) where command = 'train' order by run_seq desc limit 1"
+    ).fetchone() == ("train", "succeeded", 0, {"discover": "refreshed", "again": "refreshed"}, True)
+    command("report", DATABASE_URL=url, REPORT_OUTPUT=str(tmp_path / "report.html"), RETRAIN_EVERY="3d")
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Recommendation models</h2>" in page and "No retraining is due." in page and "refreshed" in page
+    assert f"version {champions['discover']}" in page and "not measured" in page
+    # no newer listens: the final window was used
+    assert "the final window must begin on 2026-01-05 or later" in messages(train(url))
+    assert releases.champions(warehouse) == champions
+
+
+@pytest.mark.slow
+def test_each_stage_runs_in_a_command_of_its_own(url, warehouse):
+    for done, stage in enumerate(STAGES):
+        for other in STAGES[1:]:
+            if other != stage:
+                line = command("train", other, DATABASE_URL=url).only_line(ExitCode.WRONG_SETTINGS)
+                assert (f"make train ARGS={stage}" if done else "start one with: make train") in line
+        said = messages(train(url, stage))
+        if stage != STAGES[-1]:
+            assert f"the next stage is: make train ARGS={STAGES[done + 1]}" in said
+            assert {row.stage for row in registry.unfinished(warehouse)} == {stage}
+    assert "decision for discover" in said and releases.published(warehouse).release_id == 2
+
+
+def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, warehouse, weak_champion):
+    nightly.publish(warehouse, now_of(warehouse), 2, artist_cap=3, budget=0)
+    before = lists(warehouse)
+    said = messages(train(url))
+    assert "decision for discover: promoted. Why: neighbours beats the champion's recipe by +0." in said
+    champion = releases.champions(warehouse)["discover"]
+    assert registry.aliased(warehouse, "anchor")["discover"] == champion != weak_champion
+    assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
+    shown = command("model", "list", DATABASE_URL=url).out
+    assert any(
+        line.split()[:3] == [str(champion), "discover", "neighbours"] and "champion, anchor" in line
+        for line in shown.splitlines()
+    )
+    shown = command("model", "show", str(champion), DATABASE_URL=url).out
+    assert "recipe: neighbours (a 0.7" in shown and "promoted: neighbours beats the champion's recipe" in shown
+    shown = command("model", "compare", str(champion), str(weak_champion), DATABASE_URL=url).out
+    assert "nobody has listened since the newer one was trained" in shown
+
+    reason = ("--reason", "no  good", "--list", "discover")
+    shown = command("model", "rollback", *reason, "--dry-run", DATABASE_URL=url).out
+    change = f"the champion of discover from version {champion} to version {weak_champion}"
+    assert f"would change {change}; nothing was changed" in shown
+    assert releases.champions(warehouse)["discover"] == champion
+    began = time.monotonic()
+    ended = command("model", "rollback", *reason, DATABASE_URL=url)
+    assert time.monotonic() - began < 1
+    assert f"changed {change}; readers see its lists again, as release 4" in ended.out, ended
+    assert [row for row in lists(warehouse) if row[1] == "discover"] == [row for row in before if row[1] == "discover"]
+    assert {row[4] for row in lists(warehouse) if row[1] == "again"} == {releases.champions(warehouse)["again"]}
+    assert registry.aliased(warehouse, "anchor")["discover"] == weak_champion
+    (decision, *_) = registry.alias_history(warehouse, "discover", 1)
+    assert decision["reason"] == f"rollback from {champion}: no good"
+
+    ended = command("model", "promote", str(champion), "--reason", "good", "--later", DATABASE_URL=url)
+    assert "its lists follow with the next run" in ended.out, ended
+    assert releases.champions(warehouse)["discover"] == champion
+    assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {weak_champion}
+    command("model", "rollback", *reason, DATABASE_URL=url)
+    ended = command("model", "promote", str(champion), "--reason", "good", DATABASE_URL=url)
+    assert ended.code == ExitCode.PUBLISHED, ended
+    assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
+    again = command("model", "promote", str(champion), "--reason", "good", DATABASE_URL=url)
+    assert "is the champion of discover already" in again.only_line(ExitCode.WRONG_SETTINGS)
+
+
+def now_of(connection):
+    return connection.execute("select now()").fetchone()[0]
+
+
+@pytest.mark.slow
+def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url, warehouse):
+    place = database.find(url, locks.RUN_APPLICATION)
+    with locks.run_lock(place):
+        line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
+    assert "what was trained is kept, finish it later with: make train" in line
+    assert {row.stage for row in registry.unfinished(warehouse)} == {"evaluate"}
+    assert releases.champions(warehouse) == {"again": 2, "discover": 1}
+    with psycopg.connect(url, autocommit=True) as other, retraining.training_lock(other):
+        line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
+        assert "another training is using the warehouse" in line
+    # the schedule finishes it, too
+    assert "it continues with promote" in messages(train(url, "--if-due"))
+    assert releases.published(warehouse).model_versions == {"again": 4, "discover": 3}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (registry, "record_training"),
+        (registry, "update_training"),
+        (registry, "register"),
+        (registry, "promote"),
+        (releases, "publish"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+def test_a_training_that_was_killed_at_any_point_continues(module, function, url, warehouse, monkeypatch):
+    before = lists(warehouse), releases.champions(warehouse)
+    real = getattr(module, function)
+
+    def fail(*arguments, **named):
+        real(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, function, fail)
+    assert command("train", *OPTIONS, DATABASE_URL=url).code == ExitCode.UNEXPECTED_ERROR
+    assert (lists(warehouse), releases.champions(warehouse)) == before
+    monkeypatch.undo()
+    train(url)
+    assert not registry.unfinished(warehouse)
+    assert releases.published(warehouse).model_versions == releases.champions(warehouse) != before[1]
+    (models,) = warehouse.execute("select count(*) from recommendations.model_versions").fetchone()
+    assert models == 4, "no model may be registered twice"
+
+
+@pytest.mark.slow
+def test_an_old_training_starts_over_and_one_for_another_champion_is_abandoned(url, warehouse):
+    train(url, "prepare")
+    warehouse.execute(
+        "update recommendations.trainings set started_at = now() - interval '2 days' where stage = 'prepare'"
+    )
+    for stage in STAGES[:3]:
+        train(url, *((stage,) if stage != "prepare" else ("prepare",)))
+    (old,) = {row.reason for row in registry.trainings(warehouse, "outcome = 'abandoned'")}
+    assert old == "abandoned after the stage prepare: a later training replaced it"
+    decided = {row.list: row.training_id for row in registry.unfinished(warehouse)}
+    registry.promote(warehouse, "discover", 1, "rollback from 1: test")
+    other = registry.history(warehouse, limit=10)[-1]["model_version"]
+    warehouse.execute(
+        "insert into recommendations.model_versions (list, model, params, fallback_params, track_count, until_seq,"
+        " known_at, code_version) values ('discover', 'popularity', '{}', '{}', 1, 1, now(), '')"
+    )
+    (other,) = warehouse.execute("select max(model_version) from recommendations.model_versions").fetchone()
+    registry.promote(warehouse, "discover", other, "by a person")
+    said = messages(train(url, "promote"))
+    assert "abandoned: the champion of discover has changed since the comparison" in said
+    assert releases.champions(warehouse)["discover"] == other and not registry.unfinished(warehouse)
+    assert {
+        row.outcome for row in registry.trainings(warehouse, "training_id = any(%s)", [list(decided.values())])
+    } == {"abandoned"}
+
+
+@pytest.mark.slow
+def test_data_that_have_shrunk_or_are_stale_are_refused_with_figures(url, warehouse):
+    warehouse.execute("delete from marts.listen_history where user_id % 3 > 0")
+    line = command("train", "--budget", "0", DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
+    assert "nothing was trained: there are " in line and "fewer than the 561 at the last training" in line
+    assert "the newest listen became known on 2026-01-04, more than 10 days ago" in line
+    assert "readers keep their lists" in line and "--accept-data" in line
+    assert {row.outcome for row in newest(warehouse).values()} == {"data_refused"}
+    warehouse.execute("delete from marts.listen_history")
+    line = command("train", *OPTIONS[:2], DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
+    assert "there are no listens yet" in line
+    assert "no listens yet" in messages(train(url))
+
+
+QUALITY = """
+create table recommendations.quality (
+    release_id bigint, list text, segment text, day date, model_version bigint, users bigint, plays bigint,
+    recommended_plays bigint, hit_rate real, ndcg real, popularity_hit_rate real, popularity_ndcg real,
+    ndcg_difference real, ndcg_difference_low real, ndcg_difference_high real, computed_at timestamptz default now(),
+    primary key (release_id, list, segment, day)
+);
+insert into recommendations.quality
+    (release_id, list, segment, day, model_version, users, ndcg_difference, ndcg_difference_low, ndcg_difference_high)
+select 1, 'discover', 'all', current_date - 30 + night::integer, %(version)s, 500, value, value - 0.02, value + 0.02
+from unnest(%(nights)s::real[]) with ordinality as nights (value, night)
+"""
+
+
+@pytest.mark.slow
+def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_and_says_so(url, warehouse):
+    def said(*arguments):
+        ended = command("train", "prepare", "--if-due", *OPTIONS, *arguments, DATABASE_URL=url)
+        assert ended.code == ExitCode.PUBLISHED, ended
+        found = messages([json.loads(line) for line in ended.out.splitlines()])
+        started = [row.trigger for row in registry.unfinished(warehouse)]
+        warehouse.execute("delete from recommendations.trainings where finished_at is null")
+        return found, set(started)
+
+    found, started = said("--volume", "1")
+    assert not started and "no retraining is due; train all the same with: make train" in found
+    assert "not due: the last training was 0.0 days ago, and one is due after 7.0 days" in found
+    assert "not due: discover: live quality is not measured yet" in found
+    found, started = said()
+    assert started == {"volume"} and "978 listens, +74.3% since the last training, and one is due at +20%" in found
+    for days, due in ((7, {"schedule"}), (-7, set())):
+        warehouse.execute(
+            "update recommendations.trainings set started_at = started_at - %s * interval '1 day'", [days]
+        )
+        assert said("--volume", "1")[1] == due
+    warehouse.execute("""
+        create table features.histories as table features.track_history;
+        drop view features.track_history cascade;
+        alter table features.histories rename to track_history;
+        update features.track_history set valid_from = now()
+    """)
+    week = [dt.datetime(2026, 1, 5, tzinfo=dt.UTC), dt.timedelta(days=7), 1.0]
+    (discover,) = [check for check in triggers.checks(warehouse, *week) if check.is_due]
+    assert (discover.name, discover.detail) == (
+        "unknown_tracks",
+        "discover: 100.0% of the plays of 7 days are of tracks that the champion does not know, and one is due at 10%",
+    ), "`again` is popularity, which counts the tracks of each night"
+    # three nights at launch, then others
+    for nights, version, is_due in (
+        ([0.1, 0.1, 0.1, 0.05, 0.05], 1, False),
+        ([0.1, 0.1, 0.1, 0.05, 0.09, 0.05], 1, False),
+        ([0.1, 0.1, 0.1, 0.09, 0.09, 0.09], 1, False),
+        ([0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 2, False),
+        ([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 1, True),
+    ):
+        warehouse.execute("drop table if exists recommendations.quality")
+        psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": version})
+        found, started = said("--volume", "1")
+        assert started == ({"degradation"} if is_due else set()), nights
+    assert "due: discover: NDCG@10 differs from popularity by +0.0500 in the last 3 nights, and by +0.1000 at" in found
+
+
+@pytest.mark.slow
+def test_a_degraded_model_is_replaced_on_a_window_that_may_overlap(url, warehouse):
+    train(url)
+    nights = [0.1, 0.1, 0.1, 0.01, 0.01, 0.01]
+    psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": 3})
+    said = messages(train(url, "--if-due"))
+    assert "due: discover: NDCG@10 differs" in said and "the final window overlaps one that was used" in said
+    rows = newest(warehouse)
+    assert rows["discover"].trigger == "degradation" and rows["discover"].is_overlapping
+    assert rows["discover"].outcome == "refreshed" and releases.champions(warehouse)["discover"] > 3
+    # these nights are not those of the new champion
+    assert "no retraining is due" in messages(train(url, "--if-due"))
