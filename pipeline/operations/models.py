@@ -24,6 +24,9 @@ DECISIONS_SHOWN = 10
 def list_models(connection: psycopg.Connection, output: Console, limit: int) -> None:
     """Print the newest models, and which ones are champions."""
     rows = _history(connection, limit=limit)
+    if not rows:
+        output.print("there is no model yet; train the first ones with: make train")
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("version", justify="right", no_wrap=True)
     for name in ("list", "model", "trained at (UTC)"):
@@ -197,15 +200,12 @@ def _describe_change(list_name: str, before: int | None, after: int) -> str:
 
 
 def _history(connection: psycopg.Connection, number: int | None = None, limit: int = 1) -> list[dict[str, Any]]:
-    """Return model versions. Raises CommandError if there is none."""
+    """Return model versions. Raises CommandError if the warehouse is not prepared."""
     if not schema.is_current(connection):
         if database.has(connection, "ops.runs"):
             raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
         raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
-    rows = registry.history(connection, number, limit)
-    if not rows and number is None:
-        raise CommandError(ExitCode.WRONG_SETTINGS, "there is no model yet; train the first ones with: make train")
-    return rows
+    return registry.history(connection, number, limit)
 
 
 def _version(connection: psycopg.Connection, number: int) -> dict[str, Any]:
