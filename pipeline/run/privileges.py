@@ -16,7 +16,8 @@ from warehouse.database import set_role_privilege
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import SCHEMAS, STEP_ROLES
 
-MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
+MODELS = PROJECT / "dbt_project" / "models"
+MARTS = (MODELS / "marts" / "_marts.yml", MODELS / "analytics" / "_analytics.yml")
 LOADER, GATE, TRANSFORMER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
 ANALYST, RECOMMENDER = READERS = ("moovitamix_analyst", "moovitamix_recommender")
 MONITOR = "moovitamix_monitor"
@@ -201,13 +202,14 @@ def grant_new_columns(connection: psycopg.Connection) -> None:
 
 
 def marts() -> dict[str, dict[str, bool]]:
-    """Return by mart its columns, and whether each is personal: `config: {meta: {personal: true}}` in _marts.yml."""
+    """Return by mart its columns, and whether each is personal: `config: {meta: {personal: true}}` in its file."""
     return {
         model["name"]: {
             column["name"]: column.get("config", {}).get("meta", {}).get("personal", False)
             for column in model["columns"]
         }
-        for model in yaml.safe_load(MARTS.read_text())["models"]
+        for file in MARTS
+        for model in yaml.safe_load(file.read_text())["models"]
     }
 
 
