@@ -22,7 +22,7 @@ artists as (
 
     select
         artist,
-        mode() within group (order by spelling) as name,
+        mode() within group (order by spelling collate "C") as name,
         count(*) filter (where deleted_at is null) as tracks
     from artist_tracks
     group by 1
