@@ -129,7 +129,6 @@ class WorldModel:
             }
         return profiles
 
-
     def first_listens(self) -> set[int]:
         """Return the ids of each user's first listen of each track."""
         first: dict[tuple[int, int], tuple[datetime, int]] = {}
