@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
+.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report insights evaluate metrics \
 	dashboard erase prune features recommend recommendations docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
 	test-slow test-machine test-airflow test-all lint bench lock clean
 
@@ -71,6 +71,9 @@ status: setup  ## show the last runs, open loads, quarantine, freshness and the 
 
 report: setup  ## write a report of the newest runs as one page: ARGS="--timezone America/Montreal"
 	@$(PIPELINE) report $(ARGS)
+
+insights: setup  ## write what people listen to as one page: listeners, listens, genres, retention, artists
+	@$(PIPELINE) insights $(ARGS)
 
 evaluate: setup  ## compare the recommendation models: ARGS="--budget 30 --json figures.json"
 	@$(PIPELINE) evaluate $(ARGS)

@@ -32,6 +32,7 @@ COMMANDS = {
     "build": "steps:build",
     "status": "status:show_status",
     "report": "report:make_report",
+    "insights": "insights:make_insights",
     "evaluate": "evaluate:evaluate",
     "recommend": "recommendations:recommend",
     "recommendations": "recommendations:recommendations",

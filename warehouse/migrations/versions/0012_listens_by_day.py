@@ -2,7 +2,7 @@
 
 from warehouse.migrations.sql import execute
 
-revision = "0010"
+revision = "0012"
 down_revision = "0008"
 
 
