@@ -184,7 +184,7 @@ def _tiles(listening: Listening) -> Iterator[Tile]:
         return sum(row[name] for row in rows)
 
     def versus(value: int, before: int) -> str:
-        return f"{_change(value, before)} on the 7 days before" if before else "none in the 7 days before"
+        return f"{_signed(value / before - 1)} on the 7 days before" if before else "none in the 7 days before"
 
     yield Tile(
         "listeners in 7 days",
@@ -231,24 +231,22 @@ def _listens(listening: Listening, slots: Slots, slot_of: Mapping[dt.date, int])
 
 
 def _genres(genres: Sequence[Row]) -> tuple[Chart | None, Chart | None]:
-    """Draw the genres that rise most and fall most against the 28 days before."""
-    known = [row for row in genres if row["listens"] + row["listens_before"] >= LEAST_LISTENS and row["listens_before"]]
-    changes = sorted(((row["listens"] / row["listens_before"] - 1, row) for row in known), key=lambda each: -each[0])
-    rising = [each for each in changes if each[0] > 0][:GENRES_SHOWN]
-    falling = [each for each in reversed(changes) if each[0] < 0][:GENRES_SHOWN]
-    return _changes("Rising genres", rising), _changes("Falling genres", falling)
+    """Draw the genres whose share of the listens rises most and falls most against the 28 days before."""
+    total, total_before = (sum(row[name] for row in genres) for name in ("listens", "listens_before"))
+    changes = {
+        _name(row["genre"]): (row["listens"] * total_before / (row["listens_before"] * total) - 1, row["listens"])
+        for row in genres
+        if row["listens_before"] and row["listens"] + row["listens_before"] >= LEAST_LISTENS and total
+    }
+    rising = sorted((each for each in changes.items() if each[1][0] > 0), key=lambda each: -each[1][0])
+    falling = sorted((each for each in changes.items() if each[1][0] < 0), key=lambda each: each[1][0])
+    return _changes("Rising genres", rising[:GENRES_SHOWN]), _changes("Falling genres", falling[:GENRES_SHOWN])
 
 
-def _changes(title: str, changes: Sequence[tuple[float, Row]]) -> Chart | None:
+def _changes(title: str, changes: Sequence[tuple[str, tuple[float, int]]]) -> Chart | None:
     if not changes:
         return None
-    labels = {
-        _name(row["genre"]): (
-            abs(change),
-            f"{_change(row['listens'], row['listens_before'])} ({count(row['listens'])})",
-        )
-        for change, row in changes
-    }
+    labels = {name: (abs(change), f"{_signed(change)} ({count(listens)})") for name, (change, listens) in changes}
     return charts.ranking(labels, f"{title}: " + ", ".join(f"{name} {label}" for name, (_, label) in labels.items()))
 
 
@@ -286,8 +284,8 @@ def _name(text: str) -> str:
     return sanitize(text, LONGEST_NAME)
 
 
-def _change(value: float, before: float) -> str:
-    percent = round(100 * (value / before - 1))
+def _signed(change: float) -> str:
+    percent = round(100 * change)
     return "±0 %" if percent == 0 else f"{'+' if percent > 0 else '−'}{abs(percent):,} %"
 
 
