@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report insights evaluate metrics \
+.PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report insights connect evaluate metrics \
 	dashboard erase prune features recommend recommendations docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
 	test-slow test-machine test-airflow test-all lint bench lock clean
 
@@ -74,6 +74,9 @@ report: setup  ## write a report of the newest runs as one page: ARGS="--timezon
 
 insights: setup  ## write what people listen to as one page: listeners, listens, genres, retention, artists
 	@$(PIPELINE) insights $(ARGS)
+
+connect: setup  ## print how to read the warehouse with Metabase, DBeaver, psql and SQLAlchemy
+	@$(PIPELINE) connect $(ARGS)
 
 evaluate: setup  ## compare the recommendation models: ARGS="--budget 30 --json figures.json"
 	@$(PIPELINE) evaluate $(ARGS)

@@ -33,6 +33,7 @@ COMMANDS = {
     "status": "status:show_status",
     "report": "report:make_report",
     "insights": "insights:make_insights",
+    "connect": "connect:connect",
     "evaluate": "evaluate:evaluate",
     "recommend": "recommendations:recommend",
     "recommendations": "recommendations:recommendations",
