@@ -4,10 +4,14 @@ select
     listens.track_id,
     listens.listened_at,
     date_trunc('day', listens.listened_at, 'UTC')::date as day,
-    first_listens.listen_id is not null as is_first_listen
+    coalesce(listens.id = firsts.listen_id, false) as is_first_listen
 from {{ ref('listen_history') }} as listens
-left join {{ ref('first_listens') }} as first_listens
-    on
-        listens.user_id = first_listens.user_id
-        and listens.track_id = first_listens.track_id
-        and listens.id = first_listens.listen_id
+-- `offset 0` forces one primary-key lookup per listen: for each day, a join would read the first listens of all days
+left join lateral (
+    select first_listens.listen_id
+    from {{ ref('first_listens') }} as first_listens
+    where
+        first_listens.user_id = listens.user_id
+        and first_listens.track_id = listens.track_id
+    offset 0 -- noqa: AM09
+) as firsts on true
