@@ -6,9 +6,9 @@ PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
-	report evaluate erase prune features recommendations train model docs docs-serve metrics dashboard dbt psql dump \
-	restore stop test test-unit test-integration test-slow test-machine test-airflow test-programs test-all soak lint \
-	bench lock clean
+	report insights connect evaluate erase prune features recommendations train model docs docs-serve metrics dashboard \
+	dbt psql dump restore stop test test-unit test-integration test-slow test-machine test-airflow test-programs test-all \
+	soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ status: setup  ## show the last runs, open loads, quarantine, freshness and the 
 
 report: setup  ## write a report of the newest runs as one page: ARGS="--timezone America/Montreal"
 	@$(PIPELINE) report $(ARGS)
+
+insights: setup  ## write what people listen to as one page: listeners, listens, genres, retention, artists
+	@$(PIPELINE) insights $(ARGS)
+
+connect: setup  ## print how to read the warehouse with Metabase, DBeaver, psql and SQLAlchemy
+	@$(PIPELINE) connect $(ARGS)
 
 evaluate: setup  ## compare the recommendation models: ARGS="--budget 30 --json figures.json"
 	@$(PIPELINE) evaluate $(ARGS)

@@ -343,6 +343,74 @@ def _edges(rows: Sequence[int]) -> list[tuple[float, float]]:
     return edges
 
 
+def bars_and_lines(bars: Sequence[Part], lines: Sequence[Part], slots: Slots, text: str, *, height: int = 130) -> Chart:
+    """Draw stacked bars, and a line for each of the other parts above them."""
+    bar_layer = _stacked(bars, slots)
+    x = {
+        **bar_layer["encoding"]["x"],
+        "axis": {
+            "values": list(slots.labels),
+            # an expression: it must contain only dates from this program
+            "labelExpr": f"{ ({str(slot): list(label) for slot, label in slots.labels.items()})!r}[datum.label]",
+            "labelAngle": 0,
+            "labelOverlap": True,
+            "domain": True,
+            "domainColor": "var(--line)",
+        },
+    }
+    y = {"type": "quantitative", "axis": {"tickCount": 3, "format": "~s", "tickMinStep": 1, "minExtent": 38}}
+    bar_layer["encoding"] |= {"x": x, "y": {**bar_layer["encoding"]["y"], **y}}
+    line_layers = [
+        {
+            "data": {"values": [{"slot": slot, "value": value} for slot, value in line.values.items()]},
+            "mark": {"type": "line", "color": f"var({line.colour})", "strokeWidth": 2, "point": len(line.values) == 1},
+            "encoding": {"x": x, "y": {"field": "value", **y}},
+        }
+        for line in lines
+    ]
+    spec = {
+        "width": WIDTH,
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "layer": [bar_layer, *line_layers],
+    }
+    return Chart(_svg(spec), text)
+
+
+def heat_map(rows: Sequence[str], cells: Mapping[tuple[str, int], float], text: str) -> Chart:
+    """Draw a cell for each (row, column) with a share from 0 to 1: stronger for more, with the percentage in it."""
+    values = [
+        {"row": row, "column": column, "percent": str(round(100 * share)), "shade": 0.04 + 0.42 * share}
+        for (row, column), share in cells.items()
+    ]
+    spec = {
+        "data": {"values": values},
+        "width": WIDTH,
+        "height": 20 * len(rows) + 20,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "encoding": {
+            "x": {
+                "field": "column",
+                "type": "ordinal",
+                "scale": {"domain": list(range(1, max(column for _, column in cells) + 1))},
+                "axis": {"orient": "top", "labelAngle": 0},
+            },
+            "y": {"field": "row", "type": "nominal", "scale": {"domain": list(rows)}, "sort": None},
+        },
+        "layer": [
+            {
+                "mark": {"type": "rect", "color": "var(--c1)"},
+                "encoding": {"opacity": {"field": "shade", "type": "quantitative", "scale": None}},
+            },
+            {
+                "mark": {"type": "text", "color": "var(--ink)", "fontSize": 10},
+                "encoding": {"text": {"field": "percent", "type": "nominal"}},
+            },
+        ],
+    }
+    return Chart(_svg(spec), text)
+
+
 def _svg(spec: Spec) -> Markup:
     """Render the chart without network access."""
     drawn = vl_convert.vegalite_to_svg(

@@ -33,6 +33,7 @@ SETTINGS = (
     "PIPELINE_RUNTIME",
     "TIMEZONE",
     "REPORT_OUTPUT",
+    "INSIGHTS_OUTPUT",
     "SAMPLE",
     "SAMPLE_FAULTS",
     "SAMPLE_START",
@@ -53,7 +54,7 @@ SETTINGS = (
     ENV_FILE,
 )
 # The settings that name a file or a folder.
-PATHS = (*(f"{name}_FILE" for name in SECRETS), "REPORT_OUTPUT", "MOOVITAMIX_HOME")
+PATHS = (*(f"{name}_FILE" for name in SECRETS), "REPORT_OUTPUT", "INSIGHTS_OUTPUT", "MOOVITAMIX_HOME")
 
 
 def secret(name: str) -> str | None:

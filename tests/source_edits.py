@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 Row = dict[str, Any]
 # The features count what is less than 90 days old one by one: a history begins before that and ends after it.
 BEGINNING = datetime.combine(datetime.now(UTC).date(), datetime.min.time()) - timedelta(days=96)
+ARTISTS = ("Band", "The\u00a0BAND", "the band", None)
 GENRES = ("Rock", "Pop,\u3000ＲＯＣＫ", "jazz", " JA\u200bZZ\t,pop,", "")
 NOBODYS_TRACK = 99
 
@@ -65,7 +66,7 @@ class Source:
         self.tracks[new] = {
             "id": new,
             "name": f"Song {number}",
-            "artist": "Band",
+            "artist": ARTISTS[number % len(ARTISTS)],
             "songwriters": "Writer",
             "duration": "04:42",
             "genres": GENRES[number % len(GENRES)],
@@ -82,6 +83,12 @@ class Source:
             "created_at": (BEGINNING - timedelta(days=new)).isoformat(),
             "updated_at": self._now(),
         }
+
+    def _add_late_document(self, number: int) -> None:
+        """Add a document that the app wrote long ago: of tracks that its user may have heard since."""
+        self._add_document(number)
+        row = list(self.documents.values())[-1]
+        row["updated_at"] = (BEGINNING - timedelta(days=1, minutes=self._edits)).isoformat()
 
     def _change(self, table: dict[int, Row], number: int, **fields: object) -> None:
         if table:
@@ -124,6 +131,7 @@ KINDS: dict[str, Callable[[Source, int], None]] = {
     "add a user": Source._add_user,
     "add a track": Source._add_track,
     "add a document": Source._add_document,
+    "add a late document": Source._add_late_document,
     "rename a user": lambda source, number: source._change(source.users, number, first_name=f"Renamed {number}"),
     "retag a track": lambda source, number: source._change(source.tracks, number, genres=GENRES[number % len(GENRES)]),
     "spoil a user": lambda source, number: source._change(source.users, number, email="nobody"),

@@ -4,12 +4,14 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from warehouse.normalization import normalize
 
 Row = dict[str, Any]
+Listen = tuple[int, int]
+"""(user_id, track_id)."""
 
 
 @dataclass
@@ -126,6 +128,117 @@ class WorldModel:
                 "days_since_listen": min(ages) / timedelta(days=1) if ages else None,
             }
         return profiles
+
+    def first_listens(self) -> set[int]:
+        """Return the ids of each user's first listen of each track."""
+        first: dict[tuple[int, int], tuple[datetime, int]] = {}
+        for number, (user_id, track_id, listened_at, _) in self.kept_listens().items():
+            pair = user_id, track_id
+            first[pair] = min(first.get(pair, (listened_at, number)), (listened_at, number))
+        return {number for _, number in first.values()}
+
+    def analytics(self, as_of: datetime) -> dict[str, set[tuple]]:
+        """Return by view of analysts its rows, with all columns in their order; floats are rounded to 9 digits."""
+        first_listens = self.first_listens()
+        kept = self.kept_listens().items()
+        days: dict[date, dict[int, Listen]] = defaultdict(dict)
+        user_days: dict[int, set[date]] = defaultdict(set)
+        for number, (user_id, track_id, listened_at, _) in kept:
+            days[listened_at.date()][number] = user_id, track_id
+            user_days[user_id].add(listened_at.date())
+        return {
+            "listens": {
+                (number, user_id, track_id, listened_at, listened_at.date(), number in first_listens)
+                for number, (user_id, track_id, listened_at, _) in kept
+            },
+            "daily_listening": {(day, *_counts(listens, first_listens)) for day, listens in days.items()},
+            "daily_genres": {
+                (day, genre, *_counts(listens, first_listens))
+                for day, of_day in days.items()
+                for genre, listens in self._by_genre(of_day).items()
+            },
+            "daily_tracks": {row for day in days for row in _daily_tracks(day, days)},
+            "active_users": _active_users(user_days, as_of.date()),
+            "weekly_retention": _weekly_retention(user_days, as_of.date()),
+            "artists": self._artists(as_of),
+        }
+
+    def _by_genre(self, listens: dict[int, Listen]) -> dict[str, dict[int, Listen]]:
+        genres: dict[str, dict[int, Listen]] = defaultdict(dict)
+        for number, (user_id, track_id) in listens.items():
+            for genre in self.genres_of(track_id):
+                genres[genre][number] = user_id, track_id
+        return genres
+
+    def _artists(self, as_of: datetime) -> set[tuple]:
+        spellings: dict[str, Counter[str]] = defaultdict(Counter)
+        for track in self.tracks.values():
+            if artist := normalize(track["artist"] or ""):
+                spellings[artist][track["artist"]] += 1
+        rows = set()
+        for artist, names in spellings.items():
+            tracks = {track_id for track_id, track in self.tracks.items() if normalize(track["artist"] or "") == artist}
+            heard = [
+                (user_id, listened_at)
+                for user_id, track_id, listened_at, _ in self.kept_listens().values()
+                if track_id in tracks and listened_at <= as_of
+            ]
+            recent = [user_id for user_id, listened_at in heard if listened_at > as_of - timedelta(days=30)]
+            # of spellings that are equally common, the first in alphabetical order
+            name = min(names, key=lambda each: (-names[each], each))
+            users = {user_id for user_id, _ in heard}
+            current = len(tracks - self.gone_tracks)
+            rows.add((artist, name, current, len(heard), len(users), len(recent), len(set(recent))))
+        return rows
+
+
+def _counts(listens: dict[int, Listen], first_listens: set[int]) -> tuple[int, int, int, int]:
+    """Return the listens, new listens, repeat listens and listeners."""
+    new = len(listens.keys() & first_listens)
+    return len(listens), new, len(listens) - new, len({user_id for user_id, _ in listens.values()})
+
+
+def _daily_tracks(day: date, days: dict[date, dict[int, Listen]]) -> list[tuple]:
+    def counted(first: int, last: int) -> Counter[int]:
+        """Count the listens of each track from `first` to `last` days before."""
+        return Counter(
+            track_id for back in range(first, last) for _, track_id in days.get(day - timedelta(days=back), {}).values()
+        )
+
+    now, this_week, last_week = counted(0, 1), counted(0, 7), counted(7, 14)
+    return [
+        (
+            day,
+            track_id,
+            listens,
+            len({user_id for user_id, heard in days[day].values() if heard == track_id}),
+            1 + sum(other > listens for other in now.values()),
+            round(math.log2((1 + this_week[track_id]) / (1 + last_week[track_id])), 9),
+        )
+        for track_id, listens in now.items()
+    ]
+
+
+def _active_users(user_days: dict[int, set[date]], today: date) -> set[tuple]:
+    first = min((day for days in user_days.values() for day in days), default=today + timedelta(days=1))
+
+    def active(day: date, length: int) -> int:
+        window = {day - timedelta(days=back) for back in range(length)}
+        return sum(not days.isdisjoint(window) for days in user_days.values())
+
+    rows = (first + timedelta(days=number) for number in range((today - first).days + 1))
+    return {(day, active(day, 1), active(day, 7), active(day, 30)) for day in rows}
+
+
+def _weekly_retention(user_days: dict[int, set[date]], today: date) -> set[tuple]:
+    weeks = {user: {day - timedelta(days=day.weekday()) for day in days} for user, days in user_days.items()}
+    rows = set()
+    for cohort in {min(found) for found in weeks.values()}:
+        members = [found for found in weeks.values() if min(found) == cohort]
+        for number in range((today - cohort).days // 7 + 1):
+            listeners = sum(cohort + timedelta(weeks=number) in found for found in members)
+            rows.add((cohort, number, len(members), listeners, round(listeners / len(members), 9)))
+    return rows
 
 
 def utc(text: str) -> datetime:

@@ -33,6 +33,8 @@ COMMANDS = {
     "recommend": "steps:recommend",
     "status": "status:show_status",
     "report": "report:make_report",
+    "insights": "insights:make_insights",
+    "connect": "connect:connect",
     "evaluate": "evaluate:evaluate",
     "recommendations": "recommendations:recommendations",
     "train": "training:train",

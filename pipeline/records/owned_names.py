@@ -16,6 +16,7 @@ MODEL_SCHEMAS = {
     "staging": "prep",
     "intermediate": "prep",
     "marts": "marts",
+    "analytics": "marts",
     "features": "features",
     "recommendations": "recommendations",
 }

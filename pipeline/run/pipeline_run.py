@@ -21,7 +21,7 @@ from extract.pages import Traffic
 from extract.recovery import Recovery
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
-from pipeline.run import erasure_key, privileges, recommending, run_details, sample_source
+from pipeline.run import analyst_login, erasure_key, privileges, recommending, run_details, sample_source
 from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
 from pipeline.run.message_parts import ALL_PUBLISHED, blocked_advice
 from pipeline.run.preparation import lock_for_writing
@@ -362,6 +362,8 @@ def _build(
     if "build" in this_run.warehouse.roles:
         with this_run.warehouse.at_work("build").connect() as builder:
             privileges.grant_new_columns(builder)
+    if this_run.warehouse.server:
+        analyst_login.keep(connection, Settings().postgres_folder)
 
 
 def _recommend(settings: Settings, this_run: PipelineRun, show: Progress, figures: dict[str, Any]) -> None:

@@ -16,11 +16,13 @@ from warehouse.database import set_role_privilege
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import SCHEMAS, STEP_ROLES
 
-MARTS = PROJECT / "dbt_project" / "models" / "marts" / "_marts.yml"
+MODELS = PROJECT / "dbt_project" / "models"
+MARTS = (MODELS / "marts" / "_marts.yml", MODELS / "analytics" / "_analytics.yml")
 LOADER, GATE, TRANSFORMER, RECOMMENDER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
 ANALYST, MONITOR = "moovitamix_analyst", "moovitamix_monitor"
 READERS = (ANALYST, RECOMMENDER)
 ROLES = (*STEPS, ANALYST, MONITOR)
+READABLE_SCHEMAS = ("marts", "features", "recommendations")
 # A new mart is hidden from the recommender until it is listed here.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
 # Not the lists themselves, which still have the tracks and users that were removed since.
@@ -210,30 +212,50 @@ def grant_new_columns(connection: psycopg.Connection) -> None:
     Does nothing in a database without the roles.
     """
     if is_granted(connection):
-        for privilege, relation, readers, columns in _readable(connection):
-            (is_missing,) = connection.execute(
-                """
-                select exists (
-                    select 1
-                    from unnest(%s::text[]) as readers (name)
-                    cross join unnest(%s::text[]) as columns (name)
-                    where not has_column_privilege(readers.name, %s::regclass, columns.name, 'select')
-                )
-                """,
-                [list(readers), columns, relation],
-            ).fetchone()
-            if is_missing:
-                connection.execute(f"grant {privilege} on {relation} to {', '.join(readers)}")
+        _grant_missing(connection, READERS)
+
+
+def let_analysts_read(connection: psycopg.Connection) -> None:
+    """Create the role of analysts if it is missing, and grant it what it may read. The user must own the models."""
+    if ANALYST in missing_roles(connection):
+        connection.execute(f"create role {ANALYST} nologin")
+    for schema in _lines(
+        connection,
+        "select nspname from pg_namespace where nspname = any(%s) and not has_schema_privilege(%s, oid, 'usage')",
+        [list(READABLE_SCHEMAS), ANALYST],
+    ):
+        connection.execute(f"grant usage on schema {schema} to {ANALYST}")
+    _grant_missing(connection, (ANALYST,))
+
+
+def _grant_missing(connection: psycopg.Connection, roles: Sequence[str]) -> None:
+    """Grant those of the roles that are readers what they may read and cannot yet."""
+    for privilege, relation, readers, columns in _readable(connection):
+        granted = [role for role in readers if role in roles]
+        (is_missing,) = connection.execute(
+            """
+            select exists (
+                select 1
+                from unnest(%s::text[]) as readers (name)
+                cross join unnest(%s::text[]) as columns (name)
+                where not has_column_privilege(readers.name, %s::regclass, columns.name, 'select')
+            )
+            """,
+            [granted, columns, relation],
+        ).fetchone()
+        if is_missing:
+            connection.execute(f"grant {privilege} on {relation} to {', '.join(granted)}")
 
 
 def marts() -> dict[str, dict[str, bool]]:
-    """Return by mart its columns, and whether each is personal: `config: {meta: {personal: true}}` in _marts.yml."""
+    """Return by mart its columns, and whether each is personal: `config: {meta: {personal: true}}` in its file."""
     return {
         model["name"]: {
             column["name"]: column.get("config", {}).get("meta", {}).get("personal", False)
             for column in model["columns"]
         }
-        for model in yaml.safe_load(MARTS.read_text())["models"]
+        for file in MARTS
+        for model in yaml.safe_load(file.read_text())["models"]
     }
 
 
@@ -316,7 +338,7 @@ def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[
             continue
         if schema == "recommendations" and relation not in READABLE_RECOMMENDATIONS:
             continue
-        if schema not in ("marts", "features", "recommendations") or (schema == "marts" and mart not in personal):
+        if schema not in READABLE_SCHEMAS or (schema == "marts" and mart not in personal):
             continue
         columns = _lines(
             connection,

@@ -104,6 +104,14 @@ def test_the_documentation_has_queries():
     assert all(any(name in query for _, query in ALL_QUERIES) for name in NOT_HERE)
 
 
+def test_the_ten_questions_are_ten_short_queries():
+    overview = PROJECT.joinpath("dbt_project/models/_overview.md").read_text()
+    questions = BLOCKS.findall(overview.partition("## Ten questions")[2].partition("\n## ")[0])
+    assert len(questions) == 10
+    assert all(len(query.splitlines()) <= 8 for _, query in questions)
+    assert sum(page.endswith("_overview.md") for page, _ in QUERIES) >= 10
+
+
 @pytest.fixture(scope="module")
 def after_a_bad_night(after_three_runs):
     """Add what the documents ask for: recommendations, rows in quarantine, and a decision."""
@@ -113,6 +121,7 @@ def after_a_bad_night(after_three_runs):
     assert command("run", "--fault", "bad_rows@users=0.05", **settings).code == ExitCode.PUBLISHED
     # the lists of before are compared with the new listens
     assert command("recommend", TRAIN_BUDGET="0", **settings).code == ExitCode.PUBLISHED
+    assert command("features", "snapshot", **settings).code == ExitCode.PUBLISHED
     assert command("gate", "replay", "--reason", "a rule was fixed", **settings).code == ExitCode.PUBLISHED
     with psycopg.connect(after_three_runs) as connection:
         yield connection

@@ -231,6 +231,7 @@ class HistoryMachine(RuleBasedStateMachine):
     def rebuild(self) -> None:
         self.connection.execute("truncate marts.users, marts.tracks, marts.listen_history, marts.track_genres")
         self.connection.execute("truncate prep.parked_listens, prep.user_totals, prep.user_genre_totals")
+        self.connection.execute("truncate prep.first_listens")
         self.rendered_again.build(self.connection)
 
     @invariant()
@@ -386,6 +387,7 @@ class HistoryMachine(RuleBasedStateMachine):
         assert {number: tuple(rest) for number, *rest in self._rows(f"{listens} marts.listen_history")} == kept
         parked = {number: listen for number, listen in world.listens().items() if number not in kept}
         assert {number: tuple(rest) for number, *rest in self._rows(f"{listens} prep.parked_listens")} == parked
+        self._check_analytics(world)
         self._check_features(world)
         self._check_what_was_known(kept)
         self._check_features_of_the_past()
@@ -456,6 +458,13 @@ class HistoryMachine(RuleBasedStateMachine):
         _, gone = self.model.last_delivered(table)
         times = dict(self._rows("select _dlt_load_id, finished_at from staging.scans where table_name = %s", table))
         return {number: times[self.load_ids[load]] for number, load in gone.items()}
+
+    def _check_analytics(self, world) -> None:
+        now = self._rows("select now()")[0][0]
+        for view, expected in world.analytics(now).items():
+            rows = self._rows(f"select * from marts.{view}")
+            found = {tuple(round(value, 9) if isinstance(value, float) else value for value in row) for row in rows}
+            assert len(found) == len(rows) and found == expected, view
 
     def _check_features(self, world) -> None:
         now = self._rows("select now()")[0][0]
@@ -576,6 +585,22 @@ def test_old_waiting_listens_are_counted_although_the_build_is_killed(from_the_e
         machine.night([("add a document", 4)], "good")
         models = len(machine.rendered.statements) - from_the_end
         machine.night_whose_build_is_killed([("add a user", 0), ("add a user", 1)], models, is_pruned=False)
+        machine.gate_and_marts_match_the_model()
+
+
+@ON_18
+def test_an_earlier_listen_that_comes_late_is_the_first_one_until_it_is_rejected(histories):
+    with begun(histories) as machine:
+        machine.night([("add a document", 1)], "good")
+        machine.night([("add a late document", 1)], "good")
+        machine.gate_and_marts_match_the_model()
+        late = "select from marts.listens where day < current_date - 96 and is_first_listen"
+        assert machine._rows(late)
+        decisions.reject(machine.connection, machine.load_ids[2], "listen_history", "so it is", is_dry_run=False)
+        machine.model.reject(2, "listen_history")
+        # killed after the listens were deleted
+        machine.rendered.build(machine.connection, list(machine.rendered.statements).index("listen_history") + 1)
+        machine.rendered.build(machine.connection)
         machine.gate_and_marts_match_the_model()
 
 

@@ -7,7 +7,7 @@
         },
         partition_by='listened_at',
         distribution={'by': 'user_id', 'with': 'marts.users'},
-        indexes=[{'columns': ['track_id']}],
+        indexes=[{'columns': ['track_id']}, {'columns': ['listened_at'], 'type': 'brin'}],
     )
 }}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from unittest import mock
 
@@ -99,7 +100,7 @@ def is_near(colour, other):
 def test_the_overview_links_each_table_to_its_page(overview):
     links = overview.find_elements(By.CSS_SELECTOR, ".app-body td a")
     targets = {link.text: link.get_attribute("href") for link in links if link.text}
-    assert len(targets) == 8
+    assert len(targets) == 15
     for table, target in targets.items():
         _, name = table.split(".")
         open_page(overview, target, f"{name} ")
@@ -116,6 +117,40 @@ def test_the_search_finds_a_column_and_a_click_shows_its_description(overview):
     row.click()
     unfolded = overview.find_element(By.CSS_SELECTOR, "tr.column-row-selected + tr")
     until(overview, lambda: "latest moment it can have happened" in unfolded.text)
+
+
+def test_the_whole_text_of_each_column_is_visible_and_a_table_has_its_size_and_age(overview, address):
+    open_page(overview, address + "#!/model/model.moovitamix.listen_history", "listen_history")
+    (row,) = [
+        row for row in overview.find_elements(By.CSS_SELECTOR, "tr.column-row") if row.text.startswith("listened_at")
+    ]
+    assert "This is the latest moment it can have happened. UTC. Never NULL." in " ".join(row.text.split())
+    hidden, height = overview.execute_script(
+        "const cell = arguments[0].children[2]; return [cell.scrollWidth - cell.clientWidth, cell.clientHeight]", row
+    )
+    assert hidden <= 0 and height > 60, "it takes several lines"
+    details = " ".join(overview.find_element(By.TAG_NAME, "table-details").text.upper().split())
+    assert re.search(r"APPROXIMATE ROWS \d+", details) and re.search(r"NEWEST PUBLICATION \d{4}-", details), details
+
+
+def test_unit_tests_are_not_in_the_lineage(address):
+    page = docs.page().read_text()
+    assert "model.moovitamix.listen_history" in page and "unit_test.moovitamix" not in page
+
+
+def test_the_pages_fit_a_phone(overview, address):
+    size = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    overview.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for page, title in PAGES.items():
+            open_page(overview, address + page, title)
+            left, right, width = overview.execute_script(
+                "const {left, right} = document.querySelector('.app-content h1').getBoundingClientRect();"
+                " return [left, right, document.documentElement.scrollWidth]"
+            )
+            assert left >= 0 and right <= 375 and width <= 375, page
+    finally:
+        overview.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_lineage_is_drawn_in_the_colours_of_the_layers(overview):

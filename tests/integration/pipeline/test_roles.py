@@ -41,6 +41,7 @@ prep.stg_moovitamix__users      sax      -        s        sax          -       
 prep.int_published_users        sax      -        -        sax          -        -            -        -
 prep.builds                     siudtax  -        -        siudtax      -        -            -        -
 prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -
+prep.first_listens              siudtax  -        -        siudtax      -        -            -        -
 gate                            c        -        c        -            -        -            -        -
 gate.loads                      siudtax  s        siud     s            -        -            s        -
 gate.quarantined_rows           siudtax  -        siu      s            -        -            -        -
@@ -63,6 +64,10 @@ marts.users.gender              s        -        -        s            s       
 marts.tracks                    siudtax  -        -        siudtax      s        s            -        -
 marts.track_genres              siudtax  -        -        siudtax      s        s            -        -
 marts.listen_history            siudtax  -        -        siudtax      s        s            -        -
+marts.listens                   sax      -        -        sax          s        -            -        -
+marts.daily_genres              sax      -        -        sax          s        -            -        -
+marts.active_users              sax      -        -        sax          s        -            -        -
+marts.artists                   sax      -        -        sax          s        -            -        -
 features                        c        -        -        c            -        -            -        -
 features.user_profile           sax      -        -        sax          s        s            -        -
 features.user_genre_affinity    sax      -        -        sax          s        s            -        -

@@ -55,7 +55,9 @@ progress as (
                 else 0
             end
         ) as built_seq,
-        min(builds.seq) filter (where builds.model like 'prep.user%totals') as totals_seq,
+        min(builds.seq) filter (
+            where builds.model in ('prep.user_totals', 'prep.user_genre_totals', 'prep.first_listens')
+        ) as totals_seq,
         min(builds.seq) filter (where builds.model = 'marts.listen_history') as listens_seq
     from stateful_models
     cross join current_inputs

@@ -1,11 +1,5 @@
 with
 
-build as (
-
-    select * from {{ ref('int_build_window') }}
-
-),
-
 -- tracks whose versions, published or not, have different genres
 retagged_tracks as (
 
@@ -20,28 +14,12 @@ retagged_tracks as (
 
 recounted_users as (
 
-    select id as user_id
-    from {{ ref('users') }}
-    where (select build.after_seq = 0 from build)
-    union
-    select previous.user_id
-    from {{ previous_state('user_totals') }} as previous
-    where (select build.after_seq = 0 from build)
-    union
-    select previous.user_id
-    from {{ previous_state('user_genre_totals') }} as previous
-    where (select build.after_seq = 0 from build)
-    union
     select user_id
-    from {{ ref('int_vanished_listens') }}
+    from {{ ref('int_reread_users') }}
     union
     select listens.user_id
     from {{ previous_state('listen_history') }} as listens
     inner join retagged_tracks on listens.track_id = retagged_tracks.id
-    union
-    select user_id
-    from {{ ref('int_document_versions') }}
-    where (select build.are_totals_behind from build)
 
 )
 

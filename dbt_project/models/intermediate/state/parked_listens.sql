@@ -12,6 +12,7 @@
 -- parked listens are how the next build finds the users to recount.
 -- depends_on: {{ ref('user_genre_totals') }}
 -- depends_on: {{ ref('user_totals') }}
+-- depends_on: {{ ref('first_listens') }}
 
 select
     id,
