@@ -6,7 +6,7 @@ PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup run schedule airflow airflow-setup extract gate build migrate grant status report evaluate metrics \
-	dashboard erase prune features recommend recommendations docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
+	dashboard erase prune features recommend recommendations serve docs docs-serve dbt psql dump restore stop setup-dev test test-unit test-integration \
 	test-slow test-machine test-airflow test-all lint bench lock clean
 
 help:  ## list the targets
@@ -89,6 +89,9 @@ recommend: setup  ## make lists of recommendations for all users, and publish th
 
 recommendations: setup  ## show the recommendations of a user: ARGS="show USER_ID"; also releases, rollback --reason
 	@$(PIPELINE) recommendations $(ARGS)
+
+serve: setup  ## answer requests for recommendations on 127.0.0.1:8090, with a page to try it; ARGS="--workers 2"
+	@exec $(PIPELINE) serve $(ARGS)
 
 docs: setup  ## generate the dbt docs as one static page
 	@$(PIPELINE) docs $(ARGS)

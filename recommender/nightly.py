@@ -11,16 +11,16 @@ import psycopg
 from threadpoolctl import threadpool_limits
 
 from recommender import artefacts, dataset, list_rows, metrics, registry, releases, training
+from recommender.cache import Cache
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Integers
-from recommender.models import CANDIDATES, genres, popularity
+from recommender.models import CANDIDATES
 from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
 from recommender.training import Choice
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
 
 LENGTHS = {DISCOVER: 50, AGAIN: 20}
 USERS_AT_ONCE = 2000
-SOURCES = {genres.NAME: list_rows.GENRES, popularity.NAME: list_rows.POPULAR}
 NO_CHAMPION, ASKED = "no_champion", "asked"
 
 Show = Callable[..., None]
@@ -43,11 +43,15 @@ class Maker:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody."""
+    """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody.
+
+    `cache_problem`: why the lists are not in the cache, if they should be.
+    """
 
     release: releases.Release
     choices: Sequence[Choice]
     kept_too_long: Sequence[int]
+    cache_problem: str | None = None
 
 
 Parts = Sequence[tuple[Integers, Lists]]
@@ -62,12 +66,14 @@ def publish(
     budget: float,
     seed: int = 0,
     trains: bool = False,
+    redis_url: str | None = None,
     show: Show = lambda what, done=None, total=None: None,
 ) -> Outcome:
     """Make the lists of all users who are not removed, as known at `now`, and publish them.
 
     A list without a champion gets one first; with `trains`, each list gets a new one. The caller holds the run lock,
-    and the marts are built up to `until_seq`. Raises ArtefactError if a champion cannot be used.
+    and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see the release;
+    without it they read Postgres. Raises ArtefactError if a champion cannot be used.
     """
     started = time.monotonic()
     champions = {} if trains else releases.champions(connection)
@@ -83,6 +89,8 @@ def publish(
         makers = {choice.list: _of_choice(choice, known, seed) for choice in choices}
         makers |= {name: _of_champion(connection, number, known, seed) for name, number in champions.items()}
         parts = {name: list(_make(makers[name], known, name, artist_cap, show)) for name in LISTS}
+    counted = [model for name in LISTS for model in _counted(makers[name], known, name)]
+    cache = Cache(redis_url, now)
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
@@ -99,8 +107,13 @@ def publish(
             **_figures(makers, parts, known),
             "seconds": time.monotonic() - started,
         }
-        releases.publish(connection, columns, lambda number: _rows(number, makers, versions, parts, known), "made")
-    return Outcome(releases.published(connection), choices, releases.drop_old(connection))
+        release_id = releases.publish(
+            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), "made"
+        )
+        registry.keep_counted(connection, release_id, counted)
+        cache.verify(release_id)
+    cache.remove_older(release_id)
+    return Outcome(releases.published(connection), choices, releases.drop_old(connection), cache.problem)
 
 
 def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:
@@ -134,7 +147,16 @@ def _with_fallbacks(
     fallbacks = fallbacks_of(name, fit_fallbacks(known, params, seed))
     # the last one is popularity, and there are no genres before it if no track has any
     names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]
-    return Recommender(model, fallbacks), [SOURCES.get(each, list_rows.MODEL) for each in (name, *names)]
+    return Recommender(model, fallbacks), list_rows.sources_of((name, *names))
+
+
+def _counted(maker: Maker, known: Dataset, list_name: str) -> Iterator[registry.CountedModel]:
+    """Yield the models that no model version holds: those that were counted for this release."""
+    for place, model in enumerate((maker.recommender.model, *maker.recommender.fallbacks)):
+        if place or maker.model in FALLBACKS:
+            content = artefacts.dump(model, known.catalogue)
+            name = type(model).__name__.lower()
+            yield registry.CountedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
 
 
 def _make(
@@ -199,16 +221,19 @@ def _rows(
     versions: Mapping[str, int],
     parts: Mapping[str, Parts],
     known: Dataset,
+    cache: Cache,
 ) -> Iterator[bytes]:
     yield list_rows.HEADER
     elements = list_rows.reason_elements(known.catalogue)
     for name in LISTS:
         for user_ids, lists in parts[name]:
-            yield b"".join(
+            rows = list(
                 list_rows.encode(
                     release_id, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
                 )
             )
+            cache.add(release_id, name, rows)
+            yield b"".join(rows)
     yield list_rows.END
 
 

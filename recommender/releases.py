@@ -195,6 +195,7 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
                 connection.execute(
                     sql.SQL("drop table {}").format(sql.Identifier("recommendations", f"lists_{number}"))
                 )
+                connection.execute("delete from recommendations.release_models where release_id = %s", [number])
         except psycopg.errors.LockNotAvailable:
             return old[place:]
     return []

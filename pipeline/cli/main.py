@@ -35,6 +35,7 @@ COMMANDS = {
     "evaluate": "evaluate:evaluate",
     "recommend": "recommendations:recommend",
     "recommendations": "recommendations:recommendations",
+    "serve": "serve:serve",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
     "erase": "deletion:erase",

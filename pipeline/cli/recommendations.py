@@ -8,7 +8,7 @@ from pipeline.cli.connecting import connect_for_reading, find_warehouse, find_wa
 from pipeline.cli.options import database_url_option, reason_option
 from pipeline.console.terminal import console
 from pipeline.operations import recommendations as operations
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secret
 
 
 @click.command("recommend")
@@ -32,7 +32,7 @@ from pipeline.settings import Settings
 def recommend(database_url: str | None, **options: Any) -> None:
     """Make lists of recommendations for all users, and publish them whole."""
     warehouse = find_warehouse_to_change(Settings(database_url=database_url))
-    operations.recommend(warehouse, console(), **options)
+    operations.recommend(warehouse, console(), redis_url=secret("REDIS_URL"), **options)
 
 
 @click.group("recommendations")

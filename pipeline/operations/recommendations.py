@@ -39,7 +39,14 @@ order by shown.rank
 
 
 def recommend(
-    warehouse: Warehouse, output: Console, *, artist_cap: int, budget: float, seed: int, trains: bool
+    warehouse: Warehouse,
+    output: Console,
+    *,
+    artist_cap: int,
+    budget: float,
+    seed: int,
+    trains: bool,
+    redis_url: str | None = None,
 ) -> None:
     """Make and publish the lists, unless nothing has changed since the published release; print what was done.
 
@@ -76,6 +83,7 @@ def recommend(
                     budget=budget,
                     seed=seed,
                     trains=trains,
+                    redis_url=redis_url,
                     show=show,
                 )
         except (ArtefactError, MemoryError) as error:
@@ -90,6 +98,11 @@ def recommend(
     for choice in outcome.choices:
         output.print(f"{choice.list}: {_describe_choice(choice)}", soft_wrap=True)
     _print_summary(outcome.release, output)
+    if outcome.cache_problem:
+        output.print(
+            f"the lists are not in the cache of REDIS_URL, so they are read from Postgres: {outcome.cache_problem}",
+            soft_wrap=True,
+        )
     if outcome.kept_too_long:
         numbers = ", ".join(map(str, outcome.kept_too_long))
         output.print(f"lists of old releases ({numbers}) are being read; the next release drops them", soft_wrap=True)
