@@ -24,68 +24,73 @@ pytestmark = pytest.mark.slow
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
 NEXT_DAY = 2
 PASSWORD = "only-for-these-tests"
-ROLES = tuple(f"moovitamix_{name}" for name in ("loader", "gate", "transformer", "analyst", "recommender", "monitor"))
-LOGINS = ("owner", "loader", "gate", "transformer", "analyst", "recommender", "monitor", "nobody")
+ROLES = tuple(
+    f"moovitamix_{name}" for name in ("loader", "gate", "transformer", "analyst", "recommender", "monitor", "service")
+)
+LOGINS = ("owner", "loader", "gate", "transformer", "analyst", "recommender", "monitor", "service", "nobody")
 
 # What each login can do with a relation: s(elect *), i(nsert), u(pdate), d(elete), t(runcate), a(lter), x (drop), of a
 # column s(elect), in a schema c(reate table).
 MATRIX = """
-                                owner    loader   gate     transformer  analyst  recommender  monitor  nobody
-staging                         c        c        -        -            -        -            -        -
-staging.users                   siudtax  siudtax  s        s            -        -            -        -
-staging.scans                   siudtax  siudtax  s        s            -        -            -        -
-staging._dlt_loads              siudtax  siudtax  s        s            -        -            -        -
-prep                            c        -        -        c            -        -            -        -
-prep.stg_moovitamix__users      sax      -        s        sax          -        -            -        -
-prep.int_published_users        sax      -        -        sax          -        -            -        -
-prep.builds                     siudtax  -        -        siudtax      -        -            -        -
-prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -
-gate                            c        -        c        -            -        -            -        -
-gate.loads                      siudtax  s        siud     s            -        -            s        -
-gate.quarantined_rows           siudtax  -        siu      s            -        -            -        -
-gate.quarantined_rows.rule      s        -        s        s            -        -            s        -
-gate.quarantined_rows.key       s        -        s        s            -        -            -        -
-gate.quarantined_rows.detail    s        -        s        s            -        -            -        -
-gate.publications               siudtax  -        si       s            -        -            s        -
-gate.batch_users                siudtax  -        siudtax  s            -        -            -        -
-gate.batch_scan                 siudtax  -        siudtax  s            -        -            -        -
-gate.decisions                  siax     -        si       s            -        -            -        -
-gate.erasures                   siudtax  s        -        s            -        -            -        -
-gate.known_fields               siudtax  -        si       s            -        -            -        -
-marts                           c        -        -        c            -        -            -        -
-marts.users                     siudtax  -        -        siudtax      -        -            -        -
-marts.users.email               s        -        -        s            -        -            -        -
-marts.users.first_name          s        -        -        s            -        -            -        -
-marts.users.last_name           s        -        -        s            -        -            -        -
-marts.users.id                  s        -        -        s            s        s            -        -
-marts.users.gender              s        -        -        s            s        s            -        -
-marts.tracks                    siudtax  -        -        siudtax      s        s            -        -
-marts.track_genres              siudtax  -        -        siudtax      s        s            -        -
-marts.listen_history            siudtax  -        -        siudtax      s        s            -        -
-features                        c        -        -        c            -        -            -        -
-features.user_profile           sax      -        -        sax          s        s            -        -
-features.user_genre_affinity    sax      -        -        sax          s        s            -        -
-features.track_history          sax      -        -        sax          s        s            -        -
-features.known_range            sax      -        -        sax          s        s            -        -
-features.snapshots              siudtax  -        -        siudtax      s        s            -        -
-features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
-recommendations                 c        -        -        c            -        -            -        -
-recommendations.current_recommendations  sax  -  -   sax          s        s            -        -
-recommendations.releases        siudax   -        -        s            s        s            -        -
-recommendations.release_history siax     -        -        s            s        s            -        -
-recommendations.aliases         siax     -        -        -            -        -            -        -
-recommendations.trainings       siudax   -        -        -            -        -            -        -
-recommendations.model_versions  siudax   -        -        -            -        -            -        -
-recommendations.lists           siudtax  -        -        s            -        -            -        -
-ops                             c        -        -        -            -        -            -        -
-ops.runs                        siudtax  siu      siu      siu          -        -            s        -
-ops.steps                       siudtax  siu      siu      siu          -        -            s        -
-ops.run_tables                  siudtax  siu      siu      siu          -        -            s        -
-ops.current_runs                sax      s        s        s            -        -            s        -
-ops.run_rules                   sax      s        s        s            -        -            s        -
-ops.owned_relations             siudtax  siud     siud     siud         -        -            s        -
-ops.alembic_version             siudtax  s        s        s            -        -            s        -
-ops.preparations                siudtax  s        s        s            -        -            s        -
+                                owner    loader   gate     transformer  analyst  recommender  monitor  service  nobody
+staging                         c        c        -        -            -        -            -        -        -
+staging.users                   siudtax  siudtax  s        s            -        -            -        -        -
+staging.scans                   siudtax  siudtax  s        s            -        -            -        -        -
+staging._dlt_loads              siudtax  siudtax  s        s            -        -            -        -        -
+prep                            c        -        -        c            -        -            -        -        -
+prep.stg_moovitamix__users      sax      -        s        sax          -        -            -        -        -
+prep.int_published_users        sax      -        -        sax          -        -            -        -        -
+prep.builds                     siudtax  -        -        siudtax      -        -            -        -        -
+prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -        -
+gate                            c        -        c        -            -        -            -        -        -
+gate.loads                      siudtax  s        siud     s            -        -            s        -        -
+gate.quarantined_rows           siudtax  -        siu      s            -        -            -        -        -
+gate.quarantined_rows.rule      s        -        s        s            -        -            s        -        -
+gate.quarantined_rows.key       s        -        s        s            -        -            -        -        -
+gate.quarantined_rows.detail    s        -        s        s            -        -            -        -        -
+gate.publications               siudtax  -        si       s            -        -            s        -        -
+gate.batch_users                siudtax  -        siudtax  s            -        -            -        -        -
+gate.batch_scan                 siudtax  -        siudtax  s            -        -            -        -        -
+gate.decisions                  siax     -        si       s            -        -            -        -        -
+gate.erasures                   siudtax  s        -        s            -        -            -        -        -
+gate.known_fields               siudtax  -        si       s            -        -            -        -        -
+marts                           c        -        -        c            -        -            -        -        -
+marts.users                     siudtax  -        -        siudtax      -        -            -        -        -
+marts.users.email               s        -        -        s            -        -            -        -        -
+marts.users.first_name          s        -        -        s            -        -            -        -        -
+marts.users.last_name           s        -        -        s            -        -            -        -        -
+marts.users.id                  s        -        -        s            s        s            -        s        -
+marts.users.gender              s        -        -        s            s        s            -        -        -
+marts.tracks                    siudtax  -        -        siudtax      s        s            -        -        -
+marts.tracks.name               s        -        -        s            s        s            -        s        -
+marts.tracks.album              s        -        -        s            s        s            -        -        -
+marts.track_genres              siudtax  -        -        siudtax      s        s            -        s        -
+marts.listen_history            siudtax  -        -        siudtax      s        s            -        -        -
+features                        c        -        -        c            -        -            -        -        -
+features.user_profile           sax      -        -        sax          s        s            -        -        -
+features.user_genre_affinity    sax      -        -        sax          s        s            -        -        -
+features.track_history          sax      -        -        sax          s        s            -        s        -
+features.known_range            sax      -        -        sax          s        s            -        -        -
+features.snapshots              siudtax  -        -        siudtax      s        s            -        -        -
+features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -        -
+recommendations                 c        -        -        c            -        -            -        -        -
+recommendations.current_recommendations  sax  -  -   sax          s        s            -        -        -
+recommendations.releases        siudax   -        -        s            s        s            -        s        -
+recommendations.release_history siax     -        -        s            s        s            -        s        -
+recommendations.aliases         siax     -        -        -            -        -            -        -        -
+recommendations.trainings       siudax   -        -        -            -        -            -        -        -
+recommendations.model_versions  siudax   -        -        -            -        -            -        s        -
+recommendations.release_models  siudtax  -        -        -            -        -            -        s        -
+recommendations.lists           siudtax  -        -        s            -        -            -        s        -
+ops                             c        -        -        -            -        -            -        -        -
+ops.runs                        siudtax  siu      siu      siu          -        -            s        -        -
+ops.steps                       siudtax  siu      siu      siu          -        -            s        -        -
+ops.run_tables                  siudtax  siu      siu      siu          -        -            s        -        -
+ops.current_runs                sax      s        s        s            -        -            s        -        -
+ops.run_rules                   sax      s        s        s            -        -            s        -        -
+ops.owned_relations             siudtax  siud     siud     siud         -        -            s        -        -
+ops.alembic_version             siudtax  s        s        s            -        -            s        -        -
+ops.preparations                siudtax  s        s        s            -        -            s        -        -
 """
 
 ON_A_TABLE = {
