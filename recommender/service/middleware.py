@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from recommender.service import service_metrics
 from recommender.service.request_log import log_event
 
@@ -26,10 +28,6 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 CHALLENGE = (b"www-authenticate", b'Bearer, Basic realm="moovitamix"')
-
-
-class TooLargeError(Exception):
-    """Report a body above MOST_BYTES."""
 
 
 class Middleware:
@@ -59,8 +57,6 @@ class Middleware:
                 await _refuse(noted_send, 401, "the key is missing or wrong", CHALLENGE)
             else:
                 await self._app(scope, _limited(scope, receive), noted_send)
-        except TooLargeError:
-            await _refuse(noted_send, 413, f"the body has more than {MOST_BYTES >> 10} KB")
         except Exception as error:
             # without its text, which may quote a person's data
             place = traceback.extract_tb(error.__traceback__)[-1]
@@ -120,7 +116,7 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > MOST_BYTES:
-            raise TooLargeError
+            raise HTTPException(413, f"the body has more than {MOST_BYTES >> 10} KB")
         return message
 
     return limited
