@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
+from pydantic import Field
 
 from recommender.service import contract
 from recommender.service.routes import PROBLEMS, UserId, reads_of, state_of
@@ -157,7 +158,8 @@ async def show_examples(request: Request) -> list[dict[str, Any]]:
 
 @router.get("/page/tracks")
 async def show_names(
-    request: Request, ids: Annotated[list[contract.Id], Query(max_length=MOST_NAMES)]
+    request: Request,
+    ids: Annotated[list[Annotated[int, Field(ge=-(2**63), le=contract.LARGEST_ID)]], Query(max_length=MOST_NAMES)],
 ) -> list[dict[str, Any]]:
     """Return name and artist of tracks."""
     return [dict(row) for row in await reads_of(request).rows(NAMES, ids)]
