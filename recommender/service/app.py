@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
-from recommender.service import health, page, routes, service_metrics
+from recommender.service import api_page, health, page, routes, service_metrics
 from recommender.service.answers import NoModelsError
 from recommender.service.cached_lists import CachedLists
 from recommender.service.middleware import Middleware
@@ -40,8 +40,10 @@ def create() -> Middleware:
     app.include_router(routes.router)
     app.include_router(health.router)
     app.include_router(page.router)
+    app.include_router(api_page.router)
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(Exception, _fail)
     app.add_exception_handler(NoModelsError, _without_models)
     app.add_exception_handler(WarehouseUnavailableError, _without_warehouse)
     return Middleware(app, settings.api_key)
@@ -84,6 +86,10 @@ async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
     # a body that is no JSON at all is wrong input, too
     status = 422 if error.status_code == 400 else error.status_code
     return JSONResponse({"detail": error.detail}, status, error.headers)
+
+
+async def _fail(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": "unexpected error; the log of the service has its kind and place"}, 500)
 
 
 async def _without_models(request: Request, error: NoModelsError) -> JSONResponse:

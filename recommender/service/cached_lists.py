@@ -19,7 +19,7 @@ SECONDS = 0.1
 SECONDS_OF_A_CHECK = 0.5
 SECONDS_BETWEEN_CHECKS = 1
 
-NO_CACHE, NOT_CHECKED = "there is no cache", "it was not checked yet"
+NO_CACHE, NOT_CHECKED, DAMAGED = "there is no cache", "it was not checked yet", "a list in it is damaged"
 
 
 class CachedLists:
@@ -29,6 +29,8 @@ class CachedLists:
         self.is_used = url is not None
         self.problem: str | None = NOT_CHECKED if url else NO_CACHE
         self._find_state, self._log = find_state, log
+        # a release of which a list is damaged is not asked for again
+        self._damaged: int | None = None
         self._checking: asyncio.Task[None] | None = None
         if url:
             self._client, self._checker = _client(url, SECONDS), _client(url, SECONDS_OF_A_CHECK)
@@ -60,7 +62,8 @@ class CachedLists:
         except (ValueError, IndexError, struct.error):
             found = None
         if found is None:
-            self._report("a list in it is damaged")
+            self._damaged = release.release_id
+            self._report(DAMAGED)
         return found
 
     async def _check(self) -> None:
@@ -75,6 +78,8 @@ class CachedLists:
 
     async def _find_problem(self, state: State) -> str | None:
         release = state.release
+        if release.release_id == self._damaged:
+            return DAMAGED
         name = cache.name_of(release.release_id, release.as_of)
         count = await self._checker.get(name)
         if count is None:

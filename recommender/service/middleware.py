@@ -27,7 +27,6 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-CHALLENGE = (b"www-authenticate", b'Bearer, Basic realm="moovitamix"')
 
 
 class Middleware:
@@ -43,31 +42,30 @@ class Middleware:
             return
         started = time.perf_counter()
         status = 500
-        is_started = False
 
         async def noted_send(message: MutableMapping[str, Any]) -> None:
-            nonlocal status, is_started
+            nonlocal status
             if message["type"] == "http.response.start":
-                status, is_started = message["status"], True
+                status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
         try:
             if self._key and scope["path"] not in OPEN_PATHS and not self._has_key(scope):
-                await _refuse(noted_send, 401, "the key is missing or wrong", CHALLENGE)
+                await _refuse(noted_send)
             else:
                 await self._app(scope, _limited(scope, receive), noted_send)
         except Exception as error:
-            # without its text, which may quote a person's data
+            # it is answered already; without its text, which may quote a person's data
             place = traceback.extract_tb(error.__traceback__)[-1]
             log_event("error", error=type(error).__name__, file=place.filename.rpartition("/")[2], line=place.lineno)
-            if not is_started:
-                await _refuse(noted_send, 500, "unexpected error; the log of the service has its kind and place")
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             method = scope["method"] if scope["method"] in METHODS else UNKNOWN_ROUTE
-            source, release_id = scope.get("answer", (NO_SOURCE, None))
+            source, release_id, read_from = scope.get("answer", (NO_SOURCE, None, None))
+            if read_from:
+                service_metrics.LISTS.labels(read_from).inc()
             service_metrics.observe(method, route, status, source, seconds)
             log_event(
                 "request",
@@ -77,6 +75,7 @@ class Middleware:
                 ms=round(seconds * 1000, 2),
                 source=source,
                 release=release_id,
+                read_from=read_from,
             )
 
     def _has_key(self, scope: Scope) -> bool:
@@ -122,8 +121,12 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
     return limited
 
 
-async def _refuse(send: Send, status: int, detail: str, *headers: tuple[bytes, bytes]) -> None:
-    body = json.dumps({"detail": detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _refuse(send: Send) -> None:
+    body = json.dumps({"detail": "the key is missing or wrong"}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"www-authenticate", b'Bearer, Basic realm="moovitamix"'),
+    ]
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -95,7 +95,9 @@ async def _made(
     if genre is None and not fresh:
         cached: CachedLists = request.app.state.cached_lists
         stored = await cached.stored_list(state, user_id, list_name)
+        request.scope["read_from"] = "cache"
         if stored is None:
+            request.scope["read_from"] = "warehouse"
             stored = await reads.stored_list(state.release.release_id, user_id, list_name)
         if stored is not None:
             made = answers.from_stored(state, stored)
@@ -103,6 +105,7 @@ async def _made(
             if is_enough and made.track_ids:
                 return made
             return answers.filled(state, made, await reads.heard(user_id), k)
+    request.scope["read_from"] = "models"
     return answers.made_now(state, await reads.heard(user_id), list_name, k, genre=genre)
 
 
@@ -125,5 +128,5 @@ def unavailable(detail: str) -> HTTPException:
 
 def answer(request: Request, made: Made, content: dict[str, Any]) -> Response:
     """Return the content as JSON, and note for the log where it is from. Validating it again would double the time."""
-    request.scope["answer"] = (content["source"], made.release.release_id)
+    request.scope["answer"] = (content["source"], made.release.release_id, request.scope.get("read_from", "models"))
     return Response(msgspec.json.encode(content), media_type="application/json")

@@ -16,6 +16,11 @@ REQUESTS = Counter(
     "Requests, by route template, status, and where the answer is from.",
     ["method", "route", "status", "source"],
 )
+LISTS = Counter(
+    "moovitamix_service_lists_total",
+    "Lists in answers, by where they were read from: cache, warehouse, or models (made on request).",
+    ["read_from"],
+)
 SECONDS = Histogram(
     "moovitamix_service_request_seconds",
     "Time to answer a request, by route template.",

@@ -252,7 +252,7 @@ def test_log_and_metrics_know_routes_and_no_people(service, warehouse, someone):
     service.get("/users/765432109/recommendations")
     until(lambda: service.events("request")[-1]["route"] == "/users/{user_id}/recommendations")
     event = service.events("request")[-1]
-    assert set(event) == {"at", "event", "method", "route", "status", "ms", "source", "release"}
+    assert set(event) == {"at", "event", "method", "route", "status", "ms", "source", "release", "read_from"}
     for text in (service.output.read_text(), service.get("/metrics").text):
         for personal in (str(someone), "765432109", "secretgenre", "example.com"):
             assert personal not in text
