@@ -3,14 +3,20 @@
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LARGEST_ID = 2**63 - 1
 MOST_ITEMS = 50
 LARGEST_OFFSET = 500
 MOST_RECENT = 100
 
-Id = Annotated[int, Field(ge=-(2**63), le=LARGEST_ID, strict=True)]
+
+def _whole(value: object) -> object:
+    """Return 7 for 7.0, which JSON does not distinguish, and anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Id = Annotated[int, Field(ge=-(2**63), le=LARGEST_ID, strict=True), BeforeValidator(_whole)]
 ListName = Literal["discover", "again"]
 Source = Literal["model", "genres", "popular"]
 
@@ -77,7 +83,7 @@ class Session(BaseModel):
 
     recent: list[Id] = Field(max_length=MOST_RECENT, examples=[[101, 205]])
     list: ListName = "discover"
-    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, strict=True)] = 20
+    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, strict=True), BeforeValidator(_whole)] = 20
 
 
 class Problem(BaseModel):
