@@ -136,7 +136,7 @@ test-integration: setup-dev  ## run the short tests on a real Postgres
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
 	@$(PYTEST_SLOW) -m "slow and not machine and not airflow" tests $(ARGS)
 
-test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and pgbouncer; skipped without
+test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager, pgbouncer, Redis and nginx; skipped without
 	@$(PYTEST) -m machine $(ARGS)
 
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
