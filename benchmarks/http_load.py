@@ -17,24 +17,29 @@ class Answered:
     seconds: float
 
 
-async def load(url: str, paths: Sequence[str], connections: int) -> list[Answered]:
-    """Ask for all paths, `connections` at a time, and return the answers in the order in which they came."""
+async def load(url: str, paths: Sequence[str], connections: int, body: bytes | None = None) -> list[Answered]:
+    """Ask for all paths, `connections` at a time, and return the answers in the order in which they came.
+
+    With a `body`, which is JSON, it is posted to each path.
+    """
+    head = "GET {} HTTP/1.1\r\nHost: {}\r\n"
+    if body is not None:
+        head = f"POST {{}} HTTP/1.1\r\nHost: {{}}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     waiting = list(reversed(paths))
     answered: list[Answered] = []
-    await asyncio.gather(*(_ask_for(url, waiting, answered) for _ in range(connections)))
+    await asyncio.gather(*(_ask_for(url, waiting, answered, head, body or b"") for _ in range(connections)))
     return answered
 
 
-async def _ask_for(url: str, waiting: list[str], answered: list[Answered]) -> None:
+async def _ask_for(url: str, waiting: list[str], answered: list[Answered], head: str, body: bytes) -> None:
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     while waiting:
         path = waiting.pop()
         started = time.perf_counter()
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.split(b"content-length:")[1].split(b"\r\n", 1)[0])
-        body = await reader.readexactly(length)
-        answered.append(Answered(path, int(head[9:12]), body, time.perf_counter() - started))
+        writer.write(f"{head.format(path, address.netloc)}\r\n".encode() + body)
+        answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+        content = await reader.readexactly(int(answer.split(b"content-length:")[1].split(b"\r\n", 1)[0]))
+        answered.append(Answered(path, int(answer[9:12]), content, time.perf_counter() - started))
     writer.close()
     await writer.wait_closed()

@@ -55,11 +55,11 @@ class Made:
         }
 
 
-def from_stored(state: State, stored: StoredList) -> Made:
-    """Return a released list without the tracks that were removed since."""
+def from_stored(state: State, stored: StoredList, k: int) -> Made:
+    """Return the first k items of a released list without the tracks that were removed since."""
     is_kept = state.are_present(stored.track_ids)
     of_model, of_genres = stored.model_items, stored.model_items + stored.genre_items
-    kept = [place for place, is_there in enumerate(is_kept) if is_there]
+    kept = [place for place, is_there in enumerate(is_kept) if is_there][:k]
     return Made(
         state.release,
         [stored.track_ids[place] for place in kept],
@@ -126,7 +126,7 @@ def popular(state: State, list_name: str, genre: str | None, k: int) -> Made:
     if genre is not None:
         return made_now(state, Heard(), DISCOVER, k, genre=genre)
     scorer, _ = _models(state)
-    return _made(state, scorer, state.popular, list_name, scorer.sources[DISCOVER])
+    return _made(state, scorer, state.popular, list_name, scorer.sources[DISCOVER], k)
 
 
 def similar(state: State, track_id: int, k: int) -> Made | None:
@@ -151,8 +151,10 @@ def _of_genre(scorer: Scorer, is_candidate: Flags, genre: str) -> Flags:
     return is_candidate & has_genre
 
 
-def _made(state: State, scorer: Scorer, lists: Lists, list_name: str, sources: Sequence[int]) -> Made:
-    size = int((lists.tracks[0] >= 0).sum())
+def _made(
+    state: State, scorer: Scorer, lists: Lists, list_name: str, sources: Sequence[int], k: int | None = None
+) -> Made:
+    size = len(lists.tracks[0][lists.tracks[0] >= 0][:k])
     reasons = [lists.reasons.of(0, rank, scorer.catalogue) for rank in range(size)]
     return Made(
         scorer.release,

@@ -76,6 +76,21 @@ class PopularTracks(Answer):
     """Tracks that many users heard lately."""
 
 
+class PageQuery(BaseModel):
+    """A part of a list."""
+
+    limit: int = Field(20, ge=1, le=MOST_ITEMS)
+    offset: int = Field(0, ge=0, le=LARGEST_OFFSET)
+    genre: str | None = Field(None, min_length=1, max_length=200, description="Only tracks of this genre.")
+
+
+class ListQuery(PageQuery):
+    """A part of one of the two lists."""
+
+    list: ListName = "discover"
+    fresh: bool = Field(False, description="Score now, instead of reading the released list.")
+
+
 class Session(BaseModel):
     """Tracks that the user heard since the warehouse was loaded. Tracks that it does not know are left out."""
 

@@ -12,9 +12,9 @@ from recommender.service.answers import Made
 from recommender.service.cached_lists import CachedLists
 from recommender.service.contract import (
     LARGEST_ID,
-    LARGEST_OFFSET,
     MOST_ITEMS,
-    ListName,
+    ListQuery,
+    PageQuery,
     PopularTracks,
     Problem,
     Recommendations,
@@ -32,8 +32,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 UserId = Annotated[int, Path(ge=-(2**63), le=LARGEST_ID)]
 TrackId = Annotated[int, Path(ge=-(2**63), le=LARGEST_ID)]
 Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS)]
-Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET)]
-Genre = Annotated[str | None, Query(min_length=1, max_length=200, description="Only tracks of this genre.")]
 
 router = APIRouter(responses=PROBLEMS)
 
@@ -42,16 +40,12 @@ router = APIRouter(responses=PROBLEMS)
 async def recommend(
     request: Request,
     user_id: UserId,
-    list_name: Annotated[ListName, Query(alias="list")] = DISCOVER,
-    limit: Limit = 20,
-    offset: Offset = 0,
-    genre: Genre = None,
-    fresh: Annotated[bool, Query(description="Score now, instead of reading the released list.")] = False,
+    asked: Annotated[ListQuery, Query()],
 ) -> Response:
     """Return a list of a user: `discover`, tracks the user has not heard, or `again`, tracks the user knows."""
     state = state_of(request)
-    made = await _made(request, state, user_id, list_name, offset + limit, genre, fresh)
-    return answer(request, made, {"user_id": user_id, "list": list_name, **made.page(offset, limit)})
+    made = await _made(request, state, user_id, asked.list, asked.offset + asked.limit, asked.genre, asked.fresh)
+    return answer(request, made, {"user_id": user_id, "list": asked.list, **made.page(asked.offset, asked.limit)})
 
 
 @router.post("/users/{user_id}/recommendations", response_model=Recommendations, tags=["recommendations"])
@@ -80,10 +74,10 @@ async def find_similar(request: Request, track_id: TrackId, limit: Limit = 20) -
 
 
 @router.get("/popular", response_model=PopularTracks, tags=["tracks"])
-async def find_popular(request: Request, limit: Limit = 20, offset: Offset = 0, genre: Genre = None) -> Response:
+async def find_popular(request: Request, asked: Annotated[PageQuery, Query()]) -> Response:
     """Return tracks that many users heard lately."""
-    made = answers.popular(state_of(request), DISCOVER, genre, offset + limit)
-    return answer(request, made, made.page(offset, limit))
+    made = answers.popular(state_of(request), DISCOVER, asked.genre, asked.offset + asked.limit)
+    return answer(request, made, made.page(asked.offset, asked.limit))
 
 
 async def _made(
@@ -100,7 +94,7 @@ async def _made(
             request.scope["read_from"] = "warehouse"
             stored = await reads.stored_list(state.release.release_id, user_id, list_name)
         if stored is not None:
-            made = answers.from_stored(state, stored)
+            made = answers.from_stored(state, stored, k)
             is_enough = len(made.track_ids) >= k or list_name == AGAIN or state.scorer is None
             if is_enough and made.track_ids:
                 return made

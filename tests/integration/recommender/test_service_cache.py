@@ -210,7 +210,7 @@ def test_whatever_happens_to_the_cache_the_answers_stay_the_same_and_one_line_sa
         assert not any(client.hexists(each, str(user_id)) for each in keys(warehouse) if each.endswith(LISTS))
         until(lambda: service.get(paths[0]).json["source"] == "popular")
 
-        valkey.terminate()
+        client.shutdown(nosave=True)
         until(lambda: service.get("/health/ready").json["status"] == "degraded")
         others = warehouse.execute("select user_id from recommendations.lists where release_id = 4 limit 5").fetchall()
         assert all(service.get(f"/users/{other}/recommendations").status == 200 for (other,) in others)

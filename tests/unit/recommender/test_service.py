@@ -101,7 +101,7 @@ def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fil
         stored = list_rows.decode(row)
         gone = stored.track_ids[1::5]
         now = state(data, scorer, gone)
-        made = answers.from_stored(now, stored)
+        made = answers.from_stored(now, stored, 50)
         kept = [track for track in stored.track_ids if track not in gone]
         assert made.track_ids == kept
         assert not {reason.get("track_id") for reason in made.reasons} & set(gone)
@@ -115,7 +115,7 @@ def test_an_answer_is_whole_from_one_release(data, scorer):
     later = release(2, model_versions={DISCOVER: 17, AGAIN: 18}, released_at=NOW + dt.timedelta(days=1))
     stored = list_rows.decode(stored_lists(data, scorer)[0][0])
     now = state(data, scorer, stored.track_ids[:2], published=later)
-    made = answers.from_stored(now, stored)
+    made = answers.from_stored(now, stored, 50)
     assert made.release == later
     filled = answers.filled(now, made, heard_by(data, 0), 30)
     assert filled.release == scorer.release and filled.model_version == 7
