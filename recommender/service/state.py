@@ -210,7 +210,8 @@ class Refresher:
         loading, self._loading = self._loading, None
         try:
             found = loading.result()
-        except (ArtefactError, psycopg.Error, CommandError, MemoryError) as error:
+        except Exception as error:
+            # whatever it is, released lists are served
             self._next_load = time.monotonic() + SECONDS_BETWEEN_LOADS
             self._report_models(self._describe(error))
             return
