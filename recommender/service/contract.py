@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-LARGEST_ID = 2**63 - 1
+# The largest bigint that is a number in every reader of the OpenAPI document, which holds limits as floats.
+LARGEST_ID = 2**63 - 1024
 MOST_ITEMS = 50
 LARGEST_OFFSET = 500
 MOST_RECENT = 100
