@@ -15,7 +15,8 @@ from monitoring import metrics
 from pipeline.run import preparation, privileges
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, finish, launch
+from tests.command import command, finish, launch, until
+from tests.services import serving
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
 
@@ -292,6 +293,21 @@ def test_each_role_has_exactly_its_rights_on_the_oldest_supported_postgres(debia
 
         assert tried_matrix(made) == expected_matrix()
         assert made.command("owner", "build").code == ExitCode.PUBLISHED
+
+
+def test_the_service_answers_with_the_rights_of_its_role(fresh):
+    assert fresh.command("owner", "recommend", "--budget", "0").code == ExitCode.PUBLISHED
+    with serving(is_ready=False, DATABASE_URL=fresh.url_of("service")) as service:
+        until(lambda: "moovitamix_service" in service.get("/health/ready").text)
+        fresh.granted()
+        until(service.is_ready)
+        user_id = service.get("/page/users").json[0]["user_id"]
+        lists = f"/users/{user_id}/recommendations"
+        track_id = service.get(lists).tracks[0]
+        paths = [lists, f"{lists}?fresh=true", f"{lists}?list=again", "/popular", f"/tracks/{track_id}/similar"]
+        paths += [f"/users/{user_id}/listens", f"/page/tracks?ids={track_id}", "/page/search?text=a", "/page/release"]
+        for path in paths:
+            assert service.get(path).status == 200, path
 
 
 MARTS = {
