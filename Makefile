@@ -6,9 +6,9 @@ PIPELINE := $(BIN)/python -m pipeline
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
-	report insights connect evaluate erase prune features recommendations train model docs docs-serve metrics dashboard \
-	dbt psql dump restore stop test test-unit test-integration test-slow test-machine test-airflow test-programs test-all \
-	soak lint bench lock clean
+	report insights connect evaluate erase prune features recommendations train model serve docs docs-serve metrics \
+	dashboard dbt psql dump restore stop test test-unit test-integration test-slow test-machine test-airflow \
+	test-programs test-all soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ train: setup  ## train models, and promote only better ones: ARGS="--budget 300"
 model: setup  ## show the models: ARGS="list"; also show, compare, promote, rollback
 	@$(PIPELINE) model $(ARGS)
 
+serve: setup  ## answer requests for recommendations on 127.0.0.1:8090, with a page to try it; ARGS="--workers 2"
+	@exec $(PIPELINE) serve $(ARGS)
+
 docs: setup  ## generate the dbt docs as one static page
 	@$(PIPELINE) docs $(ARGS)
 
@@ -146,7 +149,7 @@ test-integration: setup-dev  ## run the short tests on a real Postgres
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
 	@$(PYTEST_SLOW) -m "slow and not machine and not airflow" tests $(ARGS)
 
-test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager and pgbouncer; skipped without
+test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager, pgbouncer, Redis and nginx; skipped without
 	@$(PYTEST) -m machine $(ARGS)
 
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction, recommender, validation, warehouse
+from benchmarks import extraction, recommender, serving, validation, warehouse
 from benchmarks.measuring import machine_state
 from benchmarks.targets import add_row
 from warehouse import embedded_postgres
@@ -32,7 +32,7 @@ SCALES = {
     "small": Scale((10_000, 40_000), 20_000, 2_000, (100_000, 400_000), 10_000),
     "full": Scale((100_000, 1_000_000), 1_000_000, 100_000, (5_000_000, 20_000_000), 200_000),
 }
-PARTS = ("extraction", "gate", "warehouse", "recommender")
+PARTS = ("extraction", "gate", "warehouse", "recommender", "serving")
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -44,7 +44,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run `python -m benchmarks [small|full] [extraction|gate|warehouse|recommender]` on its own embedded Postgres."""
+    """Run `python -m benchmarks [small|full] [PART]` on its own embedded Postgres."""
     arguments = parse_arguments(sys.argv[1:])
     scale = SCALES[arguments.scale]
     output = Console(highlight=False)
@@ -67,6 +67,7 @@ def main() -> None:
                 "recommender": lambda: recommender.figures(
                     server_url, scale.profiles, scale.histories[1], log=output.print
                 ),
+                "serving": lambda: serving.figures(server_url, scale.profiles, log=output.print),
             }
             for part in [arguments.part] if arguments.part else PARTS:
                 for figure in parts[part]():

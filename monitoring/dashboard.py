@@ -278,6 +278,61 @@ def rows() -> dict[str, list[Panel]]:
                 {"users": "moovitamix_recommendations_users", "lists": "moovitamix_recommendations_lists"},
             ),
         ],
+        "Service": [
+            _stat(
+                "Requests per second",
+                "Requests that the service answered per second, over 5 minutes.",
+                units.Short,
+                {"requests": "sum(rate(moovitamix_service_requests_total[5m]))"},
+            ),
+            _stat(
+                "Workers answer",
+                "1 while all workers of the service answer requests, else 0.",
+                units.NoUnit,
+                {"ready": "moovitamix_service_ready"},
+                limits={None: RED, 1: GREEN},
+            ),
+            _stat(
+                "Cache",
+                "1 while lists are read from the cache, 0 while Postgres answers instead; empty without REDIS_URL.",
+                units.NoUnit,
+                {"cache": "moovitamix_service_cache_up"},
+                limits={None: YELLOW, 1: GREEN},
+            ),
+            _stat(
+                "Release served",
+                "Number of the release that the worker furthest behind serves, and 1 while its models are in memory.",
+                units.NoUnit,
+                {"release": "moovitamix_service_release_id", "models": "moovitamix_service_models_loaded"},
+            ),
+            _lines(
+                "Answers by status",
+                "Requests per second by status, over 5 minutes.",
+                units.Short,
+                {"{{status}}": "sum by (status) (rate(moovitamix_service_requests_total[5m]))"},
+            ),
+            _lines(
+                "Time to answer",
+                "Time within which 19 of 20 requests were answered, by route; an alert fires above 0.1 s for lists.",
+                units.Seconds,
+                {
+                    "{{route}}": "histogram_quantile(0.95, sum by (route, le)"
+                    " (rate(moovitamix_service_request_seconds_bucket[5m])))"
+                },
+            ),
+            _lines(
+                "Lists read from",
+                "Lists per second by where they were read from: cache, warehouse, or models (made on request).",
+                units.Short,
+                {"{{read_from}}": "sum by (read_from) (rate(moovitamix_service_lists_total[5m]))"},
+            ),
+            _lines(
+                "Time since the refresh",
+                "Time since the worker furthest behind read what is published and removed; none answers after 10 s.",
+                units.Seconds,
+                {"since": "time() - moovitamix_service_refreshed_timestamp_seconds"},
+            ),
+        ],
         "Growth": [
             _lines(
                 "Size of the warehouse",

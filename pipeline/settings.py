@@ -12,7 +12,16 @@ from warehouse.errors import CommandError, ExitCode
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Settings that are a password or may contain one. Each may also come from the file that `<NAME>_FILE` names.
-SECRETS = ("API_BASE_URL", "API_PROXY", "DATABASE_URL", "ERASURE_KEY", "ALERT_URLS", "ARTIFACT_FOLDER")
+SECRETS = (
+    "API_BASE_URL",
+    "API_PROXY",
+    "DATABASE_URL",
+    "ERASURE_KEY",
+    "ALERT_URLS",
+    "ARTIFACT_FOLDER",
+    "API_KEY",
+    "REDIS_URL",
+)
 # The variable that names a settings file other than `.env`.
 ENV_FILE = "MOOVITAMIX_ENV_FILE"
 # Every setting by its environment variable. `.env.example` explains each.
@@ -47,6 +56,9 @@ SETTINGS = (
     "DOCS_PORT",
     "METRICS_HOST",
     "METRICS_PORT",
+    "SERVICE_HOST",
+    "SERVICE_PORT",
+    "SERVICE_WORKERS",
     "PROMETHEUS_URL",
     "DBT_TARGET",
     "MOOVITAMIX_HOME",

@@ -86,24 +86,28 @@ order by track_id
 
 def read(connection: psycopg.Connection, at: dt.datetime) -> Dataset:
     """Read what is known at a moment from the warehouse."""
-    tracks = connection.execute(TRACKS, {"at": at}).fetchall()
+    catalogue = read_catalogue(connection, at)
     users = connection.execute(USERS, {"at": at}).fetchall()
-    genre_names = sorted({genre for _, genres, *_ in tracks for genre in genres or ()})
-    track_ids = np.array([row[0] for row in tracks], np.int64)
     user_ids = np.array([row[0] for row in users], np.int64)
-    catalogue = Catalogue(
-        track_ids,
-        np.array([row[2] for row in tracks], bool),
-        np.array([-1 if is_null else rank for *_, rank, is_null in tracks], np.int32),
-        _indicators([row[1] for row in tracks], genre_names),
-        genre_names,
-    )
-    listens = interactions.read(connection, user_ids, track_ids, until=at)
-    favorites = _indicators([row[1] for row in users], genre_names)
+    listens = interactions.read(connection, user_ids, catalogue.track_ids, until=at)
+    favorites = indicators([row[1] for row in users], catalogue.genre_names)
     return Dataset(user_ids, np.array([row[2] for row in users], bool), Users(listens, favorites), catalogue)
 
 
-def _indicators(genres: Sequence[Sequence[str] | None], names: Sequence[str]) -> csr_matrix:
+def read_catalogue(connection: psycopg.Connection, at: dt.datetime) -> Catalogue:
+    """Read the tracks known at a moment from the warehouse."""
+    tracks = connection.execute(TRACKS, {"at": at}).fetchall()
+    genre_names = sorted({genre for _, genres, *_ in tracks for genre in genres or ()})
+    return Catalogue(
+        np.array([row[0] for row in tracks], np.int64),
+        np.array([row[2] for row in tracks], bool),
+        np.array([-1 if is_null else rank for *_, rank, is_null in tracks], np.int32),
+        indicators([row[1] for row in tracks], genre_names),
+        genre_names,
+    )
+
+
+def indicators(genres: Sequence[Sequence[str] | None], names: Sequence[str]) -> csr_matrix:
     """Return a matrix with 1 where the row has the genre; genres that no track has are left out."""
     columns = {name: column for column, name in enumerate(names)}
     found = [sorted({columns[genre] for genre in row or () if genre in columns}) for row in genres]

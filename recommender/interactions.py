@@ -160,6 +160,16 @@ def read(
     return found if is_wanted.all() else found.where(is_wanted)
 
 
+def of_one_user(track_ids: Integers, heard: Integers, days: Integers, today: int) -> Interactions:
+    """Return the listens of one user from the ids of the heard tracks and the days; tracks not in `track_ids` are left
+    out."""
+    positions, is_known = find(track_ids, heard)
+    positions, days = positions[is_known], days[is_known]
+    order = np.lexsort((days, positions))
+    starts = np.array([0, len(order)])
+    return Interactions(starts, positions[order].astype(np.int32), days[order].astype(np.int32), len(track_ids), today)
+
+
 def _sorted_listens(row: bytes, track_ids: Integers) -> tuple[Integers, Integers]:
     """Return the positions of the tracks and the days in a row of ARRAYS; -1 for a track that is not asked for."""
     first = 18 + ARRAY_HEADER

@@ -1,17 +1,20 @@
 """Write lists of recommendations as rows of a binary COPY: an array per list costs a fraction of a row per rank."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from recommender.dataset import Catalogue
 from recommender.interactions import SIGNATURE, Integers
+from recommender.models import genres, popularity
 from recommender.reasons import GENRE, TRACK, Reasons
 from recommender.releases import COLUMNS
 from recommender.scoring import Lists
 
 MODEL, GENRES, POPULAR = range(3)
+SOURCES = {genres.NAME: GENRES, popularity.NAME: POPULAR}
 HEADER = SIGNATURE + bytes(8)
 END = struct.pack(">h", -1)
 # Type oids of Postgres.
@@ -57,6 +60,60 @@ def encode(
                     *_array(second, TEXT, size, texts),
                 )
             )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StoredList:
+    """Hold one list as it is stored: the columns of recommendations.lists."""
+
+    release_id: int
+    user_id: int
+    list: str
+    model_version: int
+    model_items: int
+    genre_items: int
+    track_ids: Sequence[int]
+    scores: Sequence[float]
+    reasons: Sequence[str]
+
+
+def decode(row: bytes) -> StoredList:
+    """Return the list in a row of `encode`. Raises ValueError, struct.error or IndexError for other bytes."""
+    columns, _, release_id, _, user_id, length = struct.unpack_from(">hiqiqi", row)
+    if columns != len(COLUMNS):
+        raise ValueError("not a row of recommendations.lists")
+    at = 30
+    name = row[at : at + length].decode()
+    _, model_version, _, model_items, _, genre_items = struct.unpack_from(">iqihih", row, at + length)
+    at += length + 24
+    parts = []
+    for _ in range(3):
+        (size,) = struct.unpack_from(">i", row, at)
+        (count,) = struct.unpack_from(">i", row, at + 16)
+        parts.append((at + 24, count))
+        at += 4 + size
+    (ids, count), (scores, _), (reasons, _) = parts
+    texts = []
+    for _ in range(count):
+        end = reasons + 4 + int.from_bytes(row[reasons : reasons + 4])
+        texts.append(row[reasons + 4 : end].decode())
+        reasons = end
+    return StoredList(
+        release_id,
+        user_id,
+        name,
+        model_version,
+        model_items,
+        genre_items,
+        np.frombuffer(row, IDS, count, ids)["value"].tolist(),
+        np.frombuffer(row, SCORES, count, scores)["value"].tolist(),
+        texts,
+    )
+
+
+def sources_of(models: Iterable[str]) -> list[int]:
+    """Return for each model by name the source of its items: MODEL, GENRES or POPULAR."""
+    return [SOURCES.get(name, MODEL) for name in models]
 
 
 def _array(length: struct.Struct, oid: int, size: int, elements: bytes) -> tuple[bytes, bytes, bytes]:

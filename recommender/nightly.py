@@ -22,9 +22,10 @@ from recommender import (
     releases,
     training,
 )
+from recommender.cache import Cache
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Integers
-from recommender.models import CANDIDATES, genres, popularity
+from recommender.models import CANDIDATES
 from recommender.promotion import TOO_LITTLE_DATA
 from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
 from recommender.training import Choice
@@ -32,7 +33,6 @@ from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
 
 LENGTHS = {DISCOVER: 50, AGAIN: 20}
 USERS_AT_ONCE = 2000
-SOURCES = {genres.NAME: list_rows.GENRES, popularity.NAME: list_rows.POPULAR}
 NO_CHAMPION = "no_champion"
 
 Show = Callable[..., None]
@@ -71,13 +71,15 @@ class Promotion:
 class Outcome:
     """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody.
 
-    `quality_problem`: why the quality of earlier releases could not be computed, if so.
+    `quality_problem`: why the quality of earlier releases could not be computed, if so. `cache_problem`: why the lists
+    are not in the cache, if they should be.
     """
 
     release: releases.Release
     choices: Sequence[Choice]
     kept_too_long: Sequence[int]
     quality_problem: str | None = None
+    cache_problem: str | None = None
 
 
 Parts = Sequence[tuple[Integers, Lists]]
@@ -93,12 +95,14 @@ def publish(
     seed: int = 0,
     promotions: Sequence[Promotion] = (),
     artefact_folder: str | None = None,
+    redis_url: str | None = None,
     show: Show = lambda what, done=None, total=None: None,
 ) -> Outcome:
     """Make the lists of all users who are not removed, as known at `now`, and publish them.
 
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
-    the run lock, and the marts are built up to `until_seq`. Raises ArtefactError if a champion cannot be used.
+    the run lock, and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see
+    the release; without it they read Postgres. Raises ArtefactError if a champion cannot be used.
     """
     started = time.monotonic()
     champions = releases.champions(connection) | {each.list: each.model_version for each in promotions}
@@ -116,6 +120,8 @@ def publish(
             name: _of_champion(connection, number, artefact_folder, known, seed) for name, number in champions.items()
         }
         parts = {name: list(_make(makers[name], known, name, artist_cap, show)) for name in LISTS}
+    counted = [model for name in LISTS for model in _counted(makers[name], known, name)]
+    cache = Cache(redis_url, now)
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
@@ -133,10 +139,13 @@ def publish(
             "seconds": time.monotonic() - started,
         }
         release_id = releases.publish(
-            connection, columns, lambda number: _rows(number, makers, versions, parts, known), "made"
+            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), "made"
         )
         rankings = {name: quality.popular_tracks(makers[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
+        registry.keep_counted(connection, release_id, counted)
+        cache.verify(release_id)
+    cache.remove_older(release_id)
     kept_too_long = releases.drop_old(connection)
     show("comparing earlier lists with new listens")
     problem = None
@@ -145,7 +154,7 @@ def publish(
     except (psycopg.Error, MemoryError) as error:
         # the release is published, and the next one computes the quality again
         problem = str(error) or type(error).__name__
-    return Outcome(releases.published(connection), choices, kept_too_long, problem)
+    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem)
 
 
 def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> None:
@@ -202,7 +211,16 @@ def _with_fallbacks(
     fallbacks = fallbacks_of(name, fit_fallbacks(known, params, seed))
     # the last one is popularity, and there are no genres before it if no track has any
     names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]
-    return Recommender(model, fallbacks), [SOURCES.get(each, list_rows.MODEL) for each in (name, *names)]
+    return Recommender(model, fallbacks), list_rows.sources_of((name, *names))
+
+
+def _counted(maker: Maker, known: Dataset, list_name: str) -> Iterator[registry.CountedModel]:
+    """Yield the models that no model version holds: those that were counted for this release."""
+    for place, model in enumerate((maker.recommender.model, *maker.recommender.fallbacks)):
+        if place or maker.model in FALLBACKS:
+            content = artefacts.dump(model, known.catalogue)
+            name = type(model).__name__.lower()
+            yield registry.CountedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
 
 
 def _make(
@@ -270,16 +288,19 @@ def _rows(
     versions: Mapping[str, int],
     parts: Mapping[str, Parts],
     known: Dataset,
+    cache: Cache,
 ) -> Iterator[bytes]:
     yield list_rows.HEADER
     elements = list_rows.reason_elements(known.catalogue)
     for name in LISTS:
         for user_ids, lists in parts[name]:
-            yield b"".join(
+            rows = list(
                 list_rows.encode(
                     release_id, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
                 )
             )
+            cache.add(release_id, name, rows)
+            yield b"".join(rows)
     yield list_rows.END
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import psycopg
@@ -113,6 +113,39 @@ def reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> di
             [list(model_versions)],
         ).fetchall()
     )
+
+
+@dataclass(frozen=True)
+class CountedModel:
+    """Hold a model that was counted for a release. `place` 0: the model of the list itself, else one that fills it."""
+
+    list: str
+    place: int
+    model: str
+    artefact: bytes
+    checksum: str
+    format_version: int
+
+
+def keep_counted(connection: psycopg.Connection, release_id: int, models: Iterable[CountedModel]) -> None:
+    """Store the models that were counted for a release."""
+    for model in models:
+        connection.execute(
+            "insert into recommendations.release_models"
+            " (release_id, list, place, model, artefact, checksum, format_version) values (%s, %s, %s, %s, %b, %s, %s)",
+            [release_id, *(getattr(model, field.name) for field in fields(model))],
+        )
+
+
+def read_counted(connection: psycopg.Connection, release_id: int) -> list[CountedModel]:
+    """Return the models that were counted for a release, by list and place."""
+    rows = connection.execute(
+        "select list, place, model, artefact, checksum, format_version"
+        " from recommendations.release_models where release_id = %s order by list, place",
+        [release_id],
+        binary=True,
+    )
+    return [CountedModel(*row) for row in rows]
 
 
 def read(connection: psycopg.Connection, model_version: int) -> ModelVersion | None:

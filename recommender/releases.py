@@ -257,7 +257,8 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
                 connection.execute(
                     sql.SQL("drop table {}").format(sql.Identifier("recommendations", f"lists_{number}"))
                 )
-                connection.execute("delete from recommendations.popular_tracks where release_id = %s", [number])
+                for table in ("popular_tracks", "release_models"):
+                    connection.execute(f"delete from recommendations.{table} where release_id = %s", [number])
         except psycopg.errors.LockNotAvailable:
             return old[place:]
     return []

@@ -112,14 +112,16 @@ def _again(recommender: Recommender, users: Users, catalogue: Catalogue, k: int,
     is_kept = catalogue.is_candidate[known.indices]
     starts = np.concatenate([[0], np.cumsum(is_kept)])[known.indptr]
     known = csr_matrix((known.data[is_kept], known.indices[is_kept], starts.astype(np.int32)), shape=known.shape)
+    tracks, scores = no_answers(len(users), k)
+    sources = np.full(tracks.shape, -1, np.int8)
+    if not known.nnz:
+        return Lists(tracks, scores, sources)
     row = rows_of(known)
     score = recommender.model.score(users).at(known)
     second = recommender.fallbacks[-1].score(users).at(known) if recommender.fallbacks else np.zeros_like(score)
     order = np.lexsort((known.indices, -second, -score, row))
     ranked = known.indices[order]
     rank = np.arange(len(order)) - known.indptr[row]
-    tracks, scores = no_answers(len(users), k)
-    sources = np.full(tracks.shape, -1, np.int8)
     if per_artist:
         artist = catalogue.artists[ranked].astype(np.int64)
         groups = np.where(artist >= 0, row * (len(catalogue.track_ids) + 1) + artist, -1 - np.arange(len(row)))

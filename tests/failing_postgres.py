@@ -76,3 +76,55 @@ class CuttingProxy:
             while (answered := server.recv(65536)) and not is_cut.is_set():
                 client.sendall(answered)
             client.shutdown(socket.SHUT_RDWR)
+
+
+class Switch:
+    """A way to a server that can be switched off, which cuts its connections and refuses new ones, and on again.
+
+    It listens on 127.0.0.1 at `port`, also while it is off.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._is_on = True
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self) -> "Switch":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.off()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def off(self) -> None:
+        self._is_on = False
+        while self._open:
+            with contextlib.suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
+
+    def on(self) -> None:
+        self._is_on = True
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if not self._is_on:
+                    client.close()
+                    continue
+                server = socket.create_connection(self._server)
+                self._open += [client, server]
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError), source:
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)

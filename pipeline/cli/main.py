@@ -39,6 +39,7 @@ COMMANDS = {
     "recommendations": "recommendations:recommendations",
     "train": "training:train",
     "model": "models:models",
+    "serve": "serve:serve",
     "migrate": "migrate:migrate",
     "grant": "grant:grant",
     "erase": "deletion:erase",

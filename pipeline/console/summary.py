@@ -150,6 +150,12 @@ def notices(this_run: PipelineRun) -> Iterator[Notice]:
             "",
             f"the quality of earlier releases was not computed: {made.quality_problem}; the next release does it",
         )
+    if made and made.cache_problem:
+        yield Notice(
+            "warning",
+            "",
+            f"the lists are not in the cache of REDIS_URL, so they are read from Postgres: {made.cache_problem}",
+        )
     if made and (old := made.kept_too_long):
         numbers = ", ".join(map(str, old))
         yield Notice("warning", "", f"somebody reads lists of old releases ({numbers}); the next release drops them")

@@ -19,7 +19,7 @@ from pipeline.operations.deletion import identifier, per_load, show_counts, vacu
 from pipeline.run import erasure_key, runbooks
 from pipeline.run.pipeline_run import record_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secret
 from warehouse import database
 from warehouse.counts import count
 from warehouse.database import Warehouse
@@ -123,7 +123,25 @@ def erase(
     output.print(f"deleted: {deleted}", soft_wrap=True)
     key_needed = "needs this ERASURE_KEY and " if settings.erasure_key else ""
     to_blank = f"blank the decisions above, see {runbooks.ERASURE_REQUEST}; " if traces.decisions else ""
+    to_blank += _remove_from_cache(user_id)
     return f"{to_blank}every later run {key_needed}skips this user; delete older backups, which still contain the rows"
+
+
+def _remove_from_cache(user_id: str) -> str:
+    """Remove the user's lists from the cache of REDIS_URL, if there is one. Return what to do if that failed."""
+    redis_url = secret("REDIS_URL")
+    if not (redis_url and re.fullmatch(r"-?\d{1,19}", user_id)):
+        return ""
+    # a client that most erasures do not need
+    from redis import RedisError
+
+    from recommender import cache
+
+    try:
+        cache.forget(redis_url, int(user_id))
+    except RedisError as error:
+        return f"the cache still holds the user's lists, because {cache.describe(error)}: repeat this command; "
+    return ""
 
 
 def _check(connection: psycopg.Connection, traces: Traces, was_erased: bool, reason: str) -> None:

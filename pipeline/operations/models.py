@@ -12,6 +12,7 @@ from pipeline.console.terminal import StepDisplay, minute
 from pipeline.operations.recommendations import LISTS
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
+from pipeline.settings import secret
 from recommender import known_range, registry, releases
 from warehouse import database, schema
 from warehouse.counts import count
@@ -154,6 +155,7 @@ def promote(
                     budget=0,
                     promotions=[nightly.Promotion(row["list"], number, reason)],
                     artefact_folder=artefact_folder,
+                    redis_url=secret("REDIS_URL"),
                     show=show_progress,
                 )
         except (ArtefactError, MemoryError) as error:

@@ -20,7 +20,7 @@ from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Meter
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secret
 from recommender import known_range, registry, releases, triggers
 from recommender.registry import EVALUATE, PREPARE, PROMOTE, STAGES, TUNE, Training
 from recommender.triggers import Trigger
@@ -214,6 +214,7 @@ def _promote(
                     seed=request.seed,
                     promotions=decided,
                     artefact_folder=request.artefact_folder,
+                    redis_url=secret("REDIS_URL"),
                     show=show,
                 )
     except ChampionChangedError as changed:

@@ -4,7 +4,7 @@ The roles cannot log in: the operator grants them to logins. The relations of a 
 Their previous owner becomes a member of the role, and keeps all its rights.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
 import yaml
@@ -19,9 +19,9 @@ from warehouse.names import SCHEMAS, STEP_ROLES
 MODELS = PROJECT / "dbt_project" / "models"
 MARTS = (MODELS / "marts" / "_marts.yml", MODELS / "analytics" / "_analytics.yml")
 LOADER, GATE, TRANSFORMER, RECOMMENDER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
-ANALYST, MONITOR = "moovitamix_analyst", "moovitamix_monitor"
+ANALYST, MONITOR, SERVICE = "moovitamix_analyst", "moovitamix_monitor", "moovitamix_service"
 READERS = (ANALYST, RECOMMENDER)
-ROLES = (*STEPS, ANALYST, MONITOR)
+ROLES = (*STEPS, ANALYST, MONITOR, SERVICE)
 READABLE_SCHEMAS = ("marts", "features", "recommendations")
 # A new mart is hidden from the recommender until it is listed here.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
@@ -35,8 +35,30 @@ READABLE_RECOMMENDATIONS = (
 )
 # What the recommender adds to and never changes. It owns all other tables of the schema, those of later migrations too.
 DECISIONS = ("recommendations.aliases", "recommendations.release_history")
+# What the service reads: lists and models of releases, and of the marts only these columns. None of them is personal.
+SERVICES_COLUMNS = {
+    **dict.fromkeys(
+        (
+            "recommendations.lists",
+            "recommendations.releases",
+            "recommendations.release_history",
+            "recommendations.release_models",
+            "recommendations.model_versions",
+            "recommendations.quality",
+            "features.track_history",
+        ),
+        None,
+    ),
+    "marts.users": ("id", "favorite_genres", "deleted_at"),
+    "marts.tracks": ("id", "name", "artist", "deleted_at"),
+    "marts.track_genres": ("track_id", "genre"),
+    "marts.listen_history": ("user_id", "track_id", "listened_at", "known_at"),
+}
 # Changing an owner needs an exclusive lock, and other sessions queue behind the request.
 LOCK_TIMEOUT = "10s"
+
+# (privilege, relation, roles, columns)
+Readable = tuple[str, str, tuple[str, ...], list[str]]
 
 RIGHTS = """
 -- revoke everything that is not granted below
@@ -103,6 +125,12 @@ grant select on {staging}, {gate} to moovitamix_transformer;
 grant usage on schema marts, features, recommendations to moovitamix_analyst, moovitamix_recommender;
 {rights_of_readers}
 
+-- the service reads released lists and their models, and of the marts only some columns
+revoke all on schema staging, prep, gate, ops from moovitamix_service;
+revoke all on {staging}, {prep}, {marts}, {features}, {gate}, {recommendations}, {ops} from moovitamix_service;
+grant usage on schema marts, features, recommendations to moovitamix_service;
+{rights_of_service}
+
 -- monitoring sees no source rows: neither keys nor details of failed rules
 grant usage on schema gate, ops to moovitamix_monitor;
 grant select on {ops} to moovitamix_monitor;
@@ -123,7 +151,7 @@ select format(rights.statement, current_database())
 from (
     values
     ('connect', 'grant connect on database %I to moovitamix_loader, moovitamix_gate, moovitamix_transformer,'
-        ' moovitamix_analyst, moovitamix_recommender, moovitamix_monitor;'),
+        ' moovitamix_analyst, moovitamix_recommender, moovitamix_monitor, moovitamix_service;'),
     ('temporary', 'grant temporary on database %I to moovitamix_gate, moovitamix_transformer;')
 ) as rights (name, statement)
 where not has_database_privilege('public', current_database(), rights.name)
@@ -212,7 +240,7 @@ def grant_new_columns(connection: psycopg.Connection) -> None:
     Does nothing in a database without the roles.
     """
     if is_granted(connection):
-        _grant_missing(connection, READERS)
+        _grant_missing(connection, (*READERS, SERVICE))
 
 
 def let_analysts_read(connection: psycopg.Connection) -> None:
@@ -230,7 +258,7 @@ def let_analysts_read(connection: psycopg.Connection) -> None:
 
 def _grant_missing(connection: psycopg.Connection, roles: Sequence[str]) -> None:
     """Grant those of the roles that are readers what they may read and cannot yet."""
-    for privilege, relation, readers, columns in _readable(connection):
+    for privilege, relation, readers, columns in (*_readable(connection), *_readable_by_service(connection)):
         granted = [role for role in readers if role in roles]
         (is_missing,) = connection.execute(
             """
@@ -293,7 +321,7 @@ def statements(connection: psycopg.Connection) -> list[str]:
     models = [*tables["prep"], *tables["marts"], *tables["features"]]
     normalize = {
         "owner": TRANSFORMER,
-        "readers": ", ".join(READERS),
+        "readers": ", ".join((*READERS, SERVICE)),
         "schema": normalization.SCHEMA,
         "function": normalization.FUNCTION,
     }
@@ -317,16 +345,29 @@ def statements(connection: psycopg.Connection) -> list[str]:
             ),
             new_owners_of_models="\n".join(_lines(connection, NEW_OWNERS, {"role": TRANSFORMER, "relations": models})),
             rights_on_normalization="\n".join(_lines(connection, FUNCTIONS, normalize)),
-            rights_of_readers="\n".join(
-                f"grant {privilege} on {relation} to {', '.join(readers)};"
-                for privilege, relation, readers, _ in _readable(connection)
-            ),
+            rights_of_readers=_grants(_readable(connection)),
+            rights_of_service=_grants(_readable_by_service(connection)),
             **{schema: ", ".join(names) for schema, names in tables.items()},
         ),
     ]
 
 
-def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[str, ...], list[str]]]:
+def _grants(readable: Iterable[Readable]) -> str:
+    return "\n".join(
+        f"grant {privilege} on {relation} to {', '.join(readers)};" for privilege, relation, readers, _ in readable
+    )
+
+
+def _readable_by_service(connection: psycopg.Connection) -> Iterator[Readable]:
+    """Yield (privilege, relation, role, columns) for each relation that the service reads."""
+    for _, _, relation in ownership.relations(connection):
+        if relation in SERVICES_COLUMNS:
+            columns = SERVICES_COLUMNS[relation]
+            readable = list(columns or _columns(connection, relation))
+            yield f"select ({', '.join(readable)})" if columns else "select", relation, (SERVICE,), readable
+
+
+def _readable(connection: psycopg.Connection) -> Iterator[Readable]:
     """Yield (privilege, relation, roles, columns) for each model that readers see.
 
     Whole tables where no column is personal, so that later columns are readable; other tables by column.
@@ -340,18 +381,22 @@ def _readable(connection: psycopg.Connection) -> Iterator[tuple[str, str, tuple[
             continue
         if schema not in READABLE_SCHEMAS or (schema == "marts" and mart not in personal):
             continue
-        columns = _lines(
-            connection,
-            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
-            " order by attnum",
-            [relation],
-        )
+        columns = _columns(connection, relation)
         readers, readable = READERS, columns
         if schema == "marts":
             readers = READERS if mart in RECOMMENDERS_MARTS else (ANALYST,)
             # a column without a description is not granted either: it may be personal
             readable = [name for name in columns if personal[mart].get(name, True) is False]
         yield "select" if readable == columns else f"select ({', '.join(readable)})", relation, readers, readable
+
+
+def _columns(connection: psycopg.Connection, relation: str) -> list[str]:
+    return _lines(
+        connection,
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+        " order by attnum",
+        [relation],
+    )
 
 
 def _lines(connection: psycopg.Connection, query: str, values: object = None) -> list[str]:

@@ -26,7 +26,7 @@ class Recommendations:
     `release`: the one that readers see, None if nothing is built yet. `is_new`: this run made it. `message`: what was
     done, as part of a sentence. `popularity`: by list for which popularity is served, why. `kept_too_long`: older
     releases whose lists are still read by somebody. `quality_problem`: why the quality of earlier releases could not be
-    computed, if so.
+    computed, if so. `cache_problem`: why the lists are not in the cache, if they should be.
     """
 
     message: str
@@ -35,6 +35,7 @@ class Recommendations:
     popularity: Mapping[str, str] = field(default_factory=dict)
     kept_too_long: Sequence[int] = ()
     quality_problem: str | None = None
+    cache_problem: str | None = None
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
             budget=settings.budget,
             seed=settings.seed,
             artefact_folder=secret("ARTIFACT_FOLDER"),
+            redis_url=secret("REDIS_URL"),
             show=show,
         )
     except (ArtefactError, MemoryError) as error:
@@ -90,6 +92,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
         _why_popularity(connection, release),
         outcome.kept_too_long,
         outcome.quality_problem,
+        outcome.cache_problem,
     )
 
 

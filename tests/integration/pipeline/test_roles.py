@@ -15,7 +15,8 @@ from monitoring import metrics
 from pipeline.run import preparation, privileges
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, finish, launch
+from tests.command import command, finish, launch, until
+from tests.services import serving
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
 
@@ -24,78 +25,83 @@ pytestmark = pytest.mark.slow
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
 NEXT_DAY = 2
 PASSWORD = "only-for-these-tests"
-ROLES = tuple(f"moovitamix_{name}" for name in ("loader", "gate", "transformer", "analyst", "recommender", "monitor"))
+ROLES = tuple(
+    f"moovitamix_{name}" for name in ("loader", "gate", "transformer", "analyst", "recommender", "monitor", "service")
+)
 STEP_LOGINS = {"loader": "extract", "gate": "gate", "transformer": "build", "recommender": "recommend"}
-LOGINS = ("owner", "loader", "gate", "transformer", "analyst", "recommender", "monitor", "nobody")
+LOGINS = ("owner", "loader", "gate", "transformer", "analyst", "recommender", "monitor", "service", "nobody")
 
 # What each login can do with a relation: s(elect *), i(nsert), u(pdate), d(elete), t(runcate), a(lter), x (drop), of a
 # column s(elect), in a schema c(reate table).
 MATRIX = """
-                                owner    loader   gate     transformer  analyst  recommender  monitor  nobody
-staging                         c        c        -        -            -        -            -        -
-staging.users                   siudtax  siudtax  s        s            -        -            -        -
-staging.scans                   siudtax  siudtax  s        s            -        -            -        -
-staging._dlt_loads              siudtax  siudtax  s        s            -        -            -        -
-prep                            c        -        -        c            -        -            -        -
-prep.stg_moovitamix__users      sax      -        s        sax          -        -            -        -
-prep.int_published_users        sax      -        -        sax          -        -            -        -
-prep.builds                     siudtax  -        -        siudtax      -        -            -        -
-prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -
-prep.first_listens              siudtax  -        -        siudtax      -        -            -        -
-gate                            c        -        c        -            -        -            -        -
-gate.loads                      siudtax  s        siud     s            -        -            s        -
-gate.quarantined_rows           siudtax  -        siu      s            -        -            -        -
-gate.quarantined_rows.rule      s        -        s        s            -        -            s        -
-gate.quarantined_rows.key       s        -        s        s            -        -            -        -
-gate.quarantined_rows.detail    s        -        s        s            -        -            -        -
-gate.publications               siudtax  -        si       s            -        -            s        -
-gate.batch_users                siudtax  -        siudtax  s            -        -            -        -
-gate.batch_scan                 siudtax  -        siudtax  s            -        -            -        -
-gate.decisions                  siax     -        si       s            -        -            -        -
-gate.erasures                   siudtax  s        -        s            -        -            -        -
-gate.known_fields               siudtax  -        si       s            -        -            -        -
-marts                           c        -        -        c            -        -            -        -
-marts.users                     siudtax  -        -        siudtax      -        -            -        -
-marts.users.email               s        -        -        s            -        -            -        -
-marts.users.first_name          s        -        -        s            -        -            -        -
-marts.users.last_name           s        -        -        s            -        -            -        -
-marts.users.id                  s        -        -        s            s        s            -        -
-marts.users.gender              s        -        -        s            s        s            -        -
-marts.tracks                    siudtax  -        -        siudtax      s        s            -        -
-marts.track_genres              siudtax  -        -        siudtax      s        s            -        -
-marts.listen_history            siudtax  -        -        siudtax      s        s            -        -
-marts.listens                   sax      -        -        sax          s        -            -        -
-marts.daily_genres              sax      -        -        sax          s        -            -        -
-marts.active_users              sax      -        -        sax          s        -            -        -
-marts.artists                   sax      -        -        sax          s        -            -        -
-features                        c        -        -        c            -        -            -        -
-features.user_profile           sax      -        -        sax          s        s            -        -
-features.user_genre_affinity    sax      -        -        sax          s        s            -        -
-features.track_history          sax      -        -        sax          s        s            -        -
-features.known_range            sax      -        -        sax          s        s            -        -
-features.snapshots              siudtax  -        -        siudtax      s        s            -        -
-features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -
-recommendations                 c        -        -        c            -        c            -        -
-recommendations.current_recommendations  sax  -  -   sax          s        s            -        -
-recommendations.release_quality sax      -        -        sax          s        s            -        -
-recommendations.releases        siudax   -        -        s            s        siudax       s        -
-recommendations.release_history siax     -        -        s            s        si           s        -
-recommendations.quality         siudtax  -        -        s            s        siudtax      s        -
-recommendations.popular_tracks  siudtax  -        -        -            -        siudtax      -        -
-recommendations.aliases         siax     -        -        -            -        si           s        -
-recommendations.trainings       siudax   -        -        -            -        siudax       s        -
-recommendations.evaluations     siudax   -        -        -            -        siudax       -        -
-recommendations.model_versions  siudax   -        -        s            -        siudax       -        -
-recommendations.lists           siudtax  -        -        s            -        siudtax      -        -
-ops                             c        -        -        -            -        -            -        -
-ops.runs                        siudtax  siu      siu      siu          -        siu          s        -
-ops.steps                       siudtax  siu      siu      siu          -        siu          s        -
-ops.run_tables                  siudtax  siu      siu      siu          -        siu          s        -
-ops.current_runs                sax      s        s        s            -        s            s        -
-ops.run_rules                   sax      s        s        s            -        s            s        -
-ops.owned_relations             siudtax  siud     siud     siud         -        siud         s        -
-ops.alembic_version             siudtax  s        s        s            -        s            s        -
-ops.preparations                siudtax  s        s        s            -        s            s        -
+                                owner    loader   gate     transformer  analyst  recommender  monitor  service  nobody
+staging                         c        c        -        -            -        -            -        -        -
+staging.users                   siudtax  siudtax  s        s            -        -            -        -        -
+staging.scans                   siudtax  siudtax  s        s            -        -            -        -        -
+staging._dlt_loads              siudtax  siudtax  s        s            -        -            -        -        -
+prep                            c        -        -        c            -        -            -        -        -
+prep.stg_moovitamix__users      sax      -        s        sax          -        -            -        -        -
+prep.int_published_users        sax      -        -        sax          -        -            -        -        -
+prep.builds                     siudtax  -        -        siudtax      -        -            -        -        -
+prep.parked_listens             siudtax  -        -        siudtax      -        -            -        -        -
+prep.first_listens              siudtax  -        -        siudtax      -        -            -        -        -
+gate                            c        -        c        -            -        -            -        -        -
+gate.loads                      siudtax  s        siud     s            -        -            s        -        -
+gate.quarantined_rows           siudtax  -        siu      s            -        -            -        -        -
+gate.quarantined_rows.rule      s        -        s        s            -        -            s        -        -
+gate.quarantined_rows.key       s        -        s        s            -        -            -        -        -
+gate.quarantined_rows.detail    s        -        s        s            -        -            -        -        -
+gate.publications               siudtax  -        si       s            -        -            s        -        -
+gate.batch_users                siudtax  -        siudtax  s            -        -            -        -        -
+gate.batch_scan                 siudtax  -        siudtax  s            -        -            -        -        -
+gate.decisions                  siax     -        si       s            -        -            -        -        -
+gate.erasures                   siudtax  s        -        s            -        -            -        -        -
+gate.known_fields               siudtax  -        si       s            -        -            -        -        -
+marts                           c        -        -        c            -        -            -        -        -
+marts.users                     siudtax  -        -        siudtax      -        -            -        -        -
+marts.users.email               s        -        -        s            -        -            -        -        -
+marts.users.first_name          s        -        -        s            -        -            -        -        -
+marts.users.last_name           s        -        -        s            -        -            -        -        -
+marts.users.id                  s        -        -        s            s        s            -        s        -
+marts.users.gender              s        -        -        s            s        s            -        -        -
+marts.tracks                    siudtax  -        -        siudtax      s        s            -        -        -
+marts.tracks.name               s        -        -        s            s        s            -        s        -
+marts.tracks.album              s        -        -        s            s        s            -        -        -
+marts.track_genres              siudtax  -        -        siudtax      s        s            -        s        -
+marts.listen_history            siudtax  -        -        siudtax      s        s            -        -        -
+marts.listens                   sax      -        -        sax          s        -            -        -        -
+marts.daily_genres              sax      -        -        sax          s        -            -        -        -
+marts.active_users              sax      -        -        sax          s        -            -        -        -
+marts.artists                   sax      -        -        sax          s        -            -        -        -
+features                        c        -        -        c            -        -            -        -        -
+features.user_profile           sax      -        -        sax          s        s            -        -        -
+features.user_genre_affinity    sax      -        -        sax          s        s            -        -        -
+features.track_history          sax      -        -        sax          s        s            -        s        -
+features.known_range            sax      -        -        sax          s        s            -        -        -
+features.snapshots              siudtax  -        -        siudtax      s        s            -        -        -
+features.user_snapshots         siudtax  -        -        siudtax      s        s            -        -        -
+recommendations                 c        -        -        c            -        c            -        -        -
+recommendations.current_recommendations  sax  -  -    sax          s        s            -        -        -
+recommendations.release_quality sax      -        -        sax          s        s            -        -        -
+recommendations.releases        siudax   -        -        s            s        siudax       s        s        -
+recommendations.release_history siax     -        -        s            s        si           s        s        -
+recommendations.quality         siudtax  -        -        s            s        siudtax      s        s        -
+recommendations.popular_tracks  siudtax  -        -        -            -        siudtax      -        -        -
+recommendations.aliases         siax     -        -        -            -        si           s        -        -
+recommendations.trainings       siudax   -        -        -            -        siudax       s        -        -
+recommendations.evaluations     siudax   -        -        -            -        siudax       -        -        -
+recommendations.model_versions  siudax   -        -        s            -        siudax       -        s        -
+recommendations.release_models  siudtax  -        -        -            -        siudtax      -        s        -
+recommendations.lists           siudtax  -        -        s            -        siudtax      -        s        -
+ops                             c        -        -        -            -        -            -        -        -
+ops.runs                        siudtax  siu      siu      siu          -        siu          s        -        -
+ops.steps                       siudtax  siu      siu      siu          -        siu          s        -        -
+ops.run_tables                  siudtax  siu      siu      siu          -        siu          s        -        -
+ops.current_runs                sax      s        s        s            -        s            s        -        -
+ops.run_rules                   sax      s        s        s            -        s            s        -        -
+ops.owned_relations             siudtax  siud     siud     siud         -        siud         s        -        -
+ops.alembic_version             siudtax  s        s        s            -        s            s        -        -
+ops.preparations                siudtax  s        s        s            -        s            s        -        -
 """
 
 ON_A_TABLE = {
@@ -297,6 +303,21 @@ def test_each_role_has_exactly_its_rights_on_the_oldest_supported_postgres(debia
 
         assert tried_matrix(made) == expected_matrix()
         assert made.command("owner", "build").code == ExitCode.PUBLISHED
+
+
+def test_the_service_answers_with_the_rights_of_its_role(fresh):
+    assert fresh.command("owner", "recommend", "--budget", "0").code == ExitCode.PUBLISHED
+    with serving(is_ready=False, DATABASE_URL=fresh.url_of("service")) as service:
+        until(lambda: "moovitamix_service" in service.get("/health/ready").text)
+        fresh.granted()
+        until(service.is_ready)
+        user_id = service.get("/page/users").json[0]["user_id"]
+        lists = f"/users/{user_id}/recommendations"
+        track_id = service.get(lists).tracks[0]
+        paths = [lists, f"{lists}?fresh=true", f"{lists}?list=again", "/popular", f"/tracks/{track_id}/similar"]
+        paths += [f"/users/{user_id}/listens", f"/page/tracks?ids={track_id}", "/page/search?text=a", "/page/release"]
+        for path in paths:
+            assert service.get(path).status == 200, path
 
 
 MARTS = {

@@ -19,10 +19,10 @@ from tests.databases import created, prepare
 from tests.forks import fork
 from tests.integration.expectations.warehouse import document, track, user
 from tests.integration.recommender import crashing_recommend
+from tests.recommended import RECOMMEND, recommended
 from tests.runs import run_pipeline_on
 from warehouse.errors import ExitCode
 
-RECOMMEND = ("recommend", "--budget", "0")
 # A program that prints the exit code of the command, and which libraries of the recommender it has imported.
 IMPORTS = """
 import sys
@@ -35,28 +35,10 @@ except SystemExit as end:
 """
 
 
-# Three tastes: each user hears every fourth day a track of the own one, for forty days.
-TASTES = """
-insert into marts.listen_history
-select
-    -1 - number, users.id, tracks.id, heard.at, heard.at, heard.at, (select max(_load_id) from marts.users)
-from generate_series(0, 41 * 10 - 1) as number
-cross join lateral (select timestamptz '2025-12-10' + number / 41 * interval '4 days' as at) as heard
-inner join (select id, row_number() over (order by id) as place from marts.users where deleted_at is null) as users
-    on number % 41 + 1 = users.place
-inner join (select id, row_number() over (order by id) as place from marts.tracks where deleted_at is null) as tracks
-    on users.place % 3 + 3 * ((number / 41 * 7 + users.place * 5) % 13) + 1 = tracks.place
-"""
-
-
 @pytest.fixture(scope="module")
 def template(postgres_url, built_template):
     """Name of a database with one release: neighbours beat popularity for `discover`, and nothing does for `again`."""
-    with created(postgres_url, "recommended", f"template {built_template}") as url:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(TASTES)
-        ended = command(*RECOMMEND, DATABASE_URL=url)
-        assert (ended.code, ended.err) == (ExitCode.PUBLISHED, ""), ended
+    with recommended(postgres_url, built_template, "recommended"):
         yield "recommended"
 
 
@@ -95,7 +77,7 @@ def current(connection):
 
 def counts(connection):
     """Return how many rows each table has, and the partitions of the lists."""
-    tables = ("trainings", "model_versions", "aliases", "releases", "release_history", "lists")
+    tables = ("trainings", "model_versions", "aliases", "releases", "release_history", "lists", "release_models")
     found = [connection.execute(f"select count(*) from recommendations.{name}").fetchone()[0] for name in tables]
     names = connection.execute(
         "select relname from pg_class"
@@ -187,6 +169,8 @@ def test_a_later_release_uses_the_champions_and_three_are_kept(warehouse):
         }
     assert outcome.release.release_id == 4
     assert counts(warehouse)[1] == [("lists_2",), ("lists_3",), ("lists_4",)]
+    kept = warehouse.execute("select distinct release_id from recommendations.release_models order by 1").fetchall()
+    assert kept == [(2,), (3,), (4,)]
 
 
 def test_a_release_is_taken_back_at_once_and_the_history_stays(url, warehouse):
@@ -226,7 +210,7 @@ def test_history_cannot_be_changed(warehouse):
 
 @pytest.mark.parametrize(
     "function",
-    ["promote", "publish", "encode", "drop_old"],
+    ["promote", "publish", "encode", "keep_counted", "drop_old"],
 )
 def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(function, warehouse, monkeypatch):
     rows, before = current(warehouse), counts(warehouse)

@@ -132,3 +132,10 @@ def test_no_users_give_no_lists():
     data = random_dataset(9)
     lists = recommend(recommender(data, "als"), data.users.take(np.array([], int)), data.catalogue, DISCOVER, 5)
     assert lists.tracks.shape == lists.reasons.kinds.shape == (0, 5)
+
+
+@pytest.mark.parametrize("name", [*NAMES, again.NAME])
+def test_users_who_heard_nothing_that_is_there_get_no_list_of_known_tracks(name):
+    data = random_dataset(3, gone=(4,))
+    nobody = dataset(interactions({1: [(4, 1)]}, 2, 30)).users
+    assert (recommend(recommender(data, name), nobody, data.catalogue, AGAIN, 5).tracks < 0).all()

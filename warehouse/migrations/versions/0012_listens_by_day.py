@@ -3,7 +3,7 @@
 from warehouse.migrations.sql import execute
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 
 def upgrade() -> None:

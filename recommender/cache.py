@@ -1,0 +1,135 @@
+"""Keep the lists of a release in Redis or Valkey, too. Postgres is the truth: whatever is missing is read from there.
+
+One hash per list, with the release in its name: a field per user holds a checksum and the row of the binary COPY.
+"""
+
+import datetime as dt
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from recommender.list_rows import StoredList, decode
+
+PREFIX = "moovitamix"
+CONNECT_SECONDS = 2
+SECONDS = 10
+# Longer than a release is kept.
+LIFETIME = dt.timedelta(days=10)
+# So many rows of each piece are read back.
+COMPARED = 20
+CHECKSUM = struct.Struct(">I")
+# Where the id of the user begins in a row.
+USER_ID = struct.Struct(">q")
+USER_ID_AT = 18
+
+
+def name_of(release_id: int, as_of: dt.datetime) -> str:
+    """Return the name of the key that says the lists of a release are complete. `as_of` keeps warehouses apart."""
+    return f"{PREFIX}:{release_id}:{as_of.timestamp():.6f}"
+
+
+def key_of(release_id: int, as_of: dt.datetime, list_name: str) -> str:
+    """Return the key of the hash with the lists of all users."""
+    return f"{name_of(release_id, as_of)}:{list_name}"
+
+
+def unpack(value: bytes, release_id: int, user_id: int, list_name: str) -> StoredList | None:
+    """Return the list in a value of a hash, or None if the value is damaged or is another list."""
+    row = value[CHECKSUM.size :]
+    if len(value) < CHECKSUM.size or CHECKSUM.unpack_from(value)[0] != zlib.crc32(row):
+        return None
+    found = decode(row)
+    return found if (found.release_id, found.user_id, found.list) == (release_id, user_id, list_name) else None
+
+
+class Cache:
+    """Write the lists of a release. Never raises: the first problem ends it, and stays in `problem`.
+
+    Does nothing if `url` is None.
+    """
+
+    def __init__(self, url: str | None, as_of: dt.datetime) -> None:
+        self.problem: str | None = None
+        self._as_of = as_of
+        self._sizes: Counter[str] = Counter()
+        self._client = connect(url) if url else None
+
+    def add(self, release_id: int, list_name: str, rows: Sequence[bytes]) -> None:
+        """Store rows of `list_rows.encode`, and read some of them back."""
+        if not (self._client and rows):
+            return
+        key = key_of(release_id, self._as_of, list_name)
+        values = {_user_of(row): CHECKSUM.pack(zlib.crc32(row)) + row for row in rows}
+        compared = Random(0).sample(sorted(values), min(COMPARED, len(values)))
+        try:
+            self._client.hset(key, mapping=values)
+            self._client.expire(key, LIFETIME)
+            if self._client.hmget(key, compared) != [values[user] for user in compared]:
+                self._end("it returned other lists than it was given")
+        except redis.RedisError as error:
+            self._end(describe(error))
+        self._sizes[key] += len(values)
+
+    def verify(self, release_id: int) -> None:
+        """Check that all lists are there, and mark the release as complete."""
+        if not self._client:
+            return
+        try:
+            if all(self._client.hlen(key) == size for key, size in self._sizes.items()):
+                self._client.set(name_of(release_id, self._as_of), len(self._sizes), ex=LIFETIME)
+            else:
+                self._end("it does not hold all lists")
+        except redis.RedisError as error:
+            self._end(describe(error))
+
+    def remove_older(self, release_id: int) -> None:
+        """Remove the lists of all other releases, and also of this one if they are not complete."""
+        if not self._client:
+            return
+        kept = name_of(release_id, self._as_of)
+        try:
+            for key in self._client.scan_iter(f"{PREFIX}:*", count=1000):
+                if not key.decode().startswith(kept):
+                    self._client.unlink(key)
+        except redis.RedisError as error:
+            self._end(describe(error))
+
+    def _end(self, problem: str) -> None:
+        self.problem, self._client = problem, None
+
+
+def connect(url: str) -> redis.Redis:
+    """Return a client that gives up soon, and does not try again."""
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def forget(url: str, user_id: int) -> None:
+    """Remove the lists of a user. Raises redis.RedisError."""
+    client = connect(url)
+    for key in client.scan_iter(f"{PREFIX}:*:*:*", count=1000):
+        client.hdel(key, str(user_id))
+
+
+def describe(error: redis.RedisError) -> str:
+    """Return the problem without the server's text, which may quote the address."""
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        return "it refuses the login of REDIS_URL"
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "its memory is full"
+    if isinstance(error, redis.TimeoutError):
+        return "it does not answer in time"
+    if isinstance(error, redis.ConnectionError):
+        return "it cannot be reached"
+    return f"it answers with an error ({type(error).__name__})"
+
+
+def _user_of(row: bytes) -> str:
+    return str(USER_ID.unpack_from(row, USER_ID_AT)[0])

@@ -1,0 +1,106 @@
+"""Read lists from Redis or Valkey, where there is one; on anything wrong, the warehouse answers."""
+
+import asyncio
+import struct
+from collections.abc import Callable
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from recommender import cache
+from recommender.list_rows import StoredList
+from recommender.scoring import LISTS
+from recommender.service.state import State
+
+# A slow cache is worse than none: the warehouse answers in a millisecond.
+SECONDS = 0.1
+SECONDS_OF_A_CHECK = 0.5
+SECONDS_BETWEEN_CHECKS = 1
+
+NO_CACHE, NOT_CHECKED, DAMAGED = "there is no cache", "it was not checked yet", "a list in it is damaged"
+
+
+class CachedLists:
+    """Read lists from the cache at `url`, while its `problem` is None. Checks it each second."""
+
+    def __init__(self, url: str | None, find_state: Callable[[], State | None], log: Callable[..., None]) -> None:
+        self.is_used = url is not None
+        self.problem: str | None = NOT_CHECKED if url else NO_CACHE
+        self._find_state, self._log = find_state, log
+        # a release of which a list is damaged is not asked for again
+        self._damaged: int | None = None
+        self._checking: asyncio.Task[None] | None = None
+        if url:
+            self._client, self._checker = _client(url, SECONDS), _client(url, SECONDS_OF_A_CHECK)
+
+    def start(self) -> None:
+        if self.is_used:
+            self._checking = asyncio.create_task(self._check())
+
+    async def stop(self) -> None:
+        if self._checking:
+            self._checking.cancel()
+            await self._client.aclose()
+            await self._checker.aclose()
+
+    async def stored_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
+        """Return the list of a user in the released lists, or None if the cache does not have it."""
+        if self.problem is not None:
+            return None
+        release = state.release
+        try:
+            value = await self._client.hget(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
+        except (redis.RedisError, OSError) as error:
+            self._report(_describe(error))
+            return None
+        if value is None:
+            return None
+        try:
+            found = cache.unpack(value, release.release_id, user_id, list_name)
+        except (ValueError, IndexError, struct.error):
+            found = None
+        if found is None:
+            self._damaged = release.release_id
+            self._report(DAMAGED)
+        return found
+
+    async def _check(self) -> None:
+        while True:
+            state = self._find_state()
+            if state:
+                try:
+                    self._report(await self._find_problem(state))
+                except (redis.RedisError, OSError) as error:
+                    self._report(_describe(error))
+            await asyncio.sleep(SECONDS_BETWEEN_CHECKS)
+
+    async def _find_problem(self, state: State) -> str | None:
+        release = state.release
+        if release.release_id == self._damaged:
+            return DAMAGED
+        name = cache.name_of(release.release_id, release.as_of)
+        count = await self._checker.get(name)
+        if count is None:
+            return f"it does not hold release {release.release_id}"
+        hashes = await self._checker.exists(*(cache.key_of(release.release_id, release.as_of, each) for each in LISTS))
+        return None if hashes == int(count) else f"it lost lists of release {release.release_id}"
+
+    def _report(self, problem: str | None) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._log("cache_unavailable" if problem else "cache_available", problem=problem)
+
+
+def _client(url: str, seconds: float) -> redis.asyncio.Redis:
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_connect_timeout=seconds,
+        socket_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _describe(error: Exception) -> str:
+    return cache.describe(error) if isinstance(error, redis.RedisError) else "it cannot be reached"

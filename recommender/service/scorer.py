@@ -1,0 +1,102 @@
+"""Make lists on request with the models of a release, which a worker holds in memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import psycopg
+
+from recommender import artefact_store, artefacts, dataset, interactions, registry
+from recommender.artefacts import Artefact, ArtefactError
+from recommender.dataset import Catalogue, Users
+from recommender.interactions import Flags, Integers
+from recommender.list_rows import sources_of
+from recommender.registry import CountedModel
+from recommender.releases import Release
+from recommender.scoring import LISTS, Lists, Recommender, recommend
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Hold what is known of a user: ids of heard tracks with their days from 1970-01-01, and favourite genres."""
+
+    track_ids: Sequence[int] = ()
+    days: Sequence[int] = ()
+    genres: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Hold the models of a release with its catalogue. `sources`: by list, of the model and of those that fill it."""
+
+    release: Release
+    catalogue: Catalogue
+    recommenders: Mapping[str, Recommender]
+    sources: Mapping[str, Sequence[int]]
+
+    @cached_property
+    def tracks_of_genre(self) -> Mapping[str, Integers]:
+        by_genre = self.catalogue.genres.tocsc()
+        return {
+            name: by_genre.indices[by_genre.indptr[number] : by_genre.indptr[number + 1]]
+            for number, name in enumerate(self.catalogue.genre_names)
+        }
+
+    def users(self, heard: Heard, recent: Sequence[int], today: int) -> Users:
+        """Return one user who also heard the tracks of `recent` today."""
+        ids = np.array([*heard.track_ids, *recent], np.int64)
+        days = np.array([*heard.days, *(today for _ in recent)], np.int64)
+        listens = interactions.of_one_user(self.catalogue.track_ids, ids, days, today)
+        return Users(listens, dataset.indicators([heard.genres], self.catalogue.genre_names))
+
+    def lists(self, users: Users, list_name: str, k: int, is_candidate: Flags, *, only_fill: bool = False) -> Lists:
+        """Return the list of each user. `only_fill`: by those models that fill the lists of others."""
+        recommender = self.recommenders[list_name]
+        if only_fill and recommender.fallbacks:
+            recommender = Recommender(recommender.fallbacks[0], recommender.fallbacks[1:])
+        catalogue = Catalogue(
+            self.catalogue.track_ids,
+            is_candidate,
+            self.catalogue.artists,
+            self.catalogue.genres,
+            self.catalogue.genre_names,
+        )
+        return recommend(recommender, users, catalogue, list_name, k, per_artist=self.release.artist_cap)
+
+
+def load(connection: psycopg.Connection, release: Release, artefact_folder: str | None) -> Scorer:
+    """Load the models of a release. Raises ArtefactError if one cannot be used."""
+    catalogue = dataset.read_catalogue(connection, release.as_of)
+    counted: dict[str, list[CountedModel]] = {name: [] for name in LISTS}
+    for model in registry.read_counted(connection, release.release_id):
+        counted[model.list].append(model)
+    recommenders, sources = {}, {}
+    for name in LISTS:
+        if not counted[name]:
+            raise ArtefactError(
+                f"release {release.release_id} has no models for requests: it was made by an earlier version"
+            )
+        models, names = [], []
+        if counted[name][0].place:
+            version = registry.read(connection, release.model_versions[name])
+            models.append(_usable(lambda: artefact_store.load(version, artefact_folder), catalogue, version.model))  # noqa: B023 (called at once)
+            names.append(version.model)
+        for model in counted[name]:
+            models.append(
+                _usable(
+                    lambda: artefacts.load(model.artefact, model.checksum, model.format_version),  # noqa: B023
+                    catalogue,
+                    model.model,
+                )
+            )
+            names.append(model.model)
+        recommenders[name], sources[name] = Recommender(models[0], models[1:]), sources_of(names)
+    return Scorer(release, catalogue, recommenders, sources)
+
+
+def _usable(load_artefact: Callable[[], Artefact], catalogue: Catalogue, name: str) -> artefacts.FittedModel:
+    try:
+        return artefacts.renumber(load_artefact(), catalogue)
+    except ArtefactError as error:
+        raise ArtefactError(f"the model {name}: {error}") from None

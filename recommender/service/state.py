@@ -1,0 +1,249 @@
+"""Keep what every request needs in one immutable object per worker, and refresh it from the warehouse each second."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+
+from recommender import releases
+from recommender.artefacts import ArtefactError
+from recommender.interactions import Flags, Integers, find
+from recommender.releases import Release
+from recommender.scoring import DISCOVER, Lists
+from recommender.service import scorer
+from recommender.service.scorer import Heard, Scorer
+from warehouse import database, redaction
+from warehouse.database import Warehouse
+from warehouse.embedded_postgres import PostgresUnavailableError
+from warehouse.errors import CommandError
+
+APPLICATION = "moovitamix service"
+SECONDS_BETWEEN = 0.5
+# After so long without a refresh a worker does not answer: a removed track could be in its answers.
+LONGEST_AGE = 10
+# A hanging server must not hold up the next attempt.
+WAITS = {"connect_timeout": 3, "tcp_user_timeout": 5000}
+STATEMENT_TIMEOUT = "5s"
+SECONDS_BETWEEN_LOADS = 30
+# A rollback finds the models of the release before in memory.
+SCORERS_KEPT = 2
+# The length of the longest answer: the largest offset and the largest limit.
+LONGEST_LIST = 550
+
+SNAPSHOT = "select pg_current_snapshot()::text"
+DIGEST = "select count(*), bit_xor(hashint8extended(id, 0)) from marts.{} where deleted_at is null"
+IDS = "select coalesce(array_agg(id order by id), '{{}}') from marts.{} where deleted_at is null"
+NOT_BUILT = "nothing is built yet; first run: make run"
+NO_RELEASE = "there is no release yet; make one with: make recommend"
+NO_RIGHTS = "the user may not read what the service reads; grant it the role moovitamix_service"
+
+
+@dataclass(frozen=True, eq=False)
+class Present:
+    """Hold the sorted ids of the rows of a mart that are not removed, and their number and hash."""
+
+    digest: tuple
+    ids: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Hold what answers follow from. A request uses one of these throughout.
+
+    `scorer` may be that of an earlier release while the models of the published one are loaded. `is_candidate`: by
+    position in its catalogue, whether a track may be recommended now. `popular`: the list of a user about whom nothing
+    is known.
+    """
+
+    release: Release
+    users: Present
+    tracks: Present
+    scorer: Scorer | None = None
+    is_candidate: Flags | None = None
+    popular: Lists | None = None
+
+    def has_user(self, user_id: int) -> bool:
+        ids = self.users.ids
+        place = int(ids.searchsorted(user_id))
+        return place < len(ids) and int(ids[place]) == user_id
+
+    def are_present(self, track_ids: list[int]) -> list[bool]:
+        return find(self.tracks.ids, np.array(track_ids, np.int64))[1].tolist()
+
+
+class Refresher:
+    """Refresh `state` in a thread. `problem`: why it is None or old, or why the models could not be loaded."""
+
+    def __init__(
+        self, find_warehouse: Callable[[], Warehouse], log: Callable[..., None], artefact_folder: str | None = None
+    ) -> None:
+        self.state: State | None = None
+        self.problem: str | None = "the service is starting"
+        self.warehouse: Warehouse | None = None
+        self.model_problem: str | None = None
+        self._refreshed_at = -float("inf")
+        self._find_warehouse, self._log = find_warehouse, log
+        self._artefact_folder = artefact_folder
+        self._connection: psycopg.Connection | None = None
+        self._snapshot: str | None = None
+        self._release: Release | None = None
+        self._present: dict[str, Present] = {}
+        self._scorers: dict[int, Scorer] = {}
+        self._loading: Future[Scorer] | None = None
+        self._next_load = 0.0
+        self._loader = ThreadPoolExecutor(1, "load-models")
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(LONGEST_AGE)
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def age(self) -> float:
+        """Return the seconds since the last refresh."""
+        return time.monotonic() - self._refreshed_at
+
+    @property
+    def has_refreshed(self) -> bool:
+        return self.state is not None
+
+    @property
+    def has_models(self) -> bool:
+        """Return whether the models of the published release are in memory."""
+        state = self.state
+        return state is not None and state.scorer is not None and state.scorer.release == state.release
+
+    def current(self) -> State | None:
+        """Return the state, or None if there is none or it is too old to answer from."""
+        return self.state if self.age <= LONGEST_AGE else None
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._refresh()
+            except Exception as error:
+                self._disconnect()
+                self._report(self._describe(error))
+            self._stopped.wait(SECONDS_BETWEEN)
+        self._disconnect()
+
+    def _refresh(self) -> None:
+        started = time.monotonic()
+        if self._connection is None:
+            self._connect()
+        with self._connection.transaction():
+            # all from one snapshot; if no transaction has ended since the last one, nothing can have changed
+            (snapshot,) = self._connection.execute(SNAPSHOT).fetchone()
+            if snapshot != self._snapshot:
+                self._read()
+                self._snapshot = snapshot
+        self._update()
+        self._refreshed_at = started
+        self._report(None if self.state else NO_RELEASE)
+
+    def _connect(self) -> None:
+        self.warehouse = self._find_warehouse()
+        self._connection = database.connect(self.warehouse.conninfo, **WAITS)
+        self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        self._connection.read_only = True
+        self._connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT}'")
+        self._snapshot = None
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _read(self) -> None:
+        self._release = releases.published(self._connection)
+        for mart in ("users", "tracks"):
+            digest = self._connection.execute(DIGEST.format(mart)).fetchone()
+            if mart not in self._present or self._present[mart].digest != digest:
+                (ids,) = self._connection.execute(IDS.format(mart), binary=True).fetchone()
+                self._present[mart] = Present(digest, np.array(ids, np.int64))
+
+    def _update(self) -> None:
+        """Replace the state if anything in it has changed."""
+        if self._release is None:
+            self.state = None
+            return
+        current = self._scorer()
+        users, tracks = self._present["users"], self._present["tracks"]
+        old = self.state
+        is_same = old and old.users is users and old.tracks is tracks and old.scorer is current
+        if is_same and old.release == self._release:
+            return
+        if current is None:
+            self.state = State(self._release, users, tracks)
+            return
+        is_candidate = current.catalogue.is_candidate & find(tracks.ids, current.catalogue.track_ids)[1]
+        nobody = current.users(Heard(), (), 0)
+        popular = current.lists(nobody, DISCOVER, LONGEST_LIST, is_candidate)
+        self.state = State(self._release, users, tracks, current, is_candidate, popular)
+
+    def _scorer(self) -> Scorer | None:
+        """Return the models of the published release, or earlier ones while a thread loads them.
+
+        Never later ones: those were taken back.
+        """
+        wanted = self._release.release_id
+        if self._loading and self._loading.done():
+            self._take_loaded()
+        if wanted in self._scorers:
+            # the last one is the latest that was used
+            self._scorers[wanted] = self._scorers.pop(wanted)
+            self._report_models(None)
+            return self._scorers[wanted]
+        if self._loading is None and time.monotonic() >= self._next_load:
+            self._loading = self._loader.submit(_load, self.warehouse, self._release, self._artefact_folder)
+        return next((found for number, found in reversed(self._scorers.items()) if number < wanted), None)
+
+    def _take_loaded(self) -> None:
+        loading, self._loading = self._loading, None
+        try:
+            found = loading.result()
+        except Exception as error:
+            # whatever it is, released lists are served
+            self._next_load = time.monotonic() + SECONDS_BETWEEN_LOADS
+            self._report_models(self._describe(error))
+            return
+        self._scorers[found.release.release_id] = found
+        while len(self._scorers) > SCORERS_KEPT:
+            self._scorers.pop(next(iter(self._scorers)))
+
+    def _describe(self, error: Exception) -> str:
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return NO_RIGHTS
+        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            return NOT_BUILT
+        if isinstance(error, psycopg.Error) and self.warehouse:
+            return f"the warehouse failed: {redaction.redact(error, self.warehouse.conninfo)}"
+        if isinstance(error, CommandError | PostgresUnavailableError | ArtefactError):
+            return str(error)
+        return f"unexpected {type(error).__name__}"
+
+    def _report(self, problem: str | None) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._log("warehouse_unavailable" if problem else "warehouse_available", problem=problem)
+
+    def _report_models(self, problem: str | None) -> None:
+        if problem != self.model_problem:
+            self.model_problem = problem
+            self._log("models_unavailable" if problem else "models_available", problem=problem)
+
+
+def _load(warehouse: Warehouse, release: Release, artefact_folder: str | None) -> Scorer:
+    with database.connect(warehouse.conninfo, **WAITS) as connection:
+        return scorer.load(connection, release, artefact_folder)
