@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-# The largest bigint that is a number in every reader of the OpenAPI document, which holds limits as floats.
-LARGEST_ID = 2**63 - 1024
+# Nearly the largest bigint: the OpenAPI document holds limits as floats, and this one reads the same in every language.
+LARGEST_ID = 9_223_372_036_854_774_000
 MOST_ITEMS = 50
 LARGEST_OFFSET = 500
 MOST_RECENT = 100
@@ -17,7 +17,7 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id = Annotated[int, Field(ge=-(2**63), le=LARGEST_ID, strict=True), BeforeValidator(_whole)]
+Id = Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID, strict=True), BeforeValidator(_whole)]
 ListName = Literal["discover", "again"]
 Source = Literal["model", "genres", "popular"]
 

@@ -107,15 +107,15 @@ def _check_is_local(request: Request) -> None:
         raise HTTPException(404, "Not Found")
 
 
-router = APIRouter(dependencies=[Depends(_check_is_local)], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(_check_is_local)])
 
 
-@router.get("/")
+@router.get("/", include_in_schema=False)
 async def show_page() -> FileResponse:
     return FileResponse(FILES / "index.html", headers={"Content-Security-Policy": POLICY})
 
 
-@router.get("/page/{name}.{kind}")
+@router.get("/page/{name}.{kind}", include_in_schema=False)
 async def show_file(name: str, kind: str) -> FileResponse:
     file = f"{name}.{kind}"
     if file not in MEDIA_TYPES:
@@ -125,7 +125,6 @@ async def show_file(name: str, kind: str) -> FileResponse:
 
 @router.get(
     "/users/{user_id}/listens",
-    include_in_schema=True,
     response_model=contract.Listens,
     responses={**PROBLEMS, 404: {"model": contract.Problem, "description": "Only on loopback; or no such user."}},
     tags=["page"],
@@ -145,7 +144,7 @@ async def show_listens(request: Request, user_id: UserId) -> Response:
     return Response(content.model_dump_json(), media_type="application/json")
 
 
-@router.get("/page/users")
+@router.get("/page/users", include_in_schema=False)
 async def show_examples(request: Request) -> list[dict[str, Any]]:
     """Return some users to begin with, from many listens to none."""
     state = state_of(request)
@@ -156,16 +155,18 @@ async def show_examples(request: Request) -> list[dict[str, Any]]:
     return [dict(rows[place]) for place in places]
 
 
-@router.get("/page/tracks")
+@router.get("/page/tracks", include_in_schema=False)
 async def show_names(
     request: Request,
-    ids: Annotated[list[Annotated[int, Field(ge=-(2**63), le=contract.LARGEST_ID)]], Query(max_length=MOST_NAMES)],
+    ids: Annotated[
+        list[Annotated[int, Field(ge=-contract.LARGEST_ID, le=contract.LARGEST_ID)]], Query(max_length=MOST_NAMES)
+    ],
 ) -> list[dict[str, Any]]:
     """Return name and artist of tracks."""
     return [dict(row) for row in await reads_of(request).rows(NAMES, ids)]
 
 
-@router.get("/page/search")
+@router.get("/page/search", include_in_schema=False)
 async def search_tracks(
     request: Request, text: Annotated[str, Query(min_length=1, max_length=100)]
 ) -> list[dict[str, Any]]:
@@ -175,7 +176,7 @@ async def search_tracks(
     return [dict(row) for row in rows]
 
 
-@router.get("/page/release")
+@router.get("/page/release", include_in_schema=False)
 async def show_release(request: Request) -> dict[str, Any]:
     """Return the published release, its models, and how released lists did."""
     release, reads = state_of(request).release, reads_of(request)

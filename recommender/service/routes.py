@@ -29,8 +29,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "A parameter is wrong."},
     503: {"model": Problem, "description": "There is no answer now; Retry-After says when to repeat the request."},
 }
-UserId = Annotated[int, Path(ge=-(2**63), le=LARGEST_ID)]
-TrackId = Annotated[int, Path(ge=-(2**63), le=LARGEST_ID)]
+UserId = Annotated[int, Path(ge=-LARGEST_ID, le=LARGEST_ID)]
+TrackId = Annotated[int, Path(ge=-LARGEST_ID, le=LARGEST_ID)]
 Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS)]
 
 router = APIRouter(responses=PROBLEMS)

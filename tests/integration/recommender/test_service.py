@@ -7,7 +7,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from recommender import known_range, nightly, releases
-from recommender.service.contract import Listens, PopularTracks, Recommendations, SimilarTracks
+from recommender.service.contract import LARGEST_ID, Listens, PopularTracks, Recommendations, SimilarTracks
 from tests.command import command, until
 from tests.recommended import recommended
 from tests.services import serving
@@ -119,7 +119,7 @@ def test_a_genre_is_a_filter_and_the_list_is_filled_within_it(service, warehouse
 
 def test_an_unknown_user_gets_popular_tracks(service):
     popular = PopularTracks.model_validate_json(service.get("/popular").text)
-    for user_id in (987654321, -5, 2**63 - 1024, -(2**63)):
+    for user_id in (987654321, -5, LARGEST_ID, -LARGEST_ID):
         for name in ("discover", "again"):
             reply = service.get(f"/users/{user_id}/recommendations?list={name}")
             answer = Recommendations.model_validate_json(reply.text)
