@@ -75,7 +75,7 @@ recommendations.releases        siudax   -        -        s            s       
 recommendations.release_history siax     -        -        s            s        s            -        -
 recommendations.aliases         siax     -        -        -            -        -            s        -
 recommendations.trainings       siudax   -        -        -            -        -            s        -
-recommendations.evaluations     siudax   -        -        -            -        -            -        -
+recommendations.evaluations     siudtax  -        -        -            -        -            -        -
 recommendations.model_versions  siudax   -        -        -            -        -            -        -
 recommendations.lists           siudtax  -        -        s            -        -            -        -
 ops                             c        -        -        -            -        -            -        -
