@@ -127,7 +127,8 @@ grant usage on schema marts, features, recommendations to moovitamix_analyst, mo
 
 -- the service reads released lists and their models, and of the marts only some columns
 revoke all on schema staging, prep, gate, ops from moovitamix_service;
-revoke all on {staging}, {prep}, {marts}, {features}, {gate}, {decisions}, {recommendations}, {ops} from moovitamix_service;
+revoke all on {staging}, {prep}, {marts}, {features}, {gate}, {decisions}, {recommendations}, {ops}
+    from moovitamix_service;
 grant usage on schema marts, features, recommendations to moovitamix_service;
 {rights_of_service}
 
