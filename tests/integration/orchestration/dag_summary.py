@@ -51,7 +51,7 @@ def summarize_retraining() -> dict:
     (dag,) = bag.dags.values()
     return {
         "tasks": {task.task_id: (sorted(task.upstream_task_ids), task.bash_command) for task in dag.tasks},
-        "assets": [asset.name for _, asset in dag.timetable.asset_condition.iter_assets()],
+        "assets": [asset.name for asset in dag.timetable.asset_condition.objects],
     }
 
 
