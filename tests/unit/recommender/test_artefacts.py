@@ -155,7 +155,14 @@ def version(columns):
     own = {name: columns[name] for name in ("artefact", "artefact_file", "checksum", "format_version")}
     at = dt.datetime.now(dt.UTC)
     return ModelVersion(
-        model_version=1, list="discover", model="als", params={}, fallback_params={}, known_at=at, **own
+        model_version=1,
+        training_id=None,
+        list="discover",
+        model="als",
+        params={},
+        fallback_params={},
+        known_at=at,
+        **own,
     )
 
 
