@@ -156,13 +156,20 @@ order by rolname
 
 # Citus reads what a view reads with the rights of the caller, not with those of the view's owner.
 READERS_ON_CITUS = """
-select format('grant %s to moovitamix_analyst, moovitamix_recommender;', privilege)
+select format('grant %s to %s;', rights.privilege, rights.readers)
 from pg_extension
 cross join (
     values
-    ('usage on schema prep'),
-    ('select on prep.builds, prep.user_totals, prep.user_genre_totals')
-) as privileges (privilege)
+    ('usage on schema prep', 'moovitamix_analyst, moovitamix_recommender'),
+    (
+        'select on prep.builds, prep.user_totals, prep.user_genre_totals',
+        'moovitamix_analyst, moovitamix_recommender'
+    ),
+    -- of features.known_range, which only what computes the past reads
+    ('usage on schema gate', 'moovitamix_recommender'),
+    ('select (seq) on gate.publications', 'moovitamix_recommender'),
+    ('select (verb, decided_at, details) on gate.decisions', 'moovitamix_recommender')
+) as rights (privilege, readers)
 where extname = 'citus'
 """
 
