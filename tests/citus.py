@@ -126,9 +126,9 @@ def sent_with_others(text: Text, catalog: Catalog) -> Iterator[object]:
                 yield from named & (DISTRIBUTED.keys() | REFERENCE)
 
 
-def dropped_in_pg_temp(text: Text, catalog: Catalog) -> Iterator[object]:
+def view_dropped_in_pg_temp(text: Text, catalog: Catalog) -> Iterator[object]:
     """Citus looks for a schema of this name."""
-    yield from re.findall(r'(?i)\bdrop\s+\w+\s+(?:if\s+exists\s+)?"?pg_temp"?\.\S+', text.sql)
+    yield from re.findall(r'(?i)\bdrop\s+view\s+(?:if\s+exists\s+)?"?pg_temp"?\.\S+', text.sql)
 
 
 def deleted_by_local_rows(text: Text, catalog: Catalog) -> Iterator[object]:
@@ -164,9 +164,9 @@ def mart_left_joined_to_local_rows(text: Text, catalog: Catalog) -> Iterator[obj
     for select in text.find(exp.Select):
         sides = _sides(select)
         for number, join in enumerate(select.args.get("joins") or (), start=1):
-            if join.side == "LEFT" and _is_in_shards(join.this, catalog):
-                if not any(_is_in_shards(side, catalog) for side in sides[:number]):
-                    yield join.sql()
+            is_moved = not any(_is_in_shards(side, catalog) for side in sides[:number])
+            if join.side == "LEFT" and is_moved and _is_in_shards(join.this, catalog):
+                yield join.sql()
 
 
 def _sides(select: exp.Select) -> list[exp.Expression]:
@@ -218,11 +218,10 @@ def _ancestors(expression: exp.Expression) -> list[exp.Expression]:
 
 def landed_rows_beside_mart(text: Text, catalog: Catalog) -> Iterator[object]:
     """Planned beside a mart, everything that ever landed is read; a materialized expression is planned alone."""
-    for query in text.find(exp.Query):
-        if isinstance(query.parent, exp.Create | exp.Insert | None) or isinstance(query.parent, exp.Subquery):
-            read = [table for table in query.find_all(exp.Table) if not _is_materialized(table)]
-            if any(catalog.is_distributed(name_of(table)) for table in read):
-                yield from (name_of(table) for table in read if catalog.is_landed(name_of(table)))
+    for statement in text.statements:
+        read = {name_of(table) for table in statement.find_all(exp.Table) if not _is_materialized(table)}
+        if any(map(catalog.is_distributed, read)):
+            yield from filter(catalog.is_landed, read)
 
 
 def _is_materialized(table: exp.Table) -> bool:
@@ -241,7 +240,7 @@ def local_table_in_feature(text: Text, catalog: Catalog) -> Iterator[object]:
 def union_of_different_types(text: Text, catalog: Catalog) -> Iterator[object]:
     """Citus pushes it down only where the types are equal: 0 is an integer, and a count is a bigint."""
     for union in text.find(exp.Union):
-        if any(map(catalog.is_distributed, names_in(union))) or any(_is_in_shards(t, catalog) for t in union.find_all(exp.Table)):
+        if _are_in_shards(union.left, catalog) and _are_in_shards(union.right, catalog):
             left, right = (catalog.types(_with_common_tables(side)) for side in (union.left, union.right))
             if left and right and left != right:
                 yield union.right.sql()
@@ -273,14 +272,14 @@ def changing_function_in_update(text: Text, catalog: Catalog) -> Iterator[object
     """Citus refuses what each node would compute for itself, such as the time."""
     for update in text.find(exp.Update):
         sql = update.sql(dialect="postgres").lower()
-        names = {f"{name}" for name in re.findall(r"\b(\w+)\(", sql)} | set(re.findall(r"\bcurrent_\w+", sql))
+        names = {*re.findall(r"\b(\w+)\(", sql), *re.findall(r"\bcurrent_\w+", sql)}
         if any(name in REFERENCE or catalog.is_distributed(name) for name in names_in(update)):
             yield from (name for name in names if name in catalog.changing_functions or name.startswith("current_"))
 
 
 CHECKS: Sequence[Check] = (
     sent_with_others,
-    dropped_in_pg_temp,
+    view_dropped_in_pg_temp,
     deleted_by_local_rows,
     exists_without_columns,
     catalog_view_beside_mart,
