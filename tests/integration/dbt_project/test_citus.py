@@ -1,7 +1,7 @@
 """The target `citus`: how tables are laid out, and that no statement is one that Citus refuses or cannot push down.
 
-Citus is not available in the test environment. Stubs stand for what the project calls of it, and the statements of two
-nights, of `grant`, `erase` and `prune` are read from the log of the server.
+Citus is not available in the test environment: stubs stand for what the project calls of it. The statements are those
+in the log of the server, of the runs of `built_template`, of a first build, `grant`, `erase` and `prune`.
 """
 
 import os
@@ -15,15 +15,12 @@ import psycopg
 import pytest
 
 from pipeline.run.privileges import ROLES, STEPS
-from sample_api.world import World, snapshot
 from tests import citus
 from tests.citus import DISTRIBUTED, REFERENCE, Catalog, Text
 from tests.command import command
 from tests.databases import copied
-from tests.runs import run_pipeline_on
+from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
-
-WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_template`
 
 # The stubs record each call and the state of the table at that moment.
 STUBS = """
@@ -89,14 +86,19 @@ LOGGED = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]+): 
 
 @dataclass(frozen=True)
 class Lab:
-    """Hold a warehouse of the target `citus`, and the texts that its clients sent, by process of the server."""
+    """Hold a warehouse of the target `citus`, and by process of the server the texts that clients sent.
+
+    `nights`: of two runs, on another target. `sessions`: of this warehouse.
+    """
 
     connection: psycopg.Connection
+    nights: dict[str, list[str]]
     sessions: dict[str, list[str]]
 
     @property
     def texts(self) -> list[str]:
-        return list(dict.fromkeys(text for session in self.sessions.values() for text in session))
+        sessions = (*self.nights.values(), *self.sessions.values())
+        return list(dict.fromkeys(text for session in sessions for text in session))
 
     @cached_property
     def parsed(self) -> list[Text]:
@@ -114,20 +116,18 @@ class Lab:
             yield current
 
 
-def logged(log, start):
-    """Return the texts in the log from this place on, by process."""
+def logged(log):
+    """Return the texts in a part of the log of the server, by process."""
     sessions = {}
     session = None
-    with log.open("rb") as lines:
-        lines.seek(start)
-        for line in lines.read().decode().splitlines():
-            if found := LOGGED.match(line):
-                session = sessions.setdefault(found[1], [])
-                session.append(found[2])
-            elif line.startswith("\t") and session:
-                session[-1] += "\n" + line[1:]
-            else:
-                session = None
+    for line in log.decode().splitlines():
+        if found := LOGGED.match(line):
+            session = sessions.setdefault(found[1], [])
+            session.append(found[2])
+        elif line.startswith("\t") and session:
+            session[-1] += "\n" + line[1:]
+        else:
+            session = None
     return sessions
 
 
@@ -142,9 +142,9 @@ def without_roles_afterwards(postgres_url):
 
 @pytest.fixture(scope="module")
 def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards):
-    """A first night that makes the models, a second one, `grant` twice, `erase` and `prune`."""
+    """A first build, `erase`, `prune`, and `grant` twice."""
     log = postgres_folder / "postgres.log"
-    start = log.stat().st_size
+    nights = log.read_bytes()
     with (
         copied(postgres_url, built_template, "on_citus") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
@@ -153,8 +153,7 @@ def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards)
         connection.execute(STUBS)
         connection.execute("alter database on_citus set log_statement = 'all'")
         with mock.patch.dict(os.environ, {"DBT_TARGET": "citus"}):
-            for day in (2, 3):
-                assert run_pipeline_on(url, snapshot(WORLD, day)).message == "all published"
+            assert run_pipeline(url, "http://127.0.0.1:9", ("build",)).exit_code == ExitCode.PUBLISHED
             connection.execute("update gate.publications set published_at = now() - interval '3 days'")
             (user_id,) = connection.execute("select user_id from marts.listen_history limit 1").fetchone()
             key = {"DATABASE_URL": url, "ERASURE_KEY": "only for this test " * 3}
@@ -166,7 +165,7 @@ def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards)
             ):
                 ended = command(*arguments, **key)
                 assert ended.code == ExitCode.PUBLISHED, ended.err
-        yield Lab(connection, logged(log, start))
+        yield Lab(connection, logged(nights), logged(log.read_bytes()[len(nights) :]))
 
 
 def test_tables_are_distributed_once_while_empty_and_without_foreign_keys(lab):
@@ -179,6 +178,9 @@ def test_tables_are_distributed_once_while_empty_and_without_foreign_keys(lab):
     assert {name for function, name, *_ in calls if function == "reference"} == REFERENCE
     assert len(calls) == len(DISTRIBUTED) + len(REFERENCE)
     assert {(rows, foreign_keys, primary_keys) for *_, rows, foreign_keys, primary_keys in calls} == {(0, 0, 1)}
+    assert lab.connection.execute(
+        "select distinct mode from public.calls where table_name <> 'prep.builds'"
+    ).fetchall() == [("sequential",)]
     names = [name for _, name, *_ in calls]
     assert names[0] == "prep.builds"
     colocated = {name: other for function, name, _, other, *_ in calls if function == "distributed"}
@@ -220,7 +222,7 @@ def test_tables_and_months_are_made_in_the_order_that_citus_needs(lab):
         assert len(made) == 1
         assert citus.is_in_order(made[0], table), made
     months = [text for text in lab.texts if "do $partitions$" in text]
-    assert len(months) == 2
+    assert len(months) == 3  # of a first and a second night, and of the first build
     assert all(map(citus.adds_months_in_order, months))
 
 
