@@ -80,6 +80,7 @@ end
 $$
 """
 
+DATABASE = re.compile(r'"(built|on_citus)"\.(?=")')
 NAMED = re.compile(r"\b(marts|prep|features|pg_temp)\b")
 LOGGED = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]+): (.*)")
 
@@ -102,7 +103,7 @@ class Lab:
 
     @cached_property
     def parsed(self) -> list[Text]:
-        return [Text(text) for text in self.texts if NAMED.search(text)]
+        return [Text(DATABASE.sub("", text)) for text in self.texts if NAMED.search(text)]
 
     def transactions(self) -> Iterator[Sequence[str]]:
         for session in self.sessions.values():
