@@ -165,8 +165,7 @@ cross join (
         'select on prep.builds, prep.user_totals, prep.user_genre_totals',
         'moovitamix_analyst, moovitamix_recommender'
     ),
-    -- of features.known_range, which only what computes the past reads
-    ('usage on schema gate', 'moovitamix_recommender'),
+    -- what features.known_range reads; the recommender computes the past
     ('select (seq) on gate.publications', 'moovitamix_recommender'),
     ('select (verb, decided_at, details) on gate.decisions', 'moovitamix_recommender')
 ) as rights (privilege, readers)
