@@ -127,14 +127,14 @@ listens as (
 
 ),
 
--- these only: joined with all users, Citus would move all of them to the coordinator
+-- those of these documents only: joined with all users, Citus would move all of them to the coordinator
 known_users as materialized (
 
     select
         id,
         known_at
     from {{ ref('users') }}
-    where id in (select listens.user_id from listens)
+    where id in (select documents.user_id from {{ ref('int_document_versions') }} as documents)
 
 ),
 
