@@ -18,6 +18,7 @@ DISTRIBUTED = {
     "marts.listen_history": "user_id",
     "prep.user_totals": "user_id",
     "prep.user_genre_totals": "user_id",
+    "prep.first_listens": "user_id",
 }
 REFERENCE = {"marts.tracks", "marts.track_genres", "prep.parked_listens", "prep.builds"}
 SEQUENTIAL = "citus.multi_shard_modify_mode"
