@@ -99,11 +99,20 @@ array(
 
 {# The ids in newly published loads of users or tracks; in a full recount, also all ids that are already in the mart. #}
 {% macro changed_ids(staging_model, mart) -%}
-select id
-from {{ ref(staging_model) }}
-where
-    _load_id = any({{ newly_published_loads(mart) }})
-    and id is not null
+with
+
+-- materialized: planned beside the mart, Citus would read everything that ever landed
+loaded as materialized (
+
+    select id
+    from {{ ref(staging_model) }}
+    where
+        _load_id = any({{ newly_published_loads(mart) }})
+        and id is not null
+
+)
+
+select id from loaded
 union
 select previous.id
 from {{ previous_state(mart) }} as previous

@@ -43,11 +43,13 @@ def vacuum(connection: psycopg.Connection, relations: Iterable[str], output: Con
     connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.SQL(", ").join(map(identifier, there))))
     for relation in there:
         # `analyze` of an empty table keeps the old statistics
-        is_outdated = sql.SQL(
-            "select not exists (select from {})"
-            " and exists (select from pg_stats where schemaname = %s and tablename = %s)"
-        ).format(identifier(relation))
-        if connection.execute(is_outdated, relation.split(".")).fetchone()[0]:
+        is_empty = sql.SQL("select not exists (select 1 from {})").format(identifier(relation))
+        # apart, because Citus lets nobody read the view pg_stats beside a distributed table
+        has_statistics = "select exists (select from pg_stats where schemaname = %s and tablename = %s)"
+        if (
+            connection.execute(is_empty).fetchone()[0]
+            and connection.execute(has_statistics, relation.split(".")).fetchone()[0]
+        ):
             _clear_statistics(connection, relation, output)
 
 

@@ -146,6 +146,32 @@ grant select (load_id, table_name, dlt_id, rule, quarantined_at, closed_at, outc
     to moovitamix_monitor;
 """
 
+# Citus connects to its workers as the role that a step works as.
+LOGINS_ON_CITUS = """
+select format('alter role %%I login;', rolname)
+from pg_roles
+where rolname = any(%s) and not rolcanlogin and exists (select 1 from pg_extension where extname = 'citus')
+order by rolname
+"""
+
+# Citus reads what a view reads with the rights of the caller, not with those of the view's owner.
+READERS_ON_CITUS = """
+select format('grant %s to %s;', rights.privilege, rights.readers)
+from pg_extension
+cross join (
+    values
+    ('usage on schema prep', 'moovitamix_analyst, moovitamix_recommender'),
+    (
+        'select on prep.builds, prep.user_totals, prep.user_genre_totals',
+        'moovitamix_analyst, moovitamix_recommender'
+    ),
+    -- what features.known_range reads; the recommender computes the past
+    ('select (seq) on gate.publications', 'moovitamix_recommender'),
+    ('select (verb, decided_at, details) on gate.decisions', 'moovitamix_recommender')
+) as rights (privilege, readers)
+where extname = 'citus'
+"""
+
 # For a database whose owner has revoked the default privileges of PUBLIC.
 DATABASE_RIGHTS = """
 select format(rights.statement, current_database())
@@ -225,8 +251,12 @@ def grant(connection: psycopg.Connection) -> None:
     """
     with connection.transaction():
         connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+        # Citus: rights on shards and on local tables in one transaction; other servers ignore it
+        connection.execute("set local citus.multi_shard_modify_mode = 'sequential'")
         try:
-            connection.execute("\n".join((*missing_memberships(connection, STEPS), *statements(connection))))
+            # in a block, because Citus sends a statement to its workers as the text that it is part of
+            granted = (*missing_memberships(connection, STEPS), *statements(connection))
+            connection.execute("\n".join(("do $rights$", "begin", *granted, "end", "$rights$")))
         except psycopg.errors.LockNotAvailable:
             raise CommandError(
                 ExitCode.WAREHOUSE_UNAVAILABLE,
@@ -350,6 +380,8 @@ def statements(connection: psycopg.Connection) -> list[str]:
             rights_of_service=_grants(_readable_by_service(connection)),
             **{schema: ", ".join(names) for schema, names in tables.items()},
         ),
+        *_lines(connection, LOGINS_ON_CITUS, [list(STEPS)]),
+        *_lines(connection, READERS_ON_CITUS),
     ]
 
 

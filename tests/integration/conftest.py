@@ -82,6 +82,8 @@ def built_template(postgres_url) -> Iterator[str]:
     url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"create database {name}")
+        # test_citus.py reads the statements of these runs; copies of the database do not inherit it
+        server.execute(f"alter database {name} set log_statement = 'all'")
     world = World(seed=15, users=40, tracks=40, documents=40)
     for day in (0, 1):
         assert run_pipeline_on(url, snapshot(world, day)).message == "all published"

@@ -37,9 +37,9 @@ parts as (
         user_id,
         genre,
         listens,
-        0 as listens_7d,
-        0 as listens_30d,
-        0 as listens_90d,
+        0::bigint as listens_7d,
+        0::bigint as listens_30d,
+        0::bigint as listens_90d,
         {{ decay('affinity', days_between('affinity_at', moment(at))) }} as affinity,
         last_listened_at
     from totals

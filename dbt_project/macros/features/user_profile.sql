@@ -42,57 +42,112 @@ recent as (
 
 ),
 
-favorite_genres as (
+-- all rows of a user in one union and no join: Citus pushes down no union beside a left join
+parts as (
 
     select
-        users.user_id,
-        names.genre
+        user_id,
+        favorite_genres,
+        null::bigint as listens,
+        null::bigint as listens_7d,
+        null::bigint as listens_30d,
+        null::bigint as listens_90d,
+        null::bigint[] as total_track_ids,
+        null::bigint[] as recent_track_ids,
+        null::bigint as active_days,
+        null::timestamptz as last_listened_at,
+        null::text as genre,
+        null::bigint as genre_rank,
+        null::float8 as share
     from users
-    cross join lateral unnest(users.favorite_genres) as names (genre)
+    union all
+    select
+        user_id,
+        null::text[] as favorite_genres,
+        listens,
+        null::bigint as listens_7d,
+        null::bigint as listens_30d,
+        null::bigint as listens_90d,
+        track_ids as total_track_ids,
+        null::bigint[] as recent_track_ids,
+        cardinality(days)::bigint as active_days,
+        last_listened_at,
+        null::text as genre,
+        null::bigint as genre_rank,
+        null::float8 as share
+    from totals
+    union all
+    select
+        user_id,
+        null::text[] as favorite_genres,
+        listens,
+        listens_7d,
+        listens_30d,
+        listens_90d,
+        null::bigint[] as total_track_ids,
+        track_ids as recent_track_ids,
+        active_days,
+        last_listened_at,
+        null::text as genre,
+        null::bigint as genre_rank,
+        null::float8 as share
+    from recent
+    union all
+    select
+        user_id,
+        null::text[] as favorite_genres,
+        null::bigint as listens,
+        null::bigint as listens_7d,
+        null::bigint as listens_30d,
+        null::bigint as listens_90d,
+        null::bigint[] as total_track_ids,
+        null::bigint[] as recent_track_ids,
+        null::bigint as active_days,
+        null::timestamptz as last_listened_at,
+        genre,
+        genre_rank,
+        share
+    from genre_affinities
 
 ),
 
-taste as (
+per_user as (
 
     select
-        genre_affinities.user_id,
-        max(genre_affinities.genre) filter (where genre_affinities.genre_rank = 1) as top_genre,
-        sum(genre_affinities.share * ln(1 / genre_affinities.share) / ln(2::float8)) as genre_entropy,
-        coalesce(sum(genre_affinities.share) filter (where favorite_genres.genre is not null), 0) as favorite_genre_share
-    from genre_affinities
-    left join favorite_genres
-        on genre_affinities.user_id = favorite_genres.user_id and genre_affinities.genre = favorite_genres.genre
+        user_id,
+        max(favorite_genres) as favorite_genres,
+        coalesce(sum(listens), 0)::bigint as listens,
+        coalesce(sum(listens_7d), 0)::bigint as listens_7d,
+        coalesce(sum(listens_30d), 0)::bigint as listens_30d,
+        coalesce(sum(listens_90d), 0)::bigint as listens_90d,
+        max(total_track_ids) || max(recent_track_ids) as track_ids,
+        -- totals cover whole days
+        coalesce(sum(active_days), 0)::bigint as active_days,
+        max(last_listened_at) as last_listened_at,
+        max(genre) filter (where genre_rank = 1) as top_genre,
+        sum(share * ln(1 / share) / ln(2::float8)) as genre_entropy,
+        array_agg(genre) filter (where share is not null) as genres,
+        array_agg(share) filter (where share is not null) as shares
+    from parts
     group by 1
+    -- not of removed users
+    having count(favorite_genres) > 0
 
 ),
 
 counts as (
 
     select
-        users.user_id,
-        users.favorite_genres,
-        coalesce(totals.listens, 0) + coalesce(recent.listens, 0) as listens,
-        coalesce(recent.listens_7d, 0) as listens_7d,
-        coalesce(recent.listens_30d, 0) as listens_30d,
-        coalesce(recent.listens_90d, 0) as listens_90d,
-        coalesce(cardinality(totals.track_ids), 0) + (
-            select count(*)
-            from (
-                select unnest(recent.track_ids)
-                except
-                select unnest(totals.track_ids)
-            ) as new_tracks
+        *,
+        (
+            select count(distinct heard.track_id)
+            from unnest(track_ids) as heard (track_id)
         ) as distinct_tracks,
-        -- totals cover whole days
-        coalesce(cardinality(totals.days), 0) + coalesce(recent.active_days, 0) as active_days,
-        taste.top_genre,
-        taste.genre_entropy,
-        taste.favorite_genre_share,
-        greatest(totals.last_listened_at, recent.last_listened_at) as last_listened_at
-    from users
-    left join totals on users.user_id = totals.user_id
-    left join recent on users.user_id = recent.user_id
-    left join taste on users.user_id = taste.user_id
+        (
+            select sum(heard.share * (heard.genre = any(favorite_genres))::integer)
+            from unnest(genres, shares) as heard (genre, share)
+        ) as favorite_genre_share
+    from per_user
 
 )
 

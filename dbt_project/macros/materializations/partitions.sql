@@ -23,6 +23,8 @@
             name := '{{ relation.identifier }}_'
                 || case when month_start < '2000-01-01' then 'before_2000' else to_char(month_start, 'YYYY_MM') end;
             continue when to_regclass(format('%I.%I', '{{ target.schema }}', name)) is not null;
+            -- Citus: the new month brings along the foreign keys to reference tables
+            perform set_config('citus.multi_shard_modify_mode', 'sequential', true);
             execute format(
                 'create table %I.%I (like {{ relation.include(database=false) }} including defaults)', '{{ target.schema }}', name
             );

@@ -33,7 +33,8 @@
         {% for column, scope_column in scope.match.items() %}present.{{ column }} = scope.{{ scope_column }} and {% endfor %}
         {%- endif %}
         not exists (
-            select 1 from {{ desired }} as desired
+            -- from a subquery: Citus refuses a DELETE whose correlated subquery reads a local table directly
+            select 1 from (select {{ key | join(', ') }} from {{ desired }}) as desired
             where {% for column in key %}{{ "and " if not loop.first }}desired.{{ column }} = present.{{ column }} {% endfor %}
         );
 

@@ -11,6 +11,8 @@
         {%- set partition_by = config.get('partition_by') -%}
         {%- set foreign_keys = model.constraints | selectattr('type', 'equalto', 'foreign_key') | list -%}
         {%- set other_constraints = model.constraints | rejectattr('type', 'equalto', 'foreign_key') | list -%}
+        {#- Citus: before the transaction reads shards, or no foreign key to a reference table can be added; other servers ignore it -#}
+        {%- do run_query("set local citus.multi_shard_modify_mode to 'sequential'") -%}
         {{ get_assert_columns_equivalent(sql) }}
         create temporary table {{ rows }} on commit drop as (
             {{ sql }}
@@ -22,9 +24,27 @@
         {{ distribute(relation) }}
         {% if partition_by %}{{ add_missing_partitions(relation, rows) }}{% endif %}
         insert into {{ relation }} ({{ columns }}) select {{ columns }} from {{ rows }};
-        {%- for foreign_key in adapter.render_raw_model_constraints(raw_constraints=foreign_keys) %}
-        alter table {{ relation }} add {{ foreign_key }};
-        {%- endfor %}
+        {%- if foreign_keys %}
+        -- in a block, because Citus sends a statement to its workers as the text that it is part of
+        do $foreign_keys$
+        begin
+            {%- for foreign_key in adapter.render_raw_model_constraints(raw_constraints=foreign_keys) %}
+            alter table {{ relation.include(database=false) }} add {{ foreign_key }};
+            {%- endfor %}
+        end
+        $foreign_keys$;
+        {%- endif %}
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+    `prep.builds`, which a migration makes, is copied to every node of Citus: beside a local table, each query of the features
+    would move all users to the coordinator.
+#}
+{% macro distribute_builds() -%}
+    {%- if target.name == 'citus' -%}
+        select create_reference_table('prep.builds')
+        where not exists (select 1 from pg_dist_partition where logicalrelid = 'prep.builds'::regclass)
     {%- endif -%}
 {%- endmacro %}
 

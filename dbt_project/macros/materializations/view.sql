@@ -71,7 +71,8 @@
         from (select 'pg_temp.{{ adapter.quote(probe) }}'::regclass as oid) as wanted_view
     {%- endset -%}
     {%- set found = run_query(comparison).rows[0] -%}
-    {% do run_query('drop view pg_temp.' ~ adapter.quote(probe)) %}
+    {#- without `pg_temp`, which Citus takes for an ordinary schema; it is searched first -#}
+    {% do run_query('drop view ' ~ adapter.quote(probe)) %}
     {{ return({'is_same': found[0] and found[1], 'are_columns_kept': found[1], 'are_columns_same': found[1] and found[2]}) }}
 {% endmacro %}
 

@@ -162,7 +162,7 @@ class Deployment:
                     where
                         relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v', 'S')
                         -- not what each build makes again for itself
-                        and relpersistence = 'p'
+                        and (relpersistence = 'p' or relnamespace::regnamespace::text = 'gate')
                     union all
                     select attrelid::regclass::text, attname, '', attacl::text
                     from pg_attribute

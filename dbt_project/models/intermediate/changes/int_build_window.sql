@@ -1,3 +1,5 @@
+{{ config(pre_hook='{{ distribute_builds() }}') }}
+
 with
 
 publications as (

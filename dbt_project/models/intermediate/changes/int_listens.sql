@@ -127,6 +127,17 @@ listens as (
 
 ),
 
+-- those of these documents only: joined with all users, Citus would move all of them to the coordinator
+known_users as materialized (
+
+    select
+        id,
+        known_at
+    from {{ ref('users') }}
+    where id in (select documents.user_id from {{ ref('int_document_versions') }} as documents)
+
+),
+
 checked_listens as (
 
     select
@@ -140,7 +151,7 @@ checked_listens as (
         users.id is null as is_user_unknown,
         tracks.id is null as is_track_unknown
     from listens
-    left join {{ ref('users') }} as users on listens.user_id = users.id
+    left join known_users as users on listens.user_id = users.id
     left join {{ ref('tracks') }} as tracks on listens.track_id = tracks.id
 
 )

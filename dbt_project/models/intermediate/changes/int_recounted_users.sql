@@ -1,7 +1,7 @@
 with
 
 -- tracks whose versions, published or not, have different genres
-retagged_tracks as (
+retagged_tracks as materialized (
 
     select changed.id
     from {{ ref('int_changed_tracks') }} as changed

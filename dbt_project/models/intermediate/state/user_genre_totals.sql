@@ -33,6 +33,15 @@ counted as (
 
 ),
 
+-- of these users only: joined with all totals, Citus would move all of them to the coordinator
+previous as materialized (
+
+    select stored.*
+    from {{ previous_state('user_genre_totals') }} as stored
+    where stored.user_id in (select counted.user_id from counted)
+
+),
+
 totals as (
 
     select
@@ -45,7 +54,7 @@ totals as (
         {{ totals_until }} as affinity_at,
         greatest(previous.last_listened_at, counted.last_listened_at) as last_listened_at
     from counted
-    left join {{ previous_state('user_genre_totals') }} as previous
+    left join previous
         on
             counted.user_id = previous.user_id
             and counted.genre = previous.genre

@@ -24,6 +24,15 @@ counted as (
 
 ),
 
+-- of these users only: joined with all totals, Citus would move all of them to the coordinator
+previous as materialized (
+
+    select stored.*
+    from {{ previous_state('user_totals') }} as stored
+    where stored.user_id in (select counted.user_id from counted)
+
+),
+
 totals as (
 
     select
@@ -33,7 +42,7 @@ totals as (
         {{ array_union('previous.days', 'counted.days') }} as days,
         greatest(previous.last_listened_at, counted.last_listened_at) as last_listened_at
     from counted
-    left join {{ previous_state('user_totals') }} as previous
+    left join previous
         on
             counted.user_id = previous.user_id
             and not counted.is_recount
