@@ -141,13 +141,13 @@ PYTEST_SLOW := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
 
 test-unit: setup-dev  ## run the short tests that need no database
-	@$(BIN)/python -m pytest -m "not slow" tests/unit $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not soak" tests/unit $(ARGS)
 
 test-integration: setup-dev  ## run the short tests on a real Postgres
-	@$(PYTEST) -m "not slow and not machine and not airflow" tests/integration $(ARGS)
+	@$(PYTEST) -m "not slow and not soak and not machine and not airflow" tests/integration $(ARGS)
 
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
-	@$(PYTEST_SLOW) -m "slow and not machine and not airflow" tests $(ARGS)
+	@$(PYTEST_SLOW) -m "slow and not soak and not machine and not airflow" tests $(ARGS)
 
 test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager, pgbouncer, Redis and nginx; skipped without
 	@$(PYTEST) -m machine $(ARGS)

@@ -1,9 +1,6 @@
 """Create the roles of the warehouse, grant their privileges, and show who may do what."""
 
-from collections.abc import Iterable
-
 import psycopg
-from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
@@ -13,8 +10,6 @@ from warehouse import ownership, schema
 from warehouse.database import has
 from warehouse.errors import CommandError, ExitCode
 from warehouse.names import SCHEMAS
-
-CREATION = "create role {} nologin;"
 
 PRESENT_PRIVILEGES = """
 select
@@ -42,7 +37,7 @@ def script(connection: psycopg.Connection) -> str:
     _check_is_built(connection)
     missing = privileges.missing_roles(connection)
     statements = [
-        *map(CREATION.format, missing),
+        *map(privileges.CREATION.format, missing),
         *privileges.missing_memberships(connection, STEPS),
         *privileges.statements(connection),
     ]
@@ -57,14 +52,7 @@ def grant(connection: psycopg.Connection) -> None:
     grant the roles, or if a table is in use.
     """
     _check_is_built(connection)
-    with connection.transaction():
-        missing = privileges.missing_roles(connection)
-        # only the creator of a role may grant it
-        of_others = privileges.missing_memberships(connection, [role for role in STEPS if role not in missing])
-        user = sql.Identifier(connection.info.user).as_string()
-        _execute_or_ask(connection, map(CREATION.format, missing), f"alter role {user} createrole;")
-        _execute_or_ask(connection, privileges.missing_memberships(connection, STEPS), " ".join(of_others))
-        privileges.grant(connection)
+    privileges.grant(connection)
 
 
 def show(connection: psycopg.Connection, output: Console) -> None:
@@ -95,15 +83,3 @@ def _check_is_built(connection: psycopg.Connection) -> None:
         )
     if not schema.is_current(connection):
         raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOT_PREPARED)
-
-
-def _execute_or_ask(connection: psycopg.Connection, statements: Iterable[str], request: str) -> None:
-    try:
-        for statement in statements:
-            connection.execute(statement)
-    except psycopg.errors.InsufficientPrivilege:
-        raise CommandError(
-            ExitCode.WAREHOUSE_UNAVAILABLE,
-            f"the user {connection.info.user} may not create and grant the roles; nothing was changed."
-            f" Ask the owner of the server to run: {request} Then again: make grant",
-        ) from None

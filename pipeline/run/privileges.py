@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
 import yaml
+from psycopg import sql
 
 from expectations import batch_tables
 from pipeline.settings import PROJECT
@@ -56,6 +57,8 @@ SERVICES_COLUMNS = {
 }
 # Changing an owner needs an exclusive lock, and other sessions queue behind the request.
 LOCK_TIMEOUT = "10s"
+
+CREATION = "create role {} nologin;"
 
 # (privilege, relation, roles, columns)
 Readable = tuple[str, str, tuple[str, ...], list[str]]
@@ -229,7 +232,7 @@ order by functions.oid, place
 
 
 def is_granted(connection: psycopg.Connection) -> bool:
-    """Return whether the roles have their privileges in this database: roles belong to the whole server."""
+    """Return whether `grant` was used in this database: roles belong to the whole server."""
     (granted,) = connection.execute(
         """
         select count(*)
@@ -240,23 +243,29 @@ def is_granted(connection: psycopg.Connection) -> bool:
         """,
         [list(STEPS), [schema for _, schema in STEP_ROLES.values()]],
     ).fetchone()
-    # one is enough: an earlier release may have granted them before a step got its role
-    return granted > 0 and not missing_roles(connection)
+    # one is enough: an earlier version may have granted them before a step got its role
+    return granted > 0
 
 
 def grant(connection: psycopg.Connection) -> None:
-    """Grant every privilege and revoke all others, in one transaction.
+    """Create the roles that are missing, grant every privilege and revoke all others, in one transaction.
 
-    The roles must exist. Raises CommandError(WAREHOUSE_UNAVAILABLE) if a table is in use.
+    Repeating it changes nothing. Raises CommandError(WAREHOUSE_UNAVAILABLE) if the user may not create or grant the
+    roles, or if a table is in use.
     """
     with connection.transaction():
         connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
         # Citus: rights on shards and on local tables in one transaction; other servers ignore it
         connection.execute("set local citus.multi_shard_modify_mode = 'sequential'")
+        missing = missing_roles(connection)
+        # only the creator of a role may grant it
+        of_others = missing_memberships(connection, [role for role in STEPS if role not in missing])
+        user = sql.Identifier(connection.info.user).as_string()
+        _execute_or_ask(connection, map(CREATION.format, missing), f"alter role {user} createrole;")
+        _execute_or_ask(connection, missing_memberships(connection, STEPS), " ".join(of_others))
         try:
             # in a block, because Citus sends a statement to its workers as the text that it is part of
-            granted = (*missing_memberships(connection, STEPS), *statements(connection))
-            connection.execute("\n".join(("do $rights$", "begin", *granted, "end", "$rights$")))
+            connection.execute("\n".join(("do $rights$", "begin", *statements(connection), "end", "$rights$")))
         except psycopg.errors.LockNotAvailable:
             raise CommandError(
                 ExitCode.WAREHOUSE_UNAVAILABLE,
@@ -289,8 +298,9 @@ def let_analysts_read(connection: psycopg.Connection) -> None:
 
 def _grant_missing(connection: psycopg.Connection, roles: Sequence[str]) -> None:
     """Grant those of the roles that are readers what they may read and cannot yet."""
+    present = set(roles).difference(missing_roles(connection))
     for privilege, relation, readers, columns in (*_readable(connection), *_readable_by_service(connection)):
-        granted = [role for role in readers if role in roles]
+        granted = [role for role in readers if role in present]
         (is_missing,) = connection.execute(
             """
             select exists (
@@ -434,3 +444,15 @@ def _columns(connection: psycopg.Connection, relation: str) -> list[str]:
 
 def _lines(connection: psycopg.Connection, query: str, values: object = None) -> list[str]:
     return [line for (line,) in connection.execute(query, values)]
+
+
+def _execute_or_ask(connection: psycopg.Connection, statements: Iterable[str], request: str) -> None:
+    try:
+        for statement in statements:
+            connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        raise CommandError(
+            ExitCode.WAREHOUSE_UNAVAILABLE,
+            f"the user {connection.info.user} may not create and grant the roles; nothing was changed."
+            f" Ask the owner of the server to run: {request} Then again: make grant",
+        ) from None

@@ -495,8 +495,14 @@ def test_only_the_owner_prepares_the_warehouse_for_a_new_release(granted, monkey
                 sql.Identifier(granted.login("owner"))
             ))  # fmt: skip
             owner.execute("revoke create on schema recommendations from moovitamix_recommender")
-        ended = granted.command("owner", "migrate")
-        assert ended.code == ExitCode.PUBLISHED and "privileges of the roles" in ended.out
+        with granted.connect() as server:
+            # an earlier version did not know this role
+            server.execute("alter role moovitamix_service rename to known_later")
+            ended = granted.command("owner", "migrate")
+            assert ended.code == ExitCode.PUBLISHED and "privileges of the roles" in ended.out
+            # made and granted; the original one takes its place again
+            server.execute("drop owned by moovitamix_service; drop role moovitamix_service")
+            server.execute("alter role known_later rename to moovitamix_service")
         assert granted.rights() == before
         for login, step in STEP_LOGINS.items():
             assert granted.command(login, step, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
