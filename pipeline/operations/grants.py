@@ -20,7 +20,7 @@ select
         when bool_and(pg_get_userbyid(relations.relowner) = roles.role_name) then 'owns'
         when bool_or(has_table_privilege(roles.role_name, relations.oid, 'insert')) then 'writes'
         when bool_and(has_table_privilege(roles.role_name, relations.oid, 'select')) then 'reads'
-        when bool_or(has_any_column_privilege(roles.role_name, relations.oid, 'select')) then 'reads a part'
+        when bool_or(has_any_column_privilege(roles.role_name, relations.oid, 'select')) then 'reads part'
         else ''
     end
 from unnest(%s::text[]) as roles (role_name)

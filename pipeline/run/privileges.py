@@ -67,7 +67,7 @@ RIGHTS = """
 -- revoke everything that is not granted below
 revoke all on schema staging, prep, gate, marts, features, recommendations, ops
     from public, moovitamix_loader, moovitamix_gate, moovitamix_transformer, moovitamix_analyst, moovitamix_recommender,
-    moovitamix_monitor;
+    moovitamix_monitor, moovitamix_service;
 revoke all on {tables} from public;
 revoke all on sequence {sequences} from public;
 revoke all on function {functions} from public;
@@ -129,7 +129,6 @@ grant usage on schema marts, features, recommendations to moovitamix_analyst, mo
 {rights_of_readers}
 
 -- the service reads released lists and their models, and of the marts only some columns
-revoke all on schema staging, prep, gate, ops from moovitamix_service;
 revoke all on {staging}, {prep}, {marts}, {features}, {gate}, {decisions}, {recommendations}, {ops}
     from moovitamix_service;
 grant usage on schema marts, features, recommendations to moovitamix_service;

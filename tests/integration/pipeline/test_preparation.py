@@ -147,7 +147,7 @@ def statements_logged(log: str) -> list[str]:
 
 CHANGES = re.compile(r"(?:^|; ?)((?:create|alter|drop|comment|grant|revoke|security label)\b[^;]*)", re.I)
 OF_A_SESSION = re.compile(
-    r"create (or replace )?temporary |drop (view|table) (if exists )?(pg_temp\.|\"\w+__dbt_tmp\d+\")", re.I
+    r"create (or replace )?temporary |drop (view|table) (if exists )?(pg_temp\.|\"\w+__(columns\"|dbt_tmp\d+\"))", re.I
 )
 
 

@@ -467,12 +467,12 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
     assert last == "next: grant each login its role, such as: grant moovitamix_analyst to <login>"
     assert "marts.users.first_name, marts.users.last_name, marts.users.email" in ended.out
     for role, rights in (
-        ("loader", ["owns", "", "reads a part", "", "", "", "writes"]),
-        ("gate", ["reads", "reads a part", "writes", "", "", "", "writes"]),
+        ("loader", ["owns", "", "reads part", "", "", "", "writes"]),
+        ("gate", ["reads", "reads part", "writes", "", "", "", "writes"]),
         ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes", "writes"]),
-        ("recommender", ["", "", "", "reads a part", "reads", "writes", "writes"]),
-        ("analyst", ["", "", "", "reads a part", "reads", "reads a part", ""]),
-        ("monitor", ["", "", "reads a part", "", "", "reads a part", "reads"]),
+        ("recommender", ["", "", "", "reads part", "reads", "writes", "writes"]),
+        ("analyst", ["", "", "", "reads part", "reads", "reads part", ""]),
+        ("monitor", ["", "", "reads part", "", "", "reads part", "reads"]),
     ):
         lines = ended.out.splitlines()
         (header,) = (line for line in lines if line.startswith("role "))
