@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-# The debug events that callbacks want: the progress of a run, and tests/rendered_models.py.
-LISTENED_TO = ("NodeStart", "SQLQuery")
+# The debug events that callbacks want: the progress of a run. tests/rendered_models.py adds one.
+LISTENED_TO = ("NodeStart",)
 # An expectation and those that GX builds of it while it describes one metric.
 REMEMBERED = 4
 PLAIN = (str, int, bool, type(None))

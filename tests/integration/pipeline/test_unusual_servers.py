@@ -181,8 +181,9 @@ def test_a_disk_that_is_full_for_dbt_is_named(built_database_url, files_of_dbt):
     assert "MOOVITAMIX_HOME" in line
 
 
-def test_a_disk_that_is_full_for_the_log_of_dbt_ends_no_run(built_database_url, files_of_dbt):
-    fill_disk_under(files_of_dbt / "logs/dbt.log")
+def test_a_disk_that_is_full_for_the_log_of_dbt_ends_no_run(built_database_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
+    fill_disk_under(tmp_path / "logs/dbt.log")
     ended = command("build", DATABASE_URL=built_database_url)
     assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
 
