@@ -1,4 +1,4 @@
-"""Shorten what dbt and Great Expectations repeat in a process that executes many runs; no result changes.
+"""Shorten what dlt, dbt and Great Expectations repeat in a process that executes many runs; no result changes.
 
 Without them the tests would take a fifth longer.
 """
@@ -15,6 +15,24 @@ LISTENED_TO = ("NodeStart",)
 # An expectation and those that GX builds of it while it describes one metric.
 REMEMBERED = 4
 PLAIN = (str, int, bool, type(None))
+
+
+def shorten_dlt(patch: pytest.MonkeyPatch) -> None:
+    """Find the capabilities of a destination once: dlt resolves its configuration for them, 30 times in a load."""
+    from dlt.common.destination.reference import Destination
+
+    find, known = Destination.capabilities, "_known_capabilities"
+
+    def find_or_remember(destination: Destination, config: Any = None, naming: Any = None) -> Any:
+        if config is not None:
+            return find(destination, config, naming)
+        found = vars(destination).setdefault(known, {})
+        key = type(naming), getattr(naming, "max_length", None)
+        if key not in found:
+            found[key] = find(destination, None, naming)
+        return found[key].copy()
+
+    patch.setattr(Destination, "capabilities", find_or_remember)
 
 
 def shorten_dbt(patch: pytest.MonkeyPatch) -> None:

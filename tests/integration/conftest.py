@@ -19,8 +19,9 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries_shortened() -> Iterator[None]:
-    """Skip what dbt and Great Expectations repeat in each run."""
+    """Skip what dlt, dbt and Great Expectations repeat in each run."""
     with pytest.MonkeyPatch.context() as patch:
+        library_shortcuts.shorten_dlt(patch)
         library_shortcuts.shorten_dbt(patch)
         library_shortcuts.shorten_great_expectations(patch)
         yield

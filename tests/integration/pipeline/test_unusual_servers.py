@@ -350,7 +350,7 @@ def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_ur
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variable", [{"PYTHONOPTIMIZE": "2"}, {"PYTHONWARNINGS": "error"}], ids=str)
-def test_variables_of_python_in_the_shell_do_not_end_a_run(built_database_url, api, variable):
-    ended = finish(launch("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, **variable))
+def test_variables_of_python_in_the_shell_do_not_end_a_run(built_database_url, api):
+    variables = {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error"}
+    ended = finish(launch("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, **variables))
     assert ended.code == ExitCode.PUBLISHED, ended
