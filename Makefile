@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIPELINE := $(BIN)/python -m pipeline
+# Images set it, and then each process of the tests compiles this project again.
+unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \

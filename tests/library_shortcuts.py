@@ -1,17 +1,38 @@
-"""Shorten what dbt and Great Expectations repeat in a process that executes many runs; no result changes.
+"""Shorten what dlt, dbt and Great Expectations repeat in a process that executes many runs; no result changes.
 
 Without them the tests would take a fifth longer.
 """
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-# The debug events that callbacks want: the progress of a run, and tests/rendered_models.py.
-LISTENED_TO = ("NodeStart", "SQLQuery")
+# The debug events that callbacks want: the progress of a run. tests/rendered_models.py adds one.
+LISTENED_TO = ("NodeStart",)
+# An expectation and those that GX builds of it while it describes one metric.
+REMEMBERED = 4
+PLAIN = (str, int, bool, type(None))
+
+
+def shorten_dlt(patch: pytest.MonkeyPatch) -> None:
+    """Find the capabilities of a destination once: dlt resolves its configuration for them, 30 times in a load."""
+    from dlt.common.destination.reference import Destination
+
+    find, known = Destination.capabilities, "_known_capabilities"
+
+    def find_or_remember(destination: Destination, config: Any = None, naming: Any = None) -> Any:
+        if config is not None:
+            return find(destination, config, naming)
+        found = vars(destination).setdefault(known, {})
+        key = type(naming), getattr(naming, "max_length", None)
+        if key not in found:
+            found[key] = find(destination, None, naming)
+        return found[key].copy()
+
+    patch.setattr(Destination, "capabilities", find_or_remember)
 
 
 def shorten_dbt(patch: pytest.MonkeyPatch) -> None:
@@ -146,7 +167,7 @@ def _set_database(manifest: Any, name: str) -> None:
 
 
 def shorten_great_expectations(patch: pytest.MonkeyPatch) -> None:
-    """Build the configuration of an expectation once: GX builds it again for each of its settings that it reads."""
+    """Skip what a validation repeats for each setting of each expectation, as soon as GX is imported."""
     from expectations import validation
 
     find_suite, shortened = validation._suite, []
@@ -154,23 +175,58 @@ def shorten_great_expectations(patch: pytest.MonkeyPatch) -> None:
     def find_suite_and_shorten(name: str) -> Any:
         suite = find_suite(name)
         if not shortened:
-            _build_configurations_once(patch)  # not earlier, because the import takes seconds
+            # not earlier, because the import takes seconds
+            _build_expectations_once(patch)
+            _name_metrics_quickly(patch)
+            _save_no_project(patch)
             shortened.append(True)
         return suite
 
     patch.setattr(validation, "_suite", find_suite_and_shorten)
 
 
-def _build_configurations_once(patch: pytest.MonkeyPatch) -> None:
+def _build_expectations_once(patch: pytest.MonkeyPatch) -> None:
+    """Remember the configuration of an expectation, and the expectation of a configuration.
+
+    GX builds both again for each setting of each metric.
+    """
     from great_expectations.expectations.expectation import Expectation
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    build = Expectation.configuration.fget
-    newest: tuple[Any, Any] = (None, None)
+    patch.setattr(Expectation, "configuration", property(_remembering(Expectation.configuration.fget)))
+    patch.setattr(ExpectationConfiguration, "to_domain_obj", _remembering(ExpectationConfiguration.to_domain_obj))
 
-    def build_or_remember(expectation: Expectation) -> Any:
+
+def _remembering(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Remember what was built of the newest objects."""
+    newest: tuple[tuple[Any, Any], ...] = ()
+
+    def build_or_remember(source: Any) -> Any:
         nonlocal newest
-        if newest[0] is not expectation:
-            newest = (expectation, build(expectation))
-        return newest[1]
+        for known, built in newest:
+            if known is source:
+                return built
+        built = build(source)
+        newest = ((source, built), *newest)[:REMEMBERED]
+        return built
 
-    patch.setattr(Expectation, "configuration", property(build_or_remember))
+    return build_or_remember
+
+
+def _name_metrics_quickly(patch: pytest.MonkeyPatch) -> None:
+    """Convert only what JSON cannot hold: GX asks a dozen libraries for the type of each None in a metric's name."""
+    from great_expectations.core import id_dict
+
+    convert = id_dict.convert_to_json_serializable
+
+    def convert_unless_plain(data: dict[str, Any]) -> Any:
+        return data if all(type(value) in PLAIN for value in data.values()) else convert(data)
+
+    patch.setattr(id_dict, "convert_to_json_serializable", convert_unless_plain)
+
+
+def _save_no_project(patch: pytest.MonkeyPatch) -> None:
+    """Write no YAML of a project that is in memory: GX writes it into nothing, twice for each relation."""
+    from great_expectations.data_context import EphemeralDataContext
+
+    patch.setattr(EphemeralDataContext, "_save_project_config", lambda context: None)

@@ -10,6 +10,7 @@ import psycopg
 from dbt.cli.main import dbtRunner
 
 from pipeline.run.dbt import PROJECT_FOLDER, Dbt, profiles_folder
+from tests import library_shortcuts
 from warehouse import database
 
 # Only looks at the catalog, or does not matter to the rows.
@@ -36,7 +37,7 @@ class RenderedModels:
                 statements[node.node_name].append(statement.replace(WINDOW, SETTING))
 
         warehouse = ("--project-dir", str(PROJECT_FOLDER), "--profiles-dir", str(profiles_folder()))
-        with mock.patch.dict(os.environ):
+        with mock.patch.dict(os.environ), mock.patch.object(library_shortcuts, "LISTENED_TO", ("SQLQuery",)):
             database.export(database.find(database_url, "test"))
             manifest = Dbt("--no-write-json")._run("parse").result
             outcome = dbtRunner(manifest, callbacks=[note]).invoke(

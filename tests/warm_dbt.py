@@ -9,7 +9,10 @@ import pytest
 from pipeline.run.dbt import Dbt
 from tests import library_shortcuts
 
-library_shortcuts.shorten_dbt(pytest.MonkeyPatch())
+shortcuts = pytest.MonkeyPatch()
+library_shortcuts.shorten_dlt(shortcuts)
+library_shortcuts.shorten_dbt(shortcuts)
+library_shortcuts.shorten_great_expectations(shortcuts)
 # parsing connects to no database, and each process gets the name of its own
 with mock.patch.dict(os.environ, {"PGDATABASE": "any"}):
     Dbt()._run("parse")

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from tests import library_shortcuts
-from tests.databases import copied, created
+from tests.databases import copied, created, migrate_url
 from warehouse import embedded_postgres
 
 # the last one, because the data may be in memory
@@ -19,8 +19,9 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries_shortened() -> Iterator[None]:
-    """Skip what dbt and Great Expectations repeat in each run."""
+    """Skip what dlt, dbt and Great Expectations repeat in each run."""
     with pytest.MonkeyPatch.context() as patch:
+        library_shortcuts.shorten_dlt(patch)
         library_shortcuts.shorten_dbt(patch)
         library_shortcuts.shorten_great_expectations(patch)
         yield
@@ -70,6 +71,14 @@ def connection(database_url) -> Iterator[psycopg.Connection]:
     """Yield an autocommit connection to `database_url`."""
     with psycopg.connect(database_url, autocommit=True, application_name="test") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url) -> Iterator[str]:
+    """Return the name of a template database with all tables, and no rows."""
+    with created(postgres_url, "migrated") as url:
+        migrate_url(url)
+        yield "migrated"
 
 
 @pytest.fixture(scope="session")

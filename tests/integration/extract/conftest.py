@@ -17,19 +17,11 @@ from extract import extraction
 from extract.extraction import Extraction
 from extract.limits import Limits
 from sample_api.server import serve
-from tests.databases import copied, created, migrate_url
+from tests.databases import copied
 
 QUICK = Limits(attempts=3, attempt_seconds=5, first_wait_seconds=0.01, longest_wait_seconds=0.05)
 
 Night = Callable[..., Extraction]
-
-
-@pytest.fixture(scope="session")
-def migrated_template(postgres_url) -> Iterator[str]:
-    """Return the name of a template database with all tables, and no rows."""
-    with created(postgres_url, "migrated") as url:
-        migrate_url(url)
-        yield "migrated"
 
 
 @pytest.fixture

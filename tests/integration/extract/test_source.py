@@ -527,13 +527,14 @@ def rows_of(text: bytes, count: int) -> bytes:
     return b",".join(b'{"id":%d,"a":[%b]}' % (number, repeated(text, size)) for number in range(count))
 
 
+# Made when a test wants them: they are 48 MB.
 DEAR_PAGES = {
-    "more rows than were asked for": large_page(repeated(b"0", PAGE_BYTES - 1000)),
-    "and one that no decoder takes": large_page(b"NaN," + repeated(b"0", PAGE_BYTES - 1000)),
-    "one row": large_page(rows_of(b"[]", 1)),
-    "rows of lists": large_page(rows_of(b"[]", 9), pages=1),
-    "rows of text": large_page(rows_of('"a string 😀"'.encode() * 7, 100)),
-    "members": large_page(b"", b"," + repeated(b'"":0', PAGE_BYTES - 1000)),
+    "more rows than were asked for": lambda: large_page(repeated(b"0", PAGE_BYTES - 1000)),
+    "and one that no decoder takes": lambda: large_page(b"NaN," + repeated(b"0", PAGE_BYTES - 1000)),
+    "one row": lambda: large_page(rows_of(b"[]", 1)),
+    "rows of lists": lambda: large_page(rows_of(b"[]", 9), pages=1),
+    "rows of text": lambda: large_page(rows_of('"a string 😀"'.encode() * 7, 100)),
+    "members": lambda: large_page(b"", b"," + repeated(b'"":0', PAGE_BYTES - 1000)),
 }
 
 
@@ -549,8 +550,9 @@ def memory_of_pull(*arguments: object) -> tuple[int, list[str]]:
 @pytest.mark.parametrize("kind", DEAR_PAGES)
 def test_the_most_expensive_pages_take_little_memory(answering, tmp_path, kind):
     """Limit memory to 8 times the 8 pages of 8 MiB in flight, while as many pages wait."""
-    compressed = gzip.compress(DEAR_PAGES[kind], 1)
-    assert PAGE_BYTES - 10_000 < len(DEAR_PAGES[kind]) < PAGE_BYTES
+    dear = DEAR_PAGES[kind]()
+    compressed = gzip.compress(dear, 1)
+    assert PAGE_BYTES - 10_000 < len(dear) < PAGE_BYTES
     url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
     memory, output = memory_of_pull(url, tmp_path)
     assert output and "MAX_" not in output[0]
@@ -574,7 +576,7 @@ def test_large_rows_go_from_page_to_table_without_accumulating_in_memory(answeri
 
 @pytest.mark.parametrize("kind", ["rows of lists", "rows of text"])
 def test_the_deadline_ends_the_pull_while_pages_are_decoded(night, answering, kind):
-    compressed = gzip.compress(large_page(DEAR_PAGES[kind].partition(b"[")[2][:-2], pages=1000), 1)
+    compressed = gzip.compress(large_page(DEAR_PAGES[kind]().partition(b"[")[2][:-2], pages=1000), 1)
     url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
     limits = Limits(seconds=1.5, attempts=1)
     began = time.monotonic()

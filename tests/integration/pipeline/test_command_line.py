@@ -181,7 +181,7 @@ def test_an_unexpected_error_of_a_file_names_the_file(built_database_url):
     assert f"(File name too long: {home})" in line
 
 
-def test_a_restored_dump_continues_with_the_next_run(built_database_url, database_url, tmp_path):
+def test_recorded_names_survive_dump_and_restore_and_the_next_run_continues(built_database_url, database_url, tmp_path):
     """Case 11."""
     file = str(tmp_path / "warehouse.dump")
     assert finish(launch("pg_dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
@@ -241,6 +241,7 @@ def test_docs_are_one_page_and_the_answer_says_where(built_database_url, tmp_pat
     assert page.parent == tmp_path and "moovitamix" in page.read_text()
 
 
+@pytest.mark.slow
 def test_the_docs_are_served_only_on_loopback_until_a_signal(built_database_url, tmp_path):
     settings = {"DATABASE_URL": built_database_url, "DBT_TARGET_PATH": str(tmp_path)}
     with launched("docs-serve", "--port", "0", **settings) as process:

@@ -3,8 +3,6 @@
 import os
 import re
 import stat
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
@@ -15,11 +13,9 @@ from extract.limits import LIMIT_VARIABLES
 from pipeline import env_file
 from pipeline.settings import ENV_FILE, PATHS, SETTINGS
 from sample_api.server import serve
-from sample_api.world import World, snapshot
-from tests.command import PROJECT, command
+from tests.command import PROJECT, command, finish, launched, until
 from warehouse.errors import CommandError, ExitCode
 
-WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
 SECRET = "pl4nted"
 
 
@@ -175,26 +171,14 @@ def test_a_scheduled_run_has_the_settings_of_the_schedule(file, built_database_u
     with psycopg.connect(built_database_url) as connection:
         connection.execute("update ops.runs set started_at = started_at - interval '2 days'")
     missed = datetime.now(UTC) - timedelta(minutes=1)
-    with serve(snapshot(WORLD, 0)) as api:
+    # all has arrived with the first request, which has no answer
+    with serve({}, ["hang@users=1"]) as api:
         arguments = ("schedule", f"--pipeline-runtime={missed:%H:%M}", f"--api-base-url={api.url}")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *arguments],
-            cwd=PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            output = []
-            while "next run: " not in (line := process.stdout.readline()) and line:
-                output.append(line)
+        with launched(*arguments) as process:
+            until(lambda: api.requests.in_flight or process.poll() is not None)
             process.terminate()
-            assert process.wait() == 0, output
-        finally:
-            process.kill()
-            process.communicate()
-    assert f'"api": "{api.url}"' in "".join(output) and "is done" in "".join(output), output
+            ended = finish(process)
+    assert ended.code == ExitCode.PUBLISHED and f'"api": "{api.url}"' in ended.out, ended
     assert api.requests.targets and all("size=20" in target for target in api.requests.targets)
 
 

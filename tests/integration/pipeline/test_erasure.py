@@ -311,17 +311,26 @@ def test_an_unknown_user_is_a_one_line_error(person, url, connection):
     assert everything(connection) == before
 
 
+@pytest.fixture(scope="module")
+def template_of_two_users(postgres_url):
+    """Name of a database with the users -5 and 5; copied, never changed."""
+    with new_database(postgres_url, "two_users", "template1") as url:
+        run_pipeline_on(url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
+        yield "two_users"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["-5", "--reason", REASON], ["--reason", REASON, "-5"], ["--dry-run", "-5.0", "--reason", "-5 rows too many"],
      ["--reason", REASON, "--", "-5"], ["-05", "--reason", "-7"]],
 )  # fmt: skip
-def test_an_id_that_begins_with_a_minus_is_an_id(arguments, database_url):
+def test_an_id_that_begins_with_a_minus_is_an_id(arguments, postgres_url, template_of_two_users):
     """Erase one of two users: -5 and 5."""
-    prepare(database_url)
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        run_pipeline_on(database_url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
-        ended = command("erase", *arguments, DATABASE_URL=database_url, ERASURE_KEY=KEY)
+    with (
+        new_database(postgres_url, "erasure", template_of_two_users) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        ended = command("erase", *arguments, DATABASE_URL=url, ERASURE_KEY=KEY)
         is_refused = "--dry-run" in arguments
         assert ended.code == (ExitCode.WRONG_SETTINGS if is_refused else ExitCode.PUBLISHED), ended
         assert "No such option" not in ended.err

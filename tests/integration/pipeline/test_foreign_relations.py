@@ -116,7 +116,7 @@ def test_relations_of_analysts_under_other_names_are_unchanged(built_database_ur
             before = [row for row in everything(connection) if row[0] in mine]
             assert len(before) == 3
 
-            for arguments in (["run"], ["dbt", "build", "--full-refresh"], ["grant"]):
+            for arguments in (["run"], ["dbt", "run", "--full-refresh"], ["grant"]):
                 source = {"API_BASE_URL": api.url} if arguments == ["run"] else {}
                 ended = command(*arguments, DATABASE_URL=built_database_url, **source)
                 assert ended.code == ExitCode.PUBLISHED, ended
@@ -169,14 +169,6 @@ def test_a_warehouse_of_a_release_without_the_register_is_refused_with_the_way_o
     line = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url).only_line(ExitCode.WRONG_SETTINGS)
     assert "table ops.runs" in line and "table marts.users" in line
     assert "first run the last release that has no migrations" in line
-
-
-def test_recorded_names_survive_dump_and_restore(postgres_url, built_database_url, api, tmp_path):
-    file = str(tmp_path / "warehouse.dump")
-    assert finish(launch("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
-    with created(postgres_url, "restored") as url:
-        assert finish(launch("pg-restore", "--exit-on-error", file, DATABASE_URL=url)).code == 0
-        assert command("run", DATABASE_URL=url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
 
 
 def test_the_run_after_a_killed_first_run_recognizes_its_relations(database_url, connection, api):

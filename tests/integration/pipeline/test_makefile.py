@@ -20,7 +20,7 @@ def checkout(tmp_path) -> Path:
     """Copy the code and the Makefile to a folder that uses the environment of the tests."""
     folder = tmp_path / "check out"
     for name in CODE:
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / name, folder / name)
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(PROJECT / name, folder)
     environment(folder / ".venv", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', folder / "requirements.lock")

@@ -24,7 +24,7 @@ from pipeline.schedule import nightly
 from pipeline.schedule.timetable import Timetable, time_of_day, zone
 from sample_api.server import serve
 from tests.command import PROJECT, command, last_run, step_is_running, until
-from tests.databases import migrate
+from tests.databases import copied
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
 
@@ -56,7 +56,6 @@ class PlayedTime:
         self.at = {}
         self._connection = connection
         self._database_url = database_url
-        migrate(connection)
 
     def find(self):
         """Return the warehouse, after moving its runs to the simulated time."""
@@ -152,6 +151,13 @@ class Played:
 
 def utc(text):
     return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def database_url(postgres_url, migrated_template):
+    """Yield the URL of a warehouse before its first run."""
+    with copied(postgres_url, migrated_template, "test") as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import psycopg
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import PROJECT, command, finish, launch
+from tests.databases import prepare
 from warehouse.errors import ExitCode
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)
@@ -20,9 +21,9 @@ WORLD = World(seed=15, users=40, tracks=40, documents=40)
 def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
     environment = {"DATABASE_URL": database_url, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
     with serve(snapshot(WORLD, 0)) as api:
-        good = finish(launch("extract", API_BASE_URL=api.url, **environment))
+        good = command("extract", API_BASE_URL=api.url, **environment)
         api.faults.add("redirect=http://127.0.0.1:1/")  # refused at once
-        bad = command("extract", API_BASE_URL=api.url, **environment)
+        bad = finish(launch("extract", API_BASE_URL=api.url, **environment))
     assert good.code == 0 and good.err == ""
     prepared, started, began, ended, *tables, closed = events(good)
     assert prepared["event"] == "notice" and "preparing the warehouse for this release" in prepared["message"]
@@ -53,6 +54,7 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
 
 
 def test_an_unwritable_log_fails_no_run(database_url):
+    prepare(database_url)
     with serve(snapshot(WORLD, 0)) as api, open("/dev/full", "w") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "pipeline", "extract"],
@@ -78,6 +80,7 @@ def events(ended):
 
 
 def test_a_terminal_gets_a_live_display(database_url):
+    prepare(database_url)
     with serve(snapshot(WORLD, 0), ["latency=0.2"]) as api:
         shown = on_a_terminal("extract", DATABASE_URL=database_url, API_BASE_URL=api.url, TERM="xterm-256color")
     first_line = f"{database_url.rpartition('@')[2]} (DATABASE_URL) · API: {api.url}"

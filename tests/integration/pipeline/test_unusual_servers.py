@@ -181,8 +181,9 @@ def test_a_disk_that_is_full_for_dbt_is_named(built_database_url, files_of_dbt):
     assert "MOOVITAMIX_HOME" in line
 
 
-def test_a_disk_that_is_full_for_the_log_of_dbt_ends_no_run(built_database_url, files_of_dbt):
-    fill_disk_under(files_of_dbt / "logs/dbt.log")
+def test_a_disk_that_is_full_for_the_log_of_dbt_ends_no_run(built_database_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
+    fill_disk_under(tmp_path / "logs/dbt.log")
     ended = command("build", DATABASE_URL=built_database_url)
     assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
 
@@ -351,5 +352,7 @@ def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_ur
 @pytest.mark.slow
 @pytest.mark.parametrize("variable", [{"PYTHONOPTIMIZE": "2"}, {"PYTHONWARNINGS": "error"}], ids=str)
 def test_variables_of_python_in_the_shell_do_not_end_a_run(built_database_url, api, variable):
-    ended = finish(launch("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url, **variable))
+    """Of a run, its gate: the libraries of the rules are those that do not bear them."""
+    assert command("extract", DATABASE_URL=built_database_url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
+    ended = finish(launch("gate", DATABASE_URL=built_database_url, **variable))
     assert ended.code == ExitCode.PUBLISHED, ended

