@@ -138,6 +138,7 @@ def promote(
             return
     from recommender import nightly
     from recommender.artefacts import ArtefactError
+    from recommender.nightly import ChampionChangedError
 
     with (
         lock_for_writing(warehouse, prepares=False),
@@ -158,7 +159,7 @@ def promote(
                     redis_url=secret("REDIS_URL"),
                     show=show_progress,
                 )
-        except (ArtefactError, MemoryError) as error:
+        except (ArtefactError, ChampionChangedError, MemoryError) as error:
             raise recommending.to_command_error(work, error) from None
     release = outcome.release
     output.print(f"changed {change}; release {release.release_id} with its lists is published", soft_wrap=True)
