@@ -163,7 +163,7 @@ def publish(
             "seconds": time.monotonic() - started,
         }
         release_id = releases.publish(
-            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), "made"
+            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), releases.MADE
         )
         rankings = {name: quality.popular_tracks(makers[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)

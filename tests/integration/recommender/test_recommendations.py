@@ -202,6 +202,8 @@ def test_a_release_is_taken_back_at_once_and_the_history_stays(url, warehouse):
     assert "published" in first_row and "rollback" in first_row
     assert "nothing has changed since release 2" in recommend(url, "--artist-cap", "1")
     assert current(warehouse) == first, "the lists that were taken back must not return"
+    publish(warehouse)
+    assert releases.roll_back(warehouse, "not to 2, which was taken back") == (3, 1)
     again = command("recommendations", "rollback", "--reason", "more", DATABASE_URL=url)
     assert "no earlier release" in again.only_line(ExitCode.WRONG_SETTINGS)
 
