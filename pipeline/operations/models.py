@@ -118,9 +118,15 @@ def promote(
     """Make a model the champion of its list, and publish its lists in the same transaction, or leave them to the next
     run.
 
-    Raises CommandError: WRONG_SETTINGS for an unknown version, and one that is the champion; RECOMMENDATIONS_FAILED if
-    its lists cannot be made.
+    Raises CommandError: WRONG_SETTINGS for an unknown version, one that is the champion, and a reason that reads like
+    that of a rollback; RECOMMENDATIONS_FAILED if its lists cannot be made.
     """
+    if reason.startswith(registry.ROLLBACK):
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS,
+            f"--reason begins with '{registry.ROLLBACK}', which marks a rollback; use other words, or: make model"
+            " ARGS=\"rollback --reason '...'\"",
+        )
     with database.translate_database_errors(warehouse), warehouse.at_work("recommend").connect() as connection:
         row = _version(connection, number)
         before = releases.champions(connection).get(row["list"])
