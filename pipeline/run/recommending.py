@@ -50,6 +50,9 @@ class Recommendations:
             "lists": release.lists,
             "seconds": release.seconds,
             "model_versions": dict(release.model_versions),
+            "kept_too_long": list(self.kept_too_long),
+            "quality_problem": self.quality_problem,
+            "cache_problem": self.cache_problem,
             **release.figures,
         }
 
