@@ -1,6 +1,8 @@
 """Make the lists of all users from what is known now, and publish them as one release."""
 
+import contextlib
 import datetime as dt
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from recommender.promotion import TOO_LITTLE_DATA
 from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
 from recommender.training import Choice
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
+from warehouse import redaction
 
 LENGTHS = {DISCOVER: 50, AGAIN: 20}
 USERS_AT_ONCE = 2000
@@ -85,6 +88,24 @@ class Outcome:
 Parts = Sequence[tuple[Integers, Lists]]
 
 
+class ChampionChangedError(Exception):
+    """Report that the champion of a list is no longer the one with which the lists, or a challenger, were made."""
+
+
+def _repeated_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Make the lists once more if a person changed a champion while they were made."""
+
+    @functools.wraps(publish)
+    def publish_at_most_twice(*arguments: Any, **options: Any) -> Outcome:
+        # the second time begins after the error is gone, and with it the memory of the first lists
+        with contextlib.suppress(ChampionChangedError):
+            return publish(*arguments, **options)
+        return publish(*arguments, **options)
+
+    return publish_at_most_twice
+
+
+@_repeated_once
 def publish(
     connection: psycopg.Connection,
     now: dt.datetime,
@@ -102,10 +123,12 @@ def publish(
 
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
     the run lock, and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see
-    the release; without it they read Postgres. Raises ArtefactError if a champion cannot be used.
+    the release; without it they read Postgres. Raises ArtefactError if a champion cannot be used, and
+    ChampionChangedError if one was changed twice meanwhile.
     """
     started = time.monotonic()
-    champions = releases.champions(connection) | {each.list: each.model_version for each in promotions}
+    before = releases.champions(connection)
+    champions = before | {each.list: each.model_version for each in promotions}
     missing = [name for name in LISTS if name not in champions]
     choices: list[Choice] = []
     if missing:
@@ -125,6 +148,7 @@ def publish(
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
+        _check_champions(connection, before)
         versions = {
             name: makers[name].version or _register(connection, makers[name], known, now, until_seq, artefact_folder)
             for name in LISTS
@@ -139,22 +163,31 @@ def publish(
             "seconds": time.monotonic() - started,
         }
         release_id = releases.publish(
-            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), "made"
+            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), releases.MADE
         )
         rankings = {name: quality.popular_tracks(makers[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
         registry.keep_counted(connection, release_id, counted)
         cache.verify(release_id)
     cache.remove_older(release_id)
-    kept_too_long = releases.drop_old(connection)
     show("comparing earlier lists with new listens")
     problem = None
     try:
         quality.compute(connection, known, now)
     except (psycopg.Error, MemoryError) as error:
         # the release is published, and the next one computes the quality again
-        problem = str(error) or type(error).__name__
+        problem = redaction.redact(error, connection.info.dsn) or type(error).__name__
+    # after the comparison, which the oldest lists need
+    kept_too_long = releases.drop_old(connection)
     return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem)
+
+
+def _check_champions(connection: psycopg.Connection, before: Mapping[str, int]) -> None:
+    """Raise ChampionChangedError if a champion is another one than before."""
+    now = releases.champions(connection)
+    for name in LISTS:
+        if now.get(name) != before.get(name):
+            raise ChampionChangedError(name)
 
 
 def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> None:
@@ -172,10 +205,6 @@ def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> 
         registry.promote(connection, each.list, each.model_version, each.reason)
         if each.is_anchor:
             registry.promote(connection, each.list, each.model_version, each.reason, registry.ANCHOR)
-
-
-class ChampionChangedError(Exception):
-    """Report that the champion of a list is another one than that with which a challenger was compared."""
 
 
 def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:

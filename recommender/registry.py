@@ -272,7 +272,8 @@ def previous_champions(connection: psycopg.Connection, list_name: str | None) ->
     )
     for name, number, decided_at, is_rollback in rows:
         versions = history.setdefault(name, [])
-        if is_rollback:
+        # earlier versions let a person begin the reason of a promotion like this
+        if is_rollback and versions[-2:-1] == [number]:
             versions.pop()
         else:
             versions.append(number)

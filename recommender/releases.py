@@ -33,6 +33,12 @@ COLUMNS = (
     "scores",
     "reasons",
 )
+# What belongs to a list of a release, besides the number of the release.
+COPIED = {
+    "lists": COLUMNS[1:],
+    "popular_tracks": ("list", "track_ids"),
+    "release_models": ("list", "place", "model", "artefact", "checksum", "format_version"),
+}
 
 RELEASE = """
 select release_id, released_at, as_of, until_seq, model_versions, artist_cap, users, lists, seconds, figures
@@ -55,15 +61,16 @@ from pg_inherits
 inner join pg_class on inhrelid = pg_class.oid
 where inhparent = 'recommendations.lists'::regclass
 """
-ROLL_BACK = f"""
-insert into recommendations.release_history (release_id, reason)
-select max(kept.release_id), %(reason)s
-from ({PARTITIONS}) as kept
-where kept.release_id < (
-    select release_id from recommendations.release_history order by history_seq desc limit 1
-)
-having max(kept.release_id) is not null
-returning release_id
+MADE = "made"
+# `is_copy`: its lists were copied from earlier releases, when the champion that made later ones was taken back.
+PUBLICATIONS = """
+select
+    release_id,
+    releases.model_versions,
+    first_value(release_history.reason) over (partition by release_id order by history_seq) <> %s as is_copy
+from recommendations.release_history
+inner join recommendations.releases using (release_id)
+order by history_seq
 """
 HISTORY = f"""
 select
@@ -223,21 +230,22 @@ def restore(connection: psycopg.Connection, model_versions: Mapping[str, int], r
         "seconds": 0,
         "figures": {**oldest.figures, "by_list": by_list},
     }
-    others = sql.SQL(", ").join(map(sql.Identifier, COLUMNS[1:]))
     with _new_release(connection, columns, reason) as (release_id, partition):
         for name, release in made.items():
-            connection.execute(
-                sql.SQL(
-                    "insert into {} (release_id, {others}) select {}, {others} from recommendations.lists"
-                    " where release_id = {} and list = {}"
-                ).format(
-                    partition,
-                    sql.Literal(release_id),
-                    sql.Literal(release.release_id),
-                    sql.Literal(name),
-                    others=others,
+            for table, names in COPIED.items():
+                connection.execute(
+                    sql.SQL(
+                        "insert into {} (release_id, {others}) select {}, {others} from {}"
+                        " where release_id = {} and list = {}"
+                    ).format(
+                        partition if table == "lists" else sql.Identifier("recommendations", table),
+                        sql.Literal(release_id),
+                        sql.Identifier("recommendations", table),
+                        sql.Literal(release.release_id),
+                        sql.Literal(name),
+                        others=sql.SQL(", ").join(map(sql.Identifier, names)),
+                    )
                 )
-            )
     return release_id
 
 
@@ -257,28 +265,49 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
                 connection.execute(
                     sql.SQL("drop table {}").format(sql.Identifier("recommendations", f"lists_{number}"))
                 )
-                for table in ("popular_tracks", "release_models"):
+                for table in COPIED.keys() - {"lists"}:
                     connection.execute(f"delete from recommendations.{table} where release_id = %s", [number])
         except psycopg.errors.LockNotAvailable:
             return old[place:]
     return []
 
 
-def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
-    """Publish the release before the published one again; return the numbers of both, the former one first.
+def not_taken_back(connection: psycopg.Connection) -> list[int]:
+    """Return the releases that readers saw, in this order, up to the one that they see now.
 
-    Raises CommandError(WRONG_SETTINGS) if there is no earlier release.
+    Those that were taken back are left out: with a rollback, or with the champion that made them.
+    """
+    seen: dict[int, Mapping[str, int]] = {}
+    for release_id, model_versions, is_copy in connection.execute(PUBLICATIONS, [MADE]):
+        if release_id in seen:
+            while next(reversed(seen)) != release_id:
+                seen.popitem()
+        else:
+            if is_copy and seen:
+                taken_back = next(reversed(seen.values())).items() - model_versions.items()
+                while seen and taken_back & next(reversed(seen.values())).items():
+                    seen.popitem()
+            seen[release_id] = model_versions
+    return list(seen)
+
+
+def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
+    """Publish the release again that readers saw before, without those taken back; a second rollback goes one further.
+
+    Returns the numbers of both releases, that of the one taken back first. Raises CommandError(WRONG_SETTINGS) if there
+    is no earlier release.
     """
     with connection.transaction():
         lock(connection)
-        before = published(connection)
-        stated = f"rollback from {before.release_id}: {reason}" if before else reason
-        row = connection.execute(ROLL_BACK, {"reason": stated}).fetchone()
-        if before is None or row is None:
+        *earlier, current = not_taken_back(connection) or [None]
+        kept = {number for (number,) in connection.execute(PARTITIONS)}
+        before = next((number for number in reversed(earlier) if number in kept), None)
+        if before is None:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS, "there is no earlier release to go back to; see: recommendations releases"
             )
-    return before.release_id, row[0]
+        publish_again(connection, before, f"rollback from {current}: {reason}")
+    return current, before
 
 
 def publish_again(connection: psycopg.Connection, release_id: int, reason: str) -> None:

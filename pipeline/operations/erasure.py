@@ -20,6 +20,7 @@ from pipeline.run import erasure_key, runbooks
 from pipeline.run.pipeline_run import record_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings, secret
+from recommender import releases
 from warehouse import database
 from warehouse.counts import count
 from warehouse.database import Warehouse
@@ -112,6 +113,7 @@ def erase(
                 output.print(f"recovered: {recovery.sentence}", soft_wrap=True)
             erasure_key.save(settings, traces.names.key)
             with work.transaction():
+                releases.lock(work)  # `model rollback` copies lists without the run lock
                 per_table = {name: _per_load(work, traces, name) for name in TABLES}
                 deleted_rows = _delete(work, traces)
                 _blank_reasons(work, traces)
@@ -123,14 +125,14 @@ def erase(
     output.print(f"deleted: {deleted}", soft_wrap=True)
     key_needed = "needs this ERASURE_KEY and " if settings.erasure_key else ""
     to_blank = f"blank the decisions above, see {runbooks.ERASURE_REQUEST}; " if traces.decisions else ""
-    to_blank += _remove_from_cache(user_id)
+    to_blank += _remove_from_cache(person)
     return f"{to_blank}every later run {key_needed}skips this user; delete older backups, which still contain the rows"
 
 
-def _remove_from_cache(user_id: str) -> str:
+def _remove_from_cache(person: str) -> str:
     """Remove the user's lists from the cache of REDIS_URL, if there is one. Return what to do if that failed."""
     redis_url = secret("REDIS_URL")
-    if not (redis_url and re.fullmatch(r"-?\d{1,19}", user_id)):
+    if not (redis_url and re.fullmatch("-?[0-9]{1,19}", person)):
         return ""
     # a client that most erasures do not need
     from redis import RedisError
@@ -138,7 +140,7 @@ def _remove_from_cache(user_id: str) -> str:
     from recommender import cache
 
     try:
-        cache.forget(redis_url, int(user_id))
+        cache.forget(redis_url, int(person))
     except RedisError as error:
         return f"the cache still holds the user's lists, because {cache.describe(error)}: repeat this command; "
     return ""

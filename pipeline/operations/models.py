@@ -118,9 +118,15 @@ def promote(
     """Make a model the champion of its list, and publish its lists in the same transaction, or leave them to the next
     run.
 
-    Raises CommandError: WRONG_SETTINGS for an unknown version, and one that is the champion; RECOMMENDATIONS_FAILED if
-    its lists cannot be made.
+    Raises CommandError: WRONG_SETTINGS for an unknown version, one that is the champion, and a reason that reads like
+    that of a rollback; RECOMMENDATIONS_FAILED if its lists cannot be made.
     """
+    if reason.startswith(registry.ROLLBACK):
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS,
+            f"--reason begins with '{registry.ROLLBACK}', which marks a rollback; use other words, or: make model"
+            " ARGS=\"rollback --reason '...'\"",
+        )
     with database.translate_database_errors(warehouse), warehouse.at_work("recommend").connect() as connection:
         row = _version(connection, number)
         before = releases.champions(connection).get(row["list"])
@@ -138,6 +144,7 @@ def promote(
             return
     from recommender import nightly
     from recommender.artefacts import ArtefactError
+    from recommender.nightly import ChampionChangedError
 
     with (
         lock_for_writing(warehouse, prepares=False),
@@ -158,7 +165,7 @@ def promote(
                     redis_url=secret("REDIS_URL"),
                     show=show_progress,
                 )
-        except (ArtefactError, MemoryError) as error:
+        except (ArtefactError, ChampionChangedError, MemoryError) as error:
             raise recommending.to_command_error(work, error) from None
     release = outcome.release
     output.print(f"changed {change}; release {release.release_id} with its lists is published", soft_wrap=True)

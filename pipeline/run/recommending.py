@@ -50,6 +50,9 @@ class Recommendations:
             "lists": release.lists,
             "seconds": release.seconds,
             "model_versions": dict(release.model_versions),
+            "kept_too_long": list(self.kept_too_long),
+            "quality_problem": self.quality_problem,
+            "cache_problem": self.cache_problem,
             **release.figures,
         }
 
@@ -68,6 +71,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
         return _keep(connection, kept)
     from recommender import nightly
     from recommender.artefacts import ArtefactError
+    from recommender.nightly import ChampionChangedError
 
     try:
         outcome = nightly.publish(
@@ -81,7 +85,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
             redis_url=secret("REDIS_URL"),
             show=show,
         )
-    except (ArtefactError, MemoryError) as error:
+    except (ArtefactError, ChampionChangedError, MemoryError) as error:
         raise to_command_error(connection, error) from None
     release = outcome.release
     message = f"release {release.release_id} is published" if release.lists else NO_LISTS
@@ -106,8 +110,15 @@ def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
 
 
 def to_command_error(connection: psycopg.Connection, error: Exception) -> CommandError:
-    """Return the error of a command that could not make the lists, for an ArtefactError or a MemoryError."""
+    """Return the error of a command that could not make the lists.
+
+    `error`: an ArtefactError, a MemoryError, or a ChampionChangedError.
+    """
+    from recommender.nightly import ChampionChangedError
+
     problem, advice = str(error), "train a new model with: make train"
+    if isinstance(error, ChampionChangedError):
+        problem, advice = f"the champion of {error} was changed twice meanwhile", "run again"
     if isinstance(error, MemoryError):
         problem, advice = "the machine has too little memory", "free some, and run again"
     before = releases.published(connection)

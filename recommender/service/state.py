@@ -92,6 +92,7 @@ class Refresher:
         self._connection: psycopg.Connection | None = None
         self._snapshot: str | None = None
         self._release: Release | None = None
+        self._not_taken_back: list[int] = []
         self._present: dict[str, Present] = {}
         self._scorers: dict[int, Scorer] = {}
         self._loading: Future[Scorer] | None = None
@@ -166,7 +167,10 @@ class Refresher:
             self._connection = None
 
     def _read(self) -> None:
-        self._release = releases.published(self._connection)
+        release = releases.published(self._connection)
+        if release != self._release:
+            self._not_taken_back = releases.not_taken_back(self._connection)
+            self._release = release
         for mart in ("users", "tracks"):
             digest = self._connection.execute(DIGEST.format(mart)).fetchone()
             if mart not in self._present or self._present[mart].digest != digest:
@@ -195,7 +199,7 @@ class Refresher:
     def _scorer(self) -> Scorer | None:
         """Return the models of the published release, or earlier ones while a thread loads them.
 
-        Never later ones: those were taken back.
+        Never those of a release that was taken back.
         """
         wanted = self._release.release_id
         if self._loading and self._loading.done():
@@ -207,7 +211,8 @@ class Refresher:
             return self._scorers[wanted]
         if self._loading is None and time.monotonic() >= self._next_load:
             self._loading = self._loader.submit(_load, self.warehouse, self._release, self._artefact_folder)
-        return next((found for number, found in reversed(self._scorers.items()) if number < wanted), None)
+        usable = (found for number, found in reversed(self._scorers.items()) if number in self._not_taken_back)
+        return next(usable, None)
 
     def _take_loaded(self) -> None:
         loading, self._loading = self._loading, None

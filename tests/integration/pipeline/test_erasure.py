@@ -21,6 +21,7 @@ from pipeline.operations import erasure
 from pipeline.run import erasure_key, runbooks
 from pipeline.run.pipeline_run import STEPS
 from pipeline.settings import Settings
+from recommender import releases
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import PROJECT, command, finish, last_run, launch, launched, until
@@ -487,7 +488,8 @@ def test_the_embedded_postgres_has_its_own_key(url, connection, tmp_path, monkey
 
 
 @pytest.mark.parametrize(
-    "blocked_by", ["select from marts.users for update", "lock table gate.decisions in exclusive mode"]
+    "blocked_by",
+    ["select from marts.users for update", "lock table gate.decisions in exclusive mode", releases.LOCK],
 )
 def test_a_killed_erasure_deletes_all_rows_or_none(blocked_by, url, connection):
     before = held(connection)

@@ -154,6 +154,7 @@ RELEASE = Release(
 def test_recommendations_are_a_table_that_fits_and_the_reason_for_popularity_is_said():
     why = {"again": "als does not beat popularity: NDCG@10 0.1"}
     made = Recommendations("release 3 is published", RELEASE, True, why, [1])
+    assert made.figures | {"kept_too_long": [1], "quality_problem": None, "cache_problem": None} == made.figures
     night = PipelineRun(Warehouse({}), "run 1", recommendations=made)
     output = Console(file=io.StringIO(), width=100)
     summary.show(night, output)

@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 from scipy.sparse import random
 
-from recommender import artefacts, known_range, nightly, registry, releases
+from recommender import artefacts, dataset, known_range, nightly, quality, registry, releases
 from recommender.models.neighbours import FIRST_TRIALS, Neighbours
 from tests.command import LIMIT_SECONDS, PROJECT, command, until
 from tests.databases import created, prepare
@@ -160,14 +160,22 @@ def test_a_release_is_made_when_something_changed(change, warehouse):
     assert releases.unchanged(warehouse, now, until_seq, 3, lists) is None
 
 
-def test_a_later_release_uses_the_champions_and_three_are_kept(warehouse):
-    champions = releases.champions(warehouse)
-    for _ in range(3):
+def test_a_later_release_uses_the_champions_and_three_are_kept_until_they_are_measured(warehouse, monkeypatch):
+    champions, measured = releases.champions(warehouse), []
+
+    def fail(*_):
+        measured.append(len(counts(warehouse)[1]))
+        raise psycopg.errors.DiskFull("no space left\nDETAIL:  Key (user_id)=(7)")
+
+    for night in range(3):
+        if night == 2:
+            monkeypatch.setattr(quality, "compute", fail)
         outcome = publish(warehouse)
         assert outcome.release.model_versions == champions | {
             name: outcome.release.model_versions[name] for name in nightly.LISTS if name not in champions
         }
     assert outcome.release.release_id == 4
+    assert (measured, outcome.quality_problem) == ([4], "no space left")
     assert counts(warehouse)[1] == [("lists_2",), ("lists_3",), ("lists_4",)]
     kept = warehouse.execute("select distinct release_id from recommendations.release_models order by 1").fetchall()
     assert kept == [(2,), (3,), (4,)]
@@ -194,6 +202,8 @@ def test_a_release_is_taken_back_at_once_and_the_history_stays(url, warehouse):
     assert "published" in first_row and "rollback" in first_row
     assert "nothing has changed since release 2" in recommend(url, "--artist-cap", "1")
     assert current(warehouse) == first, "the lists that were taken back must not return"
+    publish(warehouse)
+    assert releases.roll_back(warehouse, "not to 2, which was taken back") == (3, 1)
     again = command("recommendations", "rollback", "--reason", "more", DATABASE_URL=url)
     assert "no earlier release" in again.only_line(ExitCode.WRONG_SETTINGS)
 
@@ -324,6 +334,25 @@ def test_a_stored_model_makes_the_lists_of_the_tracks_of_tonight(url, warehouse,
     assert {row["model_version"] for row in rows} == {number}
     of_model = [(row["reason"]["track_id"], row["track_id"]) for row in rows if row["source"] == "model"]
     assert len(of_model) > 100 and set(of_model) <= pairs
+
+
+def test_a_champion_that_is_taken_back_beside_a_night_gets_no_new_lists(url, warehouse, stored_model, monkeypatch):
+    number, _ = stored_model
+    former, rows = releases.published(warehouse).model_versions["discover"], current(warehouse)
+    real, decisions = dataset.read, [former, number]
+
+    def read_while_a_person_decides(*arguments):
+        registry.promote(warehouse, "discover", decisions.pop(0), "by a person")
+        return real(*arguments)
+
+    monkeypatch.setattr(dataset, "read", read_while_a_person_decides)
+    line = command(*RECOMMEND, DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
+    assert "the champion of discover was changed twice meanwhile; readers keep release 1; run again" in line
+    assert current(warehouse) == rows and not decisions
+    # the second attempt reads the same champion again
+    decisions += [former, former]
+    assert publish(warehouse).release.model_versions["discover"] == former
+    assert releases.published(warehouse).release_id == releases.history(warehouse, 1)[0]["release_id"] and not decisions
 
 
 @pytest.mark.parametrize(

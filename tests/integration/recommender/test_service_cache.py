@@ -204,7 +204,7 @@ def test_whatever_happens_to_the_cache_the_answers_stay_the_same_and_one_line_sa
         check_degraded("in time")
         until(lambda: answers_from("cache"))
 
-        ended = command("erase", str(user_id), "--reason", "x", DATABASE_URL=url, ERASURE_KEY="k" * 32,
+        ended = command("erase", f"{user_id}.0", "--reason", "x", DATABASE_URL=url, ERASURE_KEY="k" * 32,
                         REDIS_URL=redis_url)  # fmt: skip
         assert ended.code == 0, ended
         assert not any(client.hexists(each, str(user_id)) for each in keys(warehouse) if each.endswith(LISTS))

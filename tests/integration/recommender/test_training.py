@@ -8,8 +8,12 @@ import psycopg
 import pytest
 
 from recommender import nightly, registry, releases, retraining, triggers
+from recommender.artefacts import ArtefactError
 from recommender.registry import STAGES
-from tests.command import command
+from recommender.scoring import LISTS
+from recommender.service import scorer
+from recommender.service.state import APPLICATION, Refresher
+from tests.command import command, until
 from tests.databases import created
 from warehouse import database, locks
 from warehouse.errors import ExitCode
@@ -153,7 +157,11 @@ def test_each_stage_runs_in_a_command_of_its_own(url, warehouse):
     assert "decision for discover" in said and releases.published(warehouse).release_id == 2
 
 
-def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, warehouse, weak_champion):
+def fail_to_load(*_):
+    raise ArtefactError("planted")
+
+
+def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, warehouse, weak_champion, monkeypatch):
     nightly.publish(warehouse, now_of(warehouse), 2, artist_cap=3, budget=0)
     before = lists(warehouse)
     said = messages(train(url))
@@ -176,12 +184,30 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     change = f"the champion of discover from version {champion} to version {weak_champion}"
     assert f"would change {change}; nothing was changed" in shown
     assert releases.champions(warehouse)["discover"] == champion
-    began = time.monotonic()
-    ended = command("model", "rollback", *reason, DATABASE_URL=url)
-    assert time.monotonic() - began < 1
+    refresher = Refresher(lambda: database.find(url, APPLICATION), lambda *_, **__: None, None)
+    refresher.start()
+    until(lambda: refresher.has_models)
+    with monkeypatch.context() as patch:
+        patch.setattr("recommender.service.scorer.load", fail_to_load)
+        began = time.monotonic()
+        ended = command("model", "rollback", *reason, DATABASE_URL=url)
+        assert time.monotonic() - began < 1
+        until(lambda: refresher.state.release.release_id == 4)
+        assert refresher.state.scorer is None, "the models that were taken back must not answer"
+        refresher.stop()
     assert f"changed {change}; readers see its lists again, as release 4" in ended.out, ended
     assert [row for row in lists(warehouse) if row[1] == "discover"] == [row for row in before if row[1] == "discover"]
     assert {row[4] for row in lists(warehouse) if row[1] == "again"} == {releases.champions(warehouse)["again"]}
+    assert set(scorer.load(warehouse, releases.published(warehouse), None).recommenders) == set(LISTS)
+    rankings = warehouse.execute("select list from recommendations.popular_tracks where release_id = 4 order by 1")
+    assert rankings.fetchall() == [("again",), ("discover",)]
+    with warehouse.transaction(force_rollback=True):
+        assert releases.roll_back(warehouse, "not release 3, which was taken back") == (4, 2)
+        assert releases.roll_back(warehouse, "one further") == (2, 1)
+        registry.promote(warehouse, "discover", champion, "rollback from the beach: by a person of an earlier version")
+        assert registry.previous_champions(warehouse, "discover") == {"discover": (champion, weak_champion)}
+    ended = command("model", "promote", str(champion), "--reason", "rollback from 1", DATABASE_URL=url)
+    assert "--reason begins with 'rollback from '" in ended.only_line(ExitCode.WRONG_SETTINGS)
     assert registry.aliased(warehouse, "anchor")["discover"] == weak_champion
     (decision, *_) = registry.alias_history(warehouse, "discover", 1)
     assert decision["reason"] == f"rollback from {champion}: no good"
