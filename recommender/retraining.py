@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -194,9 +195,12 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
             show("reading what is known now")
             known_now = known_range.read(connection)
             known = dataset.read(connection, known_now.now)
+            store = partial(
+                artefact_store.columns, folder=artefact_folder, subfolder=artefact_store.subfolder_of(connection)
+            )
             for name, found in winners.items():
                 show(f"{name}: fitting {found.winner.model} to everything known")
-                models[name], problems[name] = _refit(name, found, known, fold, seed, artefact_folder)
+                models[name], problems[name] = _refit(name, found, known, fold, seed, store)
                 models[name] |= {"known_at": known_now.now, "until_seq": known_now.until_seq}
     for row in rows:
         champion = champions.get(row.list)
@@ -233,7 +237,7 @@ def _record_decision(
 
 
 def _refit(
-    list_name: str, found: Comparison, known: Dataset, fold: Fold, seed: int, artefact_folder: str | None
+    list_name: str, found: Comparison, known: Dataset, fold: Fold, seed: int, store: Callable[..., dict[str, Any]]
 ) -> tuple[dict[str, Any], list[str]]:
     """Fit the winner to everything known; return the columns of its model version, and what is wrong with it."""
     recipe = found.winner
@@ -243,7 +247,7 @@ def _refit(
     if not problems:
         # what only counts is counted again for each release
         content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
-        columns |= artefact_store.columns(content, artefact_folder)
+        columns |= store(content)
     return columns, problems
 
 

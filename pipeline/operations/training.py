@@ -190,12 +190,14 @@ def _do_stage(
         raise recommending.to_command_error(connection, error) from None
     if stage == PREPARE:
         _report_data(rows, journal)
+    elif stage == PROMOTE:
+        _drop_unused_files(connection, folder, journal)
 
 
 def _promote(
     warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Any
 ) -> None:
-    from recommender import artefact_store, nightly, retraining
+    from recommender import nightly, retraining
     from recommender.nightly import ChampionChangedError
 
     decided = retraining.promotions(connection)
@@ -219,7 +221,16 @@ def _promote(
                 )
     except ChampionChangedError as changed:
         retraining.abandon(connection, changed)
-    artefact_store.drop_unused(connection, request.artefact_folder)
+
+
+def _drop_unused_files(connection: psycopg.Connection, folder: str | None, journal: Journal) -> None:
+    from recommender import artefact_store
+    from recommender.artefacts import ArtefactError
+
+    try:
+        artefact_store.drop_unused(connection, folder)
+    except ArtefactError as error:
+        journal.say("warning", f"warning: {error}; the training is complete, and these files only take up space")
 
 
 @contextlib.contextmanager

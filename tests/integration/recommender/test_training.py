@@ -2,12 +2,14 @@
 
 import datetime as dt
 import json
+import os
 import time
 
 import psycopg
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from recommender import nightly, registry, releases, retraining, triggers
+from recommender import artefact_store, nightly, registry, releases, retraining, triggers
 from recommender.registry import STAGES
 from tests.command import command
 from tests.databases import created
@@ -196,6 +198,34 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
     again = command("model", "promote", str(champion), "--reason", "good", DATABASE_URL=url)
     assert "is the champion of discover already" in again.only_line(ExitCode.WRONG_SETTINGS)
+
+
+@pytest.mark.slow
+def test_only_own_files_are_dropped_and_a_folder_without_rights_is_a_warning(url, warehouse, tmp_path, monkeypatch):
+    monkeypatch.setattr(artefact_store, "MOST_BYTES", 100)
+    train(url, ARTIFACT_FOLDER=str(tmp_path))
+    own = tmp_path / artefact_store.subfolder_of(warehouse)
+    used = {path.relative_to(tmp_path).as_posix() for path in own.iterdir()}
+    stored = warehouse.execute("select artefact_file from recommendations.model_versions where artefact_file <> ''")
+    assert used == {file for (file,) in stored} != set()
+    kept = [tmp_path / f"{'a' * 64}.npz", tmp_path / "other" / f"{'a' * 64}.npz", own / "weights.npz"]
+    unused = [own / f"{'a' * 64}.npz", own / f"{'b' * 64}.npz.part"]
+    for path in (*kept, *unused):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, (0, 0))
+    assert artefact_store.drop_unused(warehouse, str(tmp_path)) == len(unused)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in unused)
+    assert all((tmp_path / name).exists() for name in used)
+
+    def refuse(*arguments, **named):
+        raise PermissionError
+
+    hear(warehouse, 35, 45)
+    monkeypatch.setattr(LocalFileSystem, "ls", refuse)
+    assert "warning: unused files of ARTIFACT_FOLDER cannot be deleted (PermissionError)" in messages(
+        train(url, ARTIFACT_FOLDER=str(tmp_path))
+    )
 
 
 def now_of(connection):
