@@ -98,10 +98,12 @@ def prepare(
         trigger = Trigger(UNUSABLE_CHAMPION, f"the champion of {' and '.join(broken)} cannot be used")
     size = trainings.data_size(connection)
     problems = [] if accepts_data else trainings.data_problems(size, _size_before(connection), known.now)
-    outcome, reason, columns = None, None, {}
+    outcome, reason = None, None
+    columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
     if problems:
         outcome, reason = DATA_REFUSED, "; ".join(problems)
-        columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
+        if refused := _refused_already(connection, reason, columns):
+            return refused
     else:
         used = registry.last_used_day(connection)
         may_overlap = trigger.name in (DEGRADATION, UNUSABLE_CHAMPION)
@@ -303,6 +305,18 @@ def _champion(connection: psycopg.Connection, version: ModelVersion, artefact_fo
 
 def _recipe(version: ModelVersion) -> Recipe:
     return Recipe(version.model, recipes.complete(version.model, version.params), version.fallback_params)
+
+
+def _refused_already(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
+    """Return the rows of the newest training if it refused the same data; else none. An attempt is no new refusal."""
+    newest = sorted(registry.trainings(connection)[: len(LISTS)], key=lambda row: row.training_id)
+    is_same = all(
+        row.outcome == DATA_REFUSED
+        and row.reason == reason
+        and all(getattr(row, name) == size[name] for name in ("users", "tracks", "listens"))
+        for row in newest
+    )
+    return newest if is_same else []
 
 
 def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:
