@@ -52,4 +52,5 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
     nightly.run(
         timetable.Timetable(pipeline_runtime, timezone),
         lambda: connect_by_settings(Settings(database_url=secret("DATABASE_URL")), "moovitamix"),
+        trains=settings.recommend,
     )
