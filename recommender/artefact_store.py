@@ -1,10 +1,12 @@
 """Store artefacts in the warehouse, or in a folder at any fsspec address if they are too large for a row.
 
 The name of a file is the checksum of its content, so a file is never changed, and a killed training leaves at most a
-file that `drop_unused` finds.
+file that `drop_unused` finds. Each warehouse has a subfolder, because no warehouse knows the models of another.
 """
 
 import datetime as dt
+import re
+from hashlib import sha256
 from typing import Any
 
 import fsspec
@@ -18,14 +20,25 @@ from recommender.registry import ModelVersion
 # Larger ones do not belong into a row of a table, which holds 1 GB at most.
 MOST_BYTES = 256 << 20
 SUFFIX = ".npz"
+OWN_NAME = re.compile(r"[0-9a-f]{64}\.npz(\.part)?")
 # A file that no version names may belong to a training that is about to name it.
 UNUSED_FOR = dt.timedelta(days=1)
 
 
-def columns(content: bytes | None, folder: str | None) -> dict[str, Any]:
+def subfolder_of(connection: psycopg.Connection) -> str:
+    """Return the name of the subfolder that belongs to the connected database only."""
+    identity = connection.execute(
+        "select (select system_identifier from pg_control_system()) || '/' || oid"
+        " from pg_database where datname = current_database()"
+    ).fetchone()[0]
+    return sha256(identity.encode()).hexdigest()[:16]
+
+
+def columns(content: bytes | None, folder: str | None, subfolder: str | None = None) -> dict[str, Any]:
     """Store an artefact, and return the columns of recommendations.model_versions that name it. None: it has none.
 
-    Raises ArtefactError if it is too large for the warehouse, and there is no folder.
+    Only a file in a subfolder is ever deleted. Raises ArtefactError if it is too large for the warehouse, and there is
+    no folder.
     """
     found = {"artefact": None, "artefact_file": None, "checksum": None, "format_version": None}
     found["code_version"] = artefacts.code_version()
@@ -39,13 +52,14 @@ def columns(content: bytes | None, folder: str | None) -> dict[str, Any]:
             f"the model has {len(content) >> 20} MB, and a table holds at most {MOST_BYTES >> 20} MB; set"
             " ARTIFACT_FOLDER to a folder that all machines reach"
         )
-    name = found["checksum"] + SUFFIX
+    name = "/".join(part for part in (subfolder, found["checksum"] + SUFFIX) if part)
     files, path = _open(folder)
+    file = f"{path}/{name}"
     try:
-        files.makedirs(path, exist_ok=True)
+        files.makedirs(file.rsplit("/", 1)[0], exist_ok=True)
         # under another name first: nobody reads half a file
-        files.pipe_file(f"{path}/{name}.part", content)
-        files.mv(f"{path}/{name}.part", f"{path}/{name}")
+        files.pipe_file(f"{file}.part", content)
+        files.mv(f"{file}.part", file)
     except Exception as error:
         raise ArtefactError(f"ARTIFACT_FOLDER cannot be written ({type(error).__name__})") from None
     return {**found, "artefact_file": name}
@@ -66,25 +80,31 @@ def load(version: ModelVersion, folder: str | None) -> Artefact:
 
 
 def drop_unused(connection: psycopg.Connection, folder: str | None) -> int:
-    """Delete files that no model version names and that are older than a day; return how many."""
+    """Delete this warehouse's files that no model version names and that are older than a day; return how many.
+
+    Raises ArtefactError if the folder cannot be opened or read, or a file cannot be deleted.
+    """
     if folder is None:
         return 0
-    files, path = _open(folder)
-    if not files.exists(path):
-        return 0
+    subfolder = subfolder_of(connection)
     used = {
         name
         for (name,) in connection.execute(
             "select artefact_file from recommendations.model_versions where artefact_file is not null"
         )
     }
+    files, path = _open(folder)
     dropped = 0
-    for file in files.ls(path, detail=False):
-        name = file.rsplit("/", 1)[-1]
-        is_own = name.removesuffix(".part").endswith(SUFFIX)
-        if is_own and name not in used and dt.datetime.now(dt.UTC) - files.modified(file) > UNUSED_FOR:
-            files.rm_file(file)
-            dropped += 1
+    try:
+        own = files.ls(f"{path}/{subfolder}", detail=False) if files.exists(f"{path}/{subfolder}") else []
+        for file in own:
+            name = file.rsplit("/", 1)[-1]
+            is_unused = OWN_NAME.fullmatch(name) and f"{subfolder}/{name}" not in used
+            if is_unused and dt.datetime.now(dt.UTC) - files.modified(file) > UNUSED_FOR:
+                files.rm_file(file)
+                dropped += 1
+    except Exception as error:
+        raise ArtefactError(f"unused files of ARTIFACT_FOLDER cannot be deleted ({type(error).__name__})") from None
     return dropped
 
 

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from recommender.list_rows import StoredList, decode
+from warehouse.errors import CommandError, ExitCode
 
 PREFIX = "moovitamix"
 CONNECT_SECONDS = 2
@@ -58,7 +59,13 @@ class Cache:
         self.problem: str | None = None
         self._as_of = as_of
         self._sizes: Counter[str] = Counter()
-        self._client = connect(url) if url else None
+        self._url = url
+        self._client: redis.Redis | None = None
+        if url:
+            try:
+                self._client = connect(url)
+            except Exception as error:
+                self._end(describe(error))
 
     def add(self, release_id: int, list_name: str, rows: Sequence[bytes]) -> None:
         """Store rows of `list_rows.encode`, and read some of them back."""
@@ -72,7 +79,7 @@ class Cache:
             self._client.expire(key, LIFETIME)
             if self._client.hmget(key, compared) != [values[user] for user in compared]:
                 self._end("it returned other lists than it was given")
-        except redis.RedisError as error:
+        except Exception as error:
             self._end(describe(error))
         self._sizes[key] += len(values)
 
@@ -85,30 +92,47 @@ class Cache:
                 self._client.set(name_of(release_id, self._as_of), len(self._sizes), ex=LIFETIME)
             else:
                 self._end("it does not hold all lists")
-        except redis.RedisError as error:
+        except Exception as error:
             self._end(describe(error))
 
     def remove_older(self, release_id: int) -> None:
-        """Remove the lists of all other releases, and also of this one if they are not complete."""
-        if not self._client:
+        """Remove the lists of all other releases, and also of this one if there was a problem.
+
+        Tried after any problem: a full server would stay full. The first command without an answer ends it.
+        """
+        if not self._url:
             return
-        kept = name_of(release_id, self._as_of)
+        kept = None if self.problem else name_of(release_id, self._as_of)
         try:
-            for key in self._client.scan_iter(f"{PREFIX}:*", count=1000):
-                if not key.decode().startswith(kept):
-                    self._client.unlink(key)
-        except redis.RedisError as error:
+            client = connect(self._url)
+            for key in client.scan_iter(f"{PREFIX}:*", count=1000):
+                if kept is None or not key.decode().startswith(kept):
+                    client.unlink(key)
+        except Exception as error:
             self._end(describe(error))
 
     def _end(self, problem: str) -> None:
-        self.problem, self._client = problem, None
+        self.problem, self._client = self.problem or problem, None
 
 
 def connect(url: str) -> redis.Redis:
-    """Return a client that gives up soon, and does not try again."""
+    """Return a client that gives up soon, and does not try again. Raises ValueError for another address."""
     return redis.Redis.from_url(
         url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=SECONDS, retry=Retry(NoBackoff(), 0)
     )
+
+
+def check_address(url: str) -> None:
+    """Raise CommandError(WRONG_SETTINGS) if this is not an address of Redis. The message does not quote it."""
+    try:
+        # a wrong option of the address shows only in a connection
+        connect(url).connection_pool.make_connection()
+    except Exception:
+        raise CommandError(
+            ExitCode.WRONG_SETTINGS,
+            "REDIS_URL is not an address of Redis; it must look like redis://:password@host:6379/0, or rediss:// or"
+            " unix://; a password with a # or / in it must be percent-encoded",
+        ) from None
 
 
 def forget(url: str, user_id: int) -> None:
@@ -118,7 +142,7 @@ def forget(url: str, user_id: int) -> None:
         client.hdel(key, str(user_id))
 
 
-def describe(error: redis.RedisError) -> str:
+def describe(error: Exception) -> str:
     """Return the problem without the server's text, which may quote the address."""
     if isinstance(error, redis.exceptions.AuthenticationError):
         return "it refuses the login of REDIS_URL"

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -97,10 +98,12 @@ def prepare(
         trigger = Trigger(UNUSABLE_CHAMPION, f"the champion of {' and '.join(broken)} cannot be used")
     size = trainings.data_size(connection)
     problems = [] if accepts_data else trainings.data_problems(size, _size_before(connection), known.now)
-    outcome, reason, columns = None, None, {}
+    outcome, reason = None, None
+    columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
     if problems:
         outcome, reason = DATA_REFUSED, "; ".join(problems)
-        columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
+        if refused := _refused_already(connection, reason, columns):
+            return refused
     else:
         used = registry.last_used_day(connection)
         may_overlap = trigger.name in (DEGRADATION, UNUSABLE_CHAMPION)
@@ -194,9 +197,12 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
             show("reading what is known now")
             known_now = known_range.read(connection)
             known = dataset.read(connection, known_now.now)
+            store = partial(
+                artefact_store.columns, folder=artefact_folder, subfolder=artefact_store.subfolder_of(connection)
+            )
             for name, found in winners.items():
                 show(f"{name}: fitting {found.winner.model} to everything known")
-                models[name], problems[name] = _refit(name, found, known, fold, seed, artefact_folder)
+                models[name], problems[name] = _refit(name, found, known, fold, seed, store)
                 models[name] |= {"known_at": known_now.now, "until_seq": known_now.until_seq}
     for row in rows:
         champion = champions.get(row.list)
@@ -233,7 +239,7 @@ def _record_decision(
 
 
 def _refit(
-    list_name: str, found: Comparison, known: Dataset, fold: Fold, seed: int, artefact_folder: str | None
+    list_name: str, found: Comparison, known: Dataset, fold: Fold, seed: int, store: Callable[..., dict[str, Any]]
 ) -> tuple[dict[str, Any], list[str]]:
     """Fit the winner to everything known; return the columns of its model version, and what is wrong with it."""
     recipe = found.winner
@@ -243,7 +249,7 @@ def _refit(
     if not problems:
         # what only counts is counted again for each release
         content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
-        columns |= artefact_store.columns(content, artefact_folder)
+        columns |= store(content)
     return columns, problems
 
 
@@ -299,6 +305,18 @@ def _champion(connection: psycopg.Connection, version: ModelVersion, artefact_fo
 
 def _recipe(version: ModelVersion) -> Recipe:
     return Recipe(version.model, recipes.complete(version.model, version.params), version.fallback_params)
+
+
+def _refused_already(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
+    """Return the rows of the newest training if it refused the same data; else none. An attempt is no new refusal."""
+    newest = sorted(registry.trainings(connection)[: len(LISTS)], key=lambda row: row.training_id)
+    is_same = all(
+        row.outcome == DATA_REFUSED
+        and row.reason == reason
+        and all(getattr(row, name) == size[name] for name in ("users", "tracks", "listens"))
+        for row in newest
+    )
+    return newest if is_same else []
 
 
 def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:

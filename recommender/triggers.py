@@ -23,7 +23,8 @@ QUALITY = """
 select distinct on (day) model_version, ndcg_difference, ndcg_difference_high
 from recommendations.quality
 where list = %(list)s and segment = 'all' and users > 0 and day > %(since)s
-order by day, release_id desc
+-- of several releases, the one that most users saw
+order by day, users desc, release_id
 """
 UNKNOWN = """
 select coalesce(avg((first_known.at > %(known_at)s)::integer), 0)::float
@@ -57,7 +58,8 @@ class Check:
 def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float) -> Iterator[Check]:
     """Yield the checks, the most urgent first. `volume`: the share of more listens that makes a retraining due.
 
-    Yields nothing while a list has no champion: the nightly recommendations train the first one.
+    Yields nothing while no list has a champion: the nightly recommendations train the first one. An interrupted
+    training comes last, because it says nothing about the data.
     """
     champions = releases.champions(connection)
     if not champions:
@@ -65,31 +67,38 @@ def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta
     last = registry.trainings(
         connection, "finished_at is not null and listens is not null and outcome not in ('data_refused', 'abandoned')"
     )
-    for row in registry.unfinished(connection)[:1]:
-        detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
-        yield Check(INTERRUPTED, True, detail)
     for list_name, number in champions.items():
         yield _degradation(connection, list_name, number, now)
     for list_name, number in champions.items():
         yield _unknown_tracks(connection, list_name, number, now)
-    if not last:
+    if last:
+        yield from _since(connection, last[0], now, every, volume)
+    else:
         yield Check(SCHEDULE, True, "there was no training yet")
-        return
-    age = now - last[0].started_at
-    yield Check(SCHEDULE, age >= every, f"the last training was {_days(age)} ago, and one is due after {_days(every)}")
-    (listens,) = connection.execute("select count(*) from marts.listen_history").fetchone()
-    growth = listens / last[0].listens - 1 if last[0].listens else 0
-    yield Check(
-        VOLUME,
-        growth >= volume,
-        f"there are {listens:,} listens, {growth:+.1%} since the last training, and one is due at {volume:+.0%}",
-    )
+    for row in registry.unfinished(connection)[:1]:
+        detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
+        yield Check(INTERRUPTED, True, detail)
 
 
 def due(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float) -> Trigger | None:
     """Return the most urgent trigger that has fired, or None."""
     return next(
         (Trigger(each.name, each.detail) for each in checks(connection, now, every, volume) if each.is_due), None
+    )
+
+
+def _since(
+    connection: psycopg.Connection, last: registry.Training, now: dt.datetime, every: dt.timedelta, volume: float
+) -> Iterator[Check]:
+    """Yield how long ago the last training was, and how many listens were added since."""
+    age = now - last.started_at
+    yield Check(SCHEDULE, age >= every, f"the last training was {_days(age)} ago, and one is due after {_days(every)}")
+    (listens,) = connection.execute("select count(*) from marts.listen_history").fetchone()
+    growth = listens / last.listens - 1 if last.listens else 0
+    yield Check(
+        VOLUME,
+        growth >= volume,
+        f"there are {listens:,} listens, {growth:+.1%} since the last training, and one is due at {volume:+.0%}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Find the warehouse that a command uses, and connect to it."""
+"""Find the warehouse that a command uses, and connect to it; check the address of the cache."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import click
 import psycopg
 
 from pipeline.console import connections
-from pipeline.settings import Settings
+from pipeline.settings import Settings, secret
 from warehouse import database, embedded_postgres, locks
 from warehouse.database import Warehouse
 
@@ -34,6 +34,15 @@ def connect_by_settings(settings: Settings, application_name: str) -> Warehouse:
     if settings.database_url:
         return database.find(settings.database_url, application_name)
     return database.find(embedded_postgres.start(settings.postgres_folder, settings.postgres_port), application_name)
+
+
+def check_cache() -> None:
+    """Raise CommandError(WRONG_SETTINGS) if REDIS_URL is set and is not an address of Redis."""
+    if url := secret("REDIS_URL"):
+        # a client that most commands do not need
+        from recommender import cache
+
+        cache.check_address(url)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import re
 
 import click
 
-from pipeline.cli.connecting import find_warehouse_to_change
+from pipeline.cli.connecting import check_cache, find_warehouse_to_change
 from pipeline.cli.options import check_age, decision_options
 from pipeline.console.terminal import console
 from pipeline.operations import erasure, pruning
@@ -43,6 +43,7 @@ def erase(database_url: str | None, reason: str, dry_run: bool, user_id: str) ->
     Later runs skip this user. Put -- before an id such as -x, which looks like an option; -5 is an id.
     Needs ERASURE_KEY if DATABASE_URL is set.
     """
+    check_cache()
     settings = Settings(database_url=database_url)
     warehouse = find_warehouse_to_change(settings)
     click.echo(f"next: {erasure.erase(settings, warehouse, user_id, reason, console(), is_dry_run=dry_run)}")

@@ -2,7 +2,7 @@
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse, find_warehouse_to_change
+from pipeline.cli.connecting import check_cache, connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.cli.options import artist_cap_option, database_url_option, reason_option
 from pipeline.console.terminal import console
 from pipeline.operations import models as operations
@@ -58,6 +58,7 @@ def promote(
     database_url: str | None, version: int, reason: str, dry_run: bool, artist_cap: int, is_later: bool
 ) -> None:
     """Make the model VERSION the champion of its list, and publish its lists."""
+    check_cache()
     warehouse = find_warehouse_to_change(Settings(database_url=database_url))
     operations.promote(
         warehouse,

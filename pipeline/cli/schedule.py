@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from pipeline.alerts import messages
-from pipeline.cli.connecting import connect_by_settings
+from pipeline.cli.connecting import check_cache, connect_by_settings
 from pipeline.cli.options import export_options, run_options, timezone_option
 from pipeline.run.dbt import check_target
 from pipeline.schedule import nightly, timetable
@@ -39,6 +39,8 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
     settings = Settings(**options)
     settings.check_source()
     settings.check_shares()
+    if settings.recommend:
+        check_cache()
     check_target()
     messages.check_addresses()
     if settings.database_url:
@@ -50,4 +52,5 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
     nightly.run(
         timetable.Timetable(pipeline_runtime, timezone),
         lambda: connect_by_settings(Settings(database_url=secret("DATABASE_URL")), "moovitamix"),
+        trains=settings.recommend,
     )

@@ -2,10 +2,10 @@
 
 import click
 
+from pipeline.cli.connecting import check_cache
 from pipeline.cli.options import database_url_option
 from pipeline.settings import Settings, secret
 from warehouse import database, embedded_postgres
-from warehouse.errors import CommandError, ExitCode
 
 
 @click.command("serve")
@@ -32,14 +32,12 @@ def serve(database_url: str | None, host: str, port: int, workers: int) -> None:
     from recommender.service import server
     from recommender.service.settings import ServiceSettings
 
+    check_cache()
     settings = Settings(database_url=database_url)
     if database_url:
         database.parameters_in(database_url)
     else:
         embedded_postgres.start(settings.postgres_folder, settings.postgres_port)
-    redis_url = secret("REDIS_URL")
-    if redis_url:
-        _check_redis(redis_url)
     server.serve(
         ServiceSettings(
             host=host,
@@ -47,22 +45,8 @@ def serve(database_url: str | None, host: str, port: int, workers: int) -> None:
             workers=workers,
             postgres_folder=settings.postgres_folder,
             database_url=database_url,
-            redis_url=redis_url,
+            redis_url=secret("REDIS_URL"),
             api_key=secret("API_KEY"),
             artefact_folder=secret("ARTIFACT_FOLDER"),
         )
     )
-
-
-def _check_redis(url: str) -> None:
-    """Raise CommandError(WRONG_SETTINGS) if this is not an address of Redis. The message does not quote it."""
-    from recommender import cache
-
-    try:
-        cache.connect(url)
-    except ValueError:
-        raise CommandError(
-            ExitCode.WRONG_SETTINGS,
-            "REDIS_URL is not an address of Redis; it must look like redis://:password@host:6379/0, or rediss:// or"
-            " unix://",
-        ) from None

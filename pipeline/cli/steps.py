@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from pipeline.alerts import messages, run_notifier
-from pipeline.cli.connecting import find_warehouse
+from pipeline.cli.connecting import check_cache, find_warehouse
 from pipeline.cli.options import database_url_option, recommend_options, run_options, seed_option, source_options
 from pipeline.console import connections, event_log, summary
 from pipeline.console.terminal import StepDisplay, console
@@ -65,6 +65,8 @@ def run_steps(
     if "extract" in steps:
         settings.check_source()
     settings.check_shares()
+    if "recommend" in steps:
+        check_cache()
     warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
     output = console()
     works_on = {"warehouse": connections.describe_warehouse(settings, warehouse)}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.connecting import find_warehouse
+from pipeline.cli.connecting import check_cache, find_warehouse
 from pipeline.cli.options import database_url_option, recommend_options, retraining_options, seed_option
 from pipeline.console import connections
 from pipeline.console.terminal import console
@@ -29,6 +29,7 @@ def train(database_url: str | None, stage: str | None, every: dt.timedelta, **op
     STAGE is one of prepare, tune, evaluate and promote, in this order; without it, all of them. Each stage may run on
     another machine that reaches the warehouse.
     """
+    check_cache()
     settings = Settings(database_url=database_url)
     warehouse = find_warehouse(settings, operations.APPLICATION)
     output = console()

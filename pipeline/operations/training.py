@@ -95,19 +95,19 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Re
     # seconds of imports that --help does not need
     from recommender import retraining
 
-    warehouse = warehouse.at_work("recommend")
+    at_work = warehouse.at_work("recommend")
     journal = Journal(output, uuid.uuid4().hex[:12])
     with (
         database.translate_database_errors(warehouse),
-        warehouse.connect() as lock,
-        warehouse.connect() as work,
+        at_work.connect() as lock,
+        at_work.connect() as work,
     ):
         _check_is_prepared(work)
         with retraining.training_lock(lock):
             stages = _stages(work, request, journal)
             if not stages:
                 return
-            with _recorded(settings, warehouse, journal.run_id) as figures:
+            with _recorded(settings, at_work, journal.run_id) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
                     if stage != PROMOTE and not registry.unfinished(work):
@@ -135,10 +135,14 @@ def _stages(connection: psycopg.Connection, request: Request, journal: Journal) 
             return ()
         if not _is_due(connection, request, now, journal):
             return ()
-    if len(request.stages) == 1 or not interrupted:
-        is_done = interrupted and request.is_if_due and request.stages[0] == PREPARE
-        return () if is_done else request.stages
+    if not interrupted:
+        return request.stages
     done = min((row.stage for row in interrupted), key=STAGES.index)
+    if len(request.stages) == 1:
+        if request.is_if_due and STAGES.index(request.stages[0]) <= STAGES.index(done):
+            journal.say("not_due", f"the training in progress has completed {request.stages[0]} already")
+            return ()
+        return request.stages
     rest = STAGES[STAGES.index(done) + 1 :]
     began = minute(interrupted[0].started_at)
     journal.say("training_continued", f"the training of {began} UTC stopped after {done}; it continues with {rest[0]}")
@@ -190,12 +194,14 @@ def _do_stage(
         raise recommending.to_command_error(connection, error) from None
     if stage == PREPARE:
         _report_data(rows, journal)
+    elif stage == PROMOTE:
+        _drop_unused_files(connection, folder, journal)
 
 
 def _promote(
     warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Any
 ) -> None:
-    from recommender import artefact_store, nightly, retraining
+    from recommender import nightly, retraining
     from recommender.nightly import ChampionChangedError
 
     decided = retraining.promotions(connection)
@@ -219,12 +225,24 @@ def _promote(
                 )
     except ChampionChangedError as changed:
         retraining.abandon(connection, changed)
-    artefact_store.drop_unused(connection, request.artefact_folder)
+
+
+def _drop_unused_files(connection: psycopg.Connection, folder: str | None, journal: Journal) -> None:
+    from recommender import artefact_store
+    from recommender.artefacts import ArtefactError
+
+    try:
+        artefact_store.drop_unused(connection, folder)
+    except ArtefactError as error:
+        journal.say("warning", f"warning: {error}; the training is complete, and these files only take up space")
 
 
 @contextlib.contextmanager
 def _run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
-    """Hold the run lock, and yield a connection to work on that the next run ends if this process is killed."""
+    """Hold the run lock, and yield a connection to work on that the next run ends if this process is killed.
+
+    The lock needs the login of a run: another one may not end what a killed run has left.
+    """
     parameters = {**warehouse.parameters, "application_name": locks.RUN_APPLICATION}
     of_run = replace(warehouse, parameters=parameters)
     with contextlib.ExitStack() as stack:
@@ -236,7 +254,7 @@ def _run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
             raise CommandError(
                 error.code, "a run is using the warehouse; what was trained is kept, finish it later with: make train"
             ) from None
-        yield stack.enter_context(of_run.connect())
+        yield stack.enter_context(of_run.at_work("recommend").connect())
 
 
 @contextlib.contextmanager

@@ -33,8 +33,9 @@ from warehouse.embedded_postgres import PostgresUnavailableError
 from warehouse.errors import CommandError, ExitCode
 
 RUN_COMMAND = (sys.executable, "-m", "pipeline", "run")
-# After each run. An interrupted training continues after the next one.
+# After each run that published. An interrupted training continues after the next one.
 TRAIN_COMMAND = (sys.executable, "-m", "pipeline", "train", "--if-due")
+PUBLISHED = (ExitCode.PUBLISHED, ExitCode.BLOCKED)
 # Exit codes after which the run of the slot may still be due. So may it be after death by a signal.
 MAY_NOT_HAVE_STARTED = (ExitCode.ALREADY_RUNNING, ExitCode.WAREHOUSE_UNAVAILABLE)
 RETRY_AFTER = dt.timedelta(minutes=5)
@@ -63,12 +64,14 @@ class SlotTrigger(BaseTrigger):
 class Schedule:
     """Check at the start and at each slot whether a run is due, and start it.
 
-    `find` returns the warehouse. It is called for each check, because the password may have changed.
+    `find` returns the warehouse. It is called for each check, because the password may have changed. `trains`: whether
+    a training follows each run that published, if one is due.
     """
 
-    def __init__(self, timetable: Timetable, find: Callable[[], Warehouse]) -> None:
+    def __init__(self, timetable: Timetable, find: Callable[[], Warehouse], *, trains: bool = True) -> None:
         self._timetable = timetable
         self._find = find
+        self._trains = trains
         self._began_at = _now()
         self._trigger = SlotTrigger(timetable, also_at=self._began_at)
         self._process: subprocess.Popen | None = None
@@ -169,7 +172,7 @@ class Schedule:
             return f"the run of {slot} ended with exit code {code}"
         if not self._is_stopping:
             _log(f"the run of {slot} " + (f"failed with exit code {code}, see above" if code else "is done"))
-        if code := self._complete(TRAIN_COMMAND):
+        if self._trains and code in PUBLISHED and (code := self._complete(TRAIN_COMMAND)):
             _log(f"the training ended with exit code {code}, see above; the next run does not wait for it")
         return None
 
@@ -186,14 +189,14 @@ class Schedule:
         return code
 
 
-def run(timetable: Timetable, find: Callable[[], Warehouse]) -> None:
+def run(timetable: Timetable, find: Callable[[], Warehouse], *, trains: bool) -> None:
     """Keep running until a signal arrives. A second signal kills the current run, and raises CommandError."""
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             # only this is safe in a handler, which may interrupt code that holds a lock
             signal.signal(number, lambda number, _: signals.put(number))
-    schedule = Schedule(timetable, find)
+    schedule = Schedule(timetable, find, trains=trains)
     # jobs run one after another in the scheduler's own thread: slots that pass during a long run wait for its end
     scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, timezone=dt.UTC)
     schedule.enter(scheduler)

@@ -49,8 +49,19 @@ def summarize_retraining() -> dict:
     """Summarize the DAG of trainings."""
     bag = DagBag(dag_folder=str(FILE.with_name("moovitamix_retraining.py")))
     (dag,) = bag.dags.values()
+    tasks = {task.task_id: (sorted(task.upstream_task_ids), task.bash_command) for task in dag.tasks}
+    endings = {}
+    for code in (*range(10), 137):
+        stage = dag.get_task("prepare")
+        stage.bash_command = f"exit {code}"
+        try:
+            stage.execute({})
+            endings[code] = ""
+        except Exception as error:
+            endings[code] = type(error).__name__
     return {
-        "tasks": {task.task_id: (sorted(task.upstream_task_ids), task.bash_command) for task in dag.tasks},
+        "tasks": tasks,
+        "endings": endings,
         "assets": [asset.name for asset in dag.timetable.asset_condition.objects],
     }
 

@@ -49,6 +49,7 @@ class PlayedTime:
         self.now = utc(moment)
         self.nights = []
         self.trainings = []
+        self.trains = True
         self.codes = {}
         self.not_entered = set()
         self.hours = {}
@@ -128,7 +129,7 @@ class PlayedTime:
             patch.setattr(base, "datetime", type("Frozen", (dt.datetime,), {"now": lambda zone=None: self.now}))
             patch.setattr(nightly, "_now", lambda: self.now)
             patch.setattr(nightly.subprocess, "Popen", self.process)
-            nightly.Schedule(table, lambda: self.find()).enter(scheduler)
+            nightly.Schedule(table, lambda: self.find(), trains=self.trains).enter(scheduler)
             with contextlib.suppress(_Over):
                 scheduler.start()
         return [f"{moment.astimezone(table.zone):%m-%d %H:%M}" for moment, _ in self.nights[first:]]
@@ -181,13 +182,15 @@ def test_the_run_starts_once_if_its_time_is_skipped(played):
     ]
 
 
-def test_each_run_that_ended_is_followed_by_a_training_if_it_is_due(played):
+@pytest.mark.parametrize(("trains", "expected"), [(True, ["07-02 00:06", "07-03 00:17", "07-06 00:06"]), (False, [])])
+def test_each_run_that_published_is_followed_by_a_training_if_it_is_due(trains, expected, played):
     time = played("2026-07-01T12:00")
-    time.codes = {1: -signal.SIGKILL, 3: int(ExitCode.SOURCE_FAILED)}
-    time.play("00:00", "UTC", "2026-07-04T12:00")
-    after = [moment.strftime("%m-%d %H:%M") for moment in time.trainings]
-    # not after the second run, which was killed: it starts once more
-    assert after == ["07-02 00:06", "07-03 00:17", "07-04 00:06"]
+    time.trains = trains
+    codes = (ExitCode.PUBLISHED, -signal.SIGKILL, ExitCode.BLOCKED, ExitCode.SOURCE_FAILED, ExitCode.BUILD_FAILED)
+    time.codes = {number: int(code) for number, code in enumerate(codes)}
+    time.play("00:00", "UTC", "2026-07-06T12:00")
+    # the second run, which was killed, starts once more
+    assert [moment.strftime("%m-%d %H:%M") for moment in time.trainings] == expected
 
 
 def test_a_first_start_waits_for_its_slot_and_names_it(played, capsys):

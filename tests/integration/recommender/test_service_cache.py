@@ -1,5 +1,7 @@
 """The cache holds the release that readers see; on anything wrong with it, Postgres answers and one line says so."""
 
+import datetime as dt
+
 import psycopg
 import pytest
 import redis
@@ -10,7 +12,7 @@ from tests.command import command, until
 from tests.databases import created
 from tests.recommended import RECOMMEND, recommended
 from tests.services import serving
-from warehouse.errors import ExitCode
+from warehouse.errors import CommandError, ExitCode
 
 PASSWORD = "only-for-these-tests"
 LISTS = ("discover", "again")
@@ -129,12 +131,45 @@ def test_a_release_that_fails_leaves_readers_the_old_one_and_the_next_cleans_up(
 def test_a_cache_that_takes_nothing_does_not_hold_up_the_release(
     setting, value, words, url, warehouse, client, redis_url
 ):
+    client.set("moovitamix:1:0.000000", 2)
     client.config_set(setting, value)
     warehouse.execute("update recommendations.releases set until_seq = until_seq - 1")
     ended = command(*RECOMMEND, DATABASE_URL=url, REDIS_URL=redis_url)
     assert ended.code == ExitCode.PUBLISHED and words in ended.out, ended
     assert PASSWORD not in ended.out + ended.err
     assert releases.published(warehouse).release_id == 2
+    # a full server would stay full
+    assert bool(kept(client)) == (setting == "requirepass")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("recommend",),
+        ("train", "--if-due"),
+        ("model", "promote", "1", "--reason", "x"),
+        ("erase", "1", "--reason", "x"),
+        ("run", "--sample"),
+        ("schedule", "--sample"),
+        ("serve",),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_wrong_address_is_refused_before_any_work(arguments):
+    nowhere = {"DATABASE_URL": "postgresql://moovitamix@127.0.0.1:1/none", "ERASURE_KEY": "k" * 32, "RECOMMEND": "true"}
+    line = command(*arguments, **nowhere, REDIS_URL="redis://:pa#ss@host").only_line(ExitCode.WRONG_SETTINGS)
+    assert "REDIS_URL is not an address of Redis" in line and "pa#ss" not in line and "'pa'" not in line
+
+
+def test_no_wrong_address_raises_anything_else_and_a_cache_never_raises():
+    for address in ("redis://:pa#ss@host", "localhost:6379", "redis://localhost?foo=1"):
+        with pytest.raises(CommandError, match="REDIS_URL is not an address of Redis"):
+            cache.check_address(address)
+        broken = cache.Cache(address, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        broken.add(1, "again", [b"0" * 40])
+        broken.verify(1)
+        broken.remove_older(1)
+        assert "it answers with an error" in broken.problem and "pa" not in broken.problem
 
 
 @pytest.mark.slow

@@ -8,14 +8,24 @@ import psycopg
 import pytest
 from scipy.sparse import csr_matrix
 
-from recommender import known_range, metrics, nightly, promotion, registry, releases, retraining, training, triggers
+from recommender import (
+    known_range,
+    metrics,
+    nightly,
+    promotion,
+    quality,
+    registry,
+    releases,
+    retraining,
+    training,
+    triggers,
+)
 from recommender.known_range import KnownRange
 from recommender.models.neighbours import FIRST_TRIALS
 from recommender.recipes import Recipe
 from recommender.training import Tuned
 from recommender.triggers import Trigger
 from tests.databases import migrate
-from tests.integration.recommender.test_training import QUALITY
 from tests.listening_world import ListeningWorld
 
 START = dt.date(2026, 3, 1)
@@ -39,7 +49,8 @@ class Nights:
     def __init__(self, connection: psycopg.Connection, seed: int, users: int, patch: pytest.MonkeyPatch) -> None:
         self.connection, self.seed, self.patch = connection, seed, patch
         migrate(connection)
-        psycopg.ClientCursor(connection).execute(QUALITY, {"nights": [], "version": None})
+        # `_measure` does, by what it knows of the world
+        patch.setattr(quality, "compute", lambda *_: None)
         self.world = ListeningWorld(seed, users, 600, START - dt.timedelta(days=HISTORY_DAYS))
         self.world.create(connection)
         for _ in range(HISTORY_DAYS):
@@ -137,12 +148,13 @@ class Nights:
         base = _ndcg({user: [t for t in popular if t not in set(counts.get(user, ()))][:10] for user in lists}, targets)
         found = promotion.difference(values, base, self.seed)
         self.connection.execute(
-            "insert into recommendations.quality (release_id, list, segment, day, model_version, users, ndcg,"
-            " ndcg_difference, ndcg_difference_low, ndcg_difference_high)"
-            " values (%s, 'discover', 'all', %s, %s, %s, %s, %s, %s, %s)",
+            "insert into recommendations.quality (release_id, list, segment, day, model_version, users, plays,"
+            " recommended_plays, hit_rate, ndcg, popularity_hit_rate, popularity_ndcg, ndcg_difference,"
+            " ndcg_difference_low, ndcg_difference_high)"
+            " values (%s, 'discover', 'all', %s, %s, %s, 0, 0, 0, %s, 0, %s, %s, %s, %s)",
             [
                 release.release_id, self.world.day - dt.timedelta(days=1), release.model_versions["discover"],
-                found.users, values.mean(), found.mean, found.low, found.high,
+                found.users, values.mean(), base.mean(), found.mean, found.low, found.high,
             ],
         )  # fmt: skip
 

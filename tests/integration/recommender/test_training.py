@@ -2,12 +2,14 @@
 
 import datetime as dt
 import json
+import os
 import time
 
 import psycopg
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from recommender import nightly, registry, releases, retraining, triggers
+from recommender import artefact_store, nightly, registry, releases, retraining, triggers
 from recommender.artefacts import ArtefactError
 from recommender.registry import STAGES
 from recommender.scoring import LISTS
@@ -140,6 +142,8 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
     assert f"version {champions['discover']}" in page and "not measured" in page
     # no newer listens: the final window was used
     assert "the final window must begin on 2026-01-05 or later" in messages(train(url))
+    # it counts for the schedule
+    assert {(row.outcome, row.listens) for row in newest(warehouse).values()} == {("too_little_data", 978)}
     assert releases.champions(warehouse) == champions
 
 
@@ -151,6 +155,8 @@ def test_each_stage_runs_in_a_command_of_its_own(url, warehouse):
                 line = command("train", other, DATABASE_URL=url).only_line(ExitCode.WRONG_SETTINGS)
                 assert (f"make train ARGS={stage}" if done else "start one with: make train") in line
         said = messages(train(url, stage))
+        for completed in STAGES[: done + 1] if stage != STAGES[-1] else ():
+            assert f"has completed {completed} already" in messages(train(url, completed, "--if-due"))
         if stage != STAGES[-1]:
             assert f"the next stage is: make train ARGS={STAGES[done + 1]}" in said
             assert {row.stage for row in registry.unfinished(warehouse)} == {stage}
@@ -222,6 +228,34 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
     again = command("model", "promote", str(champion), "--reason", "good", DATABASE_URL=url)
     assert "is the champion of discover already" in again.only_line(ExitCode.WRONG_SETTINGS)
+
+
+@pytest.mark.slow
+def test_only_own_files_are_dropped_and_a_folder_without_rights_is_a_warning(url, warehouse, tmp_path, monkeypatch):
+    monkeypatch.setattr(artefact_store, "MOST_BYTES", 100)
+    train(url, ARTIFACT_FOLDER=str(tmp_path))
+    own = tmp_path / artefact_store.subfolder_of(warehouse)
+    used = {path.relative_to(tmp_path).as_posix() for path in own.iterdir()}
+    stored = warehouse.execute("select artefact_file from recommendations.model_versions where artefact_file <> ''")
+    assert used == {file for (file,) in stored} != set()
+    kept = [tmp_path / f"{'a' * 64}.npz", tmp_path / "other" / f"{'a' * 64}.npz", own / "weights.npz"]
+    unused = [own / f"{'a' * 64}.npz", own / f"{'b' * 64}.npz.part"]
+    for path in (*kept, *unused):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, (0, 0))
+    assert artefact_store.drop_unused(warehouse, str(tmp_path)) == len(unused)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in unused)
+    assert all((tmp_path / name).exists() for name in used)
+
+    def refuse(*arguments, **named):
+        raise PermissionError
+
+    hear(warehouse, 35, 45)
+    monkeypatch.setattr(LocalFileSystem, "ls", refuse)
+    assert "warning: unused files of ARTIFACT_FOLDER cannot be deleted (PermissionError)" in messages(
+        train(url, ARTIFACT_FOLDER=str(tmp_path))
+    )
 
 
 def now_of(connection):
@@ -309,24 +343,27 @@ def test_data_that_have_shrunk_or_are_stale_are_refused_with_figures(url, wareho
     assert "nothing was trained: there are " in line and "fewer than the 561 at the last training" in line
     assert "the newest listen became known on 2026-01-04, more than 10 days ago" in line
     assert "readers keep their lists" in line and "--accept-data" in line
-    assert {row.outcome for row in newest(warehouse).values()} == {"data_refused"}
+    refused = newest(warehouse)
+    assert {row.outcome for row in refused.values()} == {"data_refused"}
+    again = command("train", "--budget", "0", DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
+    assert again == line and newest(warehouse) == refused, "another attempt is no new refusal"
     warehouse.execute("delete from marts.listen_history")
     line = command("train", *OPTIONS[:2], DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
     assert "there are no listens yet" in line
     assert "no listens yet" in messages(train(url))
 
 
+# For each day a first release that most users saw, and a later one that few saw.
 QUALITY = """
-create table recommendations.quality (
-    release_id bigint, list text, segment text, day date, model_version bigint, users bigint, plays bigint,
-    recommended_plays bigint, hit_rate real, ndcg real, popularity_hit_rate real, popularity_ndcg real,
-    ndcg_difference real, ndcg_difference_low real, ndcg_difference_high real, computed_at timestamptz default now(),
-    primary key (release_id, list, segment, day)
-);
+alter table recommendations.quality
+    drop constraint if exists quality_release_id_fkey, drop constraint if exists quality_model_version_fkey;
+truncate recommendations.quality;
 insert into recommendations.quality
-    (release_id, list, segment, day, model_version, users, ndcg_difference, ndcg_difference_low, ndcg_difference_high)
-select 1, 'discover', 'all', current_date - 30 + night::integer, %(version)s, 500, value, value - 0.02, value + 0.02
-from unnest(%(nights)s::real[]) with ordinality as nights (value, night)
+select
+    release_id, 'discover', 'all', current_date - 30 + night::integer, %(version)s, users, 1, 0, 0, 0, 0, 0,
+    value, value - 0.02, value + 0.02
+from unnest(%(nights)s::real[]) with ordinality as nights (of_first, night)
+cross join lateral (values (1, 500, of_first), (2, 5, 0.2)) as releases (release_id, users, value)
 """
 
 
@@ -343,7 +380,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
     found, started = said("--volume", "1")
     assert not started and "no retraining is due; train all the same with: make train" in found
     assert "not due: the last training was 0.0 days ago, and one is due after 7.0 days" in found
-    assert "not due: discover: live quality is not measured yet" in found
+    assert "not due: discover: the champion was measured on 0 nights, too few" in found
     found, started = said()
     assert started == {"volume"} and "978 listens, +74.3% since the last training, and one is due at +20%" in found
     for days, due in ((7, {"schedule"}), (-7, set())):
@@ -371,11 +408,14 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
         ([0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 2, False),
         ([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 1, True),
     ):
-        warehouse.execute("drop table if exists recommendations.quality")
         psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": version})
         found, started = said("--volume", "1")
         assert started == ({"degradation"} if is_due else set()), nights
     assert "due: discover: NDCG@10 differs from popularity by +0.0500 in the last 3 nights, and by +0.1000 at" in found
+    # a training that did not end does not hide it
+    train(url, "prepare")
+    names = [check.name for check in triggers.checks(warehouse, now_of(warehouse), *week[1:]) if check.is_due]
+    assert names[0] == "degradation" and names[-1] == "interrupted"
 
 
 @pytest.mark.slow
