@@ -356,7 +356,9 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
 def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_files(monkeypatch, tmp_path):
     (tmp_path / "url").write_text("postgresql://of-the-file")
     seen = {}
-    monkeypatch.setattr(nightly, "run", lambda timetable, find: seen.update(os.environ, timetable=timetable))
+    monkeypatch.setattr(
+        nightly, "run", lambda timetable, find, **named: seen.update(os.environ, timetable=timetable, **named)
+    )
     ended = command(
         "schedule",
         "--pipeline_runtime=02:30",
@@ -368,8 +370,10 @@ def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_
         DATABASE_URL_FILE=str(tmp_path / "url"),
         BATCH_SIZE="9",
         WINDOW="3",
+        RECOMMEND="false",
     )
     assert ended.code == ExitCode.PUBLISHED, ended
+    assert (seen["trains"], seen["RECOMMEND"]) == (False, "False")
     assert seen["timetable"] == Timetable(time_of_day("02:30"), zone(MONTREAL))
     assert (seen["DATABASE_URL"], seen["BATCH_SIZE"], seen["WINDOW"]) == ("postgresql://of-the-option", "7", "3")
     assert "DATABASE_URL_FILE" not in seen
@@ -382,7 +386,7 @@ def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_
 
 
 def test_a_fixed_offset_zone_gives_a_warning(monkeypatch):
-    monkeypatch.setattr(nightly, "run", lambda *_: None)
+    monkeypatch.setattr(nightly, "run", lambda *_, **__: None)
     ended = command("schedule", "--timezone", "EST")
     assert ended.code == ExitCode.PUBLISHED and "warning: EST is UTC-05:00 all year" in ended.err
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import time
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -262,8 +263,18 @@ def now_of(connection):
     return connection.execute("select now()").fetchone()[0]
 
 
+@pytest.fixture
+def working_role(warehouse, monkeypatch):
+    """Let the step `recommend` work with a role of its own."""
+    find = database.find
+    warehouse.execute("create role trains superuser")
+    monkeypatch.setattr(database, "find", lambda *place: replace(find(*place), roles={"recommend": "trains"}))
+    yield
+    warehouse.execute("reassign owned by trains to current_user; drop role trains")
+
+
 @pytest.mark.slow
-def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url, warehouse):
+def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url, warehouse, working_role):
     place = database.find(url, locks.RUN_APPLICATION)
     with locks.run_lock(place):
         line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
@@ -273,8 +284,11 @@ def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url,
     with psycopg.connect(url, autocommit=True) as other, retraining.training_lock(other):
         line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
         assert "another training is using the warehouse" in line
-    # the schedule finishes it, too
-    assert "it continues with promote" in messages(train(url, "--if-due"))
+    # the schedule finishes it, too, and ends what a killed run has left
+    with psycopg.connect(url, application_name=locks.RUN_APPLICATION) as left:
+        assert "it continues with promote" in messages(train(url, "--if-due"))
+        with pytest.raises(psycopg.OperationalError):
+            left.execute("select 1")
     assert releases.published(warehouse).model_versions == {"again": 4, "discover": 3}
 
 
