@@ -338,7 +338,8 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
     in_vain = threading.Timer(20, os.kill, [os.getpid(), signal.SIGTERM])
     in_vain.start()
     try:
-        nightly.run(Timetable(time_of_day("00:00"), zone("UTC")), lambda: database.find(database_url, "test"))
+        table = Timetable(time_of_day("00:00"), zone("UTC"))
+        nightly.run(table, lambda: database.find(database_url, "test"), trains=True)
     finally:
         in_vain.cancel()
         machine.join()
