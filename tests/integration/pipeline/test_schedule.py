@@ -344,7 +344,8 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
     in_vain = threading.Timer(20, os.kill, [os.getpid(), signal.SIGTERM])
     in_vain.start()
     try:
-        nightly.run(Timetable(time_of_day("00:00"), zone("UTC")), lambda: database.find(database_url, "test"))
+        table = Timetable(time_of_day("00:00"), zone("UTC"))
+        nightly.run(table, lambda: database.find(database_url, "test"), trains=True)
     finally:
         in_vain.cancel()
         machine.join()
@@ -356,9 +357,7 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
 def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_files(monkeypatch, tmp_path):
     (tmp_path / "url").write_text("postgresql://of-the-file")
     seen = {}
-    monkeypatch.setattr(
-        nightly, "run", lambda timetable, find, **named: seen.update(os.environ, timetable=timetable, **named)
-    )
+    monkeypatch.setattr(nightly, "run", lambda table, find, trains: seen.update(os.environ, table=table, trains=trains))
     ended = command(
         "schedule",
         "--pipeline_runtime=02:30",
@@ -373,8 +372,8 @@ def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_
         RECOMMEND="false",
     )
     assert ended.code == ExitCode.PUBLISHED, ended
-    assert (seen["trains"], seen["RECOMMEND"]) == (False, "False")
-    assert seen["timetable"] == Timetable(time_of_day("02:30"), zone(MONTREAL))
+    assert (seen["trains"], seen["RECOMMEND"]) == (False, "false")
+    assert seen["table"] == Timetable(time_of_day("02:30"), zone(MONTREAL))
     assert (seen["DATABASE_URL"], seen["BATCH_SIZE"], seen["WINDOW"]) == ("postgresql://of-the-option", "7", "3")
     assert "DATABASE_URL_FILE" not in seen
     assert seen["SAMPLE_START"] == "2026-01-31"
