@@ -302,7 +302,7 @@ def _register(
             "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),
             **choice.recipe.to_json(),
-            **artefact_store.columns(maker.artefact, artefact_folder),
+            **artefact_store.columns(maker.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
         },
     )
     if choice.outcome != TOO_LITTLE_DATA:

@@ -87,7 +87,7 @@ def test_a_typo_is_reported_with_its_line(text, why, parsed_only):
 
 # What no test can play: it runs until Ctrl-C, needs another program, a network or files, or is a test itself.
 NOT_PLAYED = {
-    "evaluate", "schedule", "metrics", "airflow", "docs-serve",
+    "evaluate", "schedule", "metrics", "airflow", "docs-serve", "serve",
     "setup", "test", "test-machine", "test-airflow", "bench", "lint",
 }  # fmt: skip
 # It takes longest, and .ci/run ends with it.
