@@ -16,6 +16,7 @@ import yaml
 
 from extract.source_tables import SOURCE_TABLES
 from monitoring import dashboard, metrics
+from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, launched, step_is_running, until
@@ -179,6 +180,8 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         # CPU time is measured only for the project's own Postgres
         server = embedded_postgres.process_id(postgres_folder)
         patch.setattr(database, "find", lambda *arguments: replace(find(*arguments), server=server))
+        # where a run stores the password of the login for analysts
+        Settings().postgres_folder.mkdir(parents=True, exist_ok=True)
         migrate(connection)
         connection.execute(TRAINING)
         for days_ago in (7, 6, 5, 4, 3, 2):
@@ -224,6 +227,9 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
 @pytest.mark.machine
 def test_no_panel_is_empty_after_nights_of_every_kind(watched, panels):
     for panel, target in queries(panels):
+        if "moovitamix_service_" in target["expr"]:
+            # another program; `METRICS_OF_THE_SERVICE` is compared with its panels
+            continue
         watched.prometheus.at = watched.moments["crashed"]
         found = watched.prometheus.ask(target["expr"])
         assert found, (panel["title"], target["expr"])
@@ -257,6 +263,7 @@ def test_the_status_of_each_night_is_shown_over_time(watched):
     }  # fmt: skip
     assert watched.at("crashed", "moovitamix_step_status == 1") == {
         ("crashed", "extract"): 1, ("succeeded", "gate"): 1, ("succeeded", "build"): 1,
+        ("succeeded", "recommend"): 1,
     }  # fmt: skip
 
 
