@@ -104,10 +104,10 @@ BEFORE = {
 }
 # No user has the id -x.
 ENDS_OTHERWISE = {
-    "make erase ARGS=--reason 'request 2026-114' -- -x": ExitCode.WRONG_SETTINGS,
-    # each list has had one champion only
-    "make model ARGS=rollback --reason 'why'": ExitCode.WRONG_SETTINGS,
-    "make model ARGS=promote VERSION --reason 'why'": ExitCode.WRONG_SETTINGS,
+    "make erase ARGS=--reason 'request 2026-114' -- -x": {ExitCode.WRONG_SETTINGS},
+    # they need a second model, and the speed of the machine decides whether a training finds one
+    "make model ARGS=rollback --reason 'why'": {ExitCode.PUBLISHED, ExitCode.WRONG_SETTINGS},
+    "make model ARGS=promote VERSION --reason 'why'": {ExitCode.PUBLISHED, ExitCode.WRONG_SETTINGS},
 }
 # Programs that replace the process of the command.
 REPLACING = ("psql", "pg-dump", "pg-restore")
@@ -173,8 +173,8 @@ def test_the_commands_of_a_document_succeed(document, home):
         for placeholder, text in values.items():
             arguments = [re.sub(rf"\b{placeholder}\b", text, argument) for argument in arguments]
         ended = play(arguments, home)
-        wanted = ENDS_OTHERWISE.get(" ".join(documented.words), ExitCode.PUBLISHED)
-        assert ended.code == wanted, (documented.place, ended)
+        wanted = ENDS_OTHERWISE.get(" ".join(documented.words), {ExitCode.PUBLISHED})
+        assert ended.code in wanted, (documented.place, ended)
         if documented.comment.isdigit():
             assert ended.out.strip() == documented.comment, documented.place
 
