@@ -51,6 +51,7 @@ HELD = {
     "staging.unreadable_rows",
     "gate.quarantined_rows",
     "prep.parked_listens",
+    "prep.first_listens",
     "marts.users",
     "marts.listen_history",
     "recommendations.lists",

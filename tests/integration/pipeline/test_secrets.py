@@ -305,7 +305,7 @@ def test_an_api_address_with_a_password_is_refused_without_repeating_it(where, d
 def test_a_schedule_reads_a_changed_secret_file_again(built_database_url, monkeypatch, tmp_path):
     places = []
 
-    def check_twice(_, find):
+    def check_twice(_, find, trains):
         for address in (built_database_url, f"{built_database_url}?application_name=x&options=-c%20work_mem%3D8MB"):
             file.write_text(address)
             places.append(find().parameters["options"])

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import math
 import random
+import uuid
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -27,7 +28,7 @@ SEGMENTS = {
 @pytest.fixture
 def warehouse(postgres_url, built_template):
     with (
-        created(postgres_url, "judged", f"template {built_template}") as url,
+        created(postgres_url, f"judged_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         yield connection
