@@ -154,10 +154,12 @@ class Deployment:
         with self.connect() as server:
             return set(
                 server.execute("""
-                    select oid::regnamespace::text, '', nspowner::regrole::text, array(select unnest(nspacl)::text order by 1)::text
+                    select oid::regnamespace::text, '', nspowner::regrole::text,
+                        array(select unnest(nspacl)::text order by 1)::text
                     from pg_namespace where nspname = any(%(schemas)s)
                     union all
-                    select oid::regclass::text, '', relowner::regrole::text, array(select unnest(relacl)::text order by 1)::text
+                    select oid::regclass::text, '', relowner::regrole::text,
+                        array(select unnest(relacl)::text order by 1)::text
                     from pg_class
                     where
                         relnamespace::regnamespace::text = any(%(schemas)s) and relkind in ('r', 'p', 'v', 'S')
@@ -169,7 +171,8 @@ class Deployment:
                     inner join pg_class on attrelid = pg_class.oid and attacl is not null
                     where relnamespace::regnamespace::text = any(%(schemas)s)
                     union all
-                    select oid::regprocedure::text, '', proowner::regrole::text, array(select unnest(proacl)::text order by 1)::text
+                    select oid::regprocedure::text, '', proowner::regrole::text,
+                        array(select unnest(proacl)::text order by 1)::text
                     from pg_proc where pronamespace::regnamespace::text = any(%(schemas)s)
                     union all
                     select roleid::regrole::text, member::regrole::text, '', admin_option::text
