@@ -68,7 +68,6 @@ def promote(
         is_dry_run=dry_run,
         is_later=is_later,
         artist_cap=artist_cap,
-        artefact_folder=secret("ARTIFACT_FOLDER"),
     )
 
 

@@ -12,7 +12,6 @@ from pipeline.console.terminal import StepDisplay, minute
 from pipeline.operations.recommendations import LISTS
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
-from pipeline.settings import secret
 from recommender import known_range, registry, releases
 from warehouse import database, schema
 from warehouse.counts import count
@@ -113,7 +112,6 @@ def promote(
     is_dry_run: bool,
     is_later: bool,
     artist_cap: int,
-    artefact_folder: str | None,
 ) -> None:
     """Make a model the champion of its list, and publish its lists in the same transaction, or leave them to the next
     run.
@@ -152,18 +150,11 @@ def promote(
         warehouse.at_work("recommend").connect() as work,
     ):
         known = known_range.read(work)
+        promotions = [nightly.Promotion(row["list"], number, reason)]
         try:
             with StepDisplay(output, "", "promote") as show_progress:
-                outcome = nightly.publish(
-                    work,
-                    known.now,
-                    known.until_seq,
-                    artist_cap=artist_cap,
-                    budget=0,
-                    promotions=[nightly.Promotion(row["list"], number, reason)],
-                    artefact_folder=artefact_folder,
-                    redis_url=secret("REDIS_URL"),
-                    show=show_progress,
+                outcome = recommending.publish(
+                    work, known, show_progress, artist_cap=artist_cap, budget=0, promotions=promotions
                 )
         except (ArtefactError, ChampionChangedError, MemoryError) as error:
             raise recommending.to_command_error(work, error) from None

@@ -20,7 +20,7 @@ from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Meter
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
-from pipeline.settings import Settings, secret
+from pipeline.settings import Settings
 from recommender import known_range, registry, releases, triggers
 from recommender.registry import EVALUATE, PREPARE, PROMOTE, STAGES, TUNE, Training
 from recommender.triggers import Trigger
@@ -201,7 +201,7 @@ def _do_stage(
 def _promote(
     warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Any
 ) -> None:
-    from recommender import nightly, retraining
+    from recommender import retraining
     from recommender.nightly import ChampionChangedError
 
     decided = retraining.promotions(connection)
@@ -210,18 +210,14 @@ def _promote(
             retraining.promote_later(connection, decided)
         elif decided:
             with _run_lock(warehouse) as work:
-                known = known_range.read(work)
-                nightly.publish(
+                recommending.publish(
                     work,
-                    known.now,
-                    known.until_seq,
+                    known_range.read(work),
+                    show,
                     artist_cap=request.artist_cap,
                     budget=request.budget,
                     seed=request.seed,
                     promotions=decided,
-                    artefact_folder=request.artefact_folder,
-                    redis_url=secret("REDIS_URL"),
-                    show=show,
                 )
     except ChampionChangedError as changed:
         retraining.abandon(connection, changed)

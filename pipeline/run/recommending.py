@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from pipeline.run.progress import Progress
 from pipeline.settings import Settings, secret
 from recommender import known_range, registry, releases
+from recommender.known_range import KnownRange
 from recommender.releases import Release
 from warehouse import database
 from warehouse.errors import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from recommender.nightly import Outcome
 
 LISTS = ("discover", "again")
 SOURCES = ("model", "genres", "popular")
@@ -69,21 +73,12 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     known = known_range.read(connection)
     if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return _keep(connection, kept)
-    from recommender import nightly
     from recommender.artefacts import ArtefactError
     from recommender.nightly import ChampionChangedError
 
     try:
-        outcome = nightly.publish(
-            connection,
-            known.now,
-            known.until_seq,
-            artist_cap=settings.artist_cap,
-            budget=settings.budget,
-            seed=settings.seed,
-            artefact_folder=secret("ARTIFACT_FOLDER"),
-            redis_url=secret("REDIS_URL"),
-            show=show,
+        outcome = publish(
+            connection, known, show, artist_cap=settings.artist_cap, budget=settings.budget, seed=settings.seed
         )
     except (ArtefactError, ChampionChangedError, MemoryError) as error:
         raise to_command_error(connection, error) from None
@@ -97,6 +92,24 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
         outcome.kept_too_long,
         outcome.quality_problem,
         outcome.cache_problem,
+    )
+
+
+def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "Outcome":
+    """Publish a release for what is known, with the folder of artefacts and the cache of the settings.
+
+    `options` and errors: of `nightly.publish`.
+    """
+    from recommender import nightly
+
+    return nightly.publish(
+        connection,
+        known.now,
+        known.until_seq,
+        artefact_folder=secret("ARTIFACT_FOLDER"),
+        redis_url=secret("REDIS_URL"),
+        show=show,
+        **options,
     )
 
 
