@@ -64,7 +64,7 @@ def encode(
 
 @dataclass(frozen=True)
 class StoredList:
-    """Hold one list as it is stored: the columns of recommendations.lists."""
+    """Hold one list as it is stored: the columns of recommendations.lists. The items can be read once, in order."""
 
     release_id: int
     user_id: int
@@ -72,9 +72,9 @@ class StoredList:
     model_version: int
     model_items: int
     genre_items: int
-    track_ids: Sequence[int]
-    scores: Sequence[float]
-    reasons: Sequence[str]
+    track_ids: Iterable[int]
+    scores: Iterable[float]
+    reasons: Iterable[str]
 
 
 def decode(row: bytes) -> StoredList:
@@ -93,11 +93,6 @@ def decode(row: bytes) -> StoredList:
         parts.append((at + 24, count))
         at += 4 + size
     (ids, count), (scores, _), (reasons, _) = parts
-    texts = []
-    for _ in range(count):
-        end = reasons + 4 + int.from_bytes(row[reasons : reasons + 4])
-        texts.append(row[reasons + 4 : end].decode())
-        reasons = end
     return StoredList(
         release_id,
         user_id,
@@ -107,8 +102,15 @@ def decode(row: bytes) -> StoredList:
         genre_items,
         np.frombuffer(row, IDS, count, ids)["value"].tolist(),
         np.frombuffer(row, SCORES, count, scores)["value"].tolist(),
-        texts,
+        _texts(row, reasons, count),
     )
+
+
+def _texts(row: bytes, at: int, count: int) -> Iterator[str]:
+    for _ in range(count):
+        end = at + 4 + int.from_bytes(row[at : at + 4])
+        yield row[at + 4 : end].decode()
+        at = end
 
 
 def sources_of(models: Iterable[str]) -> list[int]:

@@ -32,20 +32,20 @@ class Made:
     """Hold a list, best first, and where each item is from; and the release whose models made it."""
 
     release: Release
-    track_ids: Sequence[int]
-    scores: Sequence[float]
-    sources: Sequence[int]
-    reasons: Sequence[dict[str, Any]]
+    track_ids: list[int]
+    scores: list[float]
+    sources: list[int]
+    reasons: list[dict[str, Any]]
     model_version: int
 
     def page(self, offset: int, limit: int) -> dict[str, Any]:
         """Return the fields of contract.Answer."""
+        part = slice(offset, offset + limit)
         items = [
-            {"rank": rank + 1, "track_id": track_id, "score": round(score, DIGITS), "reason": reason}
+            {"rank": rank, "track_id": track_id, "score": round(score, DIGITS), "reason": reason}
             for rank, (track_id, score, reason) in enumerate(
-                zip(self.track_ids[: offset + limit], self.scores, self.reasons, strict=False)
+                zip(self.track_ids[part], self.scores[part], self.reasons[part], strict=True), offset + 1
             )
-            if rank >= offset
         ]
         return {
             "items": items,
@@ -57,20 +57,20 @@ class Made:
 
 def from_stored(state: State, stored: StoredList, k: int) -> Made:
     """Return the first k items of a released list without the tracks that were removed since."""
-    is_kept = state.are_present(stored.track_ids)
     of_model, of_genres = stored.model_items, stored.model_items + stored.genre_items
-    kept = [place for place, is_there in enumerate(is_kept) if is_there][:k]
-    return Made(
-        state.release,
-        [stored.track_ids[place] for place in kept],
-        [stored.scores[place] for place in kept],
-        [
-            list_rows.MODEL if place < of_model else list_rows.GENRES if place < of_genres else list_rows.POPULAR
-            for place in kept
-        ],
-        _present_reasons(state, [stored.reasons[place] for place in kept]),
-        stored.model_version,
-    )
+    made = Made(state.release, [], [], [], [], stored.model_version)
+    items = zip(stored.track_ids, stored.scores, stored.reasons, strict=True)
+    for place, (track_id, score, reason) in enumerate(items):
+        if len(made.track_ids) == k:
+            break
+        if state.has_track(track_id):
+            made.track_ids.append(track_id)
+            made.scores.append(score)
+            made.sources.append(
+                list_rows.MODEL if place < of_model else list_rows.GENRES if place < of_genres else list_rows.POPULAR
+            )
+            made.reasons.append(_present_reason(state, _parsed(reason)))
+    return made
 
 
 def made_now(
@@ -155,37 +155,31 @@ def _made(
     state: State, scorer: Scorer, lists: Lists, list_name: str, sources: Sequence[int], k: int | None = None
 ) -> Made:
     size = len(lists.tracks[0][lists.tracks[0] >= 0][:k])
-    reasons = [lists.reasons.of(0, rank, scorer.catalogue) for rank in range(size)]
+    reasons = [_present_reason(state, lists.reasons.of(0, rank, scorer.catalogue)) for rank in range(size)]
     return Made(
         scorer.release,
         scorer.catalogue.track_ids[lists.tracks[0, :size]].tolist(),
         lists.scores[0, :size].tolist(),
         [sources[source] for source in lists.sources[0, :size].tolist()],
-        _without_absent(state, reasons),
+        reasons,
         scorer.release.model_versions[list_name],
     )
 
 
-def _present_reasons(state: State, texts: Sequence[str]) -> list[dict[str, Any]]:
-    reasons: list[dict[str, Any]] = []
-    for text in texts:
-        kind, _, value = text.partition(" ")
-        if kind == "track":
-            reasons.append({"type": kind, "track_id": int(value)})
-        elif kind == "genre":
-            reasons.append({"type": kind, "genre": value})
-        else:
-            reasons.append({"type": "popular"})
-    return _without_absent(state, reasons)
+def _parsed(reason: str) -> dict[str, Any]:
+    kind, _, value = reason.partition(" ")
+    if kind == "track":
+        return {"type": kind, "track_id": int(value)}
+    if kind == "genre":
+        return {"type": kind, "genre": value}
+    return {"type": "popular"}
 
 
-def _without_absent(state: State, reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Replace reasons that name a removed track: the app could not show it."""
-    named = [reason["track_id"] for reason in reasons if "track_id" in reason]
-    absent = {track_id for track_id, is_there in zip(named, state.are_present(named), strict=True) if not is_there}
-    if not absent:
-        return reasons
-    return [{"type": "popular"} if reason.get("track_id") in absent else reason for reason in reasons]
+def _present_reason(state: State, reason: dict[str, Any]) -> dict[str, Any]:
+    """Replace a reason that names a removed track: the app could not show it."""
+    if "track_id" in reason and not state.has_track(reason["track_id"]):
+        return {"type": "popular"}
+    return reason
 
 
 def _today() -> int:

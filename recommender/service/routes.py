@@ -21,6 +21,7 @@ from recommender.service.contract import (
     Session,
     SimilarTracks,
 )
+from recommender.service.parameters import described, parse_query
 from recommender.service.state import Refresher, State
 from recommender.service.warehouse_reads import WarehouseReads
 
@@ -36,13 +37,15 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS)]
 router = APIRouter(responses=PROBLEMS)
 
 
-@router.get("/users/{user_id}/recommendations", response_model=Recommendations, tags=["recommendations"])
-async def recommend(
-    request: Request,
-    user_id: UserId,
-    asked: Annotated[ListQuery, Query()],
-) -> Response:
+@router.get(
+    "/users/{user_id}/recommendations",
+    response_model=Recommendations,
+    tags=["recommendations"],
+    openapi_extra=described(ListQuery),
+)
+async def recommend(request: Request, user_id: UserId) -> Response:
     """Return a list of a user: `discover`, tracks the user has not heard, or `again`, tracks the user knows."""
+    asked = parse_query(request, ListQuery)
     state = state_of(request)
     made = await _made(request, state, user_id, asked.list, asked.offset + asked.limit, asked.genre, asked.fresh)
     return answer(request, made, {"user_id": user_id, "list": asked.list, **made.page(asked.offset, asked.limit)})
@@ -73,9 +76,10 @@ async def find_similar(request: Request, track_id: TrackId, limit: Limit = 20) -
     return answer(request, made, {"track_id": track_id, **made.page(0, limit)})
 
 
-@router.get("/popular", response_model=PopularTracks, tags=["tracks"])
-async def find_popular(request: Request, asked: Annotated[PageQuery, Query()]) -> Response:
+@router.get("/popular", response_model=PopularTracks, tags=["tracks"], openapi_extra=described(PageQuery))
+async def find_popular(request: Request) -> Response:
     """Return tracks that many users heard lately."""
+    asked = parse_query(request, PageQuery)
     made = answers.popular(state_of(request), DISCOVER, asked.genre, asked.offset + asked.limit)
     return answer(request, made, made.page(asked.offset, asked.limit))
 

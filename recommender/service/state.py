@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import psycopg
@@ -50,6 +51,11 @@ class Present:
     digest: tuple
     ids: Integers
 
+    @cached_property
+    def id_set(self) -> frozenset[int]:
+        """Return the ids for the few of one answer: numpy is made for many."""
+        return frozenset(self.ids.tolist())
+
 
 @dataclass(frozen=True, eq=False)
 class State:
@@ -72,8 +78,8 @@ class State:
         place = int(ids.searchsorted(user_id))
         return place < len(ids) and int(ids[place]) == user_id
 
-    def are_present(self, track_ids: list[int]) -> list[bool]:
-        return find(self.tracks.ids, np.array(track_ids, np.int64))[1].tolist()
+    def has_track(self, track_id: int) -> bool:
+        return track_id in self.tracks.id_set
 
 
 class Refresher:

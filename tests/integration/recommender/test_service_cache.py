@@ -89,8 +89,8 @@ def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_re
         assert client.hlen(key) == len(rows) > 0
         for row in rows:
             stored = cache.unpack(client.hget(key, str(row[1])), row[0], row[1], row[2])
-            found = (*vars(stored).values(),)
-            assert found == row
+            *others, reasons = vars(stored).values()
+            assert (*others, list(reasons)) == row
             assert cache.unpack(client.hget(key, str(row[1])), row[0], row[1] + 1, row[2]) is None
     seen = []
     real = cache.Cache.remove_older

@@ -77,7 +77,7 @@ def test_a_row_of_a_list_is_read_back_equal(data, scorer):
         size = int((lists.tracks[user] >= 0).sum())
         assert (found.release_id, found.user_id, found.list) == (1, data.user_ids[user], DISCOVER)
         assert found.track_ids == data.catalogue.track_ids[lists.tracks[user, :size]].tolist()
-        assert found.scores == lists.scores[user, :size].tolist() and len(found.reasons) == size
+        assert found.scores == lists.scores[user, :size].tolist() and len(list(found.reasons)) == size
         assert found.model_items == (lists.sources[user] == 0).sum()
 
 
