@@ -126,7 +126,7 @@ def stage_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
         f"select count(*) from {wanted} as wanted where wanted.dlt_id not in (select _dlt_id from {ROWS[table]})"
     ).fetchone()[0]
     if missing:
-        raise GateError(f"the staging view does not show {missing:,} of the rows to judge")
+        raise GateError(f"the staging view does not show {missing:,} of the rows to check")
 
 
 def clear(connection: psycopg.Connection) -> None:

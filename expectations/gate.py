@@ -70,7 +70,7 @@ def _judge(
     with fail_closed(connection):
         landed_rows = _count_landed_rows(connection, batch)
         if is_quiet and not landed_rows:
-            # nothing is new, changed or removed: there is no row to judge, and importing Great Expectations would
+            # nothing is new, changed or removed: there is no row to check, and importing Great Expectations would
             # cost seconds
             return _decide(connection, batch, landed_rows, _unreadable_rows(batch), blocked_before)
         batch_tables.stage_batch(connection, batch, shares)

@@ -191,7 +191,7 @@ def _flow_chart(table: str, pull: Mapping[str, Any], verdict: tuple[int, int, in
         stopped = _join_counts(("quarantined", held), ("blocked", blocked), ("waiting", waiting))
         levels += [
             Level(
-                f"{count(landed + removed)} to judge",
+                f"{count(landed + removed)} to check",
                 _join_counts(("changed", landed), ("removed", removed)),
                 [("--c2", landed), ("--c3", removed)],
             ),

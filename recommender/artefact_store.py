@@ -57,7 +57,7 @@ def columns(content: bytes | None, folder: str | None, subfolder: str | None = N
     file = f"{path}/{name}"
     try:
         files.makedirs(file.rsplit("/", 1)[0], exist_ok=True)
-        # under another name first: nobody reads half a file
+        # under another name first: so no reader finds half a file
         files.pipe_file(f"{file}.part", content)
         files.mv(f"{file}.part", file)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Keep the lists of a release in Redis or Valkey, too. Postgres is the truth: whatever is missing is read from there.
+"""Keep the lists of a release in Redis or Valkey, too. Postgres is the truth: a missing list is read from there.
 
 One hash per list, with the release in its name: a field per user holds a checksum and the row of the binary COPY.
 """

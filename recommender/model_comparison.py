@@ -38,7 +38,7 @@ def compare(
     (last,) = connection.execute("select max(listened_at) from marts.listen_history").fetchone()
     stop = number_of(last.astimezone(dt.UTC).date()) + 1 if last else cut
     if stop <= cut:
-        raise DataError("nobody has listened since the newer one was trained; try again after the next run")
+        raise DataError("there are no listens since the newer one was trained; try again after the next run")
     fold = sources.read_fold(connection, cut, stop)
     if not len(evaluated(fold, list_name)[0]):
         raise DataError("no user has listened since to a track that the list could have held")

@@ -124,7 +124,7 @@ def publish(
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
     the run lock, and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see
     the release; without it they read Postgres. Raises ArtefactError if a champion cannot be used, and
-    ChampionChangedError if one was changed twice meanwhile.
+    ChampionChangedError if one was changed twice while they were made.
     """
     started = time.monotonic()
     before = releases.champions(connection)

@@ -61,8 +61,10 @@ def evaluate(
     are_all_final: bool,
     log: Callable[[str], None] = lambda message: None,
 ) -> Evaluation:
-    """Tune the models within `budget` seconds, and compare them on the final fold: all, or popularity and the chosen
-    ones only, so that nobody can choose by the final window."""
+    """Tune the models within `budget` seconds, and compare them on the final fold.
+
+    `are_all_final`: all of them; otherwise only popularity and the chosen ones, so that the final window chooses nothing.
+    """
     tuning = tune(tuning_fold, names, budget, seed, log)
     evaluation = Evaluation(trials=tuning.trials, tuning=tuning)
     with threadpool_limits(1, "blas"):

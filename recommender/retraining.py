@@ -155,7 +155,7 @@ def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Show
             if found:
                 registry.update_training(connection, row.training_id, {**columns, "recipe": found.to_json()})
                 continue
-            reason = "nobody heard in the tuning window a track that a list could have held"
+            reason = "no user heard a track in the tuning window that a list could have held"
             registry.finish_training(
                 connection, row.training_id, {**columns, "outcome": TOO_LITTLE_DATA, "reason": reason}
             )
@@ -220,7 +220,7 @@ def _record_decision(
     problems: Sequence[str] | None,
 ) -> None:
     if found is None:
-        reason = "nobody heard in the final window a track that a list could have held"
+        reason = "no user heard a track in the final window that a list could have held"
         registry.finish_training(connection, row.training_id, {**columns, "outcome": TOO_LITTLE_DATA, "reason": reason})
         return
     registry.record_evaluation(connection, row.training_id, found.rows)
@@ -275,7 +275,7 @@ def promote_later(connection: psycopg.Connection, decided: Sequence[Promotion]) 
 
 
 def abandon(connection: psycopg.Connection, error: ChampionChangedError) -> None:
-    """End the unfinished training, because another champion was promoted meanwhile."""
+    """End the unfinished training, because another champion was promoted since it began."""
     for row in registry.unfinished(connection):
         reason = f"abandoned: the champion of {error} has changed since the comparison"
         registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": reason})

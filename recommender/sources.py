@@ -141,7 +141,7 @@ def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
     """Return what was known before the day `cut`, and as targets the listens from then to the day before `stop`."""
     known_until = _midnight(cut) - MICROSECOND
     with connection.transaction():
-        # a run may publish meanwhile
+        # a run may publish while this reads
         connection.execute("set transaction isolation level repeatable read")
         user_ids, track_ids = (
             np.array(

@@ -354,7 +354,7 @@ def choose(
             challenger = tuned.recipes.get(name)
             compared = challenger and compare_finalists(fold, name, challenger, seed, log=log)
             if not compared:
-                why = "nobody heard a track that a list could have held"
+                why = "no user heard a track that a list could have held"
                 found.append(_without_data(name, why, training))
                 continue
             decision = compared.decision

@@ -55,7 +55,7 @@ POOLED = (
     "DATABASE_URL leads through a connection pooler in transaction mode, which breaks the run lock; use the direct"
     " address of the server, or a pool in session mode"
 )
-# What the project relies on, whatever is set for the user or the database.
+# What the project relies on: it overrides the settings of the user and the database.
 SESSION = {
     # each statement of a transaction sees what other transactions have committed
     "default_transaction_isolation": "read\\ committed",

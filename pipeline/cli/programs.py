@@ -18,7 +18,7 @@ from warehouse import database, embedded_postgres, locks
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
-TRANSACTION_TIMEOUT_SINCE = 170000  # pg_restore sets it whatever the server is
+TRANSACTION_TIMEOUT_SINCE = 170000  # pg_restore sets it on every server
 # Options of pg_restore with which it prints and leaves the warehouse as it is.
 WRITES_NOTHING = {"-l", "--list", "-f", "--file", "-V", "--version", "-?", "--help"}
 

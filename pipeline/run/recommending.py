@@ -131,7 +131,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
 
     problem, advice = str(error), "train a new model with: make train"
     if isinstance(error, ChampionChangedError):
-        problem, advice = f"the champion of {error} was changed twice meanwhile", "run again"
+        problem, advice = f"the champion of {error} was changed twice while they were made", "run again"
     if isinstance(error, MemoryError):
         problem, advice = "the machine has too little memory", "free some, and run again"
     before = releases.published(connection)

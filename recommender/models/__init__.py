@@ -31,7 +31,7 @@ class Candidate(Protocol):
 
     NAME: str
     FIRST_TRIALS: Sequence[Params]
-    """Parameters that are tried first, whatever the budget."""
+    """Parameters that are tried first, even without a budget."""
 
     def suggest(self, trial: optuna.Trial) -> Params: ...
 

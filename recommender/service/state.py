@@ -225,7 +225,7 @@ class Refresher:
         try:
             found = loading.result()
         except Exception as error:
-            # whatever it is, released lists are served
+            # released lists are served without the models
             self._next_load = time.monotonic() + SECONDS_BETWEEN_LOADS
             self._report_models(self._describe(error))
             return

@@ -217,7 +217,7 @@ def test_rows_missing_in_the_staging_view_are_not_freed(warehouse, without_rule)
     warehouse.execute("alter view prep.stg_moovitamix__users rename to whole")
     warehouse.execute("create view prep.stg_moovitamix__users as select * from prep.whole where key <> '[1]'")
     before = everything(warehouse)
-    with pytest.raises(GateError, match="the staging view does not show 1 of the rows to judge"):
+    with pytest.raises(GateError, match="the staging view does not show 1 of the rows to check"):
         replayed(warehouse)
     assert everything(warehouse) == before
 

@@ -401,7 +401,7 @@ def test_a_load_checked_by_a_later_run_is_shown_with_its_current_state(database_
     assert "users pending, accepted since 9 read" in report(database_url, tmp_path).text
     ledgers.execute("update ops.run_tables set rows_read = 0, rows_unchanged = 0, rows_landed = 0")
     (drawn, *_) = report(database_url, tmp_path).attributes("aria-label")[1:]
-    assert drawn.startswith("users: 0 read, the API sent no rows; 1 to judge, 1 removed; 0 published, 1 waiting; ")
+    assert drawn.startswith("users: 0 read, the API sent no rows; 1 to check, 1 removed; 0 published, 1 waiting; ")
 
 
 def test_separate_runs_of_steps_make_one_night(database_url, ledgers, tmp_path):

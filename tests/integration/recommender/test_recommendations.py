@@ -347,7 +347,7 @@ def test_a_champion_that_is_taken_back_beside_a_night_gets_no_new_lists(url, war
 
     monkeypatch.setattr(dataset, "read", read_while_a_person_decides)
     line = command(*RECOMMEND, DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
-    assert "the champion of discover was changed twice meanwhile; readers keep release 1; run again" in line
+    assert "the champion of discover was changed twice while they were made; readers keep release 1; run again" in line
     assert current(warehouse) == rows and not decisions
     # the second attempt reads the same champion again
     decisions += [former, former]

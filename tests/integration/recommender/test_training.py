@@ -184,7 +184,7 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     shown = command("model", "show", str(champion), DATABASE_URL=url).out
     assert "recipe: neighbours (a 0.7" in shown and "promoted: neighbours beats the champion's recipe" in shown
     shown = command("model", "compare", str(champion), str(weak_champion), DATABASE_URL=url).out
-    assert "nobody has listened since the newer one was trained" in shown
+    assert "there are no listens since the newer one was trained" in shown
 
     reason = ("--reason", "no  good", "--list", "discover")
     shown = command("model", "rollback", *reason, "--dry-run", DATABASE_URL=url).out
