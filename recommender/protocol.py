@@ -63,7 +63,7 @@ def evaluate(
 ) -> Evaluation:
     """Tune the models within `budget` seconds, and compare them on the final fold.
 
-    `are_all_final`: all of them; otherwise only popularity and the chosen ones, so that the final window chooses nothing.
+    `are_all_final`: all of them; otherwise only popularity and the chosen ones: the final window chooses nothing.
     """
     tuning = tune(tuning_fold, names, budget, seed, log)
     evaluation = Evaluation(trials=tuning.trials, tuning=tuning)
