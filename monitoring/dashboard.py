@@ -233,7 +233,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _stat(
                 "Nights below launch",
-                "Number of newest days in a row on which the model did worse than at its launch; red from 3 on.",
+                "Number of newest nights in a row on which the model did worse than at its launch; red from 3 on.",
                 units.NoUnit,
                 {"{{list}}": "moovitamix_recommendations_nights_below_launch"},
                 limits={None: GREEN, 1: YELLOW, 3: RED},

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from monitoring import nights
 from monitoring.nights import FRESH, GROWN, NIGHTS
-from warehouse import schema
+from warehouse import launch_quality, schema
 
 PREFIX = "moovitamix_"
 RECORDS_READABLE = "records_readable"
@@ -87,8 +87,6 @@ with published as (
     limit 1
 )
 """
-# A list's first days with a model; later days are compared with them.
-LAUNCH_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -609,39 +607,16 @@ GROUPS = (
         "Recommendations",
         ("list",),
         {
-            "recommendations_nights_below_launch": "Number of newest days in a row on which the whole interval of the"
-            " difference in NDCG@10 to popularity was below the mean of the model's first 3 days; not where popularity"
-            " is the model.",
+            "recommendations_nights_below_launch": "Number of newest nights in a row on which the upper bound of the"
+            " difference in NDCG@10 to popularity was below that at launch: the mean of the model's first 3 nights, or"
+            " of the last 3 before it, whichever is higher; not where popularity is the model.",
         },
-        f"""{PUBLISHED},
-        days as (
-            select distinct on (quality.list, quality.day) quality.*
-            from published
-            cross join lateral jsonb_each_text(published.model_versions) as served (list, model_version)
-            inner join recommendations.model_versions
-                on served.model_version::bigint = model_versions.model_version and model_versions.model <> 'popularity'
-            inner join recommendations.quality
-                on served.list = quality.list and model_versions.model_version = quality.model_version
-            where quality.segment = 'all'
-            order by quality.list, quality.day, quality.users desc, quality.release_id
-        ),
-        numbered as (
-            select
-                *,
-                row_number() over (partition by list order by day) > {LAUNCH_DAYS} as is_later,
-                row_number() over (partition by list order by day desc) as age
-            from days
-        ),
-        launches as (
-            select list, avg(ndcg_difference) as ndcg_difference from numbered where not is_later group by list
-        )
-        select
-            list,
-            min(age) filter (where not is_later or ndcg_difference_high >= launches.ndcg_difference) - 1
-                as recommendations_nights_below_launch
-        from numbered
-        inner join launches using (list)
-        group by list
+        f"""{PUBLISHED}
+        select served.list, compared.nights_below as recommendations_nights_below_launch
+        from published
+        cross join lateral jsonb_each_text(published.model_versions) as served (list, model_version)
+        inner join ({launch_quality.QUERY}) as compared
+            on served.list = compared.list and served.model_version::bigint = compared.model_version
         """,
     ),
     Group(

@@ -7,25 +7,17 @@ from dataclasses import dataclass
 import psycopg
 
 from recommender import registry, releases
-from warehouse import database
+from warehouse import database, launch_quality
+from warehouse.counts import count
+from warehouse.launch_quality import NIGHTS
 
 ASKED, INTERRUPTED = "asked", "interrupted"
 SCHEDULE, VOLUME, DEGRADATION, UNKNOWN_TRACKS = "schedule", "volume", "degradation", "unknown_tracks"
 UNUSABLE_CHAMPION = "unusable_champion"
-# Nights in a row on which the difference to popularity is below that at launch.
-NIGHTS = 3
-LOOKING_BACK = dt.timedelta(days=60)
 # A retraining is due if so many of the plays of a week are of tracks that the champion does not know.
 UNKNOWN_SHARE = 0.1
 PLAYS_OF = dt.timedelta(days=7)
 
-QUALITY = """
-select distinct on (day) model_version, ndcg_difference, ndcg_difference_high
-from recommendations.quality
-where list = %(list)s and segment = 'all' and users > 0 and day > %(since)s
--- of several releases, the one that most users saw
-order by day, users desc, release_id
-"""
 UNKNOWN = """
 select coalesce(avg((first_known.at > %(known_at)s)::integer), 0)::float
 from marts.listen_history as plays
@@ -68,7 +60,7 @@ def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta
         connection, "finished_at is not null and listens is not null and outcome not in ('data_refused', 'abandoned')"
     )
     for list_name, number in champions.items():
-        yield _degradation(connection, list_name, number, now)
+        yield _degradation(connection, list_name, number)
     for list_name, number in champions.items():
         yield _unknown_tracks(connection, list_name, number, now)
     if last:
@@ -102,26 +94,22 @@ def _since(
     )
 
 
-def _degradation(connection: psycopg.Connection, list_name: str, champion: int, now: dt.datetime) -> Check:
-    """Compare the champion's last nights with its first ones, and with the last ones of its predecessor: a bad fit must
-    not become the standard for itself. Quality is the difference to popularity, on the same users and days."""
+def _degradation(connection: psycopg.Connection, list_name: str, champion: int) -> Check:
     if not database.has(connection, "recommendations.quality"):
         return Check(DEGRADATION, False, f"{list_name}: live quality is not measured yet")
-    rows = connection.execute(QUALITY, {"list": list_name, "since": (now - LOOKING_BACK).date()}).fetchall()
-    own = [(difference, high) for version, difference, high in rows if version == champion]
-    earlier = [(difference, high) for version, difference, high in rows if version != champion]
-    at_launch = [own[:NIGHTS]] if len(own) >= 2 * NIGHTS else []
-    at_launch += [earlier[-NIGHTS:]] if len(earlier) >= NIGHTS else []
-    if len(own) < NIGHTS or not at_launch:
-        return Check(DEGRADATION, False, f"{list_name}: the champion was measured on {len(own)} nights, too few")
-    before = max(sum(difference for difference, _ in nights) / NIGHTS for nights in at_launch)
-    newest = own[-NIGHTS:]
-    now_differs = sum(difference for difference, _ in newest) / NIGHTS
+    found = connection.execute(
+        f"select nights, at_launch, newest, nights_below from ({launch_quality.QUERY}) as compared"
+        " where list = %s and model_version = %s",
+        [list_name, champion],
+    ).fetchone()
+    nights, at_launch, newest, nights_below = found or (0, None, None, 0)
+    if nights < NIGHTS or at_launch is None:
+        return Check(DEGRADATION, False, f"{list_name}: the champion was measured on {count(nights, 'night')}, too few")
     return Check(
         DEGRADATION,
-        all(high < before for _, high in newest),
-        f"{list_name}: NDCG@10 differs from popularity by {now_differs:+.4f} in the last {NIGHTS} nights, and by"
-        f" {before:+.4f} at launch",
+        nights_below >= NIGHTS,
+        f"{list_name}: NDCG@10 differs from popularity by {newest:+.4f} in the last {NIGHTS} nights, and by"
+        f" {at_launch:+.4f} at launch",
     )
 
 

@@ -480,7 +480,14 @@ def test_nights_below_launch_are_counted_back_from_the_newest_day_for_the_model_
         enter_quality(ledger, enter_release(ledger, 1), first + place * DAY, 0.5, users=4)
         enter_quality(ledger, release, first + place * DAY, 0, list_name="again")
         counts.append(MetricValues(ledger).by_label("recommendations_nights_below_launch"))
-    assert counts == [{("discover",): number} for number in (0, 0, 0, 1, 2, 0, 1, 2, 3)]
+    # from six nights on the first three are a launch
+    assert counts == [{("discover",): number} for number in (0, 0, 0, 0, 0, 0, 1, 2, 3)]
+    # a bad model is compared with the one before it from its first night on
+    last = first + 8 * DAY
+    for nights in (1, 2, 3):
+        broken = enter_release(ledger, 0, models={"discover": "ease"})
+        enter_quality(ledger, broken, last + nights * DAY, 0.05)
+        assert MetricValues(ledger)["recommendations_nights_below_launch", "discover"] == nights
 
 
 def test_the_last_success_of_recommend_is_shown_unless_the_step_is_left_out(ledger):

@@ -18,6 +18,7 @@ from recommender.service import scorer
 from recommender.service.state import APPLICATION, Refresher
 from tests.command import command, until
 from tests.databases import created
+from tests.integration.monitoring.records import MetricValues
 from warehouse import database, locks
 from warehouse.errors import ExitCode
 
@@ -437,10 +438,15 @@ def test_a_degraded_model_is_replaced_on_a_window_that_may_overlap(url, warehous
     train(url)
     nights = [0.1, 0.1, 0.1, 0.01, 0.01, 0.01]
     psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": 3})
+    below, champion = "recommendations_nights_below_launch", "champion_version"
+    shown = MetricValues(warehouse)
+    assert (shown[below, "discover"], shown[champion, "discover"]) == (3, 3), "the alert fires"
     said = messages(train(url, "--if-due"))
     assert "due: discover: NDCG@10 differs" in said and "the final window overlaps one that was used" in said
     rows = newest(warehouse)
     assert rows["discover"].trigger == "degradation" and rows["discover"].is_overlapping
     assert rows["discover"].outcome == "refreshed" and releases.champions(warehouse)["discover"] > 3
+    shown = MetricValues(warehouse)
+    assert shown[below, "discover"] is None and shown[champion, "discover"] > 3, "the alert resolves"
     # these nights are not those of the new champion
     assert "no retraining is due" in messages(train(url, "--if-due"))
