@@ -6,6 +6,7 @@
 exp(greatest(ln({{ weight }}) - ln(2::float8) * {{ days }} / {{ var('affinity_half_life_days') }}, -700))
 {%- endmacro %}
 
+{# `date_part`, because `extract` returns numeric and takes three times as long. #}
 {% macro days_between(earlier, later) -%}
-extract(epoch from {{ later }} - {{ earlier }})::float8 / 86400
+date_part('epoch', {{ later }} - {{ earlier }}) / 86400
 {%- endmacro %}

@@ -31,8 +31,13 @@ now()
         and listened_at >= (select covered.totals_until from ({{ build_progress(since_totals) }}) as covered)
         {%- endif %}
         {% if last_days -%}
-        and listened_at > {{ moment(at) }} - interval '{{ 24 * last_days }} hours'
+        and {{ is_in_last(last_days, at) }}
         {%- endif %}
+{%- endmacro %}
+
+{# The listens of the last n times 24 hours. #}
+{% macro is_in_last(days, at) -%}
+listened_at > {{ moment(at) }} - interval '{{ 24 * days }} hours'
 {%- endmacro %}
 
 {# The totals to which the listens since are added. None as known at a moment, because totals include what became known later. #}

@@ -1,13 +1,13 @@
-{# The columns of popularity, from listens of the last 90 days with their `age_days`. #}
-{% macro popularity_columns() -%}
-count(*) filter (where age_days < 7) as listens_7d,
-        count(*) filter (where age_days < 30) as listens_30d,
+{# The columns of popularity, from `known_listens` of the last 90 days. #}
+{% macro popularity_columns(at) -%}
+count(*) filter (where {{ is_in_last(7, at) }}) as listens_7d,
+        count(*) filter (where {{ is_in_last(30, at) }}) as listens_30d,
         count(*) as listens_90d,
         count(distinct user_id) as listeners_90d,
         sum({{ decay('1::float8', 'age_days') }}) as popularity,
         ln(
-            (1 + count(*) filter (where age_days < 7))::float8
-            / (1 + count(*) filter (where age_days >= 7 and age_days < 14))
+            (1 + count(*) filter (where {{ is_in_last(7, at) }}))::float8
+            / (1 + count(*) filter (where {{ is_in_last(14, at) }} and not {{ is_in_last(7, at) }}))
         ) / ln(2::float8) as trend
 {%- endmacro %}
 
@@ -40,7 +40,7 @@ per_track as (
 
     select
         track_id,
-        {{ popularity_columns() }}
+        {{ popularity_columns(at) }}
     from listens
     group by 1
 
@@ -75,7 +75,7 @@ per_genre as (
 
     select
         track_genres.genre,
-        {{ popularity_columns() }}
+        {{ popularity_columns(at) }}
     from listens
     inner join track_genres on listens.track_id = track_genres.track_id
     group by 1

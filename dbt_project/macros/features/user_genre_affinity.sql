@@ -48,9 +48,9 @@ parts as (
         user_id,
         genre,
         count(*) as listens,
-        count(*) filter (where age_days < 7) as listens_7d,
-        count(*) filter (where age_days < 30) as listens_30d,
-        count(*) filter (where age_days < 90) as listens_90d,
+        count(*) filter (where {{ is_in_last(7, at) }}) as listens_7d,
+        count(*) filter (where {{ is_in_last(30, at) }}) as listens_30d,
+        count(*) filter (where {{ is_in_last(90, at) }}) as listens_90d,
         sum({{ decay('1::float8', 'age_days') }}) as affinity,
         max(listened_at) as last_listened_at
     from genre_listens

@@ -31,9 +31,9 @@ recent as (
     select
         user_id,
         count(*) as listens,
-        count(*) filter (where age_days < 7) as listens_7d,
-        count(*) filter (where age_days < 30) as listens_30d,
-        count(*) filter (where age_days < 90) as listens_90d,
+        count(*) filter (where {{ is_in_last(7, at) }}) as listens_7d,
+        count(*) filter (where {{ is_in_last(30, at) }}) as listens_30d,
+        count(*) filter (where {{ is_in_last(90, at) }}) as listens_90d,
         array_agg(distinct track_id) as track_ids,
         count(distinct date_trunc('day', listened_at, 'UTC')) as active_days,
         max(listened_at) as last_listened_at
@@ -120,7 +120,8 @@ per_user as (
         coalesce(sum(listens_7d), 0)::bigint as listens_7d,
         coalesce(sum(listens_30d), 0)::bigint as listens_30d,
         coalesce(sum(listens_90d), 0)::bigint as listens_90d,
-        max(total_track_ids) || max(recent_track_ids) as track_ids,
+        max(total_track_ids) as total_track_ids,
+        max(recent_track_ids) as recent_track_ids,
         -- totals cover whole days
         coalesce(sum(active_days), 0)::bigint as active_days,
         max(last_listened_at) as last_listened_at,
@@ -139,9 +140,14 @@ counts as (
 
     select
         *,
-        (
-            select count(distinct heard.track_id)
-            from unnest(track_ids) as heard (track_id)
+        -- each array has a track once
+        coalesce(cardinality(total_track_ids), 0) + (
+            select count(*)
+            from (
+                select unnest(recent_track_ids)
+                except
+                select unnest(total_track_ids)
+            ) as added
         ) as distinct_tracks,
         (
             select sum(heard.share * (heard.genre = any(favorite_genres))::integer)
