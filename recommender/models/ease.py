@@ -23,16 +23,16 @@ NAME = "ease"
 FIRST_TRIALS = tuple(
     {
         "regularization": regularization,
-        "discount": 0.1,
+        "discount": discount,
         "favorites": favorites,
         "trend": trend,
         "trend_half_life": half_life,
         "taste_half_life": None,
     }
-    for regularization, favorites, trend, half_life in (
-        (500.0, 0.0, 0.0, 14.0),
-        (100.0, 2.0, 0.5, 14.0),
-        (100.0, 2.0, 1.0, 7.0),
+    for regularization, discount, favorites, trend, half_life in (
+        (500.0, 0.1, 0.0, 0.0, 14.0),
+        (100.0, 0.1, 2.0, 0.5, 14.0),
+        (100.0, 0.2, 2.0, 1.0, 7.0),
     )
 )
 # The cost is cubic: 23 s and 2 GB for so many.
@@ -65,7 +65,7 @@ class Ease:
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:
     return {
         "regularization": trial.suggest_float("regularization", 1.0, 10_000.0, log=True),
-        "discount": trial.suggest_float("discount", 0.0, 0.15),
+        "discount": trial.suggest_float("discount", 0.0, 0.3),
         "favorites": trial.suggest_float("favorites", 0.0, 4.0),
         **suggest_trend(trial),
         "taste_half_life": suggest_half_life(trial, "taste_half_life"),
