@@ -129,7 +129,7 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
     compared = {
         (row["contender"], row["segment"]): row for row in registry.evaluations(warehouse, rows["discover"].training_id)
     }
-    assert {contender for contender, _ in compared} == {"champion", "served", "popularity"}
+    assert {contender for contender, _ in compared} == {"champion", "served", "challenger", "popularity"}
     champion, served = compared["champion", "all"], compared["served", "all"]
     assert champion["champion_difference"] == 0 and champion["popularity_difference"] > 0
     assert served["champion_difference"] == pytest.approx(served["ndcg"] - champion["ndcg"], abs=1e-6)
