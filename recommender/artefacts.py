@@ -35,7 +35,7 @@ AXES: dict[type, dict[str, tuple[str, ...]]] = {
     Genres: {"genres": (TRACKS, GENRES), "items": (TRACKS, GENRES)},
     Neighbours: {"weights": (TRACKS, TRACKS)},
     Als: {"factors": (TRACKS,)},
-    Ease: {"weights": (TRACKS, TRACKS)},
+    Ease: {"weights": (TRACKS, TRACKS), "genre_weights": (GENRES, TRACKS), "genres": (TRACKS, GENRES)},
     Again: {},
 }
 BY_NAME = {kind.__name__.lower(): kind for kind in AXES}

@@ -36,3 +36,11 @@ def popular(shape: tuple[int, ...]) -> Reasons:
 def because_of(kind: int, positions: Integers) -> Reasons:
     """Return reasons of one kind; a position of -1 means that there is none, which makes the track a popular one."""
     return Reasons(np.where(positions >= 0, kind, POPULAR).astype(np.int8), positions.astype(np.int32))
+
+
+def first(preferred: Reasons, other: Reasons) -> Reasons:
+    """Return the preferred reasons, and the other ones where these only say that a track is popular."""
+    is_other = preferred.kinds == POPULAR
+    return Reasons(
+        np.where(is_other, other.kinds, preferred.kinds), np.where(is_other, other.positions, preferred.positions)
+    )

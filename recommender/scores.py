@@ -88,11 +88,13 @@ class SparseScores:
 
 @dataclass(frozen=True)
 class DenseScores:
-    """Hold scores that are sums over what a user heard, with dense weights (tracks x tracks). A user who heard nothing
-    has no answer."""
+    """Hold scores that are sums over what a user heard and declared, with dense weights (tracks x tracks and genres x
+    tracks). A user who heard nothing has no answer."""
 
     heard: csr_matrix
     weights: Floats
+    favorites: csr_matrix
+    genre_weights: Floats
 
     def top(self, k: int, excluded: csr_matrix, is_candidate: Flags) -> Top:
         tracks, scores = no_answers(self.heard.shape[0], k)
@@ -100,7 +102,7 @@ class DenseScores:
         step = max(1, SCORES_AT_ONCE // len(is_candidate))
         for start in range(0, len(tracks), step):
             part = slice(start, start + step)
-            values = self.heard[part] @ self.weights
+            values = self._of(part)
             hidden = excluded[part]
             values[rows_of(hidden), hidden.indices] = -np.inf
             values[:, ~is_candidate] = -np.inf
@@ -117,10 +119,16 @@ class DenseScores:
         step = max(1, SCORES_AT_ONCE // pairs.shape[1])
         for start in range(0, pairs.shape[0], step):
             part = pairs[start : start + step]
-            values = self.heard[start : start + step] @ self.weights
+            values = self._of(slice(start, start + step))
             first = pairs.indptr[start]
             found[first : first + part.nnz] = values[rows_of(part), part.indices]
         return found
+
+    def _of(self, part: slice) -> Floats:
+        """Return the scores of some users for all tracks."""
+        values = self.heard[part] @ self.weights
+        values += self.favorites[part] @ self.genre_weights
+        return values
 
 
 def values_at(matrix: csr_matrix, pairs: csr_matrix) -> Floats:

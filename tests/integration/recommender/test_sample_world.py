@@ -1,9 +1,6 @@
 """On the sample world, whose tastes are known, the models do as well as they should.
 
-No model reaches .85 of the oracle for new tracks. One that is told the true scene of each track, which the API does not
-show, and estimates the rest from the same listens, reaches .68 of it in the first world: the users' tastes and the
-popularity within a scene are not in so few listens. Told the true popularity, too, it reaches .79. From the listens of
-4,000 users, the chosen model reaches .65 of the oracle.
+No model reaches .85 of the oracle for new tracks: docs/decisions/2026-11-29-distance-to-the-oracle.md says why.
 """
 
 from dataclasses import replace
@@ -24,9 +21,18 @@ pytestmark = pytest.mark.slow
 BUDGET = 0
 
 
-@pytest.fixture(scope="module", params=[7, 21], ids="seed {}".format)
-def result(request):
-    tuning, final = sample_folds(World(seed=request.param))
+SMALL_WORLDS = World(seed=7), World(seed=21)
+LARGE_WORLD = World(seed=3, users=4000, documents=26_667)
+
+
+@pytest.fixture(scope="module", params=[*SMALL_WORLDS, LARGE_WORLD], ids=lambda world: f"{world.users} users")
+def world(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def result(world):
+    tuning, final = sample_folds(world)
     return evaluate(tuning, final, [*CANDIDATES, again.NAME], BUDGET, 0, are_all_final=True)
 
 
@@ -35,10 +41,11 @@ def ndcg(result, list_name: str, model: str, segment: str = "all") -> float:
     return row.ndcg
 
 
-def test_the_chosen_model_for_new_tracks_beats_popularity_and_comes_near_the_oracle(result):
+def test_the_chosen_model_for_new_tracks_beats_popularity_and_comes_near_the_oracle(result, world):
     reached = ndcg(result, DISCOVER, result.chosen[DISCOVER])
     assert reached >= 1.5 * ndcg(result, DISCOVER, "popularity")
-    assert reached >= 0.48 * ndcg(result, DISCOVER, ORACLE)
+    # the more users, the better the models know the tracks
+    assert reached >= (0.7 if world == LARGE_WORLD else 0.5) * ndcg(result, DISCOVER, ORACLE)
 
 
 def test_cold_users_get_better_lists_than_popular_tracks():

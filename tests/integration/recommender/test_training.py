@@ -116,8 +116,8 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
         "data: 41 users, 40 tracks and 978 listens, as known on ",
         "tuned on what users heard from 2025-12-28 to 2025-12-31, compared on 2026-01-01 to 2026-01-04",
         "tuning tried so many parameters: als 2,",
-        "discover: champion (recipe of the champion, on the same data), neighbours: NDCG@10 0.",
-        "discover: served (the champion as it is served now), neighbours: NDCG@10 0.",
+        "discover: champion (recipe of the champion, on the same data), ease: NDCG@10 0.",
+        "discover: served (the champion as it is served now), ease: NDCG@10 0.",
         "decision for discover: the champion's recipe is fitted to everything known now. Why: the recipe stays, ",
         "release 2 with 82 lists is published",
     ):
@@ -130,7 +130,7 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
     compared = {
         (row["contender"], row["segment"]): row for row in registry.evaluations(warehouse, rows["discover"].training_id)
     }
-    assert {contender for contender, _ in compared} == {"champion", "served", "popularity"}
+    assert {contender for contender, _ in compared} == {"champion", "served", "challenger", "popularity"}
     champion, served = compared["champion", "all"], compared["served", "all"]
     assert champion["champion_difference"] == 0 and champion["popularity_difference"] > 0
     assert served["champion_difference"] == pytest.approx(served["ndcg"] - champion["ndcg"], abs=1e-6)

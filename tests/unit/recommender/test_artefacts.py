@@ -25,7 +25,7 @@ NAMES = [*CANDIDATES, again.NAME]
 def fit(data, name):
     if name == again.NAME:
         return again.fit(data, again.FIRST_TRIALS[0], fit(data, "genres"))
-    return CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[0], 0)
+    return CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[-1], 0)
 
 
 def load(content):

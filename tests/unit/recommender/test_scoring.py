@@ -19,7 +19,7 @@ def recommender(data, name, with_fallbacks=True) -> Recommender:
     if name == again.NAME:
         base = CANDIDATES["neighbours"].fit(data, CANDIDATES["neighbours"].FIRST_TRIALS[0], 0)
         return Recommender(again.fit(data, again.FIRST_TRIALS[0], base), fallbacks)
-    model = CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[0], 0)
+    model = CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[-1], 0)
     return Recommender(model, fallbacks_of(name, fallbacks) if fallbacks else ())
 
 
