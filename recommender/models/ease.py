@@ -6,6 +6,7 @@ heard track: it says much about users who have heard little.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import optuna
@@ -55,11 +56,14 @@ class Ease:
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
         heard = _largest(users.listens.tastes(self.taste_half_life), self.weights, tracks)
-        # only a genre that the track has is a reason that people understand
-        weights_of_own = self.genres.T.multiply(self.genre_weights).toarray()
-        declared = _largest(users.favorites, weights_of_own, tracks)
+        declared = _largest(users.favorites, self._weights_of_own_genres, tracks)
         # a heard track says more than a genre
         return reasons.first(reasons.because_of(reasons.TRACK, heard), reasons.because_of(reasons.GENRE, declared))
+
+    @cached_property
+    def _weights_of_own_genres(self) -> Floats:
+        """Return the genre weights, 0 where the track has not the genre: people would not understand such a reason."""
+        return self.genres.T.multiply(self.genre_weights).toarray()
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:
