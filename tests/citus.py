@@ -3,6 +3,7 @@
 Citus is not available in the test environment. Each check stands for a failure or a plan that was seen on Citus 13.2.2.
 """
 
+import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -190,11 +191,16 @@ def _are_in_shards(query: exp.Expression, catalog: Catalog) -> bool:
         return _are_in_shards(query.left, catalog) or _are_in_shards(query.right, catalog)
     if not isinstance(query, exp.Select):
         return False
-    keys = [
+    keys = _group_keys(query)
+    return (not keys or "user_id" in keys) and any(_is_in_shards(side, catalog) for side in _sides(query))
+
+
+def _group_keys(query: exp.Select) -> list[str]:
+    """Return the names of the columns that the rows are grouped by."""
+    return [
         query.expressions[int(key.name) - 1].alias_or_name if key.is_int else key.name
         for key in (query.args["group"].expressions if query.args.get("group") else ())
     ]
-    return (not keys or "user_id" in keys) and any(_is_in_shards(side, catalog) for side in _sides(query))
 
 
 def _common_table(table: exp.Expression) -> exp.CTE | None:
@@ -215,6 +221,36 @@ def _ancestors(expression: exp.Expression) -> list[exp.Expression]:
         expression = expression.parent
         found.append(expression)
     return found
+
+
+def lateral_subquery_over_shards(text: Text, catalog: Catalog) -> Iterator[object]:
+    """Citus refuses one that counts or limits rows across shards, left joined, or beside the rows of a function."""
+    for lateral in text.find(exp.Lateral):
+        join, subquery = lateral.parent, lateral.this
+        if isinstance(join, exp.Join) and isinstance(subquery, exp.Subquery) and _must_be_merged(subquery.this):
+            before = itertools.takewhile(lambda side: side is not lateral, _sides(join.parent))
+            is_refused = join.side == "LEFT" or any(map(_is_computed, before))
+            if is_refused and any(map(catalog.is_distributed, names_in(subquery))):
+                yield lateral.sql()
+
+
+def _must_be_merged(query: exp.Expression) -> bool:
+    """Return whether rows of several shards make one row of the result, or compete for a place in it."""
+    if not isinstance(query, exp.Select):
+        return True
+    is_limited = any(query.args.get(name) for name in ("limit", "offset", "distinct"))
+    is_counted = query.args.get("group") or any(each.find(exp.AggFunc) for each in query.expressions)
+    return bool(is_limited or (is_counted and "user_id" not in _group_keys(query)))
+
+
+def _is_computed(side: exp.Expression) -> bool:
+    """Return whether the rows are those of a function."""
+    if isinstance(side, exp.Subquery):
+        return isinstance(side.this, exp.Select) and any(map(_is_computed, _sides(side.this)))
+    common = _common_table(side)
+    if common is not None:
+        return isinstance(common.this, exp.Select) and any(map(_is_computed, _sides(common.this)))
+    return isinstance(side, exp.Table) and isinstance(side.this, exp.Func)
 
 
 def landed_rows_beside_mart(text: Text, catalog: Catalog) -> Iterator[object]:
@@ -285,6 +321,7 @@ CHECKS: Sequence[Check] = (
     exists_without_columns,
     catalog_view_beside_mart,
     mart_left_joined_to_local_rows,
+    lateral_subquery_over_shards,
     landed_rows_beside_mart,
     local_table_in_feature,
     union_of_different_types,

@@ -257,6 +257,14 @@ REFUSED = {
         "select 1 from prep.int_listens as listens left join marts.users as users on listens.user_id = users.id",
         "with users as (select * from marts.users) select 1 from gate.loads left join users on load_id = _load_id",
     ],
+    citus.lateral_subquery_over_shards: [
+        "create view marts.planted as select 1 from marts.listen_history as listens left join lateral"
+        " (select listen_id from prep.first_listens where user_id = listens.user_id offset 0) as firsts on true",
+        "with days as (select day from generate_series(1, 2) as numbers (day)) select 1 from days cross join lateral"
+        " (select count(*) from marts.listen_history where track_id = days.day) as counts",
+        "select 1 from (select 1 as day from generate_series(1, 2)) as days cross join lateral"
+        " (select track_id, count(*) from marts.listen_history where track_id = days.day group by 1) as counts",
+    ],
     citus.landed_rows_beside_mart: [
         "select id from prep.stg_moovitamix__users union select id from marts.users",
         "with landed as (select id from staging.users) select 1 from landed, marts.users",
