@@ -16,6 +16,14 @@ published as (
 ),
 
 -- a track or user that was removed after the release is gone at once
+users as (
+
+    select id
+    from {{ ref('users') }}
+    where deleted_at is null
+
+),
+
 tracks as (
 
     select id
@@ -42,14 +50,12 @@ select
     end as source,
     lists.model_version,
     releases.released_at
--- lists and users are no CTEs: Citus reads a local CTE whole, and here only what a filter on the user leaves
+-- no CTE: of a local one, Citus reads all rows before it filters them
 from {{ source('recommendations', 'lists') }} as lists
 cross join
     unnest(lists.track_ids, lists.scores, lists.reasons) with ordinality as items (track_id, score, reason, place)
-inner join {{ ref('users') }} as users on lists.user_id = users.id
+inner join users on lists.user_id = users.id
 inner join tracks on items.track_id = tracks.id
 inner join releases on lists.release_id = releases.release_id
-where
-    users.deleted_at is null
-    -- a value, so that only the partition of this release is read
-    and lists.release_id = (select published.release_id from published)
+-- a value, so that only the partition of this release is read
+where lists.release_id = (select published.release_id from published)
