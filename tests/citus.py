@@ -3,7 +3,6 @@
 Citus is not available in the test environment. Each check stands for a failure or a plan that was seen on Citus 13.2.2.
 """
 
-import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -224,12 +223,14 @@ def _ancestors(expression: exp.Expression) -> list[exp.Expression]:
 
 
 def lateral_subquery_over_shards(text: Text, catalog: Catalog) -> Iterator[object]:
-    """Citus refuses one that counts or limits rows across shards, left joined, or beside the rows of a function."""
+    """Citus refuses one that counts or limits rows across shards, beside rows of a function, or left joined.
+
+    A left joined one it refuses beside local rows, and beside those of a mart where dbt asks a view for its columns.
+    """
     for lateral in text.find(exp.Lateral):
         join, subquery = lateral.parent, lateral.this
         if isinstance(join, exp.Join) and isinstance(subquery, exp.Subquery) and _must_be_merged(subquery.this):
-            before = itertools.takewhile(lambda side: side is not lateral, _sides(join.parent))
-            is_refused = join.side == "LEFT" or any(map(_is_computed, before))
+            is_refused = join.side == "LEFT" or any(map(_is_computed, _sides(join.parent)))
             if is_refused and any(map(catalog.is_distributed, names_in(subquery))):
                 yield lateral.sql()
 
@@ -251,6 +252,21 @@ def _is_computed(side: exp.Expression) -> bool:
     if common is not None:
         return isinstance(common.this, exp.Select) and any(map(_is_computed, _sides(common.this)))
     return isinstance(side, exp.Table) and isinstance(side.this, exp.Func)
+
+
+def subquery_beside_count(text: Text, catalog: Catalog) -> Iterator[object]:
+    """Citus refuses a subquery over a mart in the select list of a query that counts the rows of a mart."""
+    for select in text.find(exp.Select):
+        if any(_is_in_shards(side, catalog) for side in _sides(select)):
+            subqueries = [each for column in select.expressions for each in column.find_all(exp.Subquery)]
+            if subqueries and any(_counts(column) for column in select.expressions):
+                yield from (each.sql() for each in subqueries if any(map(catalog.is_distributed, names_in(each))))
+
+
+def _counts(column: exp.Expression) -> bool:
+    """Return whether an aggregate function of the query itself, not of a subquery in it, makes the column."""
+    nested = (exp.Subquery, exp.Window)
+    return any(isinstance(each, exp.AggFunc) for each in column.walk(prune=lambda place: isinstance(place, nested)))
 
 
 def landed_rows_beside_mart(text: Text, catalog: Catalog) -> Iterator[object]:
@@ -322,6 +338,7 @@ CHECKS: Sequence[Check] = (
     catalog_view_beside_mart,
     mart_left_joined_to_local_rows,
     lateral_subquery_over_shards,
+    subquery_beside_count,
     landed_rows_beside_mart,
     local_table_in_feature,
     union_of_different_types,

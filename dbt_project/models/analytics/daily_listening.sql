@@ -9,8 +9,8 @@ select
     sum(counts.listens - counts.new_listens)::bigint as repeat_listens,
     count(*) as listeners
 from days
+-- by user first: Citus counts nothing across users for each day
 cross join lateral (
-    -- by user first: Citus counts nothing across users for each day
     select
         listens.user_id,
         count(*) as listens,

@@ -12,9 +12,9 @@ counts_per_day as (
         sum(counts.listens_7d)::bigint as listens_7d,
         sum(counts.listens_14d)::bigint as listens_14d
     from days
+    -- by user first: Citus counts nothing across users for each day
     cross join
         lateral (
-            -- by user first: Citus counts nothing across users for each day
             select
                 listens.user_id,
                 listens.track_id,

@@ -4,6 +4,7 @@ Citus is not available in the test environment: stubs stand for what the project
 in the log of the server, of the runs of `built_template`, of a first build, `grant`, `erase` and `prune`.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,13 @@ import psycopg
 import pytest
 
 from pipeline.run.privileges import ROLES, STEPS
+from recommender.service.warehouse_reads import WarehouseReads
 from tests import citus
 from tests.citus import DISTRIBUTED, REFERENCE, Catalog, Text
 from tests.command import command
 from tests.databases import copied
 from tests.runs import run_pipeline
+from warehouse.database import find
 from warehouse.errors import ExitCode
 
 # The stubs record each call and the state of the table at that moment.
@@ -232,10 +235,23 @@ def test_steps_can_log_in_and_readers_can_read_what_the_features_read(lab):
         "select array_agg(rolname::text order by rolname) from pg_roles where rolname = any(%s) and rolcanlogin",
         [list(ROLES)],
     ).fetchone() == (sorted(STEPS),)
-    for relation in ("prep.builds", "prep.user_totals", "prep.user_genre_totals"):
+    for relation in ("prep.builds", "prep.user_totals", "prep.user_genre_totals", "prep.first_listens"):
         assert lab.connection.execute(
             "select has_table_privilege('moovitamix_analyst', %s, 'select')", [relation]
         ).fetchone() == (True,)
+
+
+@pytest.mark.parametrize(("database", "mode"), [("on_citus", "auto"), ("built", "force_generic_plan")])
+def test_the_service_plans_with_the_values_of_a_request_where_citus_needs_them(database, mode, lab, postgres_url):
+    reads = WarehouseReads(lambda: find(f"{postgres_url.rsplit('/', 1)[0]}/{database}", "test"))
+
+    async def read():
+        try:
+            return await reads.row("show plan_cache_mode")
+        finally:
+            await reads.close()
+
+    assert asyncio.run(read()) == (mode,)
 
 
 REFUSED = {
@@ -264,6 +280,9 @@ REFUSED = {
         " (select count(*) from marts.listen_history where track_id = days.day) as counts",
         "select 1 from (select 1 as day from generate_series(1, 2)) as days cross join lateral"
         " (select track_id, count(*) from marts.listen_history where track_id = days.day group by 1) as counts",
+    ],
+    citus.subquery_beside_count: [
+        "select (select count(*) from marts.users), count(*) from marts.listen_history",
     ],
     citus.landed_rows_beside_mart: [
         "select id from prep.stg_moovitamix__users union select id from marts.users",
