@@ -11,16 +11,17 @@ select
     count(*) as listeners
 from days
 -- by user first: Citus counts nothing across users for each day
-cross join lateral (
-    select
-        listens.user_id,
-        track_genres.genre,
-        count(*) as listens,
-        count(*) filter (where listens.is_first_listen) as new_listens
-    from {{ ref('listens') }} as listens
-    inner join {{ ref('track_genres') }} as track_genres on listens.track_id = track_genres.track_id
-    where
-        {{ is_on('listens.listened_at', 'days.day') }}
-    group by 1, 2
-) as counts
+cross join
+    lateral (
+        select
+            listens.user_id,
+            track_genres.genre,
+            count(*) as listens,
+            count(*) filter (where listens.is_first_listen) as new_listens
+        from {{ ref('listens') }} as listens
+        inner join {{ ref('track_genres') }} as track_genres on listens.track_id = track_genres.track_id
+        where
+            {{ is_on('listens.listened_at', 'days.day') }}
+        group by 1, 2
+    ) as counts
 group by 1, 2

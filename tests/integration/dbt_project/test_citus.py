@@ -1,7 +1,7 @@
 """The target `citus`: how tables are laid out, and that no statement is one that Citus refuses or cannot push down.
 
 Citus is not available in the test environment: stubs stand for what the project calls of it. The statements are those
-in the log of the server, of the runs of `built_template`, of a first build, `grant`, `erase` and `prune`.
+in the log of the server, of the runs of `built_template`, of a first build, `recommend`, `grant`, `erase` and `prune`.
 """
 
 import asyncio
@@ -84,6 +84,8 @@ $$
 """
 
 DATABASE = re.compile(r'"(built|on_citus)"\.(?=")')
+# The parser knows only the query in it.
+COPIED = re.compile(r"^\s*copy\s*\((.*)\)\s*to\s+stdout.*", re.IGNORECASE | re.DOTALL)
 NAMED = re.compile(r"\b(marts|prep|features|pg_temp)\b")
 LOGGED = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]+): (.*)")
 
@@ -106,7 +108,7 @@ class Lab:
 
     @cached_property
     def parsed(self) -> list[Text]:
-        return [Text(DATABASE.sub("", text)) for text in self.texts if NAMED.search(text)]
+        return [Text(COPIED.sub(r"\1", DATABASE.sub("", text))) for text in self.texts if NAMED.search(text)]
 
     def transactions(self) -> Iterator[Sequence[str]]:
         for session in self.sessions.values():
@@ -146,7 +148,7 @@ def without_roles_afterwards(postgres_url):
 
 @pytest.fixture(scope="module")
 def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards):
-    """A first build, `erase`, `prune`, and `grant` twice."""
+    """A first build, `recommend`, `erase`, `prune`, and `grant` twice."""
     log = postgres_folder / "postgres.log"
     nights = log.read_bytes()
     with (
@@ -160,8 +162,9 @@ def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards)
             assert run_pipeline(url, "http://127.0.0.1:9", ("build",)).exit_code == ExitCode.PUBLISHED
             connection.execute("update gate.publications set published_at = now() - interval '3 days'")
             (user_id,) = connection.execute("select user_id from marts.listen_history limit 1").fetchone()
-            key = {"DATABASE_URL": url, "ERASURE_KEY": "only for this test " * 3}
+            key = {"DATABASE_URL": url, "ERASURE_KEY": "only for this test " * 3, "TRAIN_BUDGET": "0"}
             for arguments in (
+                ("recommend",),
                 ("erase", str(user_id), "--reason", "asked for it"),
                 ("prune", "--keep", "1d", "--reason", "disk space"),
                 ("grant",),
