@@ -223,16 +223,26 @@ def _ancestors(expression: exp.Expression) -> list[exp.Expression]:
 
 
 def lateral_subquery_over_shards(text: Text, catalog: Catalog) -> Iterator[object]:
-    """Citus refuses one that counts or limits rows across shards, beside rows of a function, or left joined.
+    """Citus refuses one that counts or limits rows across shards, left joined, or beside rows that are not in shards.
 
-    A left joined one it refuses beside local rows, and beside those of a mart where dbt asks a view for its columns.
+    A left joined one it refuses where dbt asks a view for its columns. On Postgres 15, it does not see an inner join
+    beside a condition that is a subquery, and accepts that.
     """
     for lateral in text.find(exp.Lateral):
         join, subquery = lateral.parent, lateral.this
         if isinstance(join, exp.Join) and isinstance(subquery, exp.Subquery) and _must_be_merged(subquery.this):
-            is_refused = join.side == "LEFT" or any(map(_is_computed, _sides(join.parent)))
+            is_beside_shards = any(_is_in_shards(side, catalog) for side in _sides(join.parent))
+            is_refused = join.side == "LEFT" or not (is_beside_shards or _has_subquery_as_condition(join.parent))
             if is_refused and any(map(catalog.is_distributed, names_in(subquery))):
                 yield lateral.sql()
+
+
+def _has_subquery_as_condition(select: exp.Select) -> bool:
+    where = select.args.get("where")
+    conditions = (
+        where.this.flatten(unnest=False) if where and isinstance(where.this, exp.And) else [where and where.this]
+    )
+    return any(isinstance(condition, exp.Subquery) for condition in conditions)
 
 
 def _must_be_merged(query: exp.Expression) -> bool:
@@ -242,16 +252,6 @@ def _must_be_merged(query: exp.Expression) -> bool:
     is_limited = any(query.args.get(name) for name in ("limit", "offset", "distinct"))
     is_counted = query.args.get("group") or any(each.find(exp.AggFunc) for each in query.expressions)
     return bool(is_limited or (is_counted and "user_id" not in _group_keys(query)))
-
-
-def _is_computed(side: exp.Expression) -> bool:
-    """Return whether the rows are those of a function."""
-    if isinstance(side, exp.Subquery):
-        return isinstance(side.this, exp.Select) and any(map(_is_computed, _sides(side.this)))
-    common = _common_table(side)
-    if common is not None:
-        return isinstance(common.this, exp.Select) and any(map(_is_computed, _sides(common.this)))
-    return isinstance(side, exp.Table) and isinstance(side.this, exp.Func)
 
 
 def subquery_beside_count(text: Text, catalog: Catalog) -> Iterator[object]:

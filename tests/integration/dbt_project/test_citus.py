@@ -281,8 +281,8 @@ REFUSED = {
         " (select listen_id from prep.first_listens where user_id = listens.user_id offset 0) as firsts on true",
         "with days as (select day from generate_series(1, 2) as numbers (day)) select 1 from days cross join lateral"
         " (select count(*) from marts.listen_history where track_id = days.day) as counts",
-        "select 1 from (select 1 as day from generate_series(1, 2)) as days cross join lateral"
-        " (select track_id, count(*) from marts.listen_history where track_id = days.day group by 1) as counts",
+        "select 1 from prep.int_document_versions as versions cross join lateral"
+        " (select id from marts.listen_history where user_id = versions.user_id offset 0) as listens",
     ],
     citus.subquery_beside_count: [
         "select (select count(*) from marts.users), count(*) from marts.listen_history",
