@@ -16,6 +16,8 @@ import psycopg
 import pytest
 
 from pipeline.run.privileges import ROLES, STEPS
+from recommender import triggers
+from recommender.service import page
 from recommender.service.warehouse_reads import WarehouseReads
 from tests import citus
 from tests.citus import DISTRIBUTED, REFERENCE, Catalog, Text
@@ -84,6 +86,8 @@ $$
 """
 
 DATABASE = re.compile(r'"(built|on_citus)"\.(?=")')
+# What a due training and the page of the service ask.
+MORE_TEXTS = (triggers.UNKNOWN % {"known_at": "now()", "since": "now()"}, page.EXAMPLE_USERS)
 # The parser knows only the query in it.
 COPIED = re.compile(r"^\s*copy\s*\((.*)\)\s*to\s+stdout.*", re.IGNORECASE | re.DOTALL)
 NAMED = re.compile(r"\b(marts|prep|features|pg_temp)\b")
@@ -104,7 +108,7 @@ class Lab:
     @property
     def texts(self) -> list[str]:
         sessions = (*self.nights.values(), *self.sessions.values())
-        return list(dict.fromkeys(text for session in sessions for text in session))
+        return list(dict.fromkeys((*(text for session in sessions for text in session), *MORE_TEXTS)))
 
     @cached_property
     def parsed(self) -> list[Text]:
