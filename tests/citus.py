@@ -249,9 +249,10 @@ def _must_be_merged(query: exp.Expression) -> bool:
     """Return whether rows of several shards make one row of the result, or compete for a place in it."""
     if not isinstance(query, exp.Select):
         return True
-    is_limited = any(query.args.get(name) for name in ("limit", "offset", "distinct"))
+    is_limited = any(query.args.get(name) for name in ("limit", "offset"))
     is_counted = query.args.get("group") or any(each.find(exp.AggFunc) for each in query.expressions)
-    return bool(is_limited or (is_counted and "user_id" not in _group_keys(query)))
+    is_distinct = query.args.get("distinct") and "user_id" not in query.named_selects
+    return bool(is_limited or is_distinct or (is_counted and "user_id" not in _group_keys(query)))
 
 
 def subquery_beside_count(text: Text, catalog: Catalog) -> Iterator[object]:
