@@ -85,12 +85,10 @@ class Choice:
 def data_size(connection: psycopg.Connection) -> DataSize:
     """Return how much the warehouse knows now."""
     row = connection.execute("""
-        select
-            (select count(*) from marts.users where deleted_at is null),
-            (select count(*) from marts.tracks where deleted_at is null),
-            count(*),
-            max(known_at)
-        from marts.listen_history
+        select users.count, tracks.count, listens.count, listens.newest
+        from (select count(*) from marts.users where deleted_at is null) as users
+        cross join (select count(*) from marts.tracks where deleted_at is null) as tracks
+        cross join (select count(*), max(known_at) as newest from marts.listen_history) as listens
     """).fetchone()
     return DataSize(*row)
 

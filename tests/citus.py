@@ -190,11 +190,16 @@ def _are_in_shards(query: exp.Expression, catalog: Catalog) -> bool:
         return _are_in_shards(query.left, catalog) or _are_in_shards(query.right, catalog)
     if not isinstance(query, exp.Select):
         return False
-    keys = [
+    keys = _group_keys(query)
+    return (not keys or "user_id" in keys) and any(_is_in_shards(side, catalog) for side in _sides(query))
+
+
+def _group_keys(query: exp.Select) -> list[str]:
+    """Return the names of the columns that the rows are grouped by."""
+    return [
         query.expressions[int(key.name) - 1].alias_or_name if key.is_int else key.name
         for key in (query.args["group"].expressions if query.args.get("group") else ())
     ]
-    return (not keys or "user_id" in keys) and any(_is_in_shards(side, catalog) for side in _sides(query))
 
 
 def _common_table(table: exp.Expression) -> exp.CTE | None:
@@ -215,6 +220,54 @@ def _ancestors(expression: exp.Expression) -> list[exp.Expression]:
         expression = expression.parent
         found.append(expression)
     return found
+
+
+def lateral_subquery_over_shards(text: Text, catalog: Catalog) -> Iterator[object]:
+    """Citus refuses one that counts or limits rows across shards, left joined, or beside rows that are not in shards.
+
+    A left joined one it refuses where dbt asks a view for its columns. On Postgres 15, it does not see an inner join
+    beside a condition that is a subquery, and accepts that.
+    """
+    for lateral in text.find(exp.Lateral):
+        join, subquery = lateral.parent, lateral.this
+        if isinstance(join, exp.Join) and isinstance(subquery, exp.Subquery) and _must_be_merged(subquery.this):
+            is_beside_shards = any(_is_in_shards(side, catalog) for side in _sides(join.parent))
+            is_refused = join.side == "LEFT" or not (is_beside_shards or _has_subquery_as_condition(join.parent))
+            if is_refused and any(map(catalog.is_distributed, names_in(subquery))):
+                yield lateral.sql()
+
+
+def _has_subquery_as_condition(select: exp.Select) -> bool:
+    where = select.args.get("where")
+    conditions = (
+        where.this.flatten(unnest=False) if where and isinstance(where.this, exp.And) else [where and where.this]
+    )
+    return any(isinstance(condition, exp.Subquery) for condition in conditions)
+
+
+def _must_be_merged(query: exp.Expression) -> bool:
+    """Return whether rows of several shards make one row of the result, or compete for a place in it."""
+    if not isinstance(query, exp.Select):
+        return True
+    is_limited = any(query.args.get(name) for name in ("limit", "offset"))
+    is_counted = query.args.get("group") or any(each.find(exp.AggFunc) for each in query.expressions)
+    is_distinct = query.args.get("distinct") and "user_id" not in query.named_selects
+    return bool(is_limited or is_distinct or (is_counted and "user_id" not in _group_keys(query)))
+
+
+def subquery_beside_count(text: Text, catalog: Catalog) -> Iterator[object]:
+    """Citus refuses a subquery over a mart in the select list of a query that counts the rows of a mart."""
+    for select in text.find(exp.Select):
+        if any(_is_in_shards(side, catalog) for side in _sides(select)):
+            subqueries = [each for column in select.expressions for each in column.find_all(exp.Subquery)]
+            if subqueries and any(_counts(column) for column in select.expressions):
+                yield from (each.sql() for each in subqueries if any(map(catalog.is_distributed, names_in(each))))
+
+
+def _counts(column: exp.Expression) -> bool:
+    """Return whether an aggregate function of the query itself, not of a subquery in it, makes the column."""
+    nested = (exp.Subquery, exp.Window)
+    return any(isinstance(each, exp.AggFunc) for each in column.walk(prune=lambda place: isinstance(place, nested)))
 
 
 def landed_rows_beside_mart(text: Text, catalog: Catalog) -> Iterator[object]:
@@ -285,6 +338,8 @@ CHECKS: Sequence[Check] = (
     exists_without_columns,
     catalog_view_beside_mart,
     mart_left_joined_to_local_rows,
+    lateral_subquery_over_shards,
+    subquery_beside_count,
     landed_rows_beside_mart,
     local_table_in_feature,
     union_of_different_types,

@@ -167,6 +167,8 @@ cross join (
         'select on prep.builds, prep.user_totals, prep.user_genre_totals',
         'moovitamix_analyst, moovitamix_recommender'
     ),
+    -- what marts.listens reads
+    ('select on prep.first_listens', 'moovitamix_analyst'),
     -- what features.known_range reads; the recommender computes the past
     ('select (seq) on gate.publications', 'moovitamix_recommender'),
     ('select (verb, decided_at, details) on gate.decisions', 'moovitamix_recommender')

@@ -21,11 +21,14 @@ TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword")
 SESSION = {
     "application_name": APPLICATION,
     "default_transaction_read_only": "on",
-    # planned once per connection: the partition is chosen when the statement starts
-    "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "search_path": "pg_catalog",
 }
+# Each statement is planned once per connection: the partition is chosen when it starts. Citus needs the values to plan.
+PLAN_ONCE = """
+select set_config('plan_cache_mode', 'force_generic_plan', false)
+where not exists (select 1 from pg_extension where extname = 'citus')
+"""
 LONGEST_GENRE_BYTES = 1000
 
 LIST = """
@@ -114,6 +117,7 @@ class WarehouseReads:
                     timeout=SECONDS,
                     command_timeout=SECONDS,
                     server_settings=SESSION,
+                    init=_plan_once,
                     reset=_keep,
                 )
                 self._of = warehouse
@@ -126,6 +130,10 @@ def genres_in(text: str | None) -> list[str]:
     """Return the genres in a comma-separated list, as the feature store normalizes them: macro `genre_list`."""
     names = {name.strip(" ") for name in normalization.normalize(text or "").split(",")}
     return sorted(name for name in names if name and len(name.encode()) <= LONGEST_GENRE_BYTES)
+
+
+async def _plan_once(connection: asyncpg.Connection) -> None:
+    await connection.execute(PLAN_ONCE)
 
 
 async def _keep(connection: asyncpg.Connection) -> None:

@@ -5,20 +5,23 @@ with
 select
     days.day,
     counts.genre,
-    counts.listens,
-    counts.new_listens,
-    counts.listens - counts.new_listens as repeat_listens,
-    counts.listeners
+    sum(counts.listens)::bigint as listens,
+    sum(counts.new_listens)::bigint as new_listens,
+    sum(counts.listens - counts.new_listens)::bigint as repeat_listens,
+    count(*) as listeners
 from days
-cross join lateral (
-    select
-        track_genres.genre,
-        count(*) as listens,
-        count(*) filter (where listens.is_first_listen) as new_listens,
-        count(distinct listens.user_id) as listeners
-    from {{ ref('listens') }} as listens
-    inner join {{ ref('track_genres') }} as track_genres on listens.track_id = track_genres.track_id
-    where
-        {{ is_on('listens.listened_at', 'days.day') }}
-    group by 1
-) as counts
+-- by user first: Citus counts nothing across users for each day
+cross join
+    lateral (
+        select
+            listens.user_id,
+            track_genres.genre,
+            count(*) as listens,
+            count(*) filter (where listens.is_first_listen) as new_listens
+        from {{ ref('listens') }} as listens
+        inner join {{ ref('track_genres') }} as track_genres on listens.track_id = track_genres.track_id
+        where
+            {{ is_on('listens.listened_at', 'days.day') }}
+        group by 1, 2
+    ) as counts
+group by 1, 2

@@ -4,18 +4,21 @@ with
 
 select
     days.day,
-    counts.listens,
-    counts.new_listens,
-    counts.listens - counts.new_listens as repeat_listens,
-    counts.listeners
+    sum(counts.listens)::bigint as listens,
+    sum(counts.new_listens)::bigint as new_listens,
+    sum(counts.listens - counts.new_listens)::bigint as repeat_listens,
+    count(*) as listeners
 from days
-cross join lateral (
-    select
-        count(*) as listens,
-        count(*) filter (where listens.is_first_listen) as new_listens,
-        count(distinct listens.user_id) as listeners
-    from {{ ref('listens') }} as listens
-    where
-        {{ is_on('listens.listened_at', 'days.day') }}
-    having count(*) > 0
-) as counts
+-- by user first: Citus counts nothing across users for each day
+cross join
+    lateral (
+        select
+            listens.user_id,
+            count(*) as listens,
+            count(*) filter (where listens.is_first_listen) as new_listens
+        from {{ ref('listens') }} as listens
+        where
+            {{ is_on('listens.listened_at', 'days.day') }}
+        group by 1
+    ) as counts
+group by 1

@@ -1,11 +1,5 @@
 with
 
-lists as (
-
-    select * from {{ source('recommendations', 'lists') }}
-
-),
-
 releases as (
 
     select * from {{ source('recommendations', 'releases') }}
@@ -56,7 +50,8 @@ select
     end as source,
     lists.model_version,
     releases.released_at
-from lists
+-- no CTE: of a local one, Citus reads all rows before it filters them
+from {{ source('recommendations', 'lists') }} as lists
 cross join
     unnest(lists.track_ids, lists.scores, lists.reasons) with ordinality as items (track_id, score, reason, place)
 inner join users on lists.user_id = users.id

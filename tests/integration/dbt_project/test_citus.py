@@ -1,9 +1,10 @@
 """The target `citus`: how tables are laid out, and that no statement is one that Citus refuses or cannot push down.
 
 Citus is not available in the test environment: stubs stand for what the project calls of it. The statements are those
-in the log of the server, of the runs of `built_template`, of a first build, `grant`, `erase` and `prune`.
+in the log of the server, of the runs of `built_template`, of a first build, `recommend`, `grant`, `erase` and `prune`.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,15 @@ import psycopg
 import pytest
 
 from pipeline.run.privileges import ROLES, STEPS
+from recommender import triggers
+from recommender.service import page
+from recommender.service.warehouse_reads import WarehouseReads
 from tests import citus
 from tests.citus import DISTRIBUTED, REFERENCE, Catalog, Text
 from tests.command import command
 from tests.databases import copied
 from tests.runs import run_pipeline
+from warehouse.database import find
 from warehouse.errors import ExitCode
 
 # The stubs record each call and the state of the table at that moment.
@@ -81,6 +86,10 @@ $$
 """
 
 DATABASE = re.compile(r'"(built|on_citus)"\.(?=")')
+# What a due training and the page of the service ask.
+MORE_TEXTS = (triggers.UNKNOWN % {"known_at": "now()", "since": "now()"}, page.EXAMPLE_USERS)
+# The parser knows only the query in it.
+COPIED = re.compile(r"^\s*copy\s*\((.*)\)\s*to\s+stdout.*", re.IGNORECASE | re.DOTALL)
 NAMED = re.compile(r"\b(marts|prep|features|pg_temp)\b")
 LOGGED = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] LOG:  (?:statement|execute [^:]+): (.*)")
 
@@ -99,11 +108,11 @@ class Lab:
     @property
     def texts(self) -> list[str]:
         sessions = (*self.nights.values(), *self.sessions.values())
-        return list(dict.fromkeys(text for session in sessions for text in session))
+        return list(dict.fromkeys((*(text for session in sessions for text in session), *MORE_TEXTS)))
 
     @cached_property
     def parsed(self) -> list[Text]:
-        return [Text(DATABASE.sub("", text)) for text in self.texts if NAMED.search(text)]
+        return [Text(COPIED.sub(r"\1", DATABASE.sub("", text))) for text in self.texts if NAMED.search(text)]
 
     def transactions(self) -> Iterator[Sequence[str]]:
         for session in self.sessions.values():
@@ -143,7 +152,7 @@ def without_roles_afterwards(postgres_url):
 
 @pytest.fixture(scope="module")
 def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards):
-    """A first build, `erase`, `prune`, and `grant` twice."""
+    """A first build, `recommend`, `erase`, `prune`, and `grant` twice."""
     log = postgres_folder / "postgres.log"
     nights = log.read_bytes()
     with (
@@ -157,8 +166,9 @@ def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards)
             assert run_pipeline(url, "http://127.0.0.1:9", ("build",)).exit_code == ExitCode.PUBLISHED
             connection.execute("update gate.publications set published_at = now() - interval '3 days'")
             (user_id,) = connection.execute("select user_id from marts.listen_history limit 1").fetchone()
-            key = {"DATABASE_URL": url, "ERASURE_KEY": "only for this test " * 3}
+            key = {"DATABASE_URL": url, "ERASURE_KEY": "only for this test " * 3, "TRAIN_BUDGET": "0"}
             for arguments in (
+                ("recommend",),
                 ("erase", str(user_id), "--reason", "asked for it"),
                 ("prune", "--keep", "1d", "--reason", "disk space"),
                 ("grant",),
@@ -232,10 +242,23 @@ def test_steps_can_log_in_and_readers_can_read_what_the_features_read(lab):
         "select array_agg(rolname::text order by rolname) from pg_roles where rolname = any(%s) and rolcanlogin",
         [list(ROLES)],
     ).fetchone() == (sorted(STEPS),)
-    for relation in ("prep.builds", "prep.user_totals", "prep.user_genre_totals"):
+    for relation in ("prep.builds", "prep.user_totals", "prep.user_genre_totals", "prep.first_listens"):
         assert lab.connection.execute(
             "select has_table_privilege('moovitamix_analyst', %s, 'select')", [relation]
         ).fetchone() == (True,)
+
+
+@pytest.mark.parametrize(("database", "mode"), [("on_citus", "auto"), ("built", "force_generic_plan")])
+def test_the_service_plans_with_the_values_of_a_request_where_citus_needs_them(database, mode, lab, postgres_url):
+    reads = WarehouseReads(lambda: find(f"{postgres_url.rsplit('/', 1)[0]}/{database}", "test"))
+
+    async def read():
+        try:
+            return await reads.row("show plan_cache_mode")
+        finally:
+            await reads.close()
+
+    assert asyncio.run(read()) == (mode,)
 
 
 REFUSED = {
@@ -256,6 +279,17 @@ REFUSED = {
     citus.mart_left_joined_to_local_rows: [
         "select 1 from prep.int_listens as listens left join marts.users as users on listens.user_id = users.id",
         "with users as (select * from marts.users) select 1 from gate.loads left join users on load_id = _load_id",
+    ],
+    citus.lateral_subquery_over_shards: [
+        "create view marts.planted as select 1 from marts.listen_history as listens left join lateral"
+        " (select listen_id from prep.first_listens where user_id = listens.user_id offset 0) as firsts on true",
+        "with days as (select day from generate_series(1, 2) as numbers (day)) select 1 from days cross join lateral"
+        " (select count(*) from marts.listen_history where track_id = days.day) as counts",
+        "select 1 from prep.int_document_versions as versions cross join lateral"
+        " (select id from marts.listen_history where user_id = versions.user_id offset 0) as listens",
+    ],
+    citus.subquery_beside_count: [
+        "select (select count(*) from marts.users), count(*) from marts.listen_history",
     ],
     citus.landed_rows_beside_mart: [
         "select id from prep.stg_moovitamix__users union select id from marts.users",

@@ -47,23 +47,37 @@ firsts_of_build as (
 
 ),
 
-earlier_firsts as (
+-- `distinct` forces one primary-key lookup per listen, like `offset 0`, which Citus refuses here; so it does a left join
+later_firsts as (
 
-    select firsts_of_build.*
+    select
+        earlier_or_same.user_id,
+        earlier_or_same.track_id
     from firsts_of_build
-    left join lateral (
-        select
-            present.listen_id,
-            present.listened_at
+    cross join lateral (
+        select distinct
+            present.user_id,
+            present.track_id
         from {{ previous_state('first_listens') }} as present
         where
             present.user_id = firsts_of_build.user_id
             and present.track_id = firsts_of_build.track_id
-        offset 0 -- noqa: AM09
-    ) as previous on true
+            and (present.listened_at, present.listen_id) <= (firsts_of_build.listened_at, firsts_of_build.listen_id)
+    ) as earlier_or_same
+
+),
+
+earlier_firsts as (
+
+    select firsts_of_build.*
+    from firsts_of_build
     where
-        previous.listen_id is null
-        or (firsts_of_build.listened_at, firsts_of_build.listen_id) < (previous.listened_at, previous.listen_id)
+        not exists (
+            select 1 from later_firsts
+            where
+                later_firsts.user_id = firsts_of_build.user_id
+                and later_firsts.track_id = firsts_of_build.track_id
+        )
 
 ),
 
