@@ -174,7 +174,7 @@ def _describe(outcome: "Outcome") -> str:
         return message
     if draft.is_complete:
         return f"{message} with the lists of {count(draft.shards, 'shard')}"
-    return f"{message}; all lists were made here, because only {len(draft.made)} of {draft.shards} shards were made"
+    return f"{message}; all lists were made here, because only {len(draft.made)} of {draft.shards} shards had been made"
 
 
 def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:

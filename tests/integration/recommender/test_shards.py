@@ -188,7 +188,7 @@ def test_a_draft_that_does_not_fit_is_left_and_all_lists_are_made(what, url, war
         champions["discover"] = another_champion(warehouse)
     else:
         warehouse.execute("update recommendations.drafts set shards = 3")
-        message += "; all lists were made here, because only 2 of 3 shards were made"
+        message += "; all lists were made here, because only 2 of 3 shards had been made"
     scored.clear()
 
     assert recommend(url, "--artist-cap", str(cap)) == message
