@@ -189,9 +189,9 @@ def _publish(url: str, size: int, redis_url: str) -> None:
         columns = {"as_of": NOW, "until_seq": 1, "model_versions": versions, "artist_cap": 3, "users": size}
         columns |= {"lists": 2 * size, "seconds": 0, "figures": {}}
         with connection.transaction():
-            release_id = releases.publish(
-                connection, columns, lambda number: _rows(number, versions, catalogue, draw, cache), "benchmark"
-            )
+            release_id, partition = releases.begin(connection)
+            releases.copy_lists(connection, partition, _rows(release_id, versions, catalogue, draw, cache))
+            releases.publish(connection, release_id, columns, "benchmark")
             registry.keep_counted(connection, release_id, counted)
             cache.verify(release_id)
     if cache.problem:

@@ -67,8 +67,13 @@ class Cache:
             except Exception as error:
                 self._end(describe(error))
 
+    @property
+    def is_used(self) -> bool:
+        """Return whether there is a cache, and no problem yet."""
+        return self._client is not None
+
     def add(self, release_id: int, list_name: str, rows: Sequence[bytes]) -> None:
-        """Store rows of `list_rows.encode`, and read some of them back."""
+        """Store rows in the format of `list_rows.encode`, and read some of them back."""
         if not (self._client and rows):
             return
         key = key_of(release_id, self._as_of, list_name)

@@ -113,6 +113,16 @@ def _texts(row: bytes, at: int, count: int) -> Iterator[str]:
         at = end
 
 
+def rows_of(copy: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the rows of a binary COPY from the server, which sends one at a time."""
+    for message in copy:
+        row = bytes(message)
+        if row.startswith(SIGNATURE):
+            row = row[len(HEADER) :]
+        if row and row != END:
+            yield row
+
+
 def sources_of(models: Iterable[str]) -> list[int]:
     """Return for each model by name the source of its items: MODEL, GENRES or POPULAR."""
     return [SOURCES.get(name, MODEL) for name in models]

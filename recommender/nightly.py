@@ -1,4 +1,7 @@
-"""Make the lists of all users from what is known now, and publish them as one release."""
+"""Make the lists of users from what is known, and publish those of all users as one release.
+
+The lists are made for all users here, or before, shard by shard: then they wait in a draft.
+"""
 
 import contextlib
 import datetime as dt
@@ -6,16 +9,19 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import psycopg
+from psycopg import sql
 from threadpoolctl import threadpool_limits
 
 from recommender import (
     artefact_store,
     artefacts,
     dataset,
+    drafts,
     list_rows,
     metrics,
     quality,
@@ -26,6 +32,7 @@ from recommender import (
 )
 from recommender.cache import Cache
 from recommender.dataset import Dataset, Users
+from recommender.drafts import Basis, Draft, Shard
 from recommender.interactions import Integers
 from recommender.models import CANDIDATES
 from recommender.promotion import TOO_LITTLE_DATA
@@ -39,6 +46,27 @@ USERS_AT_ONCE = 2000
 NO_CHAMPION = "no_champion"
 
 Show = Callable[..., None]
+
+# Figures of the lists in the table of a release. `shown`: tracks among the first ones of somebody.
+FIGURES = """
+with shown as (
+    select list, count(distinct track_id) as tracks
+    from {partition}
+    cross join unnest(track_ids[:{depth}]) as track_id
+    group by list
+)
+
+select
+    list,
+    count(*),
+    sum(model_items)::bigint,
+    sum(genre_items)::bigint,
+    sum(cardinality(track_ids) - model_items - genre_items)::bigint,
+    shown.tracks
+from {partition}
+inner join shown using (list)
+group by list, shown.tracks
+"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +103,8 @@ class Outcome:
     """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody.
 
     `quality_problem`: why the quality of earlier releases could not be computed, if so. `cache_problem`: why the lists
-    are not in the cache, if they should be.
+    are not in the cache, if they should be. `draft`: of shards, from the same basis; its lists were published if it was
+    complete.
     """
 
     release: releases.Release
@@ -83,6 +112,7 @@ class Outcome:
     kept_too_long: Sequence[int]
     quality_problem: str | None = None
     cache_problem: str | None = None
+    draft: Draft | None = None
 
 
 Parts = Sequence[tuple[Integers, Lists]]
@@ -119,7 +149,7 @@ def publish(
     redis_url: str | None = None,
     show: Show = lambda what, done=None, total=None: None,
 ) -> Outcome:
-    """Make the lists of all users who are not removed, as known at `now`, and publish them.
+    """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `now`.
 
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
     the run lock, and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see
@@ -129,6 +159,10 @@ def publish(
     started = time.monotonic()
     before = releases.champions(connection)
     champions = before | {each.list: each.model_version for each in promotions}
+    draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), now)
+    is_made = draft is not None and draft.is_complete
+    if is_made:
+        now = draft.as_of
     missing = [name for name in LISTS if name not in champions]
     choices: list[Choice] = []
     if missing:
@@ -139,10 +173,8 @@ def publish(
     with threadpool_limits(1, "blas"):
         show("preparing the models")
         makers = {choice.list: _of_choice(choice, known, seed) for choice in choices}
-        makers |= {
-            name: _of_champion(connection, number, artefact_folder, known, seed) for name, number in champions.items()
-        }
-        parts = {name: list(_make(makers[name], known, name, artist_cap, show)) for name in LISTS}
+        makers |= _of_champions(connection, champions, artefact_folder, known, seed)
+        parts = {} if is_made else _make(makers, known, np.flatnonzero(known.is_listed), artist_cap, show)
     counted = [model for name in LISTS for model in _counted(makers[name], known, name)]
     cache = Cache(redis_url, now)
     show("publishing")
@@ -154,20 +186,25 @@ def publish(
             for name in LISTS
         }
         promote(connection, promotions)
+        release_id, partition = releases.begin(connection)
+        if is_made:
+            drafts.copy_lists(connection, draft, release_id, partition)
+        else:
+            releases.copy_lists(connection, partition, _rows(release_id, makers, versions, parts, known))
+        _fill(cache, connection, release_id, partition)
         columns = {
             "as_of": now,
             "until_seq": until_seq,
             "model_versions": versions,
             "artist_cap": artist_cap,
-            **_figures(makers, parts, known),
-            "seconds": time.monotonic() - started,
+            **_figures(connection, partition, makers, known),
+            "seconds": time.monotonic() - started + (draft.seconds if is_made else 0),
         }
-        release_id = releases.publish(
-            connection, columns, lambda number: _rows(number, makers, versions, parts, known, cache), releases.MADE
-        )
+        releases.publish(connection, release_id, columns, releases.MADE)
         rankings = {name: quality.popular_tracks(makers[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
         registry.keep_counted(connection, release_id, counted)
+        drafts.remove(connection)
         cache.verify(release_id)
     cache.remove_older(release_id)
     show("comparing earlier lists with new listens")
@@ -179,7 +216,46 @@ def publish(
         problem = redaction.redact(error, connection.info.dsn) or type(error).__name__
     # after the comparison, which the oldest lists need
     kept_too_long = releases.drop_old(connection)
-    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem)
+    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem, draft)
+
+
+def make_shard(
+    connection: psycopg.Connection,
+    now: dt.datetime,
+    until_seq: int,
+    shard: Shard,
+    *,
+    artist_cap: int,
+    seed: int = 0,
+    artefact_folder: str | None = None,
+    show: Show = lambda what, done=None, total=None: None,
+) -> int | None:
+    """Make the lists of the users of one shard, store them in a draft, and return the number of these users.
+
+    None if the draft has them already. The first shard begins the draft at `now`. The caller shares the run lock with
+    other shards; each list has a champion, and the marts are built up to `until_seq`. Raises ArtefactError if a
+    champion cannot be used, and DraftReplacedError if another draft began since.
+    """
+    started = time.monotonic()
+    champions = releases.champions(connection)
+    draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), now, shard.count)
+    if shard.number in draft.made:
+        return None
+    show("reading what is known")
+    known = dataset.read(connection, draft.as_of)
+    with threadpool_limits(1, "blas"):
+        show("preparing the models")
+        makers = _of_champions(connection, champions, artefact_folder, known, seed)
+        users = np.flatnonzero(known.is_listed & (known.user_ids % shard.count == shard.number - 1))
+        parts = _make(makers, known, users, artist_cap, show)
+    show("storing the lists")
+    rows = _rows(draft.draft_id, makers, champions, parts, known)
+    drafts.store(connection, draft, shard.number, rows, time.monotonic() - started)
+    return len(users)
+
+
+def _basis(until_seq: int, champions: Mapping[str, int], artist_cap: int, seed: int) -> Basis:
+    return Basis(until_seq, champions, artist_cap, seed, artefacts.code_version())
 
 
 def _check_champions(connection: psycopg.Connection, before: Mapping[str, int]) -> None:
@@ -213,6 +289,16 @@ def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:
     content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
     recommender, sources = _with_fallbacks(model, recipe.model, recipe.fallback_params, known, seed)
     return Maker(recommender, recipe.model, sources, choice=choice, artefact=content)
+
+
+def _of_champions(
+    connection: psycopg.Connection,
+    versions: Mapping[str, int],
+    artefact_folder: str | None,
+    known: Dataset,
+    seed: int,
+) -> dict[str, Maker]:
+    return {name: _of_champion(connection, number, artefact_folder, known, seed) for name, number in versions.items()}
 
 
 def _of_champion(
@@ -253,21 +339,26 @@ def _counted(maker: Maker, known: Dataset, list_name: str) -> Iterator[registry.
 
 
 def _make(
-    maker: Maker, known: Dataset, list_name: str, artist_cap: int, show: Show
+    makers: Mapping[str, Maker], known: Dataset, users: Integers, artist_cap: int, show: Show
+) -> dict[str, Parts]:
+    """Return by list the lists of the users at these positions, some at a time, with the ids of their users."""
+    return {name: list(_make_parts(makers[name], known, users, name, artist_cap, show)) for name in LISTS}
+
+
+def _make_parts(
+    maker: Maker, known: Dataset, users: Integers, list_name: str, artist_cap: int, show: Show
 ) -> Iterator[tuple[Integers, Lists]]:
-    """Yield the lists of all users who are not removed, some at a time, with the ids of their users."""
-    listed = np.flatnonzero(known.is_listed)
     if not known.catalogue.is_candidate.any():
         return
-    for start in range(0, len(listed), USERS_AT_ONCE):
-        show(list_name, start, len(listed))
-        some = listed[start : start + USERS_AT_ONCE]
+    for start in range(0, len(users), USERS_AT_ONCE):
+        show(list_name, start, len(users))
+        some = users[start : start + USERS_AT_ONCE]
         people: Users = known.users.take(some)
         lists = recommend(
             maker.recommender, people, known.catalogue, list_name, LENGTHS[list_name], per_artist=artist_cap
         )
         yield known.user_ids[some], lists
-    show(list_name, len(listed), len(listed))
+    show(list_name, len(users), len(users))
 
 
 def _register(
@@ -312,52 +403,55 @@ def _register(
 
 
 def _rows(
-    release_id: int,
+    number: int,
     makers: Mapping[str, Maker],
     versions: Mapping[str, int],
     parts: Mapping[str, Parts],
     known: Dataset,
-    cache: Cache,
 ) -> Iterator[bytes]:
+    """Yield the lists as a binary COPY. `number`: of the release or the draft."""
     yield list_rows.HEADER
     elements = list_rows.reason_elements(known.catalogue)
     for name in LISTS:
         for user_ids, lists in parts[name]:
-            rows = list(
+            yield b"".join(
                 list_rows.encode(
-                    release_id, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
+                    number, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
                 )
             )
-            cache.add(release_id, name, rows)
-            yield b"".join(rows)
     yield list_rows.END
 
 
-def _figures(makers: Mapping[str, Maker], parts: Mapping[str, Parts], known: Dataset) -> dict[str, Any]:
-    is_candidate = known.catalogue.is_candidate
-    has_list = np.zeros(len(known.user_ids), bool)
+def _fill(cache: Cache, connection: psycopg.Connection, release_id: int, partition: sql.Identifier) -> None:
+    """Store the lists of a release in the cache, too."""
+    if not cache.is_used:
+        return
+    for name in LISTS:
+        rows = list_rows.rows_of(releases.read_lists(connection, partition, name))
+        # also after a problem: to break off a COPY would undo the release
+        while some := list(islice(rows, USERS_AT_ONCE)):
+            cache.add(release_id, name, some)
+
+
+def _figures(
+    connection: psycopg.Connection, partition: sql.Identifier, makers: Mapping[str, Maker], known: Dataset
+) -> dict[str, Any]:
+    query = sql.SQL(FIGURES).format(partition=partition, depth=metrics.COVERAGE_DEPTH)
+    found = {name: numbers for name, *numbers in connection.execute(query)}
+    candidates = int(known.catalogue.is_candidate.sum())
     by_list: dict[str, Any] = {}
     for name in LISTS:
-        tracks = np.concatenate([lists.tracks for _, lists in parts[name]] or [np.empty((0, 1), np.int32)])
-        used = np.concatenate([lists.sources[lists.sources >= 0] for _, lists in parts[name]] or [np.empty(0, np.int8)])
-        kinds = np.array(makers[name].sources)[used.astype(int)]
-        has_list[np.flatnonzero(known.is_listed)[: len(tracks)][(tracks >= 0).any(axis=1)]] = True
+        lists, *items, shown = found.get(name, [0] * 5)
         by_list[name] = {
             "model": makers[name].model,
-            "lists": int((tracks >= 0).any(axis=1).sum()),
-            "coverage": round(metrics.coverage(tracks, is_candidate), 4),
-            "items": {
-                source: int((kinds == kind).sum())
-                for source, kind in (
-                    ("model", list_rows.MODEL),
-                    ("genres", list_rows.GENRES),
-                    ("popular", list_rows.POPULAR),
-                )
-            },
+            "lists": lists,
+            "coverage": round(shown / max(1, candidates), 4),
+            "items": dict(zip(("model", "genres", "popular"), items, strict=True)),
         }
+    (users,) = connection.execute(sql.SQL("select count(distinct user_id) from {}").format(partition)).fetchone()
     is_cold = known.is_listed & (np.diff(known.listens.starts) == 0)
     return {
-        "users": int(has_list.sum()),
+        "users": users,
         "lists": sum(each["lists"] for each in by_list.values()),
-        "figures": {"cold_users": int(is_cold.sum()), "candidates": int(is_candidate.sum()), "by_list": by_list},
+        "figures": {"cold_users": int(is_cold.sum()), "candidates": candidates, "by_list": by_list},
     }

@@ -1,8 +1,7 @@
 """Publish lists of recommendations as releases: readers see one whole release at a time. Imports nothing heavy."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ LONGEST_KEPT = dt.timedelta(days=7)
 LOCK = "select pg_advisory_xact_lock(hashtextextended('moovitamix release', 0))"
 # Dropping a partition excludes readers of all of them, and readers queue behind the request.
 DROP_TIMEOUT = "2s"
-# The columns of `lists`, in the order of the rows that `publish` copies.
+# The columns of `lists`, in the order of the rows that `copy_lists` stores.
 COLUMNS = (
     "release_id",
     "user_id",
@@ -143,48 +142,51 @@ def lock(connection: psycopg.Connection) -> None:
     connection.execute(LOCK)
 
 
-def publish(
-    connection: psycopg.Connection,
-    columns: Mapping[str, Any],
-    rows: Callable[[int], Iterable[bytes]],
-    reason: str,
-) -> int:
-    """Store a release, and let readers see it when the caller's transaction ends. Return its number.
+def begin(connection: psycopg.Connection) -> tuple[int, sql.Identifier]:
+    """Return the number of a new release, and the empty table for its lists, in the transaction of the caller.
 
-    `columns`: of recommendations.releases. `rows`: returns for the number of the release the lists in the format of a
-    binary COPY, in any pieces.
+    The caller fills the table, and then calls `publish`.
     """
-    names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-    with _new_release(connection, columns, reason) as (release_id, partition):
-        statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(partition, names)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for piece in rows(release_id):
-                copy.write(piece)
-    return release_id
-
-
-@contextmanager
-def _new_release(
-    connection: psycopg.Connection, columns: Mapping[str, Any], reason: str
-) -> Iterator[tuple[int, sql.Identifier]]:
-    """Yield the number of a new release and its empty partition; what the caller fills in is published.
-
-    Until the end only the new partition is locked: it is attached when it is full.
-    """
-    values = [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
     (release_id,) = connection.execute(
-        f"insert into recommendations.releases ({', '.join(columns)}) values ({', '.join(['%s'] * len(values))})"
-        " returning release_id",
-        values,
+        "select nextval(pg_get_serial_sequence('recommendations.releases', 'release_id'))"
     ).fetchone()
-    partition, number = sql.Identifier("recommendations", f"lists_{release_id}"), sql.Literal(release_id)
+    partition = _partition(release_id)
     connection.execute(
         sql.SQL(
             "create table {partition}"
             " (like recommendations.lists including all, constraint of_release check (release_id = {number}))"
-        ).format(partition=partition, number=number)
+        ).format(partition=partition, number=sql.Literal(release_id))
     )
-    yield release_id, partition
+    return release_id, partition
+
+
+def copy_lists(
+    connection: psycopg.Connection, table: sql.Identifier, rows: Iterable[bytes], columns: Iterable[str] = COLUMNS
+) -> None:
+    """Store lists. `rows`: in the format of a binary COPY, in any pieces."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(table, names)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for piece in rows:
+            copy.write(piece)
+
+
+def read_lists(connection: psycopg.Connection, table: sql.Identifier, list_name: str) -> Iterator[bytes]:
+    """Yield all lists with this name as a binary COPY, which must be read to its end."""
+    statement = sql.SQL("copy (select {} from {} where list = {}) to stdout (format binary)").format(
+        sql.SQL(", ").join(map(sql.Identifier, COLUMNS)), table, sql.Literal(list_name)
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        yield from copy
+
+
+def publish(connection: psycopg.Connection, release_id: int, columns: Mapping[str, Any], reason: str) -> None:
+    """Let readers see a release that was begun, when the caller's transaction ends.
+
+    `columns`: of recommendations.releases. Until here only the table of its lists is locked: it is attached when it is
+    full.
+    """
+    partition, number = _partition(release_id), sql.Literal(release_id)
     # statistics of the arrays would take longer than the copy, and serve no query
     connection.execute(sql.SQL("analyze {} (user_id, list)").format(partition))
     # the check of the partition has proven its bound, so attaching does not read it
@@ -194,7 +196,18 @@ def _new_release(
             " alter table {partition} drop constraint of_release"
         ).format(partition=partition, number=number)
     )
+    row = {"release_id": release_id, **columns}
+    values = [Jsonb(value) if isinstance(value, dict) else value for value in row.values()]
+    connection.execute(
+        f"insert into recommendations.releases ({', '.join(row)}) overriding system value"
+        f" values ({', '.join(['%s'] * len(row))})",
+        values,
+    )
     publish_again(connection, release_id, reason)
+
+
+def _partition(release_id: int) -> sql.Identifier:
+    return sql.Identifier("recommendations", f"lists_{release_id}")
 
 
 def restore(connection: psycopg.Connection, model_versions: Mapping[str, int], reason: str) -> int | None:
@@ -230,22 +243,28 @@ def restore(connection: psycopg.Connection, model_versions: Mapping[str, int], r
         "seconds": 0,
         "figures": {**oldest.figures, "by_list": by_list},
     }
-    with _new_release(connection, columns, reason) as (release_id, partition):
+    release_id, partition = begin(connection)
+
+    def copy(table: str, into: sql.Identifier) -> None:
         for name, release in made.items():
-            for table, names in COPIED.items():
-                connection.execute(
-                    sql.SQL(
-                        "insert into {} (release_id, {others}) select {}, {others} from {}"
-                        " where release_id = {} and list = {}"
-                    ).format(
-                        partition if table == "lists" else sql.Identifier("recommendations", table),
-                        sql.Literal(release_id),
-                        sql.Identifier("recommendations", table),
-                        sql.Literal(release.release_id),
-                        sql.Literal(name),
-                        others=sql.SQL(", ").join(map(sql.Identifier, names)),
-                    )
+            connection.execute(
+                sql.SQL(
+                    "insert into {} (release_id, {others}) select {}, {others} from {}"
+                    " where release_id = {} and list = {}"
+                ).format(
+                    into,
+                    sql.Literal(release_id),
+                    sql.Identifier("recommendations", table),
+                    sql.Literal(release.release_id),
+                    sql.Literal(name),
+                    others=sql.SQL(", ").join(map(sql.Identifier, COPIED[table])),
                 )
+            )
+
+    copy("lists", partition)
+    publish(connection, release_id, columns, reason)
+    for table in COPIED.keys() - {"lists"}:
+        copy(table, sql.Identifier("recommendations", table))
     return release_id
 
 
@@ -262,9 +281,7 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
             with connection.transaction():
                 lock(connection)
                 connection.execute(f"set local lock_timeout = '{DROP_TIMEOUT}'")
-                connection.execute(
-                    sql.SQL("drop table {}").format(sql.Identifier("recommendations", f"lists_{number}"))
-                )
+                connection.execute(sql.SQL("drop table {}").format(_partition(number)))
                 for table in COPIED.keys() - {"lists"}:
                     connection.execute(f"delete from recommendations.{table} where release_id = %s", [number])
         except psycopg.errors.LockNotAvailable:

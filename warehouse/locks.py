@@ -1,4 +1,7 @@
-"""Allow one run at a time: take the run lock, and end the backends that a killed run left behind."""
+"""Allow one run at a time: take the run lock, and end the backends that a killed run left behind.
+
+Shards of a release share the lock: they work beside each other, and beside no run.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,14 +30,14 @@ LOCK_APPLICATION = "moovitamix lock"
 
 
 @contextmanager
-def run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+def run_lock(warehouse: Warehouse, *, is_shared: bool = False) -> Iterator[psycopg.Connection]:
     """Hold the run lock on the yielded connection. Postgres frees the lock when the connection ends.
 
-    Ends the backends of a killed run first, because one of them could still commit. Raises
-    CommandError(ALREADY_RUNNING).
+    `is_shared`: together with others who share it, for work that has another application name than a run. Ends the
+    backends of a killed run first, because one of them could still commit. Raises CommandError(ALREADY_RUNNING).
     """
     with connect(warehouse.conninfo, application_name=LOCK_APPLICATION) as connection:
-        if not try_run_lock(connection):
+        if not try_run_lock(connection, is_shared=is_shared):
             raise CommandError(
                 ExitCode.ALREADY_RUNNING,
                 f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status",
@@ -49,9 +52,10 @@ def run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
                 connection.execute("select pg_advisory_unlock_all()")
 
 
-def try_run_lock(connection: psycopg.Connection) -> bool:
-    """Take the run lock on this connection. Return False if another connection holds it."""
-    return connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [RUN_LOCK]).fetchone()[0]
+def try_run_lock(connection: psycopg.Connection, *, is_shared: bool = False) -> bool:
+    """Take the run lock on this connection. Return False if another connection holds it, or does not share it."""
+    function = "pg_try_advisory_lock_shared" if is_shared else "pg_try_advisory_lock"
+    return connection.execute(f"select {function}(hashtextextended(%s, 0))", [RUN_LOCK]).fetchone()[0]
 
 
 def is_running(connection: psycopg.Connection) -> bool:

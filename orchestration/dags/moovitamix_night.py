@@ -5,18 +5,21 @@ Settings come from the environment of Airflow's processes; the command also read
 this file cannot parse is an import error of the DAG.
 
 The steps run in the order of `make run`. After a failed source, pending loads are still checked and built. `recommend`
-does not run after a failed build, and RECOMMEND=false leaves it out of every night. `outcome` fails when a step failed;
-otherwise a night whose last step succeeded would be green. `notify` sends one alert about the whole night to
-ALERT_URLS, if one is due.
+does not run after a failed build, and RECOMMEND=false leaves it out of every night. With RECOMMEND_SHARDS=8, eight
+tasks make the lists of an eighth of the users each, on any worker, and `recommend` publishes them; if one failed,
+`recommend` makes all lists. `outcome` fails when a step failed; otherwise a night whose last step succeeded would be
+green. `notify` sends one alert about the whole night to ALERT_URLS, if one is due.
 """
 
 import json
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pendulum
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
@@ -39,7 +42,14 @@ LATE = timedelta(minutes=10)
 
 
 class Step(BaseOperator):
-    """Run the step with the name of the task. Its output is the task's log; the last line explains a failure."""
+    """Run a command, by default the step with the name of the task.
+
+    Its output is the task's log; the last line explains a failure.
+    """
+
+    def __init__(self, *, command: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.command = command
 
     @cached_property
     def _process(self) -> SubprocessHook:
@@ -48,7 +58,8 @@ class Step(BaseOperator):
     def execute(self, context: Context) -> None:
         """Run the command. Raises AirflowFailException for a permanent failure, AirflowException for others."""
         began_at = datetime.now(UTC)
-        exit_code, last_line = self._process.run_command(pipeline(self.task_id), env=environment(), cwd=str(PROJECT))
+        command = pipeline(*(self.command or (self.task_id,)))
+        exit_code, last_line = self._process.run_command(command, env=environment(), cwd=str(PROJECT))
         end = {"began_at": began_at.isoformat(), "exit_code": exit_code, "last_line": last_line}
         context["ti"].xcom_push(END, end)
         check(exit_code, last_line)
@@ -58,11 +69,11 @@ class Step(BaseOperator):
         self._process.send_sigterm()
 
 
-def pipeline(command: str) -> list[str]:
+def pipeline(*command: str) -> list[str]:
     """Return the command line of the project's command. Raises AirflowFailException if it is not installed."""
     if not PYTHON.exists():
         raise AirflowFailException(f"{PYTHON} is missing; create it with: make setup")
-    return [str(PYTHON), "-m", "pipeline", command]
+    return [str(PYTHON), "-m", "pipeline", *command]
 
 
 def check(exit_code: int, last_line: str) -> None:
@@ -101,6 +112,13 @@ def recommends(text: str) -> bool:
     if text.lower() in ("0", "false", "f", "no", "n", "off"):
         return False
     raise ValueError(f"RECOMMEND must be true or false, not {text!r}")
+
+
+def shard_count(text: str) -> int:
+    """Parse RECOMMEND_SHARDS. Raises ValueError for an invalid value."""
+    if not re.fullmatch(r"[1-9][0-9]{0,2}|1000", text):
+        raise ValueError(f"RECOMMEND_SHARDS must be a number from 1 to 1000, not {text!r}")
+    return int(text)
 
 
 @task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
@@ -143,10 +161,18 @@ with DAG(
     # the DAG moovitamix_retraining follows it
     build = Step(task_id="build", trigger_rule=TriggerRule.ALL_DONE, outlets=[Asset("moovitamix_marts")])
     extract >> gate >> build
-    steps = [extract, gate, build]
+    steps, shards = [extract, gate, build], []
     if recommends(os.environ.get("RECOMMEND") or "true"):
-        # a gate that blocked a load failed, but not the build after it
-        build >> (recommend := Step(task_id="recommend"))
+        # A gate that blocked a load failed, but not the build after it. After a failed build, no shard succeeds either;
+        # lists of a failed shard are made here.
+        recommend = Step(task_id="recommend", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+        count = shard_count(os.environ.get("RECOMMEND_SHARDS") or "1")
+        commands = [("recommend", "--shard", f"{number}/{count}") for number in range(1, count + 1)]
+        if count > 1:
+            shard = Step.partial(task_id="shard", map_index_template="{{ task.command[-1] }}")
+            shards.append(shard.expand(command=commands))
+        build >> [*shards, recommend]
+        shards >> recommend
         steps.append(recommend)
-    steps >> outcome()
+    [*steps, *shards] >> outcome()
     steps >> notify([step.task_id for step in steps])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,9 @@ from pipeline.operations.pruning import age
 from pipeline.run import sample_source
 from pipeline.schedule import timetable
 from pipeline.settings import secret
+from recommender.drafts import Shard
 
+MOST_SHARDS = 1000
 EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 database_url_option = click.option(
@@ -117,6 +120,23 @@ def recommend_options(command: Callable) -> Callable:
 
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all random draws of the recommender."
+)
+
+
+def _check_shard(context: click.Context, option: click.Parameter, text: str | None) -> Shard | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", text)
+    if not found or not int(found[1]) <= int(found[2]) <= MOST_SHARDS:
+        raise click.BadParameter(f"it must be a number and how many there are (at most {MOST_SHARDS}), such as 1/8")
+    return Shard(int(found[1]), int(found[2]))
+
+
+shard_option = click.option(
+    "--shard",
+    callback=_check_shard,
+    metavar="I/N",
+    help="Only make the lists of the I-th of N parts of the users. `recommend` then publishes all parts.",
 )
 
 

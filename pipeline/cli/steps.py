@@ -8,11 +8,20 @@ import click
 
 from pipeline.alerts import messages, run_notifier
 from pipeline.cli.connecting import check_cache, find_warehouse
-from pipeline.cli.options import database_url_option, recommend_options, run_options, seed_option, source_options
+from pipeline.cli.options import (
+    database_url_option,
+    recommend_options,
+    run_options,
+    seed_option,
+    shard_option,
+    source_options,
+)
 from pipeline.console import connections, event_log, summary
 from pipeline.console.terminal import StepDisplay, console
+from pipeline.operations import shards
 from pipeline.run import pipeline_run
 from pipeline.settings import Settings
+from recommender.drafts import Shard
 from warehouse import locks
 from warehouse.errors import CommandError
 
@@ -46,9 +55,18 @@ def build(database_url: str | None) -> None:
 @database_url_option
 @recommend_options
 @seed_option
-def recommend(**options: object) -> None:
+@shard_option
+def recommend(shard: Shard | None, **options: object) -> None:
     """Only make lists of recommendations for all users, and publish them whole."""
-    run_steps(Settings(**options), ("recommend",))
+    settings = Settings(**options)
+    if shard is None:
+        run_steps(settings, ("recommend",))
+    else:
+        warehouse = find_warehouse(settings, shards.APPLICATION)
+        output = console()
+        if output.is_terminal:
+            click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+        shards.make(settings, warehouse, output, shard)
 
 
 @click.command("gate")

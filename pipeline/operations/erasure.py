@@ -20,7 +20,7 @@ from pipeline.run import erasure_key, runbooks
 from pipeline.run.pipeline_run import record_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings, secret
-from recommender import releases
+from recommender import drafts, releases
 from warehouse import database
 from warehouse.counts import count
 from warehouse.database import Warehouse
@@ -49,6 +49,7 @@ BUILT = {
     "marts.users": "id",
     "features.user_snapshots": "user_id",
     "recommendations.lists": "user_id",
+    "recommendations.draft_lists": "user_id",
 }
 LARGEST_BIGINT = 2**63 - 1
 ROWS_AT_A_TIME = 5_000
@@ -116,6 +117,8 @@ def erase(
                 releases.lock(work)  # `model rollback` copies lists without the run lock
                 per_table = {name: _per_load(work, traces, name) for name in TABLES}
                 deleted_rows = _delete(work, traces)
+                # the lists of others in it follow from this user, too
+                drafts.remove(work)
                 _blank_reasons(work, traces)
                 if deleted_rows or traces.loads or not was_erased:
                     _record(work, traces, reason, {"deleted": deleted_rows, "rows": per_table})

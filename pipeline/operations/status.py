@@ -77,7 +77,7 @@ class Run:
     @property
     def again(self) -> str:
         """Return the command that does what the run has left undone, apart from a decision: that is only built."""
-        if self.command == "recommend" or self.exit_code == ExitCode.RECOMMENDATIONS_FAILED:
+        if self.command in ("recommend", "shard") or self.exit_code == ExitCode.RECOMMENDATIONS_FAILED:
             return RECOMMEND
         return "make build" if self.verb else "make run"
 

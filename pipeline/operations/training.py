@@ -5,7 +5,6 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -13,11 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.console import event_log
-from pipeline.console.terminal import StepDisplay, minute
+from pipeline.console.terminal import minute
+from pipeline.operations.journal import Journal, recorded
 from pipeline.operations.recommendations import LISTS
-from pipeline.records import run_ledger
-from pipeline.records.resource_usage import Meter
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
@@ -66,25 +63,6 @@ class Request:
     artefact_folder: str | None = field(default=None, repr=False)
 
 
-class Journal:
-    """Print what happens on a terminal, and log it as JSON lines elsewhere."""
-
-    def __init__(self, output: Console, run_id: str) -> None:
-        self.output = output
-        self.run_id = run_id
-        self.display = partial(StepDisplay, output) if output.is_terminal else event_log.step
-
-    def say(self, event: str, message: str, **fields: Any) -> None:
-        """Print the message, or log the event with the message and fields."""
-        if self.output.is_terminal:
-            self.output.print(escape(message), soft_wrap=True)
-        else:
-            event_log.log_event(event, self.run_id, message=message, **fields)
-
-    def step(self, stage: str) -> contextlib.AbstractContextManager:
-        return self.display(self.run_id, stage)
-
-
 def train(settings: Settings, warehouse: Warehouse, output: Console, request: Request) -> None:
     """Carry out the stages of a training, and say what it decided.
 
@@ -107,7 +85,7 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Re
             stages = _stages(work, request, journal)
             if not stages:
                 return
-            with _recorded(settings, at_work, journal.run_id) as figures:
+            with recorded(settings, at_work, journal.run_id, COMMAND) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
                     if stage != PROMOTE and not registry.unfinished(work):
@@ -251,35 +229,6 @@ def _run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
                 error.code, "a run is using the warehouse; what was trained is kept, finish it later with: make train"
             ) from None
         yield stack.enter_context(of_run.at_work("recommend").connect())
-
-
-@contextlib.contextmanager
-def _recorded(settings: Settings, warehouse: Warehouse, run_id: str) -> Iterator[dict[str, Any]]:
-    """Record the command in the run ledger when it has ended: a run may be in progress beside it."""
-    meter = Meter(settings.home, warehouse.server)
-    started_at = dt.datetime.now(dt.UTC)
-    figures: dict[str, Any] = {}
-    code, message, error_type = ExitCode.PUBLISHED, "", None
-    try:
-        yield figures
-        message = ", ".join(f"{name} {outcome}" for name, outcome in figures.items()) or "to be continued"
-    except BaseException as error:
-        code = error.code if isinstance(error, CommandError) else ExitCode.UNEXPECTED_ERROR
-        message, error_type = run_ledger.describe_error(error)
-        raise
-    finally:
-        with contextlib.suppress(psycopg.Error, CommandError), warehouse.connect() as ledger:
-            run_ledger.record_ended(
-                ledger,
-                run_id,
-                COMMAND,
-                started_at,
-                code,
-                message,
-                error_type=error_type,
-                figures=figures,
-                measures=meter.measures(),
-            )
 
 
 def _report_data(rows: Sequence[Training], journal: Journal) -> None:

@@ -29,7 +29,7 @@ PARTITIONS = {
 
 # In the migrations' SQL: what they create, and the new name of what they rename.
 _NAMES = re.compile(
-    r"create (?:or replace )?(?:table|view|function) (?:if not exists )?(?P<name>\w+\.\w+(?:\(\))?)"
+    r"create (?:or replace |unlogged )?(?:table|view|function) (?:if not exists )?(?P<name>\w+\.\w+(?:\(\))?)"
     r"|create (?:unique )?index (?:if not exists )?(?P<index>\w+)\s+on (?P<index_schema>\w+)\."
     r"|alter \w+ (?:if exists )?(?P<schema>\w+)\.\w+ rename to (?P<new_name>\w+)"
 )

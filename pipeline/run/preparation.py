@@ -48,16 +48,31 @@ def lock_for_writing(
                 ownership.claim(connection, owned_names.names())
             elif prepares:
                 prepare(warehouse, connection, say)
-            elif database.has(connection, "ops.runs"):
-                raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
             else:
-                raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
+                raise _not_prepared(connection)
         try:
             yield connection
         finally:
             # a claim that remains is harmless: it only names a relation that this project may create
             with contextlib.suppress(psycopg.Error):
                 ownership.release_unused(connection)
+
+
+@contextlib.contextmanager
+def lock_for_shard(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """Share the run lock with other shards, in a prepared warehouse. Yield a connection to work on as `recommend`.
+
+    It must not have the application name of a run. Raises CommandError: ALREADY_RUNNING; WRONG_SETTINGS if there was no
+    run yet; WAREHOUSE_UNAVAILABLE if the warehouse is not prepared.
+    """
+    with locks.run_lock(warehouse, is_shared=True) as connection:
+        with database.translate_database_errors(warehouse):
+            if not is_prepared(connection):
+                raise _not_prepared(connection)
+        with warehouse.at_work("recommend").connect() as work:
+            # if this process is killed, no run begins before the server has ended what it asked for
+            locks.try_run_lock(work, is_shared=True)
+            yield work
 
 
 def is_prepared(connection: psycopg.Connection) -> bool:
@@ -119,6 +134,13 @@ def describe(connection: psycopg.Connection) -> str:
     if privileges.is_granted(connection):
         parts.append("privileges of the roles")
     return ", ".join(parts)
+
+
+def _not_prepared(connection: psycopg.Connection) -> CommandError:
+    """Return the error of a command that does not prepare."""
+    if database.has(connection, "ops.runs"):
+        return CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
+    return CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
 
 
 def _prepared_fingerprint(connection: psycopg.Connection) -> str | None:

@@ -9,9 +9,11 @@ import psycopg
 from pipeline.run.progress import Progress
 from pipeline.settings import Settings, secret
 from recommender import known_range, registry, releases
+from recommender.drafts import DraftReplacedError, Shard
 from recommender.known_range import KnownRange
 from recommender.releases import Release
 from warehouse import database
+from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -61,6 +63,14 @@ class Recommendations:
         }
 
 
+@dataclass(frozen=True)
+class ShardResult:
+    """Hold what was done, as part of a sentence. `users`: for how many lists were made, None if for none."""
+
+    message: str
+    users: int | None = None
+
+
 def recommend(connection: psycopg.Connection, settings: Settings, show: Progress) -> Recommendations:
     """Publish new lists for all users, unless nothing has changed since the newest release.
 
@@ -83,9 +93,8 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     except (ArtefactError, ChampionChangedError, MemoryError) as error:
         raise to_command_error(connection, error) from None
     release = outcome.release
-    message = f"release {release.release_id} is published" if release.lists else NO_LISTS
     return Recommendations(
-        message,
+        _describe(outcome),
         release,
         True,
         _why_popularity(connection, release),
@@ -93,6 +102,48 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
         outcome.quality_problem,
         outcome.cache_problem,
     )
+
+
+def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard, show: Progress) -> ShardResult:
+    """Make the lists of one shard of users, for the release that `recommend` then publishes.
+
+    The caller shares the run lock with other shards; `connection` has the rights of the step. Imports nothing heavy if
+    there is nothing to do. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if
+    the lists could not be made: `recommend` then makes all lists.
+    """
+    if not database.has(connection, "features.known_range"):
+        return ShardResult(NOT_BUILT)
+    known = known_range.read(connection)
+    if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
+        return ShardResult(f"nothing has changed since release {kept.release_id}")
+    champions = releases.champions(connection)
+    if missing := [name for name in LISTS if name not in champions]:
+        return ShardResult(f"there is no champion of {' and '.join(missing)} yet, so `recommend` makes all lists")
+    from recommender import nightly
+    from recommender.artefacts import ArtefactError
+
+    try:
+        users = nightly.make_shard(
+            connection,
+            known.now,
+            known.until_seq,
+            shard,
+            artist_cap=settings.artist_cap,
+            seed=settings.seed,
+            artefact_folder=secret("ARTIFACT_FOLDER"),
+            show=show,
+        )
+    except DraftReplacedError:
+        raise CommandError(
+            ExitCode.RECOMMENDATIONS_FAILED,
+            f"shard {shard} was not stored: shards of another release began since, because a champion, a setting,"
+            " the code or the number of shards differs; run it again, or make all lists with: make recommend",
+        ) from None
+    except (ArtefactError, MemoryError) as error:
+        raise to_command_error(connection, error) from None
+    if users is None:
+        return ShardResult(f"shard {shard} is made already")
+    return ShardResult(f"shard {shard} is made: lists of {count(users, 'user')}", users)
 
 
 def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "Outcome":
@@ -111,6 +162,19 @@ def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, *
         show=show,
         **options,
     )
+
+
+def _describe(outcome: "Outcome") -> str:
+    """Return what was published, as part of a sentence."""
+    release, draft = outcome.release, outcome.draft
+    if not release.lists:
+        return NO_LISTS
+    message = f"release {release.release_id} is published"
+    if draft is None:
+        return message
+    if draft.is_complete:
+        return f"{message} with the lists of {count(draft.shards, 'shard')}"
+    return f"{message}; all lists were made here, because only {len(draft.made)} of {draft.shards} shards had been made"
 
 
 def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:

@@ -19,7 +19,7 @@ def airflow_environment(tmp_path_factory) -> Iterator[dict[str, str]]:
     if not (PROGRAMS / "airflow").exists():
         pytest.skip("Airflow's environment is missing; make it, and run these tests, with: make test-airflow")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AIRFLOW") or name == "RECOMMEND"]:
+        for name in [name for name in os.environ if name.startswith(("AIRFLOW", "RECOMMEND"))]:
             patch.delenv(name)
         patch.setattr(serve, "HOME", tmp_path_factory.mktemp("airflow"))
         patch.setattr(serve, "PROGRAMS", PROGRAMS)

@@ -33,6 +33,7 @@ def summarize_dag(folder: str, settings: dict[str, str]) -> dict:
                 "after": sorted(task.upstream_task_ids),
                 "retries": task.retries,
                 "retry_minutes": task.retry_delay / dt.timedelta(minutes=1),
+                "commands": task.expand_input.value["command"] if task.is_mapped else [],
             }
             for task in dag.tasks
         },

@@ -19,7 +19,9 @@ SETTINGS = (
     {"TIMEZONE": "America/Montreall"},
     {"RECOMMEND": "no"},
     {"RECOMMEND": "perhaps"},
-    {"PIPELINE_RUNTIME": "", "TIMEZONE": "", "RECOMMEND": ""},
+    {"PIPELINE_RUNTIME": "", "TIMEZONE": "", "RECOMMEND": "", "RECOMMEND_SHARDS": ""},
+    {"RECOMMEND_SHARDS": "2"},
+    {"RECOMMEND_SHARDS": "0"},
 )
 
 
@@ -38,7 +40,7 @@ def test_the_dag_has_a_task_per_step_in_order(summary):
         "extract": ([], "all_success"),
         "gate": (["extract"], "all_done"),
         "build": (["gate"], "all_done"),
-        "recommend": (["build"], "all_success"),
+        "recommend": (["build"], "all_done_min_one_success"),
         "outcome": (["build", "extract", "gate", "recommend"], "one_failed"),
         "notify": (["build", "extract", "gate", "recommend"], "all_done"),
     }
@@ -48,14 +50,26 @@ def test_the_dag_has_a_task_per_step_in_order(summary):
     assert (dag["catchup"], dag["max_active_runs"], dag["is_paused_upon_creation"]) == (False, 1, False)
 
 
+def test_shards_of_users_are_mapped_tasks_between_build_and_recommend(summary):
+    default, sharded = summary["dags"][0]["tasks"], summary["dags"][7]["tasks"]
+    assert set(sharded) - set(default) == {"shard"} and summary["dags"][6]["tasks"] == default
+    shard = sharded["shard"]
+    assert (shard["after"], shard["trigger_rule"], shard["retries"]) == (["build"], "all_success", 3)
+    assert shard["commands"] == [["recommend", "--shard", "1/2"], ["recommend", "--shard", "2/2"]]
+    assert sharded["recommend"]["after"] == ["build", "shard"]
+    assert "shard" in sharded["outcome"]["after"] and "shard" not in sharded["notify"]["after"]
+
+
 def test_the_dag_runs_at_the_time_and_time_zone_of_the_settings(summary):
-    default, given, *_, empty = summary["dags"]
+    default, given, *_, empty, _, _ = summary["dags"]
     assert (default["cron"], default["zone"]) == (empty["cron"], empty["zone"]) == ("0 0 * * *", "UTC")
     assert (given["cron"], given["zone"]) == ("5 23 * * *", "America/Montreal")
 
 
 def test_an_invalid_setting_is_an_import_error(summary):
-    (time,), (zone_error,), (switch,) = (summary["dags"][number]["import_errors"] for number in (2, 3, 5))
+    errors = [summary["dags"][number]["import_errors"] for number in (2, 3, 5, 8)]
+    (time,), (zone_error,), (switch,), (shards,) = errors
+    assert "RECOMMEND_SHARDS must be a number from 1 to 1000, not '0'" in shards
     assert "RECOMMEND must be true or false, not 'perhaps'" in switch
     assert "PIPELINE_RUNTIME must be a time from 00:00 to 23:59, not '24:00'" in time
     assert "there is no time zone 'America/Montreall'" in zone_error

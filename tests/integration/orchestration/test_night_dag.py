@@ -50,10 +50,11 @@ def night_under_airflow(
 
 
 def ends(airflow_home) -> dict[str, tuple[str, int]]:
-    """Return (state, attempts) of each task of the newest run."""
+    """Return (state, attempts) of each task of the newest run; a mapped task has its number behind its name."""
     with contextlib.closing(sqlite3.connect(airflow_home / "airflow.db")) as airflow_database:
         tasks = airflow_database.execute("""
-            select task_id, state, try_number from task_instance
+            select task_id || case map_index when -1 then '' else ' ' || map_index end, state, try_number
+            from task_instance
             where run_id = (select run_id from dag_run order by id desc limit 1)
         """)
         return {name: (state, tries) for name, state, tries in tasks}
@@ -133,8 +134,14 @@ def test_after_a_failed_step_and_a_blocked_table_the_rest_is_built_and_logs_and_
     alerts.clear()
     with (
         serve(rows) as api,
-        night_under_airflow(airflow_environment, DATABASE_URL=database_url, API_BASE_URL=api.url) as night,
+        night_under_airflow(
+            airflow_environment, DATABASE_URL=database_url, API_BASE_URL=api.url, RECOMMEND_SHARDS="2"
+        ) as night,
     ):
         said, _ = night.communicate(timeout=LIMIT_SECONDS)
     assert night.returncode == 0, said
+    assert {
+        name: end for name, end in ends(airflow_home).items() if "shard" in name or name == "recommend"
+    } == dict.fromkeys(("shard 0", "shard 1", "recommend"), ("success", 1))
+    assert said.count("there is no champion of discover and again yet") == 2
     assert [alert["title"] for alert in alerts] == ["MooVitamix: runs succeed again"]

@@ -93,6 +93,9 @@ recommendations.evaluations     siudtax  -        -        -            -       
 recommendations.model_versions  siudax   -        -        s            -        siudax       -        s        -
 recommendations.release_models  siudtax  -        -        -            -        siudtax      -        s        -
 recommendations.lists           siudtax  -        -        s            -        siudtax      -        s        -
+recommendations.drafts          siudtax  -        -        -            -        siudtax      -        -        -
+recommendations.draft_shards    siudtax  -        -        -            -        siudtax      -        -        -
+recommendations.draft_lists     siudtax  -        -        -            -        siudtax      -        -        -
 ops                             c        -        -        -            -        -            -        -        -
 ops.runs                        siudtax  siu      siu      siu          -        siu          s        -        -
 ops.steps                       siudtax  siu      siu      siu          -        siu          s        -        -
@@ -417,6 +420,16 @@ def test_the_recommender_publishes_and_takes_back_and_readers_see_it(granted):
         erase = ("erase", str(user_id), "--reason", "as requested")
         assert granted.command("owner", *erase, ERASURE_KEY="k" * 32).code == ExitCode.PUBLISHED
         assert owner.execute(partitions, [user_id]).fetchall() == []
+        owner.execute(
+            "insert into recommendations.aliases (list, model_version, reason)"
+            " select list, max(model_version), 'test' from recommendations.model_versions group by list"
+        )
+    # a shard of each is in one release
+    shard = ("recommend", "--artist-cap", "6", "--shard")
+    assert "permission denied" in granted.command("analyst", *shard, "1/2").only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
+    for login, number in {"owner": "1/2", "recommender": "2/2"}.items():
+        assert f"shard {number} is made" in granted.command(login, *shard, number).out
+    assert "with the lists of 2 shards" in granted.command("recommender", "recommend", ARTIST_CAP="6").out
 
 
 def test_the_owner_keeps_all_rights_and_no_run_or_full_refresh_revokes_any(granted):

