@@ -21,7 +21,9 @@ from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Interactions
 from recommender.models import als, neighbours
 from recommender.reasons import TRACK, because_of
-from recommender.scoring import BATCH, DISCOVER, Lists, Recommender, recommend
+from recommender.releases import DISCOVER
+from recommender.scoring import BATCH, Lists, Recommender, recommend
+from warehouse import binary_copy
 
 FACTORS, K = 64, 50
 SEED = 5
@@ -115,7 +117,7 @@ def publish(database_url: str, users: int) -> tuple[float, float]:
     ids = np.arange(1, users + 1)
 
     def rows(release_id: int) -> Iterator[bytes]:
-        yield list_rows.HEADER
+        yield binary_copy.HEADER
         elements = list_rows.reason_elements(catalogue)
         for start in range(0, users, BATCH):
             part = slice(start, start + BATCH)
@@ -128,7 +130,7 @@ def publish(database_url: str, users: int) -> tuple[float, float]:
             yield b"".join(
                 list_rows.encode(release_id, DISCOVER, 1, [list_rows.MODEL], ids[part], some, catalogue, elements)
             )
-        yield list_rows.END
+        yield binary_copy.END
 
     columns = {"as_of": NOW, "until_seq": 1, "model_versions": {}, "artist_cap": 3}
     columns |= {"users": users, "lists": users, "seconds": 0, "figures": {}}
@@ -155,11 +157,11 @@ def publish_rows(database_url: str, users: int) -> tuple[float, float]:
         def call() -> None:
             with connection.transaction(), connection.cursor() as cursor:
                 with cursor.copy("copy track_rows from stdin (format binary)") as copy:
-                    copy.write(list_rows.HEADER)
+                    copy.write(binary_copy.HEADER)
                     texts = np.array([f"track {number:06}".encode() for number in catalogue.track_ids])
                     for start in range(0, users, BATCH):
                         copy.write(_track_rows(lists, catalogue, texts, start, min(start + BATCH, users)))
-                    copy.write(list_rows.END)
+                    copy.write(binary_copy.END)
                 cursor.execute("analyze track_rows")
 
         return _cpu_of_both(connection, call), _megabytes(connection, "track_rows")

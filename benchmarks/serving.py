@@ -34,7 +34,9 @@ from recommender.models.neighbours import Neighbours
 from recommender.models.popularity import Popularity
 from recommender.reasons import TRACK, because_of
 from recommender.registry import CountedModel
-from recommender.scoring import LISTS, Lists
+from recommender.releases import LISTS
+from recommender.scoring import Lists
+from warehouse import binary_copy
 
 SEED = 5
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -202,7 +204,7 @@ def _rows(
     release_id: int, versions: dict[str, int], catalogue: Catalogue, draw: np.random.Generator, cache: Cache
 ) -> Iterator[bytes]:
     size = len(catalogue.track_ids)
-    yield list_rows.HEADER
+    yield binary_copy.HEADER
     elements = list_rows.reason_elements(catalogue)
     for name in LISTS:
         for start in range(0, size, 2000):
@@ -215,7 +217,7 @@ def _rows(
             )
             cache.add(release_id, name, rows)
             yield b"".join(rows)
-    yield list_rows.END
+    yield binary_copy.END
 
 
 def _catalogue(size: int) -> Catalogue:

@@ -1,6 +1,7 @@
 """Keep the lists of a release in Redis or Valkey, too. Postgres is the truth: a missing list is read from there.
 
 One hash per list, with the release in its name: a field per user holds a checksum and the row of the binary COPY.
+Imports nothing heavy.
 """
 
 import datetime as dt
@@ -8,13 +9,17 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from random import Random
 
+import psycopg
 import redis
+from psycopg import sql
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from recommender.list_rows import StoredList, decode
+from recommender import releases
+from recommender.releases import LISTS, Release
 from warehouse.errors import CommandError, ExitCode
 
 PREFIX = "moovitamix"
@@ -22,6 +27,7 @@ CONNECT_SECONDS = 2
 SECONDS = 10
 # Longer than a release is kept.
 LIFETIME = dt.timedelta(days=10)
+ROWS_AT_ONCE = 2000
 # So many rows of each piece are read back.
 COMPARED = 20
 CHECKSUM = struct.Struct(">I")
@@ -38,15 +44,6 @@ def name_of(release_id: int, as_of: dt.datetime) -> str:
 def key_of(release_id: int, as_of: dt.datetime, list_name: str) -> str:
     """Return the key of the hash with the lists of all users."""
     return f"{name_of(release_id, as_of)}:{list_name}"
-
-
-def unpack(value: bytes, release_id: int, user_id: int, list_name: str) -> StoredList | None:
-    """Return the list in a value of a hash, or None if the value is damaged or is another list."""
-    row = value[CHECKSUM.size :]
-    if len(value) < CHECKSUM.size or CHECKSUM.unpack_from(value)[0] != zlib.crc32(row):
-        return None
-    found = decode(row)
-    return found if (found.release_id, found.user_id, found.list) == (release_id, user_id, list_name) else None
 
 
 class Cache:
@@ -67,10 +64,26 @@ class Cache:
             except Exception as error:
                 self._end(describe(error))
 
-    @property
-    def is_used(self) -> bool:
-        """Return whether there is a cache, and no problem yet."""
-        return self._client is not None
+    def holds(self, release_id: int) -> bool:
+        """Return whether all lists of a release are there; True without a cache, which lacks none."""
+        if not self._client:
+            return True
+        keys = [key_of(release_id, self._as_of, each) for each in LISTS]
+        try:
+            count = self._client.get(name_of(release_id, self._as_of))
+            return count is not None and self._client.exists(*keys) == int(count)
+        except Exception as error:
+            self._end(describe(error))
+            return True
+
+    def fill(self, connection: psycopg.Connection, release_id: int, table: sql.Identifier) -> None:
+        """Store the lists in a table of recommendations."""
+        for name in LISTS:
+            if self._client:
+                rows = releases.read_lists(connection, table, name)
+                # also after a problem: to break off a COPY would undo the caller's transaction
+                while some := list(islice(rows, ROWS_AT_ONCE)):
+                    self.add(release_id, name, some)
 
     def add(self, release_id: int, list_name: str, rows: Sequence[bytes]) -> None:
         """Store rows in the format of `list_rows.encode`, and read some of them back."""
@@ -118,6 +131,17 @@ class Cache:
 
     def _end(self, problem: str) -> None:
         self.problem, self._client = self.problem or problem, None
+
+
+def refill(connection: psycopg.Connection, release: Release, url: str | None) -> str | None:
+    """Store the lists of a published release if the cache lost them. Return why it does not hold them, if so."""
+    cache = Cache(url, release.as_of)
+    if not cache.holds(release.release_id):
+        with connection.transaction():
+            cache.fill(connection, release.release_id, releases.table_of(release.release_id))
+        cache.verify(release.release_id)
+        cache.remove_older(release.release_id)
+    return cache.problem
 
 
 def connect(url: str) -> redis.Redis:

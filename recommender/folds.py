@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Flags, Floats, Integers, Interactions
+from recommender.releases import DISCOVER
 from recommender.scores import rows_of, values_at
-from recommender.scoring import DISCOVER
 
 TARGET_SHARE = 0.2
 # Each of the two windows gets this share of the days of a log, at least 1 and at most 14 days.

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import psycopg
 from scipy.sparse import csr_matrix
 
+from warehouse import binary_copy
+
 Integers = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
@@ -111,8 +113,6 @@ copy (
     select user_id, array_agg(track_id), array_agg((listened_at at time zone 'UTC')::date - date '1970-01-01') {KNOWN}
 ) to stdout (format binary)
 """
-SIGNATURE = b"PGCOPY\n\xff\r\n\0"
-HEADER_BYTES = len(SIGNATURE) + 8
 # A binary array begins with its dimensions, flags, type, size and lower bound, each in 4 bytes.
 ARRAY_HEADER = 20
 TRACK_IDS = np.dtype([("bytes", ">i4"), ("value", ">i8")])
@@ -144,11 +144,7 @@ def read(
         ends = np.cumsum(sizes)
         tracks, days = np.empty(sizes.sum(), np.int32), np.empty(sizes.sum(), np.int32)
         with cursor.copy(ARRAYS, moments) as copy:
-            for message in copy:
-                row = bytes(message).removeprefix(SIGNATURE)
-                row = row[8:] if len(row) < len(message) else row
-                if len(row) == 2:  # the end
-                    continue
+            for row in binary_copy.rows_in(copy):
                 user_id = int.from_bytes(row[6:14], signed=True)
                 (user,), (is_known,) = find(user_ids, np.array([user_id]))
                 if is_known:

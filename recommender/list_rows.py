@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.dataset import Catalogue
-from recommender.interactions import SIGNATURE, Integers
+from recommender.interactions import Integers
 from recommender.models import genres, popularity
 from recommender.reasons import GENRE, TRACK, Reasons
 from recommender.releases import COLUMNS
@@ -15,8 +15,6 @@ from recommender.scoring import Lists
 
 MODEL, GENRES, POPULAR = range(3)
 SOURCES = {genres.NAME: GENRES, popularity.NAME: POPULAR}
-HEADER = SIGNATURE + bytes(8)
-END = struct.pack(">h", -1)
 # Type oids of Postgres.
 INT8, FLOAT4, TEXT = 20, 700, 25
 IDS = np.dtype([("bytes", ">i4"), ("value", ">i8")])
@@ -111,16 +109,6 @@ def _texts(row: bytes, at: int, count: int) -> Iterator[str]:
         end = at + 4 + int.from_bytes(row[at : at + 4])
         yield row[at + 4 : end].decode()
         at = end
-
-
-def rows_of(copy: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the rows of a binary COPY from the server, which sends one at a time."""
-    for message in copy:
-        row = bytes(message)
-        if row.startswith(SIGNATURE):
-            row = row[len(HEADER) :]
-        if row and row != END:
-            yield row
 
 
 def sources_of(models: Iterable[str]) -> list[int]:

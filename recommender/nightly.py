@@ -9,7 +9,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -36,10 +35,11 @@ from recommender.drafts import Basis, Draft, Shard
 from recommender.interactions import Integers
 from recommender.models import CANDIDATES
 from recommender.promotion import TOO_LITTLE_DATA
-from recommender.scoring import AGAIN, DISCOVER, LISTS, Lists, Recommender, recommend
+from recommender.releases import AGAIN, DISCOVER, LISTS
+from recommender.scoring import Lists, Recommender, recommend
 from recommender.training import Choice
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
-from warehouse import redaction
+from warehouse import binary_copy, redaction
 
 LENGTHS = {DISCOVER: 50, AGAIN: 20}
 USERS_AT_ONCE = 2000
@@ -191,7 +191,7 @@ def publish(
             drafts.copy_lists(connection, draft, release_id, partition)
         else:
             releases.copy_lists(connection, partition, _rows(release_id, makers, versions, parts, known))
-        _fill(cache, connection, release_id, partition)
+        cache.fill(connection, release_id, partition)
         columns = {
             "as_of": now,
             "until_seq": until_seq,
@@ -410,7 +410,7 @@ def _rows(
     known: Dataset,
 ) -> Iterator[bytes]:
     """Yield the lists as a binary COPY. `number`: of the release or the draft."""
-    yield list_rows.HEADER
+    yield binary_copy.HEADER
     elements = list_rows.reason_elements(known.catalogue)
     for name in LISTS:
         for user_ids, lists in parts[name]:
@@ -419,18 +419,7 @@ def _rows(
                     number, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
                 )
             )
-    yield list_rows.END
-
-
-def _fill(cache: Cache, connection: psycopg.Connection, release_id: int, partition: sql.Identifier) -> None:
-    """Store the lists of a release in the cache, too."""
-    if not cache.is_used:
-        return
-    for name in LISTS:
-        rows = list_rows.rows_of(releases.read_lists(connection, partition, name))
-        # also after a problem: to break off a COPY would undo the release
-        while some := list(islice(rows, USERS_AT_ONCE)):
-            cache.add(release_id, name, some)
+    yield binary_copy.END
 
 
 def _figures(

@@ -15,8 +15,9 @@ from recommender.folds import Fold
 from recommender.interactions import Floats, Integers
 from recommender.models import FittedModel, Params, again, popularity
 from recommender.reasons import Reasons, popular
+from recommender.releases import DISCOVER, LISTS
 from recommender.scores import FactorScores
-from recommender.scoring import DISCOVER, LISTS, Recommender
+from recommender.scoring import Recommender
 from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
 
 ORACLE = "oracle"

@@ -16,9 +16,11 @@ from psycopg import sql
 from recommender import releases
 from recommender.dataset import Catalogue, Dataset
 from recommender.evaluation import SEGMENTS, intervals
-from recommender.interactions import HEADER_BYTES, Flags, Floats, Integers, day_of, find
+from recommender.interactions import Flags, Floats, Integers, day_of, find
 from recommender.metrics import NDCG_DEPTH
-from recommender.scoring import AGAIN, LISTS, Recommender
+from recommender.releases import AGAIN, LISTS
+from recommender.scoring import Recommender
+from warehouse import binary_copy
 
 # What fewer users did would say something about one of them.
 LEAST_USERS = 3
@@ -214,8 +216,7 @@ def _read(
     )
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         content = b"".join(copy)
-    # the header before the rows, and the mark of the end after them
-    found = np.frombuffer(content[HEADER_BYTES:-2], ROW)
+    found = np.frombuffer(content[len(binary_copy.HEADER) : -len(binary_copy.END)], ROW)
     columns = {name: found[name].astype(np.int64) for name in NAMES}
     user, is_user = find(known.user_ids, columns["user_id"])
     track, is_track = find(known.catalogue.track_ids, columns["track_id"])

@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from warehouse import binary_copy
 from warehouse.errors import CommandError, ExitCode
 
 CHAMPION = "champion"
@@ -20,6 +21,7 @@ LONGEST_KEPT = dt.timedelta(days=7)
 LOCK = "select pg_advisory_xact_lock(hashtextextended('moovitamix release', 0))"
 # Dropping a partition excludes readers of all of them, and readers queue behind the request.
 DROP_TIMEOUT = "2s"
+DISCOVER, AGAIN = LISTS = ("discover", "again")
 # The columns of `lists`, in the order of the rows that `copy_lists` stores.
 COLUMNS = (
     "release_id",
@@ -150,7 +152,7 @@ def begin(connection: psycopg.Connection) -> tuple[int, sql.Identifier]:
     (release_id,) = connection.execute(
         "select nextval(pg_get_serial_sequence('recommendations.releases', 'release_id'))"
     ).fetchone()
-    partition = _partition(release_id)
+    partition = table_of(release_id)
     connection.execute(
         sql.SQL(
             "create table {partition}"
@@ -172,12 +174,12 @@ def copy_lists(
 
 
 def read_lists(connection: psycopg.Connection, table: sql.Identifier, list_name: str) -> Iterator[bytes]:
-    """Yield all lists with this name as a binary COPY, which must be read to its end."""
+    """Yield all lists with this name, as rows of a binary COPY. They must be read to the end."""
     statement = sql.SQL("copy (select {} from {} where list = {}) to stdout (format binary)").format(
         sql.SQL(", ").join(map(sql.Identifier, COLUMNS)), table, sql.Literal(list_name)
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        yield from copy
+        yield from binary_copy.rows_in(copy)
 
 
 def publish(connection: psycopg.Connection, release_id: int, columns: Mapping[str, Any], reason: str) -> None:
@@ -186,7 +188,7 @@ def publish(connection: psycopg.Connection, release_id: int, columns: Mapping[st
     `columns`: of recommendations.releases. Until here only the table of its lists is locked: it is attached when it is
     full.
     """
-    partition, number = _partition(release_id), sql.Literal(release_id)
+    partition, number = table_of(release_id), sql.Literal(release_id)
     # statistics of the arrays would take longer than the copy, and serve no query
     connection.execute(sql.SQL("analyze {} (user_id, list)").format(partition))
     # the check of the partition has proven its bound, so attaching does not read it
@@ -206,7 +208,8 @@ def publish(connection: psycopg.Connection, release_id: int, columns: Mapping[st
     publish_again(connection, release_id, reason)
 
 
-def _partition(release_id: int) -> sql.Identifier:
+def table_of(release_id: int) -> sql.Identifier:
+    """Return the table of the lists of a release."""
     return sql.Identifier("recommendations", f"lists_{release_id}")
 
 
@@ -281,7 +284,7 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
             with connection.transaction():
                 lock(connection)
                 connection.execute(f"set local lock_timeout = '{DROP_TIMEOUT}'")
-                connection.execute(sql.SQL("drop table {}").format(_partition(number)))
+                connection.execute(sql.SQL("drop table {}").format(table_of(number)))
                 for table in COPIED.keys() - {"lists"}:
                     connection.execute(f"delete from recommendations.{table} where release_id = %s", [number])
         except psycopg.errors.LockNotAvailable:

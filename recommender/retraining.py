@@ -25,7 +25,7 @@ from recommender.promotion import ABANDONED, CHANGES, DATA_REFUSED, PROMOTED, RE
 from recommender.promotion import POPULARITY as POPULARITY_WINS
 from recommender.recipes import Recipe
 from recommender.registry import EVALUATE, PREPARE, TUNE, ModelVersion, Training
-from recommender.scoring import LISTS
+from recommender.releases import LISTS
 from recommender.sources import DataError, Windows
 from recommender.training import Comparison
 from recommender.triggers import DEGRADATION, UNUSABLE_CHAMPION, Trigger

@@ -10,9 +10,9 @@ from recommender.dataset import Catalogue, Users
 from recommender.interactions import Floats, Integers
 from recommender.models import FittedModel
 from recommender.reasons import Reasons, popular
+from recommender.releases import DISCOVER
 from recommender.scores import no_answers, rows_of
 
-DISCOVER, AGAIN = LISTS = ("discover", "again")
 BATCH = 1000
 # So many times the length of a list is asked for where a cap of tracks per artist will drop some.
 ROOM_FOR_CAP = 4

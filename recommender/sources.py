@@ -12,8 +12,8 @@ from recommender import dataset, folds, interactions, known_range
 from recommender.files import Log
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
+from recommender.releases import AGAIN, DISCOVER
 from recommender.scores import rows_of
-from recommender.scoring import AGAIN, DISCOVER
 from warehouse.counts import count
 
 # (user_ids, track_ids, first day) -> the odds of a new listen and of the next one, users x tracks; None: not known.

@@ -19,7 +19,8 @@ from recommender.models import FittedModel, again, popularity
 from recommender.promotion import TOO_LITTLE_DATA, Decision, Difference, Finalist
 from recommender.recipes import MODELS, Recipe
 from recommender.registry import ModelVersion
-from recommender.scoring import LISTS, Recommender
+from recommender.releases import LISTS
+from recommender.scoring import Recommender
 from recommender.sources import DataError, Windows
 from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
 from warehouse.counts import count

@@ -19,7 +19,8 @@ from recommender.evaluation import COINCIDENCE, Judgement, agreement, judge
 from recommender.folds import Fold, of_some_users
 from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
 from recommender.recipes import WINDOW
-from recommender.scoring import AGAIN, DISCOVER, LISTS, Recommender
+from recommender.releases import AGAIN, DISCOVER, LISTS
+from recommender.scoring import Recommender
 
 MOST_TRIALS = 40
 # More users would tell models apart by less than their noise, and scoring them would take the time of trials.

@@ -10,7 +10,7 @@ from recommender import folds
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.folds import Fold
 from recommender.interactions import Interactions, find, number_of
-from recommender.scoring import AGAIN, DISCOVER
+from recommender.releases import AGAIN, DISCOVER
 from sample_api.world import GENRES, World, odds, snapshots
 from tests.world_model import WorldModel, split_genres, utc
 

@@ -25,7 +25,7 @@ from recommender.evaluation import Row, evaluated
 from recommender.interactions import Floats, Integers, find
 from recommender.models import CANDIDATES, again, popularity
 from recommender.protocol import Evaluation, evaluate
-from recommender.scoring import LISTS
+from recommender.releases import LISTS
 from recommender.sources import Folds
 from warehouse import database
 from warehouse.counts import count

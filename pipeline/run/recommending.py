@@ -11,7 +11,7 @@ from pipeline.settings import Settings, secret
 from recommender import known_range, registry, releases
 from recommender.drafts import DraftReplacedError, Shard
 from recommender.known_range import KnownRange
-from recommender.releases import Release
+from recommender.releases import LISTS, Release
 from warehouse import database
 from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
@@ -19,7 +19,6 @@ from warehouse.errors import CommandError, ExitCode
 if TYPE_CHECKING:
     from recommender.nightly import Outcome
 
-LISTS = ("discover", "again")
 SOURCES = ("model", "genres", "popular")
 NOT_BUILT = "there is nothing to recommend, because nothing is built yet"
 NO_LISTS = "there are no users or no tracks yet, so there are no lists"
@@ -183,7 +182,13 @@ def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
     message = f"nothing has changed since release {newest.release_id}"
     if seen.release_id != newest.release_id:
         message += f", and readers keep release {seen.release_id}, to which it was rolled back"
-    return Recommendations(message, seen, False, _why_popularity(connection, seen))
+    problem = None
+    if url := secret("REDIS_URL"):
+        from recommender import cache
+
+        # a server that was restarted or flushed has lost them
+        problem = cache.refill(connection, seen, url)
+    return Recommendations(message, seen, False, _why_popularity(connection, seen), cache_problem=problem)
 
 
 def to_command_error(connection: psycopg.Connection, error: Exception) -> CommandError:

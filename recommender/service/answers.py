@@ -13,8 +13,8 @@ import numpy as np
 from recommender import list_rows
 from recommender.interactions import Flags, find, number_of
 from recommender.list_rows import StoredList
-from recommender.releases import Release
-from recommender.scoring import AGAIN, DISCOVER, Lists
+from recommender.releases import AGAIN, DISCOVER, Release
+from recommender.scoring import Lists
 from recommender.service.scorer import Heard, Scorer
 from recommender.service.state import State
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import zlib
 from collections.abc import Callable
 
 import redis
@@ -10,8 +11,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from recommender import cache
-from recommender.list_rows import StoredList
-from recommender.scoring import LISTS
+from recommender.list_rows import StoredList, decode
+from recommender.releases import LISTS
 from recommender.service.state import State
 
 # A slow cache is worse than none: the warehouse answers in a millisecond.
@@ -58,7 +59,7 @@ class CachedLists:
         if value is None:
             return None
         try:
-            found = cache.unpack(value, release.release_id, user_id, list_name)
+            found = unpack(value, release.release_id, user_id, list_name)
         except (ValueError, IndexError, struct.error):
             found = None
         if found is None:
@@ -91,6 +92,15 @@ class CachedLists:
         if problem != self.problem:
             self.problem = problem
             self._log("cache_unavailable" if problem else "cache_available", problem=problem)
+
+
+def unpack(value: bytes, release_id: int, user_id: int, list_name: str) -> StoredList | None:
+    """Return the list in a value of a hash, or None if the value is damaged or is another list."""
+    row = value[cache.CHECKSUM.size :]
+    if len(value) < cache.CHECKSUM.size or cache.CHECKSUM.unpack_from(value)[0] != zlib.crc32(row):
+        return None
+    found = decode(row)
+    return found if (found.release_id, found.user_id, found.list) == (release_id, user_id, list_name) else None
 
 
 def _client(url: str, seconds: float) -> redis.asyncio.Redis:

@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import Response
 
-from recommender.scoring import AGAIN, DISCOVER
+from recommender.releases import AGAIN, DISCOVER
 from recommender.service import answers
 from recommender.service.answers import Made
 from recommender.service.cached_lists import CachedLists

@@ -13,8 +13,8 @@ from recommender.dataset import Catalogue, Users
 from recommender.interactions import Flags, Integers
 from recommender.list_rows import sources_of
 from recommender.registry import CountedModel
-from recommender.releases import Release
-from recommender.scoring import LISTS, Lists, Recommender, recommend
+from recommender.releases import LISTS, Release
+from recommender.scoring import Lists, Recommender, recommend
 
 
 @dataclass(frozen=True)

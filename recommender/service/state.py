@@ -14,8 +14,8 @@ import psycopg
 from recommender import releases
 from recommender.artefacts import ArtefactError
 from recommender.interactions import Flags, Integers, find
-from recommender.releases import Release
-from recommender.scoring import DISCOVER, Lists
+from recommender.releases import DISCOVER, Release
+from recommender.scoring import Lists
 from recommender.service import scorer
 from recommender.service.scorer import Heard, Scorer
 from warehouse import database, redaction

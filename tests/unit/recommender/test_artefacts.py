@@ -16,7 +16,8 @@ from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
 from recommender.models import CANDIDATES, again
 from recommender.registry import ModelVersion
-from recommender.scoring import AGAIN, DISCOVER, Recommender, recommend
+from recommender.releases import AGAIN, DISCOVER
+from recommender.scoring import Recommender, recommend
 from tests.listens import random_dataset
 
 NAMES = [*CANDIDATES, again.NAME]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recommender import folds, sources
 from recommender.evaluation import evaluated
 from recommender.files import Log, read_file
-from recommender.scoring import AGAIN, DISCOVER
+from recommender.releases import AGAIN, DISCOVER
 from recommender.sources import DataError
 
 DAY = 86_400

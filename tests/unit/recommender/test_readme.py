@@ -10,7 +10,7 @@ import numpy as np
 from recommender import models
 from recommender.folds import fold_of_log
 from recommender.protocol import evaluate
-from recommender.scoring import DISCOVER
+from recommender.releases import DISCOVER
 from recommender.tuning import MOST_TRIALS
 from tests.listens import random_dataset
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from recommender.models import CANDIDATES, again
 from recommender.reasons import GENRE, POPULAR, TRACK
-from recommender.scoring import AGAIN, DISCOVER, LISTS, Recommender, recommend
+from recommender.releases import AGAIN, DISCOVER, LISTS
+from recommender.scoring import Recommender, recommend
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import dataset, interactions, random_dataset
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from recommender import artefacts, cache, list_rows
-from recommender.releases import Release
-from recommender.scoring import AGAIN, DISCOVER, LISTS, Recommender, recommend
-from recommender.service import answers, middleware
+from recommender.releases import AGAIN, DISCOVER, LISTS, Release
+from recommender.scoring import Recommender, recommend
+from recommender.service import answers, cached_lists, middleware
 from recommender.service.answers import NoModelsError
 from recommender.service.scorer import Heard, Scorer
 from recommender.service.settings import ServiceSettings, is_loopback
@@ -85,15 +85,14 @@ def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, scorer):
     row = stored_lists(data, scorer)[0][0]
     value = cache.CHECKSUM.pack(zlib.crc32(row)) + row
     user_id = int(data.user_ids[0])
-    assert cache.unpack(value, 1, user_id, DISCOVER) is not None
+    assert cached_lists.unpack(value, 1, user_id, DISCOVER) is not None
     for wrong in ((2, user_id, DISCOVER), (1, user_id + 1, DISCOVER), (1, user_id, AGAIN)):
-        assert cache.unpack(value, *wrong) is None
+        assert cached_lists.unpack(value, *wrong) is None
     for place in range(0, len(value), 7):
-        assert (
-            cache.unpack(value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :], 1, user_id, DISCOVER) is None
-        )
+        damaged = value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :]
+        assert cached_lists.unpack(damaged, 1, user_id, DISCOVER) is None
     for size in (0, 3, 4, len(value) - 1):
-        assert cache.unpack(value[:size], 1, user_id, DISCOVER) is None
+        assert cached_lists.unpack(value[:size], 1, user_id, DISCOVER) is None
 
 
 def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, scorer):

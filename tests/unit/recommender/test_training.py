@@ -14,7 +14,7 @@ from recommender.folds import Fold, fold_of_log
 from recommender.models.neighbours import FIRST_TRIALS
 from recommender.recipes import Recipe
 from recommender.registry import ModelVersion
-from recommender.scoring import DISCOVER
+from recommender.releases import DISCOVER
 from recommender.training import DataSize, compare_finalists, data_problems, refit_problems, served_model
 from tests.listens import random_dataset
 

@@ -6,7 +6,8 @@ import pytest
 from recommender.evaluation import NEAR_POPULARITY, Judgement, coinciding, intervals, judge, overlap
 from recommender.folds import Fold, fold_of_log, of_some_users
 from recommender.models import CANDIDATES, again, als, neighbours, popularity
-from recommender.scoring import AGAIN, DISCOVER, Recommender
+from recommender.releases import AGAIN, DISCOVER
+from recommender.scoring import Recommender
 from recommender.tuning import Tuned, Tuning, tune
 from tests.listens import random_dataset
 
