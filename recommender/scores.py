@@ -5,6 +5,7 @@ the excluded ones and those that are no candidates; an absent answer is track -1
 scores at the entries of a matrix, users x tracks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,8 +83,8 @@ class SparseScores:
         return tracks, scores
 
     def at(self, pairs: csr_matrix) -> Floats:
-        product = self.heard @ self.weights
-        return values_at(product, pairs)
+        # written out, because looking up entries of a sparse product takes longer than making it
+        return _at(pairs, lambda part: (self.heard[part] @ self.weights).toarray())
 
 
 @dataclass(frozen=True)
@@ -115,20 +116,24 @@ class DenseScores:
         return np.where(np.isneginf(scores), -1, tracks), scores
 
     def at(self, pairs: csr_matrix) -> Floats:
-        found = np.empty(pairs.nnz, np.float32)
-        step = max(1, SCORES_AT_ONCE // pairs.shape[1])
-        for start in range(0, pairs.shape[0], step):
-            part = pairs[start : start + step]
-            values = self._of(slice(start, start + step))
-            first = pairs.indptr[start]
-            found[first : first + part.nnz] = values[rows_of(part), part.indices]
-        return found
+        return _at(pairs, self._of)
 
     def _of(self, part: slice) -> Floats:
         """Return the scores of some users for all tracks."""
         values = self.heard[part] @ self.weights
         values += self.favorites[part] @ self.genre_weights
         return values
+
+
+def _at(pairs: csr_matrix, scores_of: Callable[[slice], Floats]) -> Floats:
+    """Return the scores at the pairs. `scores_of`: returns those of some users for all tracks."""
+    found = np.empty(pairs.nnz, np.float32)
+    step = max(1, SCORES_AT_ONCE // pairs.shape[1])
+    for start in range(0, pairs.shape[0], step):
+        part = pairs[start : start + step]
+        first = pairs.indptr[start]
+        found[first : first + part.nnz] = scores_of(slice(start, start + step))[rows_of(part), part.indices]
+    return found
 
 
 def values_at(matrix: csr_matrix, pairs: csr_matrix) -> Floats:
