@@ -109,7 +109,7 @@ def _compile_templates_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def _gather_macros_quickly(patch: pytest.MonkeyPatch) -> None:
-    """Gather the macros that a node may call in one pass: dbt takes seven calls for each of 550 macros, twice a node."""
+    """Gather the macros that a node may call in one pass: dbt takes seven calls for each of 550, twice a node."""
     from dbt.clients.jinja import MacroGenerator
     from dbt.context.macros import GLOBAL_PROJECT_NAME, MacroNamespace, MacroNamespaceBuilder
 
@@ -122,7 +122,7 @@ def _gather_macros_quickly(patch: pytest.MonkeyPatch) -> None:
             for names in ({GLOBAL_PROJECT_NAME: provided}, packages, *first):
                 self.update(names)
 
-    def gather(builder: MacroNamespaceBuilder, by_package: dict[str, dict[str, Any]], context: dict[str, Any]) -> Macros:
+    def gather(builder: MacroNamespaceBuilder, by_package: dict[str, dict[str, Any]], context: Any) -> Macros:
         packages, provided = {}, {}
         for package, macros in by_package.items():
             packages[package] = {
