@@ -4,6 +4,7 @@ Without them the tests would take a fifth longer.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -149,6 +150,7 @@ def _find_column_types_once(patch: pytest.MonkeyPatch) -> None:
         return built[key]
 
     patch.setattr(agate_helper, "build_type_tester", build_or_remember)
+    patch.setattr(agate_helper, "empty_table", functools.cache(agate_helper.empty_table))
 
 
 def _keep_connections(patch: pytest.MonkeyPatch) -> None:
@@ -165,11 +167,11 @@ def _keep_connections(patch: pytest.MonkeyPatch) -> None:
     def open_or_reuse(manager: type[Manager], connection: Any) -> Any:
         while connection.state != "open":
             try:
-                key, handle = idle.pop()
+                credentials, handle = idle.pop()
             except IndexError:
                 return open_(manager, connection)
             # an interrupted invocation leaves connections, which may lead to another database, or to none
-            if key == _login(connection):
+            if credentials is connection.credentials:
                 with contextlib.suppress(psycopg2.Error):
                     handle.cursor().execute("discard temp; reset all; select pg_advisory_unlock_all()")
                     handle.commit()
@@ -179,7 +181,7 @@ def _keep_connections(patch: pytest.MonkeyPatch) -> None:
     def keep_handle(manager: type[Manager], connection: Any) -> None:
         try:
             connection.handle.rollback()
-            idle.append((_login(connection), connection.handle))
+            idle.append((connection.credentials, connection.handle))
         except psycopg2.Error:
             close_handle(manager, connection)
 
@@ -191,11 +193,6 @@ def _keep_connections(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Manager, "open", classmethod(open_or_reuse))
     patch.setattr(Manager, "_close_handle", classmethod(keep_handle))
     patch.setattr(Manager, "cleanup_all", cleanup_all_and_close)
-
-
-def _login(connection: Any) -> tuple[Any, ...]:
-    """Return what a connection of dbt is opened with."""
-    return connection.credentials, {name: value for name, value in os.environ.items() if name.startswith("PG")}
 
 
 def _parse_once(patch: pytest.MonkeyPatch) -> None:
