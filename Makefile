@@ -145,7 +145,7 @@ MARKED = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlw "mark.$(1)" --include="
 test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
 
 test-unit: setup-dev  ## run the short tests that need no database
-	@$(BIN)/python -m pytest -m "not slow and not soak" tests/unit $(ARGS)
+	@$(PYTEST) -m "not slow and not soak" tests/unit $(ARGS)
 
 test-integration: setup-dev  ## run the short tests on a real Postgres
 	@$(PYTEST) -m "not slow and not soak and not machine and not airflow" tests/integration $(ARGS)
