@@ -139,20 +139,22 @@ stop: setup  ## stop the embedded Postgres, its data stays; refused during a run
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 # Long tests: a worker without work takes half of the other one's, so that both end at the same time.
 PYTEST_SLOW := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+# The files with a marked test, unless ARGS names some: to import all of them takes seconds of each worker.
+MARKED = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlw "mark.$(1)" --include="test_*.py" tests))
 
 test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
 
 test-unit: setup-dev  ## run the short tests that need no database
-	@$(BIN)/python -m pytest -m "not slow and not soak" tests/unit $(ARGS)
+	@$(PYTEST) -m "not slow and not soak" tests/unit $(ARGS)
 
 test-integration: setup-dev  ## run the short tests on a real Postgres
 	@$(PYTEST) -m "not slow and not soak and not machine and not airflow" tests/integration $(ARGS)
 
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles, browsers
-	@$(PYTEST_SLOW) -m "slow and not soak and not machine and not airflow" tests $(ARGS)
+	@$(PYTEST_SLOW) -m "slow and not soak and not machine and not airflow" $(call MARKED,slow) $(ARGS)
 
 test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager, pgbouncer, Redis and nginx; skipped without
-	@$(PYTEST) -m machine $(ARGS)
+	@$(PYTEST) -m machine $(call MARKED,machine) $(ARGS)
 
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
 	@$(BIN)/python -m pytest -m airflow tests/integration/orchestration $(ARGS)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from unittest import mock
 
 import psycopg
@@ -45,12 +46,23 @@ def command(*arguments: str, **environment: str) -> Ended:
         mock.patch.dict(os.environ, environment),
         mock.patch.object(sys, "argv", ["pipeline", *arguments]),
         mock.patch.object(signal, "signal"),  # a SIGTERM that ends this suite is not ours to catch
+        mock.patch.object(os, "execve", _run_program),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         pytest.raises(SystemExit) as end,
     ):
         main.main()
     return Ended(end.value.code, out.getvalue(), err.getvalue())
+
+
+def _run_program(path: Path, arguments: list[str], environment: dict[str, str]) -> NoReturn:
+    """Run a program that would replace this process, and end as it does."""
+    ended = subprocess.run(
+        [path, *arguments[1:]], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    sys.stdout.write(ended.stdout)
+    sys.stderr.write(ended.stderr)
+    sys.exit(ended.returncode)
 
 
 def launch(*arguments: str, **environment: str) -> subprocess.Popen:

@@ -4,6 +4,7 @@ import datetime as dt
 import math
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from sample_api.world import World, snapshot
@@ -15,6 +16,11 @@ from warehouse.errors import ExitCode
 
 WORLD = World(seed=15, users=60, tracks=60, documents=60, start=dt.date(2026, 1, 1))
 RUNS = range(3)
+
+
+@pytest.fixture
+def database_url(prepared_url):
+    return prepared_url
 
 
 def rows(connection: psycopg.Connection, query: str) -> list[Row]:

@@ -39,6 +39,11 @@ def affinities(database_url, at=None):
 
 
 @pytest.fixture
+def database_url(prepared_url):
+    return prepared_url
+
+
+@pytest.fixture
 def night(database_url):
     def run(*documents, **tables):
         finished = run_pipeline_on(database_url, {**WORLD, "listen_history": list(documents), **tables})

@@ -7,31 +7,20 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from tests.databases import copied, prepare
+from tests.databases import copied
 from tests.integration.expectations.warehouse import Warehouse
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def staged_template(postgres_url, tmp_path_factory) -> Iterator[str]:
-    """Yield the name of a template database with all tables and views of the gate and no rows."""
-    name = "staged"
-    url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database {name}")
-    prepare(url)
-    yield name
-
-
-@pytest.fixture(scope="session")
-def new_warehouse(staged_template, postgres_url) -> Callable[[], AbstractContextManager[Warehouse]]:
+def new_warehouse(prepared_template, postgres_url) -> Callable[[], AbstractContextManager[Warehouse]]:
     """Return a context manager that yields another `Warehouse`."""
 
     @contextmanager
     def make() -> Iterator[Warehouse]:
         with (
-            copied(postgres_url, staged_template, f"gate_{next(_numbers)}") as url,
+            copied(postgres_url, prepared_template, f"gate_{next(_numbers)}") as url,
             psycopg.connect(url, autocommit=True) as connection,
         ):
             yield Warehouse(url, connection)

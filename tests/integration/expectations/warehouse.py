@@ -73,7 +73,7 @@ def _changed(row: Row, changes: Row) -> Row:
 
 
 class Warehouse:
-    """Wrap a database copied from `staged_template`: land loads, run the gate, read its results."""
+    """Wrap a database copied from `prepared_template`: land loads, run the gate, read its results."""
 
     def __init__(self, url: str, connection: psycopg.Connection) -> None:
         self.url = url

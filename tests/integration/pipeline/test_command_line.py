@@ -184,8 +184,8 @@ def test_an_unexpected_error_of_a_file_names_the_file(built_database_url):
 def test_recorded_names_survive_dump_and_restore_and_the_next_run_continues(built_database_url, database_url, tmp_path):
     """Case 11."""
     file = str(tmp_path / "warehouse.dump")
-    assert finish(launch("pg_dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
-    restored = finish(launch("pg_restore", "--exit-on-error", file, DATABASE_URL=database_url))
+    assert command("pg_dump", "-Fc", "-f", file, DATABASE_URL=built_database_url).code == 0
+    restored = command("pg_restore", "--exit-on-error", file, DATABASE_URL=database_url)
     assert (restored.code, restored.err) == (0, "")
     before = contents(built_database_url)
     assert contents(database_url) == before

@@ -24,8 +24,7 @@ from pipeline.settings import Settings
 from recommender import releases
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import PROJECT, command, finish, last_run, launch, launched, until
-from tests.databases import prepare
+from tests.command import PROJECT, command, last_run, launched, until
 from tests.integration.extract.test_recovery import crash
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_interruptions import waits_for_a_lock
@@ -428,7 +427,7 @@ def test_reasons_that_identify_the_user_are_blanked_or_listed_for_the_owner(url,
     runbook = (PROJECT / runbooks.ERASURE_REQUEST).read_text()
     statements = tmp_path / "statements.sql"
     statements.write_text(re.search("```sql\n(.*?)```", runbook, re.DOTALL)[1].replace("NUMBERS", "1, 2, 3, 4"))
-    blanked = finish(launch("psql", "-v", "ON_ERROR_STOP=1", "-f", str(statements), DATABASE_URL=url))
+    blanked = command("psql", "-v", "ON_ERROR_STOP=1", "-f", str(statements), DATABASE_URL=url)
     assert blanked.code == 0, blanked
     assert held(connection) == set() and "gate.decisions:" not in erase(url, "--dry-run").out
     assert [decision["reason"] for decision in decisions(connection)] == [erasure.BLANK] * 4 + [REASON]
@@ -447,12 +446,11 @@ def test_an_erasure_requires_a_key(url, connection):
 
 @pytest.mark.parametrize("arguments", [["run"], ["extract"], ["erase", "1", "--reason", "another one"]], ids=" ".join)
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
-def test_without_the_original_key_nothing_is_extracted_or_erased(arguments, key, database_url):
-    with serve({}) as api, psycopg.connect(database_url, autocommit=True) as connection:
-        prepare(database_url)
+def test_without_the_original_key_nothing_is_extracted_or_erased(arguments, key, prepared_url):
+    with serve({}) as api, psycopg.connect(prepared_url, autocommit=True) as connection:
         made = tombstone(KEY, PERSON)
         ledger.record_erasure(connection, made, [], key_check(KEY, made))
-        settings = {"DATABASE_URL": database_url, "API_BASE_URL": api.url}
+        settings = {"DATABASE_URL": prepared_url, "API_BASE_URL": api.url}
 
         line = command(*arguments, ERASURE_KEY=key, **settings).only_line(ExitCode.WRONG_SETTINGS)
 

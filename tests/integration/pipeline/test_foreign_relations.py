@@ -6,7 +6,7 @@ import pytest
 from pipeline.records import owned_names
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, finish, launch
+from tests.command import command
 from tests.databases import created
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
@@ -199,7 +199,7 @@ def test_a_type_or_a_name_in_another_case_stops_the_run_too(made, database_url, 
 def test_a_restore_never_meets_a_table_of_others(postgres_url, built_database_url, tmp_path):
     """Or what the dump lists as this project's own would cover it."""
     file = str(tmp_path / "warehouse.dump")
-    assert finish(launch("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
+    assert command("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url).code == 0
     with created(postgres_url, "restored") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("create schema marts; create table marts.users (id bigint, plan text)")
@@ -207,4 +207,4 @@ def test_a_restore_never_meets_a_table_of_others(postgres_url, built_database_ur
             line = command("pg-restore", file, DATABASE_URL=url).only_line(ExitCode.WRONG_SETTINGS)
             assert "table marts.users" in line
             assert everything(connection) == before
-        assert "TABLE DATA marts users" in finish(launch("pg-restore", "--list", file, DATABASE_URL=url)).out
+        assert "TABLE DATA marts users" in command("pg-restore", "--list", file, DATABASE_URL=url).out

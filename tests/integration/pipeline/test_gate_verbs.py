@@ -7,6 +7,7 @@ import pytest
 from expectations import decisions, users
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
+from tests.databases import copied
 from tests.runs import run_pipeline_on
 from warehouse import database, locks
 from warehouse.errors import ExitCode
@@ -16,6 +17,41 @@ pytestmark = pytest.mark.slow
 
 WORLD = World(seed=15, users=40, tracks=40, documents=40)  # that of `built_database_url`
 NEXT_DAY = snapshot(WORLD, 2).tables()
+
+
+@pytest.fixture(scope="module")
+def blocked_template(postgres_url, built_template):
+    """Return the name of a template database after a night whose users are blocked: every other address is wrong."""
+    with copied(postgres_url, built_template, "blocked") as url:
+        night(url, email="nobody")
+        yield "blocked"
+
+
+@pytest.fixture(scope="module")
+def released_template(postgres_url, blocked_template):
+    """Return the name of a template database in which the users of that night are released."""
+    with copied(postgres_url, blocked_template, "released") as url:
+        with psycopg.connect(url) as connection:
+            load_id = newest_load(connection)
+        decision = ("release", load_id, "users", "--reason", "it was looked at")
+        assert command("gate", *decision, DATABASE_URL=url).code == ExitCode.PUBLISHED
+        yield "released"
+
+
+AFTER_A_BLOCKED_NIGHT = pytest.mark.parametrize("template", ["blocked_template"], indirect=True)
+AFTER_ITS_RELEASE = pytest.mark.parametrize("template", ["released_template"], indirect=True)
+
+
+@pytest.fixture
+def template(request):
+    """Return the name of the template database of a test: usually that after two runs."""
+    return request.getfixturevalue(getattr(request, "param", "built_template"))
+
+
+@pytest.fixture
+def built_database_url(postgres_url, template):
+    with copied(postgres_url, template, "built_test") as url:
+        yield url
 
 
 @pytest.fixture
@@ -48,6 +84,10 @@ def night(database_url, **new_users):
     return run_pipeline_on(database_url, {**NEXT_DAY, "users": rows}).extraction.load_id
 
 
+def newest_load(connection):
+    return connection.execute("select max(load_id) from gate.loads").fetchone()[0]
+
+
 def renamed(connection):
     """Return the ids of the users that are changed in the mart."""
     return {
@@ -69,8 +109,9 @@ def ledger(connection):
     ]
 
 
+@AFTER_A_BLOCKED_NIGHT
 def test_a_release_shows_before_and_after_and_is_built(built_database_url, connection, decide):
-    load_id = night(built_database_url, email="nobody")
+    load_id = newest_load(connection)
     assert renamed(connection) == set()
 
     ended = decide("release", load_id, "users")
@@ -109,9 +150,8 @@ def test_a_rejected_load_disappears_from_the_marts_and_is_loaded_again(
     assert landed == [(first, len(ALL)), (second, len(ALL))]
 
 
-def test_rows_are_published_when_a_fixed_rule_is_replayed(built_database_url, connection, decide, monkeypatch):
-    load_id = night(built_database_url, email="nobody")
-    decide("release", load_id, "users")
+@AFTER_ITS_RELEASE
+def test_rows_are_published_when_a_fixed_rule_is_replayed(connection, decide, monkeypatch):
     original = users.suite()
     kept = [each for each in original.expectations if each.meta["rule"] != "email_is_an_address"]
     monkeypatch.setattr(users, "suite", lambda: gx.ExpectationSuite(name="users", expectations=kept))
@@ -125,13 +165,12 @@ def test_rows_are_published_when_a_fixed_rule_is_replayed(built_database_url, co
     assert renamed(connection) == ALL
 
 
-@pytest.mark.parametrize("verb", ["release", "replay"])
-def test_a_dry_run_writes_nothing_and_is_not_recorded(verb, built_database_url, connection, decide):
-    load_id = night(built_database_url, email="nobody")
-    if verb == "replay":
-        decide("release", load_id, "users")
+@pytest.mark.parametrize(
+    ("template", "verb"), [("blocked_template", "release"), ("released_template", "replay")], indirect=["template"]
+)
+def test_a_dry_run_writes_nothing_and_is_not_recorded(verb, connection, decide):
     before = ledger(connection)
-    ended = decide(verb, *((load_id, "users") if verb == "release" else ()), "--dry-run")
+    ended = decide(verb, *((newest_load(connection), "users") if verb == "release" else ()), "--dry-run")
     assert ended.code == ExitCode.PUBLISHED
     assert (
         ended.out.splitlines()[-1]
@@ -157,8 +196,7 @@ def test_status_asks_to_repeat_an_interrupted_decision(built_database_url, conne
             raise KeyboardInterrupt
         return reject(*arguments, is_dry_run=is_dry_run, **named)
 
-    (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
-    reject = decisions.reject
+    load_id, reject = newest_load(connection), decisions.reject
     with monkeypatch.context() as patch:
         patch.setattr("expectations.decisions.reject", interrupted)
         assert decide("reject", load_id, "users").code == ExitCode.UNEXPECTED_ERROR
@@ -191,9 +229,8 @@ def test_decisions_are_refused_while_a_run_is_in_progress(built_database_url, co
     assert ledger(connection) == before
 
 
-def test_a_replay_that_cannot_run_its_rules_is_exit_code_8(built_database_url, connection, decide, monkeypatch):
-    load_id = night(built_database_url, email="nobody")
-    decide("release", load_id, "users")
+@AFTER_ITS_RELEASE
+def test_a_replay_that_cannot_run_its_rules_is_exit_code_8(connection, decide, monkeypatch):
     monkeypatch.setattr(users, "suite", lambda: 1 / 0)
     before = ledger(connection)
     line = decide("replay").only_line(ExitCode.GATE_BROKEN)
@@ -214,9 +251,9 @@ def test_a_decision_remains_if_its_build_fails_and_names_the_build_command(built
     assert renamed(connection) == set()
 
 
-def test_a_reason_is_stored_verbatim_and_never_executed(built_database_url, connection, decide):
+def test_a_reason_is_stored_verbatim_and_never_executed(connection, decide):
     reason = "'; drop table gate.loads; -- [red]<b>"
-    load_id = night(built_database_url)
+    load_id = newest_load(connection)
     assert decide("reject", load_id, "users", reason=reason).code == ExitCode.PUBLISHED
     assert connection.execute("select verb, table_name, reason from gate.decisions").fetchall() == [
         ("reject", "users", reason)

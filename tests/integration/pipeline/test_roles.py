@@ -15,7 +15,7 @@ from monitoring import metrics
 from pipeline.run import preparation, privileges
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, finish, launch, until
+from tests.command import command, until
 from tests.services import serving
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
@@ -553,9 +553,9 @@ def test_a_dump_with_roles_is_restored_without_them_and_granted_again(postgres_u
     file = str(tmp_path / "warehouse.dump")
     with deployment(postgres_url, built_template) as old, old.granted().connect("owner") as owner:
         before = marts(owner)
-        assert finish(launch("pg_dump", "-Fc", "-f", file, DATABASE_URL=old.url_of("owner"))).code == 0
+        assert command("pg_dump", "-Fc", "-f", file, DATABASE_URL=old.url_of("owner")).code == 0
     with deployment(postgres_url, "template1") as new:
-        restored = finish(launch("pg_restore", "--exit-on-error", file, DATABASE_URL=new.url_of("owner")))
+        restored = command("pg_restore", "--exit-on-error", file, DATABASE_URL=new.url_of("owner"))
 
         assert (restored.code, restored.err) == (0, "")
         with new.granted().connect("owner") as owner, new.connect("analyst") as analyst:

@@ -339,7 +339,7 @@ def test_a_pooler_in_session_mode_works(pooled_url, api):
 @pytest.mark.slow
 def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_url, api, tmp_path):
     file = str(tmp_path / "warehouse.dump")
-    assert finish(launch("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url)).code == 0
+    assert command("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url).code == 0
     with debian_database() as url:
         ended = finish(launch("pg-restore", "--exit-on-error", file, DATABASE_URL=url))
         assert (ended.code, ended.err) == (0, "")

@@ -15,7 +15,7 @@ from scipy.sparse import random
 from recommender import artefacts, dataset, known_range, nightly, quality, registry, releases
 from recommender.models.neighbours import FIRST_TRIALS, Neighbours
 from tests.command import LIMIT_SECONDS, PROJECT, command, until
-from tests.databases import created, prepare
+from tests.databases import created
 from tests.forks import fork
 from tests.integration.expectations.warehouse import document, track, user
 from tests.integration.recommender import crashing_recommend
@@ -406,18 +406,18 @@ ROWS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
-def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, database_url):
+def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, prepared_url):
     users, tracks, documents = ROWS[name]
     rows = {"users": users, "tracks": tracks, "listen_history": documents}
-    assert run_pipeline_on(database_url, rows).exit_code == ExitCode.PUBLISHED
-    out = recommend(database_url)
+    assert run_pipeline_on(prepared_url, rows).exit_code == ExitCode.PUBLISHED
+    out = recommend(prepared_url)
     (event,) = [json.loads(line) for line in out.splitlines() if '"event": "recommendations"' in line]
     assert set(event["popularity"]) == set(nightly.LISTS) and all(event["popularity"].values())
     assert ("there are no users or no tracks yet" in event["message"]) is not bool(users and tracks)
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(prepared_url) as connection:
         assert releases.champions(connection) == {}
         assert bool(current(connection)) == bool(users and tracks)
-    assert "nothing has changed" in recommend(database_url)
+    assert "nothing has changed" in recommend(prepared_url)
 
 
 def test_a_warehouse_without_a_run_says_what_to_do(database_url):
@@ -426,11 +426,10 @@ def test_a_warehouse_without_a_run_says_what_to_do(database_url):
 
 
 @pytest.mark.slow
-def test_a_warehouse_without_a_build_says_what_to_do(database_url):
-    prepare(database_url)
+def test_a_warehouse_without_a_build_says_what_to_do(prepared_url):
     for arguments in (("recommendations", "show", "7"), ("recommendations", "rollback", "--reason", "x")):
-        assert "make run" in command(*arguments, DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
-    ended = command("recommend", DATABASE_URL=database_url)
+        assert "make run" in command(*arguments, DATABASE_URL=prepared_url).only_line(ExitCode.WRONG_SETTINGS)
+    ended = command("recommend", DATABASE_URL=prepared_url)
     assert ended.code == ExitCode.PUBLISHED
     assert "nothing is built yet; start a whole run with: make run" in ended.out
 

@@ -11,9 +11,7 @@ from pathlib import Path
 import hypothesis
 import psycopg
 import pytest
-import schemathesis
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from schemathesis import GenerationMode
 
 from benchmarks.http_load import load
 from recommender import known_range, nightly
@@ -204,6 +202,10 @@ def test_before_the_first_release_the_service_says_what_to_do(built_database_url
 
 
 def test_requests_of_every_kind_get_what_the_contract_says(url):
+    # imported here, because it takes seconds of each worker that collects this file
+    import schemathesis
+    from schemathesis import GenerationMode
+
     with serving(DATABASE_URL=url) as service:
         schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
         labels = set()
