@@ -91,19 +91,24 @@ def load(content: bytes | None, expected_checksum: str | None, format_version: i
             header = json.loads(arrays["header"].tobytes())
             model = _build(header["model"], "model", arrays)
             track_ids = arrays["track_ids"]
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except TypeError:
+        raise ArtefactError("its artefact was made by another version of the code") from None
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtefactError(f"its artefact cannot be read ({type(error).__name__})") from None
     check_is_finite(model)
     return Artefact(model, track_ids, header["genres"])
 
 
 def renumber(artefact: Artefact, catalogue: Catalogue) -> FittedModel:
-    """Return the model for the tracks and genres of this catalogue: it knows nothing of new ones."""
+    """Return the model for the tracks and genres of this catalogue: it knows nothing of new ones.
+
+    Genres that it needs for reasons are those that the tracks have now.
+    """
     is_same = np.array_equal(artefact.track_ids, catalogue.track_ids) and [*artefact.genre_names] == [
         *catalogue.genre_names
     ]
     if is_same:
-        return artefact.model
+        return _with_genres(artefact.model, catalogue.genres)
     genres = {name: number for number, name in enumerate(catalogue.genre_names)}
     moves = {
         TRACKS: (*find(catalogue.track_ids, artefact.track_ids), len(catalogue.track_ids)),
@@ -113,7 +118,7 @@ def renumber(artefact: Artefact, catalogue: Catalogue) -> FittedModel:
             len(genres),
         ),
     }
-    return _moved(artefact.model, moves)
+    return _with_genres(_moved(artefact.model, moves), catalogue.genres)
 
 
 def check_is_finite(model: FittedModel) -> None:
@@ -183,6 +188,15 @@ def _moved(model: FittedModel, moves: Mapping[str, Move]) -> FittedModel:
             along = [moves[axis] for axis in AXES[type(model)][name]]
             changed[name] = _moved_sparse(value, along) if isinstance(value, csr_matrix) else _moved_dense(value, along)
     return dataclasses.replace(model, **changed)
+
+
+def _with_genres(model: FittedModel, genres: csr_matrix) -> FittedModel:
+    changed: dict[str, Any] = {
+        name: _with_genres(value, genres) for name, value in _fields(model) if dataclasses.is_dataclass(value)
+    }
+    if isinstance(model, Ease):
+        changed["genres"] = genres
+    return dataclasses.replace(model, **changed) if changed else model
 
 
 def _moved_dense(values: np.ndarray, along: Sequence[Move]) -> np.ndarray:

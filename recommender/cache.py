@@ -76,6 +76,16 @@ class Cache:
             self._end(describe(error))
             return True
 
+    def remove(self, release_id: int) -> None:
+        """Remove what is there of a release, first the key that says it is complete."""
+        if self._client:
+            try:
+                self._client.unlink(name_of(release_id, self._as_of))
+                for name in LISTS:
+                    self._client.unlink(key_of(release_id, self._as_of, name))
+            except Exception as error:
+                self._end(describe(error))
+
     def fill(self, connection: psycopg.Connection, release_id: int, table: sql.Identifier) -> None:
         """Store the lists in a table of recommendations."""
         for name in LISTS:
@@ -137,6 +147,8 @@ def refill(connection: psycopg.Connection, release: Release, url: str | None) ->
     """Store the lists of a published release if the cache lost them. Return why it does not hold them, if so."""
     cache = Cache(url, release.as_of)
     if not cache.holds(release.release_id):
+        # nothing that is left says that the lists are complete while they are stored
+        cache.remove(release.release_id)
         with connection.transaction():
             cache.fill(connection, release.release_id, releases.table_of(release.release_id))
         cache.verify(release.release_id)

@@ -100,8 +100,13 @@ def find(connection: psycopg.Connection, basis: Basis, now: dt.datetime) -> Draf
     return row and Draft(*row)
 
 
+def exists(connection: psycopg.Connection) -> bool:
+    """Return whether there is a draft, with any basis."""
+    return connection.execute("select exists (select 1 from recommendations.drafts)").fetchone()[0]
+
+
 def join(connection: psycopg.Connection, basis: Basis, now: dt.datetime, shards: int) -> Draft:
-    """Return the draft with this basis and number of shards. Begin it at `now` if there is none: any other one goes."""
+    """Return the draft with this basis and number of shards. If there is none, begin it at `now`, and remove others."""
     with connection.transaction():
         # two shards that come first begin one draft
         releases.lock(connection)

@@ -1,6 +1,6 @@
 """Make the lists of users from what is known, and publish those of all users as one release.
 
-The lists are made for all users here, or before, shard by shard: then they wait in a draft.
+Shards of users may make the lists before. Then a draft holds them until the release.
 """
 
 import contextlib
@@ -104,7 +104,7 @@ class Outcome:
 
     `quality_problem`: why the quality of earlier releases could not be computed, if so. `cache_problem`: why the lists
     are not in the cache, if they should be. `draft`: of shards, from the same basis; its lists were published if it was
-    complete.
+    complete. `is_draft_outdated`: there was one from another basis.
     """
 
     release: releases.Release
@@ -113,6 +113,7 @@ class Outcome:
     quality_problem: str | None = None
     cache_problem: str | None = None
     draft: Draft | None = None
+    is_draft_outdated: bool = False
 
 
 Parts = Sequence[tuple[Integers, Lists]]
@@ -160,6 +161,7 @@ def publish(
     before = releases.champions(connection)
     champions = before | {each.list: each.model_version for each in promotions}
     draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), now)
+    is_outdated = draft is None and drafts.exists(connection)
     is_made = draft is not None and draft.is_complete
     if is_made:
         now = draft.as_of
@@ -216,7 +218,7 @@ def publish(
         problem = redaction.redact(error, connection.info.dsn) or type(error).__name__
     # after the comparison, which the oldest lists need
     kept_too_long = releases.drop_old(connection)
-    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem, draft)
+    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated)
 
 
 def make_shard(

@@ -104,7 +104,9 @@ def _degradation(connection: psycopg.Connection, list_name: str, champion: int) 
         " where list = %s and model_version = %s",
         [list_name, champion],
     ).fetchone()
-    nights, at_launch, newest, nights_below = found or (0, None, None, 0)
+    if found is None:
+        return Check(DEGRADATION, False, f"{list_name}: nothing to compare: the champion is popularity, or new")
+    nights, at_launch, newest, nights_below = found
     if nights < NIGHTS or at_launch is None:
         return Check(DEGRADATION, False, f"{list_name}: the champion was measured on {count(nights, 'night')}, too few")
     return Check(

@@ -110,7 +110,7 @@ def record_ended(
     figures: Mapping[str, Any],
     measures: Measures,
 ) -> None:
-    """Record a command of one step that has ended, and that ran without the run lock, perhaps beside a run."""
+    """Record a command of one step that has ended, and that did not hold the run lock for itself."""
     ending = {
         "run_id": run_id,
         "started_at": started_at,

@@ -72,7 +72,12 @@ def lock_for_shard(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
         with warehouse.at_work("recommend").connect() as work:
             # if this process is killed, no run begins before the server has ended what it asked for
             locks.try_run_lock(work, is_shared=True)
-            yield work
+            try:
+                yield work
+            finally:
+                with contextlib.suppress(psycopg.Error):
+                    # the server notices the end of a connection a little later
+                    work.execute("select pg_advisory_unlock_all()")
 
 
 def is_prepared(connection: psycopg.Connection) -> bool:

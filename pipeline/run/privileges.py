@@ -167,13 +167,13 @@ cross join (
         'select on prep.builds, prep.user_totals, prep.user_genre_totals',
         'moovitamix_analyst, moovitamix_recommender'
     ),
-    -- what marts.listens reads
-    ('select on prep.first_listens', 'moovitamix_analyst'),
+    -- what marts.listens reads, once it is built
+    ('select on ' || to_regclass('prep.first_listens')::text, 'moovitamix_analyst'),
     -- what features.known_range reads; the recommender computes the past
     ('select (seq) on gate.publications', 'moovitamix_recommender'),
     ('select (verb, decided_at, details) on gate.decisions', 'moovitamix_recommender')
 ) as rights (privilege, readers)
-where extname = 'citus'
+where extname = 'citus' and rights.privilege is not null
 """
 
 # For a database whose owner has revoked the default privileges of PUBLIC.

@@ -8,7 +8,7 @@ import psycopg
 
 from pipeline.run.progress import Progress
 from pipeline.settings import Settings, secret
-from recommender import known_range, registry, releases
+from recommender import drafts, known_range, registry, releases
 from recommender.drafts import DraftReplacedError, Shard
 from recommender.known_range import KnownRange
 from recommender.releases import LISTS, Release
@@ -169,6 +169,8 @@ def _describe(outcome: "Outcome") -> str:
     if not release.lists:
         return NO_LISTS
     message = f"release {release.release_id} is published"
+    if outcome.is_draft_outdated:
+        return f"{message}; all lists were made here, because those of the shards followed from something else"
     if draft is None:
         return message
     if draft.is_complete:
@@ -182,6 +184,8 @@ def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
     message = f"nothing has changed since release {newest.release_id}"
     if seen.release_id != newest.release_id:
         message += f", and readers keep release {seen.release_id}, to which it was rolled back"
+    # of shards that began before a decision was taken back
+    drafts.remove(connection)
     problem = None
     if url := secret("REDIS_URL"):
         from recommender import cache

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import psycopg
@@ -46,15 +45,14 @@ NO_RIGHTS = "the user may not read what the service reads; grant it the role moo
 
 @dataclass(frozen=True, eq=False)
 class Present:
-    """Hold the sorted ids of the rows of a mart that are not removed, and their number and hash."""
+    """Hold the sorted ids of the rows of a mart that are not removed, and their number and hash.
+
+    `id_set`: the same ids for the few of one answer: numpy is made for many.
+    """
 
     digest: tuple
     ids: Integers
-
-    @cached_property
-    def id_set(self) -> frozenset[int]:
-        """Return the ids for the few of one answer: numpy is made for many."""
-        return frozenset(self.ids.tolist())
+    id_set: frozenset[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +179,7 @@ class Refresher:
             digest = self._connection.execute(DIGEST.format(mart)).fetchone()
             if mart not in self._present or self._present[mart].digest != digest:
                 (ids,) = self._connection.execute(IDS.format(mart), binary=True).fetchone()
-                self._present[mart] = Present(digest, np.array(ids, np.int64))
+                self._present[mart] = Present(digest, np.array(ids, np.int64), frozenset(ids))
 
     def _update(self) -> None:
         """Replace the state if anything in it has changed."""

@@ -395,7 +395,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
     found, started = said("--volume", "1")
     assert not started and "no retraining is due; train all the same with: make train" in found
     assert "not due: the last training was 0.0 days ago, and one is due after 7.0 days" in found
-    assert "not due: discover: the champion was measured on 0 nights, too few" in found
+    assert "not due: discover: nothing to compare: the champion is popularity, or new" in found
     found, started = said()
     assert started == {"volume"} and "978 listens, +74.3% since the last training, and one is due at +20%" in found
     for days, due in ((7, {"schedule"}), (-7, set())):

@@ -41,14 +41,18 @@ def scorer(data):
     return Scorer(release(), data.catalogue, recommenders, {name: [0, 1, 2] for name in LISTS})
 
 
+def present(ids):
+    return Present((), ids, frozenset(ids.tolist()))
+
+
 def state(data, scorer, gone=(), published=None):
     tracks = np.setdiff1d(data.catalogue.track_ids, gone)
     is_candidate = data.catalogue.is_candidate & np.isin(data.catalogue.track_ids, tracks)
     nobody = scorer.users(Heard(), (), 0)
     return State(
         published or scorer.release,
-        Present((), data.user_ids),
-        Present((), tracks),
+        present(data.user_ids),
+        present(tracks),
         scorer,
         is_candidate,
         scorer.lists(nobody, DISCOVER, 50, is_candidate),
@@ -133,7 +137,7 @@ def test_a_list_made_on_request_is_that_of_the_batch(data, scorer, monkeypatch):
 
 
 def test_without_models_nothing_is_made(data, scorer):
-    bare = State(scorer.release, Present((), data.user_ids), Present((), data.catalogue.track_ids))
+    bare = State(scorer.release, present(data.user_ids), present(data.catalogue.track_ids))
     with pytest.raises(NoModelsError):
         answers.popular(bare, DISCOVER, None, 5)
 
