@@ -95,15 +95,11 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Decision:
-    """Hold the outcome, which finalist becomes the champion (None: the champion stays), and why, in one sentence.
-
-    `is_better`: it was promoted for being better, so it becomes the anchor.
-    """
+    """Hold the outcome, which finalist becomes the champion (None: the champion stays), and why, in one sentence."""
 
     outcome: str
     finalist: str | None
     reason: str
-    is_better: bool = False
 
 
 def difference(values: Floats, base: Floats, seed: int) -> Difference:
@@ -117,12 +113,12 @@ def difference(values: Floats, base: Floats, seed: int) -> Difference:
 def decide_first(challenger: Finalist) -> Decision:
     """Decide for a list without a champion: the challenger must beat popularity beyond doubt."""
     if challenger.to_popularity is None:
-        return Decision(POPULARITY, "popularity", "popularity did best in the tuning window", is_better=True)
+        return Decision(POPULARITY, "popularity", "popularity did best in the tuning window")
     if challenger.to_popularity.low > 0:
         reason = f"{challenger.model} beats popularity by {challenger.to_popularity}"
-        return Decision(PROMOTED, "challenger", reason, is_better=True)
+        return Decision(PROMOTED, "challenger", reason)
     reason = f"{challenger.model} is not proven better than popularity: {challenger.to_popularity}"
-    return Decision(POPULARITY, "popularity", reason, is_better=True)
+    return Decision(POPULARITY, "popularity", reason)
 
 
 def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
@@ -136,7 +132,7 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
         if not against_new:
             outcome = PROMOTED if challenger.to_popularity else POPULARITY
             reason = f"{challenger.model} beats the champion's recipe by {challenger.to_champion}"
-            return Decision(outcome, "challenger", reason, is_better=True)
+            return Decision(outcome, "challenger", reason)
     against_refresh = refusals_of_refresh(refreshed)
     recipe_stays = f"the recipe stays, because {_join(against_new)}"
     if not against_refresh:
@@ -147,7 +143,7 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
         return Decision(REFRESHED, "champion", f"{recipe_stays}; {quality}")
     if refreshed.to_popularity is not None and refreshed.to_popularity.high < 0:
         reason = f"popularity beats the champion: its recipe differs from popularity by {refreshed.to_popularity}"
-        return Decision(POPULARITY, "popularity", reason, is_better=True)
+        return Decision(POPULARITY, "popularity", reason)
     return Decision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
 
 

@@ -1,4 +1,4 @@
-"""Say and record what a command does that may work beside others."""
+"""Log and record a command that may work beside others."""
 
 import contextlib
 import datetime as dt
