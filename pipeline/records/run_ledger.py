@@ -1,4 +1,4 @@
-"""Keep the run ledger in Postgres schema `ops`. A row is written before its work starts, except of work beside a run."""
+"""Keep the run ledger in Postgres schema `ops`. A row is written before its work starts, unless it is beside a run."""
 
 import datetime as dt
 import traceback

@@ -1,4 +1,4 @@
-"""Keep what every request needs in one immutable object per worker, and refresh it from the warehouse twice a second."""
+"""Keep what every request needs in one immutable object per worker, refreshed from the warehouse twice a second."""
 
 import threading
 import time
