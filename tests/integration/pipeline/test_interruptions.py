@@ -42,10 +42,10 @@ def settings(built_database_url, api):
 
 @contextlib.contextmanager
 def table_locked(database_url, table):
-    """Lock the table during the block."""
+    """Lock the table during the block, or until the yielded function is called."""
     with psycopg.connect(database_url, application_name="test") as locker:
         locker.execute(f"lock table {table}")
-        yield
+        yield locker.rollback
 
 
 def waits_for_a_lock(connection):
@@ -58,27 +58,28 @@ def waits_for_a_lock(connection):
 
 @contextlib.contextmanager
 def run_stuck_in(step, settings, api, connection):
-    """Start a run as a process that stops half-way through the step."""
+    """Start a run as a process that stops half-way through the step. Yield it, and a function that lets it go on."""
     with contextlib.ExitStack() as stack:
         if step == "extract":
             api.faults.add("hang@listen_history=1")
+            let_go = api.faults.clear
         else:
             run_pipeline(*settings.values(), ("extract", "gate"))
-            stack.enter_context(table_locked(settings["DATABASE_URL"], "marts.tracks"))
+            let_go = stack.enter_context(table_locked(settings["DATABASE_URL"], "marts.tracks"))
         process = stack.enter_context(forked(step, **settings))
         until(lambda: step_is_running(connection, step))
         if step == "extract":
             until(lambda: api.requests.in_flight)
         else:
             until(lambda: waits_for_a_lock(connection))
-        yield process
+        yield process, let_go
     api.faults.clear()
 
 
 @pytest.mark.parametrize("step", ["extract", "build"])
 def test_a_killed_run_shows_as_crashed_and_the_next_run_repairs_it(step, settings, api, connection, uninterrupted_twin):
     before = contents(settings["DATABASE_URL"])
-    with run_stuck_in(step, settings, api, connection) as process:
+    with run_stuck_in(step, settings, api, connection) as (process, _):
         process.send_signal(signal.SIGKILL)
         process.finish()
         until(lambda: not locks.is_running(connection))
@@ -106,8 +107,10 @@ def test_a_killed_run_shows_as_crashed_and_the_next_run_repairs_it(step, setting
 
 @pytest.mark.parametrize(("step", "number"), [("extract", signal.SIGTERM), ("build", signal.SIGINT)])
 def test_an_interrupted_run_is_reported_in_one_line_and_in_the_ledger(step, number, settings, api, connection):
-    with run_stuck_in(step, settings, api, connection) as process:
+    with run_stuck_in(step, settings, api, connection) as (process, let_go):
         process.send_signal(number)
+        until(lambda: not step_is_running(connection, step))
+        let_go()  # else the end of the run waits 10 seconds to count the rows
         ended = process.finish()
     assert "interrupted" in ended.only_line(ExitCode.UNEXPECTED_ERROR)
     closed = json.loads(ended.out.splitlines()[-1])
@@ -202,9 +205,11 @@ def at_moment(step, act, patch):
 
 def test_an_interrupted_run_does_not_wait_for_the_sample_api(built_database_url, connection):
     with (
-        table_locked(built_database_url, "gate.loads"),  # read when the sample API serves already
+        table_locked(built_database_url, "gate.loads") as unlock,  # read when the sample API serves already
         forked("extract", "--sample", DATABASE_URL=built_database_url) as process,
     ):
         until(lambda: waits_for_a_lock(connection))
         process.send_signal(signal.SIGTERM)
+        until(lambda: not step_is_running(connection, "extract"))
+        unlock()
         process.finish().only_line(ExitCode.UNEXPECTED_ERROR)
