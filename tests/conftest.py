@@ -39,6 +39,8 @@ def settings_of_the_user_removed() -> Iterator[None]:
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         # seconds of each run, which only the tests of this step need
         patch.setenv("RECOMMEND", "false")
+        # a model is trained with the standard settings: a search for better ones takes a minute
+        patch.setenv("TRAIN_BUDGET", "0")
         yield
 
 

@@ -44,6 +44,8 @@ def shorten_dbt(patch: pytest.MonkeyPatch) -> None:
     _fill_events_when_read(patch)
     _compile_templates_once(patch)
     _gather_macros_quickly(patch)
+    _find_secrets_quickly(patch)
+    _list_arguments_once(patch)
     _find_column_types_once(patch)
     _keep_connections(patch)
     _parse_once(patch)
@@ -114,6 +116,12 @@ def _gather_macros_quickly(patch: pytest.MonkeyPatch) -> None:
     from dbt.clients.jinja import MacroGenerator
     from dbt.context.macros import GLOBAL_PROJECT_NAME, MacroNamespace, MacroNamespaceBuilder
 
+    class Macro(MacroGenerator):
+        """Hold what three constructors would set, one after the other."""
+
+        def __init__(self, macro: Any, context: Any, node: Any, stack: Any) -> None:
+            self.macro, self.context, self.node, self.stack = macro, context, node, stack
+
     class Macros(dict):
         get_from_package = MacroNamespace.get_from_package
 
@@ -127,7 +135,7 @@ def _gather_macros_quickly(patch: pytest.MonkeyPatch) -> None:
         packages, provided = {}, {}
         for package, macros in by_package.items():
             packages[package] = {
-                name: MacroGenerator(macro, context, builder.node, builder.thread_ctx) for name, macro in macros.items()
+                name: Macro(macro, context, builder.node, builder.thread_ctx) for name, macro in macros.items()
             }
         for package in reversed(builder.internal_package_names_order):
             provided |= packages.pop(package, {})
@@ -135,6 +143,21 @@ def _gather_macros_quickly(patch: pytest.MonkeyPatch) -> None:
         return Macros(provided, packages, of_root, of_node)
 
     patch.setattr(MacroNamespaceBuilder, "build_namespace", gather)
+
+
+def _find_secrets_quickly(patch: pytest.MonkeyPatch) -> None:
+    """Look only for the secret that a run has: dbt reads the whole environment for each line of its log."""
+    from dbt_common.events import functions
+
+    name = "DBT_ENV_SECRET_PGPASSWORD"
+    patch.setattr(functions, "env_secrets", lambda: [value for value in (os.environ.get(name, ""),) if value.strip()])
+
+
+def _list_arguments_once(patch: pytest.MonkeyPatch) -> None:
+    """List the arguments of an invocation once: dbt does it twice for each node."""
+    from dbt.context import providers
+
+    patch.setattr(providers, "args_to_dict", _remembering(providers.args_to_dict))
 
 
 def _find_column_types_once(patch: pytest.MonkeyPatch) -> None:

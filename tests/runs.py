@@ -25,7 +25,7 @@ STEPS = pipeline_run.STEPS[:-1]
 
 def run_pipeline(database_url: str, api_base_url: str, steps: tuple[str, ...] = STEPS) -> PipelineRun:
     """Execute a run on the test's database, like `python -m pipeline run`."""
-    settings = Settings(api_base_url=api_base_url, database_url=database_url)
+    settings = Settings(api_base_url=api_base_url, database_url=database_url, budget=0)
     warehouse = database.find(database_url, locks.RUN_APPLICATION)
     with mock.patch.dict(os.environ):  # the next test has a database of its own
         database.export(warehouse)

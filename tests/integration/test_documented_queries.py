@@ -116,11 +116,11 @@ def test_the_ten_questions_are_ten_short_queries():
 def after_a_bad_night(after_three_runs):
     """Add what the documents ask for: recommendations, rows in quarantine, and a decision."""
     settings = {"DATABASE_URL": after_three_runs, "SAMPLE": "1"}
-    ended = command("recommend", TRAIN_BUDGET="0", **settings)
+    ended = command("recommend", **settings)
     assert ended.code == ExitCode.PUBLISHED, ended
     assert command("run", "--fault", "bad_rows@users=0.05", **settings).code == ExitCode.PUBLISHED
     # the lists of before are compared with the new listens
-    assert command("recommend", TRAIN_BUDGET="0", **settings).code == ExitCode.PUBLISHED
+    assert command("recommend", **settings).code == ExitCode.PUBLISHED
     assert command("features", "snapshot", **settings).code == ExitCode.PUBLISHED
     assert command("gate", "replay", "--reason", "a rule was fixed", **settings).code == ExitCode.PUBLISHED
     with psycopg.connect(after_three_runs) as connection:

@@ -115,7 +115,6 @@ def home(tmp_path_factory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("documents")
     with pytest.MonkeyPatch.context() as patch, small_sample_world():
         patch.setenv("MOOVITAMIX_HOME", str(folder))
-        patch.setenv("TRAIN_BUDGET", "0")
         patch.chdir(folder)
         # `clean` would remove what the developer has generated in the checkout
         patch.setattr("pipeline.operations.generated_files.OF_PROJECT", ())

@@ -1,7 +1,7 @@
 """Run a pull in its own process and print its peak memory above the starting value, in kilobytes.
 
-Arguments: the source's address, a folder, and the database's address if the rows should land too.
-One scan pass per table, one attempt per page.
+Arguments: the source's address, a folder, the largest size of a page in bytes, and the database's address if the rows
+should land too. One scan pass per table, one attempt per page.
 """
 
 import re
@@ -16,7 +16,6 @@ from extract.pages import Client
 from extract.scan import scan
 from extract.source_tables import SOURCE_TABLES
 
-LIMITS = Limits(passes=1, attempts=1)
 WINDOW = 8
 
 
@@ -26,14 +25,15 @@ def peak_kilobytes() -> int:
 
 
 if __name__ == "__main__":
-    api_base_url, folder, *database_url = sys.argv[1:]
+    api_base_url, folder, page_bytes, *database_url = sys.argv[1:]
+    limits = Limits(passes=1, attempts=1, page_bytes=int(page_bytes))
     warm_up()
     before = peak_kilobytes()
     try:
         if database_url:
-            extraction.run(*database_url, api_base_url, working_folder=Path(folder), batch_size=4, limits=LIMITS)
+            extraction.run(*database_url, api_base_url, working_folder=Path(folder), batch_size=4, limits=limits)
         else:
-            client = Client(api_base_url, window=WINDOW, deadline_seconds=600, batch_size=100, limits=LIMITS)
+            client = Client(api_base_url, window=WINDOW, deadline_seconds=600, batch_size=100, limits=limits)
             scan(client, SOURCE_TABLES[:1], window=WINDOW, folder=Path(folder))
     except SourceError as failed:
         print(failed)

@@ -18,19 +18,19 @@ from extract import database as extract_database
 from extract.erasures import key_check, tombstone
 from extract.recovery import Recovery
 from pipeline.operations import erasure
-from pipeline.run import erasure_key, runbooks
-from pipeline.run.pipeline_run import STEPS
+from pipeline.run import erasure_key, pipeline_run, runbooks
 from pipeline.settings import Settings
 from recommender import releases
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import PROJECT, command, last_run, launched, until
+from tests.command import PROJECT, command, last_run, until
+from tests.forks import forked
 from tests.integration.extract.test_recovery import crash
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
 from tests.integration.pipeline.test_interruptions import waits_for_a_lock
 from tests.marts import contents
 from tests.recovery import recover
-from tests.runs import run_pipeline_on, states
+from tests.runs import STEPS, run_pipeline_on, states
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
 
@@ -101,7 +101,7 @@ def rows_of_the_user(world, night):
     }
 
 
-def run_with(database_url, day, *, night=None, steps=STEPS):
+def run_with(database_url, day, *, night=None, steps=pipeline_run.STEPS):
     """A night of the sample world, with the user's rows of that night if it is given."""
     world = snapshot(WORLD, day)
     more = rows_of_the_user(world, night) if night is not None else {}
@@ -188,7 +188,6 @@ def template(postgres_url, built_template):
     """Name of a database in which the user is wherever a user can be; copied, never changed."""
     with new_database(postgres_url, "with_the_user", built_template) as url:
         assert run_with(url, 2, night=0).exit_code == ExitCode.PUBLISHED
-        assert command("recommend", DATABASE_URL=url, TRAIN_BUDGET="0").code == ExitCode.PUBLISHED
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("analyze")
             assert held(connection) >= {*HELD, "pg_stats"}
@@ -200,7 +199,7 @@ def twin(postgres_url, built_template):
     """The marts and features after the same nights of a world without the user."""
     with new_database(postgres_url, "without_the_user", built_template) as url:
         run_with(url, 2, steps=("extract", "gate"))
-        assert run_with(url, 3).exit_code == ExitCode.PUBLISHED
+        assert run_with(url, 3, steps=STEPS).exit_code == ExitCode.PUBLISHED
         yield tables(url)
 
 
@@ -495,10 +494,10 @@ def test_a_killed_erasure_deletes_all_rows_or_none(blocked_by, url, connection):
     arguments = ["erase", str(PERSON), "--reason", REASON]
     with psycopg.connect(url, application_name="test") as other:
         other.execute(blocked_by)
-        with launched(*arguments, DATABASE_URL=url, ERASURE_KEY=KEY) as process:
+        with forked(*arguments, DATABASE_URL=url, ERASURE_KEY=KEY) as process:
             until(lambda: waits_for_a_lock(connection))
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.finish()
     with locks.run_lock(database.find(url, locks.RUN_APPLICATION)):
         assert held(connection) == before and decisions(connection) == []
     assert 'repeat it: make erase ARGS="..."' in command("status", DATABASE_URL=url).out

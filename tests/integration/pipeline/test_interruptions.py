@@ -9,7 +9,8 @@ import pytest
 
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, finish, last_run, launch, launched, step_is_running, until
+from tests.command import command, last_run, step_is_running, until
+from tests.forks import forked
 from tests.marts import contents
 from tests.runs import run_pipeline
 from warehouse import database, locks
@@ -41,10 +42,10 @@ def settings(built_database_url, api):
 
 @contextlib.contextmanager
 def table_locked(database_url, table):
-    """Lock the table during the block."""
+    """Lock the table during the block, or until the yielded function is called."""
     with psycopg.connect(database_url, application_name="test") as locker:
         locker.execute(f"lock table {table}")
-        yield
+        yield locker.rollback
 
 
 def waits_for_a_lock(connection):
@@ -57,29 +58,30 @@ def waits_for_a_lock(connection):
 
 @contextlib.contextmanager
 def run_stuck_in(step, settings, api, connection):
-    """Start a run as a process that stops half-way through the step."""
+    """Start a run as a process that stops half-way through the step. Yield it, and a function that lets it go on."""
     with contextlib.ExitStack() as stack:
         if step == "extract":
             api.faults.add("hang@listen_history=1")
+            let_go = api.faults.clear
         else:
             run_pipeline(*settings.values(), ("extract", "gate"))
-            stack.enter_context(table_locked(settings["DATABASE_URL"], "marts.tracks"))
-        process = stack.enter_context(launched(step, **settings))
+            let_go = stack.enter_context(table_locked(settings["DATABASE_URL"], "marts.tracks"))
+        process = stack.enter_context(forked(step, **settings))
         until(lambda: step_is_running(connection, step))
         if step == "extract":
             until(lambda: api.requests.in_flight)
         else:
             until(lambda: waits_for_a_lock(connection))
-        yield process
+        yield process, let_go
     api.faults.clear()
 
 
 @pytest.mark.parametrize("step", ["extract", "build"])
 def test_a_killed_run_shows_as_crashed_and_the_next_run_repairs_it(step, settings, api, connection, uninterrupted_twin):
     before = contents(settings["DATABASE_URL"])
-    with run_stuck_in(step, settings, api, connection) as process:
+    with run_stuck_in(step, settings, api, connection) as (process, _):
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.finish()
         until(lambda: not locks.is_running(connection))
         status = command("status", DATABASE_URL=settings["DATABASE_URL"])
         assert "crashed" in status.out and "the last run was killed" in status.out
@@ -105,9 +107,11 @@ def test_a_killed_run_shows_as_crashed_and_the_next_run_repairs_it(step, setting
 
 @pytest.mark.parametrize(("step", "number"), [("extract", signal.SIGTERM), ("build", signal.SIGINT)])
 def test_an_interrupted_run_is_reported_in_one_line_and_in_the_ledger(step, number, settings, api, connection):
-    with run_stuck_in(step, settings, api, connection) as process:
+    with run_stuck_in(step, settings, api, connection) as (process, let_go):
         process.send_signal(number)
-        ended = finish(process)
+        until(lambda: not step_is_running(connection, step))
+        let_go()  # else the end of the run waits 10 seconds to count the rows
+        ended = process.finish()
     assert "interrupted" in ended.only_line(ExitCode.UNEXPECTED_ERROR)
     closed = json.loads(ended.out.splitlines()[-1])
     assert (closed["event"], closed["exit_code"], closed["message"]) == (
@@ -145,20 +149,14 @@ def ledger_and_loads(connection):
 def test_of_two_simultaneous_first_runs_one_is_refused(database_url):
     with serve(snapshot(WORLD, 0), ["hang@tracks=1"]) as server:
         settings = {"DATABASE_URL": database_url, "API_BASE_URL": server.url}
-        processes = [launch("extract", **settings) for _ in range(2)]
-        try:
-            until(lambda: any(process.poll() is not None for process in processes))
-            (refused,) = [process for process in processes if process.poll() is not None]
-            (working,) = [process for process in processes if process is not refused]
-            assert "another run is using" in finish(refused).only_line(ExitCode.ALREADY_RUNNING)
+        with forked("extract", **settings) as one, forked("extract", **settings) as other:
+            until(lambda: not (one.is_alive() and other.is_alive()))
+            refused, working = (other, one) if one.is_alive() else (one, other)
+            assert "another run is using" in refused.finish().only_line(ExitCode.ALREADY_RUNNING)
             until(lambda: server.requests.in_flight)
             server.faults.clear()
-            working.terminate()
-            finish(working).only_line(ExitCode.UNEXPECTED_ERROR)
-        finally:
-            for process in processes:
-                process.kill()
-                process.communicate()
+            working.send_signal(signal.SIGTERM)
+            working.finish().only_line(ExitCode.UNEXPECTED_ERROR)
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select count(*) from ops.runs").fetchone() == (1,)
 
@@ -207,9 +205,11 @@ def at_moment(step, act, patch):
 
 def test_an_interrupted_run_does_not_wait_for_the_sample_api(built_database_url, connection):
     with (
-        table_locked(built_database_url, "gate.loads"),  # read when the sample API serves already
-        launched("extract", "--sample", DATABASE_URL=built_database_url) as process,
+        table_locked(built_database_url, "gate.loads") as unlock,  # read when the sample API serves already
+        forked("extract", "--sample", DATABASE_URL=built_database_url) as process,
     ):
         until(lambda: waits_for_a_lock(connection))
-        process.terminate()
-        finish(process).only_line(ExitCode.UNEXPECTED_ERROR)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: not step_is_running(connection, "extract"))
+        unlock()
+        process.finish().only_line(ExitCode.UNEXPECTED_ERROR)

@@ -12,20 +12,19 @@ import psycopg
 import pytest
 
 from pipeline.console.output import LossyFile
-from tests.command import LIMIT_SECONDS, PROJECT, command, last_run
+from tests.command import LIMIT_SECONDS, PROJECT, Ended, command, last_run
+from tests.forks import fork, run_command
 from warehouse.errors import ExitCode
 
 pytestmark = pytest.mark.slow
 
-GONE = "a reader that is gone"
-# How a shell says it, and what is left on standard error of a command that goes well.
-FULL = "moovitamix: warning: a part of the output could not be written (No space left on device)\n"
+# How a shell says it.
 SINKS = {
-    GONE: ("", ""),
-    "closed": (">&-", ""),
-    "full": (">/dev/full", FULL),
-    "both closed, and no input": ("<&- >&- 2>&-", ""),
-    "both full": (">/dev/full 2>&1", ""),
+    "a reader that is gone": "",
+    "closed": ">&-",
+    "full": ">/dev/full",
+    "both closed, and no input": "<&- >&- 2>&-",
+    "both full": ">/dev/full 2>&1",
 }
 KEY = "a key of the tests, long enough to be one"
 LOST = "load the rows of a rejected load again: make run"
@@ -37,7 +36,7 @@ def into(sink, *arguments, **environment):
     os.close(reader)
     try:
         ended = subprocess.run(
-            ["sh", "-c", f'exec "$@" {SINKS[sink][0]}', "sh", sys.executable, "-m", "pipeline", *arguments],
+            ["sh", "-c", f'exec "$@" {SINKS[sink]}', "sh", sys.executable, "-m", "pipeline", *arguments],
             cwd=PROJECT,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -51,20 +50,52 @@ def into(sink, *arguments, **environment):
     return ended.returncode, ended.stderr
 
 
+def after(change_streams, folder, *arguments, **environment):
+    """The end of a command in a fork whose streams were changed before."""
+    out, err = folder / "output", folder / "errors"
+    err.unlink(missing_ok=True)
+    process = fork(run_after, change_streams, arguments, environment, log=out, errors=err)
+    process.join(LIMIT_SECONDS)
+    return Ended(process.exitcode, out.read_text(), err.read_text())
+
+
+def run_after(change_streams, arguments, environment):
+    change_streams()
+    run_command(arguments, environment)
+
+
+def lose_the_reader():
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, 1)
+
+
+def close_all():
+    """Leave the streams as Python finds them when the shell has closed them."""
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)
+    sys.stdin = sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
+
+
+def write_ascii():
+    """Leave the streams as PYTHONIOENCODING=ascii does."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="ascii", errors="strict")
+
+
 @pytest.fixture
 def connection(built_database_url):
     with psycopg.connect(built_database_url, autocommit=True, application_name="test") as opened:
         yield opened
 
 
-# A whole decision with a build takes five seconds. The other ways to lose the output are those of the tests below.
-def test_a_decision_is_recorded_and_built_and_not_requested_again(built_database_url, connection):
-    sink = "both closed, and no input"
+def test_a_decision_is_recorded_and_built_and_not_requested_again(built_database_url, connection, tmp_path):
     (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
 
-    ended = into(sink, "gate", "reject", load_id, "users", "--reason", "café", DATABASE_URL=built_database_url)
+    arguments = ("gate", "reject", load_id, "users", "--reason", "café")
+    ended = after(close_all, tmp_path, *arguments, DATABASE_URL=built_database_url)
 
-    assert ended == (ExitCode.PUBLISHED, SINKS[sink][1])
+    assert ended == Ended(ExitCode.PUBLISHED, "", "")
     assert last_run(connection) == ("succeeded", 0, "all published")
     steps = connection.execute(
         "select step, status from ops.steps where run_id = (select run_id from ops.runs order by run_seq desc limit 1)"
@@ -73,17 +104,16 @@ def test_a_decision_is_recorded_and_built_and_not_requested_again(built_database
     assert command("status", DATABASE_URL=built_database_url).out.splitlines()[-1] == f"next: {LOST}"
 
 
-def test_a_decision_is_built_although_its_output_pipe_is_closed(built_database_url, connection):
+def test_a_decision_is_built_although_its_output_pipe_is_closed(built_database_url, connection, tmp_path):
     (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
-    script = f'"{sys.executable}" -m pipeline gate reject "{load_id}" users --reason why; echo "ended $?" >&2'
-    ended = subprocess.run(
-        ["sh", "-c", f"{{ {script}; }} | head -n 2"],
-        cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": built_database_url},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.stdout.startswith("warehouse: ") and ended.stderr == "ended 0\n"
+    pipe, errors = tmp_path / "pipe", tmp_path / "errors"
+    os.mkfifo(pipe)
+    arguments = ("gate", "reject", load_id, "users", "--reason", "why")
+    process = fork(run_command, arguments, {"DATABASE_URL": built_database_url}, log=pipe, errors=errors)
+    with pipe.open() as output:
+        assert output.readline().startswith("warehouse: ")
+    process.join(LIMIT_SECONDS)
+    assert (process.exitcode, errors.read_text()) == (ExitCode.PUBLISHED, "")
     assert last_run(connection) == ("succeeded", 0, "all published")
 
 
@@ -98,12 +128,14 @@ def test_an_interruption_while_printing_a_decision_leaves_only_the_build(built_d
     assert command("status", DATABASE_URL=built_database_url).out.splitlines()[-1].endswith(": make build")
 
 
-def test_commands_with_much_output_end_normally_when_output_fails(built_database_url, connection, third_run_api):
+def test_commands_with_much_output_end_normally_when_output_fails(
+    built_database_url, connection, third_run_api, tmp_path
+):
     settings = {"DATABASE_URL": built_database_url, "ERASURE_KEY": KEY, "API_BASE_URL": third_run_api.url}
     (user,) = connection.execute("select min(id)::text from marts.users").fetchone()
     erasure = ("erase", user, "--reason", "a request")
     for arguments in (("--help",), ("status",), ("gate", "show"), (*erasure, "--dry-run"), erasure, ("extract",)):
-        assert into(GONE, *arguments, **settings) == (ExitCode.PUBLISHED, ""), arguments
+        assert after(lose_the_reader, tmp_path, *arguments, **settings) == Ended(ExitCode.PUBLISHED, "", ""), arguments
     assert connection.execute("select count(*) from marts.users where id = %s", [user]).fetchone() == (0,)
     assert last_run(connection) == ("succeeded", 0, "loaded, not checked yet")
 
@@ -113,7 +145,7 @@ def test_a_failure_keeps_its_exit_code_and_message_without_standard_output(sink)
     code, written = into(sink, "status", DATABASE_URL="postgresql://127.0.0.1:1/nowhere")
     assert code == ExitCode.WAREHOUSE_UNAVAILABLE
     *_, line = written.splitlines() or [""]
-    is_seen = "2>" not in SINKS[sink][0]
+    is_seen = "2>" not in SINKS[sink]
     assert line.endswith("(exit 7)") == is_seen, written
 
 
@@ -131,17 +163,13 @@ Path({str(number)!r}).write_text(str(os.open(os.devnull, os.O_RDONLY)))
     assert int(number.read_text()) > 2
 
 
-def test_characters_missing_in_the_output_encoding_end_no_command(built_database_url, connection):
+def test_characters_missing_in_the_output_encoding_end_no_command(built_database_url, connection, tmp_path):
     (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
     connection.execute("update gate.loads set reason = 'Ω' where load_id = %s and table_name = 'users'", [load_id])
-    ended = subprocess.run(
-        [sys.executable, "-m", "pipeline", "gate", "reject", load_id, "users", "--reason", "日本語"],
-        cwd=PROJECT,
-        env={**os.environ, "DATABASE_URL": built_database_url, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
-        capture_output=True,
-    )
-    assert (ended.returncode, ended.stderr) == (ExitCode.PUBLISHED, b"")
-    assert rb"is accepted, \u03a9" in ended.stdout and rb"\u65e5\u672c\u8a9e" in ended.stdout
+    arguments = ("gate", "reject", load_id, "users", "--reason", "日本語")
+    ended = after(write_ascii, tmp_path, *arguments, DATABASE_URL=built_database_url)
+    assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
+    assert r"is accepted, \u03a9" in ended.out and r"\u65e5\u672c\u8a9e" in ended.out
     assert last_run(connection) == ("succeeded", 0, "all published")
 
 

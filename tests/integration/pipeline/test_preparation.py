@@ -95,7 +95,7 @@ def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place
         assert sorted((row[0], *row[2:]) for row in structure) == sorted((row[0], *row[2:]) for row in wanted)
 
     assert run_pipeline_on(earlier_url, EARLIER_DAYS[3]).message == "all published"
-    assert command("recommend", DATABASE_URL=earlier_url, TRAIN_BUDGET="0").code == ExitCode.PUBLISHED
+    assert command("recommend", DATABASE_URL=earlier_url).code == ExitCode.PUBLISHED
     with psycopg.connect(earlier_url) as connection:
         connection.execute("set role moovitamix_analyst")
         assert connection.execute("select count(*) > 0 from recommendations.current_recommendations").fetchone()[0]

@@ -395,7 +395,7 @@ def test_the_recommender_publishes_and_takes_back_and_readers_see_it(granted):
     assert "permission denied" in line and "moovitamix_recommender" in line
     # the owner's release is dropped by the recommender, whose own release is taken back by the owner
     for login, cap in {"owner": "1", "recommender": "2"}.items():
-        ended = granted.command(login, "recommend", ARTIST_CAP=cap, TRAIN_BUDGET="0")
+        ended = granted.command(login, "recommend", ARTIST_CAP=cap)
         assert ended.code == ExitCode.PUBLISHED, ended
     with granted.connect("recommender") as recommender:
         query = "select user_id, count(*) from recommendations.current_recommendations group by 1 limit 1"
@@ -412,7 +412,7 @@ def test_the_recommender_publishes_and_takes_back_and_readers_see_it(granted):
     # a later grant knows the partitions too
     assert granted.command("owner", "grant").code == ExitCode.PUBLISHED
     for cap in ("3", "4", "5"):
-        assert granted.command("recommender", "recommend", ARTIST_CAP=cap, TRAIN_BUDGET="0").code == ExitCode.PUBLISHED
+        assert granted.command("recommender", "recommend", ARTIST_CAP=cap).code == ExitCode.PUBLISHED
     partitions = "select distinct tableoid::regclass::text from recommendations.lists where user_id = %s order by 1"
     with granted.connect("owner") as owner:
         kept = [f"recommendations.lists_{number}" for number in (3, 4, 5)]

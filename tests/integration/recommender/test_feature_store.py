@@ -8,8 +8,9 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from recommender import feature_store
-from tests.command import command, finish, launch
+from tests.command import command
 from tests.databases import created
+from tests.forks import forked
 from tests.integration.expectations.warehouse import document, track, user
 from tests.runs import render, run_pipeline_on
 from warehouse.errors import ExitCode
@@ -242,7 +243,8 @@ def test_a_snapshot_depends_on_no_process_and_no_time_zone(url, warehouse):
     first = take_snapshot(url, "--as-of", after)
     name = warehouse.info.dbname
     warehouse.execute(f"alter database {name} set timezone = 'Europe/Berlin'")
-    assert finish(launch("features", "snapshot", "--as-of", after, DATABASE_URL=url)).code == ExitCode.PUBLISHED
+    with forked("features", "snapshot", "--as-of", after, DATABASE_URL=url) as process:
+        assert process.finish().code == ExitCode.PUBLISHED
     (second,) = warehouse.execute("select max(snapshot_id) from features.snapshots").fetchone()
     fingerprints = "select count(*), count(distinct fingerprint) from features.snapshots"
     assert warehouse.execute(fingerprints).fetchone() == (2, 1)
