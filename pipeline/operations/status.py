@@ -43,6 +43,8 @@ STATUS_STYLE = {"succeeded": "green", "running": "yellow"}
 REPEAT = {
     **{verb: f'make gate ARGS="{verb} ..."' for verb in ("release", "reject", "replay")},
     **{verb: f'make {verb} ARGS="..."' for verb in ("erase", "prune")},
+    "snapshot": "make features ARGS=snapshot",
+    "train": "make train",
 }
 
 
