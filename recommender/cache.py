@@ -46,6 +46,18 @@ def key_of(release_id: int, as_of: dt.datetime, list_name: str) -> str:
     return f"{name_of(release_id, as_of)}:{list_name}"
 
 
+def keys_of(release_id: int, as_of: dt.datetime) -> list[str]:
+    """Return the keys of the hashes of a release."""
+    return [key_of(release_id, as_of, name) for name in LISTS]
+
+
+def find_problem(release_id: int, count: bytes | None, hashes: int) -> str | None:
+    """Return why a release is not in the cache, if so. `count`: the value of `name_of`; `hashes`: how many exist."""
+    if count is None:
+        return f"it does not hold release {release_id}"
+    return None if hashes == int(count) else f"it lost lists of release {release_id}"
+
+
 class Cache:
     """Write the lists of a release. Never raises: the first problem ends it, and stays in `problem`.
 
@@ -68,21 +80,19 @@ class Cache:
         """Return whether all lists of a release are there; True without a cache, which lacks none."""
         if not self._client:
             return True
-        keys = [key_of(release_id, self._as_of, each) for each in LISTS]
         try:
             count = self._client.get(name_of(release_id, self._as_of))
-            return count is not None and self._client.exists(*keys) == int(count)
+            hashes = self._client.exists(*keys_of(release_id, self._as_of))
+            return find_problem(release_id, count, hashes) is None
         except Exception as error:
             self._end(describe(error))
             return True
 
     def remove(self, release_id: int) -> None:
-        """Remove what is there of a release, first the key that says it is complete."""
+        """Remove what is there of a release, also the key that says it is complete."""
         if self._client:
             try:
-                self._client.unlink(name_of(release_id, self._as_of))
-                for name in LISTS:
-                    self._client.unlink(key_of(release_id, self._as_of, name))
+                self._client.unlink(name_of(release_id, self._as_of), *keys_of(release_id, self._as_of))
             except Exception as error:
                 self._end(describe(error))
 

@@ -62,7 +62,7 @@ class Ease:
 
     @cached_property
     def _weights_of_own_genres(self) -> Floats:
-        """Return the genre weights, 0 where the track has not the genre: people would not understand such a reason."""
+        """Return the genre weights, 0 for genres that the track does not have: they would be no plausible reason."""
         return self.genres.T.multiply(self.genre_weights).toarray()
 
 

@@ -12,7 +12,6 @@ from redis.retry import Retry
 
 from recommender import cache
 from recommender.list_rows import StoredList, decode
-from recommender.releases import LISTS
 from recommender.service.state import State
 
 # A slow cache is worse than none: the warehouse answers in a millisecond.
@@ -81,12 +80,9 @@ class CachedLists:
         release = state.release
         if release.release_id == self._damaged:
             return DAMAGED
-        name = cache.name_of(release.release_id, release.as_of)
-        count = await self._checker.get(name)
-        if count is None:
-            return f"it does not hold release {release.release_id}"
-        hashes = await self._checker.exists(*(cache.key_of(release.release_id, release.as_of, each) for each in LISTS))
-        return None if hashes == int(count) else f"it lost lists of release {release.release_id}"
+        count = await self._checker.get(cache.name_of(release.release_id, release.as_of))
+        hashes = await self._checker.exists(*cache.keys_of(release.release_id, release.as_of))
+        return cache.find_problem(release.release_id, count, hashes)
 
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:

