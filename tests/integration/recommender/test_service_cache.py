@@ -15,6 +15,7 @@ from tests.command import command, until
 from tests.databases import created
 from tests.recommended import RECOMMEND, recommended
 from tests.services import serving
+from warehouse import embedded_postgres
 from warehouse.errors import CommandError, ExitCode
 
 PASSWORD = "only-for-these-tests"
@@ -40,7 +41,8 @@ def warehouse(url):
 
 @pytest.fixture
 def valkey():
-    with ValkeyServer() as server:
+    # its own choice begins at the same port in all workers
+    with ValkeyServer(port=embedded_postgres.free_port()) as server:
         server.client().config_set("requirepass", PASSWORD)
         yield server
 
