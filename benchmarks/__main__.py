@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import extraction, recommender, serving, validation, warehouse
+from benchmarks import extraction, recommender, serving, unchanged_run, validation, warehouse
 from benchmarks.measuring import machine_state
 from benchmarks.targets import add_row
 from warehouse import embedded_postgres
@@ -32,7 +32,7 @@ SCALES = {
     "small": Scale((10_000, 40_000), 20_000, 2_000, (100_000, 400_000), 10_000),
     "full": Scale((100_000, 1_000_000), 1_000_000, 100_000, (5_000_000, 20_000_000), 200_000),
 }
-PARTS = ("extraction", "gate", "warehouse", "recommender", "serving")
+PARTS = ("extraction", "gate", "unchanged", "warehouse", "recommender", "serving")
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -61,6 +61,7 @@ def main() -> None:
             parts = {
                 "extraction": lambda: extraction.figures(server_url, *scale.pulls),
                 "gate": lambda: validation.figures(server_url, scale.gate_rows),
+                "unchanged": lambda: unchanged_run.figures(server_url),
                 "warehouse": lambda: warehouse.figures(
                     server_url, scale.profiles, *scale.histories, scale.night, log=output.print
                 ),

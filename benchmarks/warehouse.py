@@ -14,7 +14,7 @@ from benchmarks.dbt_runs import render, run_dbt
 from benchmarks.history import DAYS, add_daily_load, add_history, create_inputs
 from benchmarks.measuring import machine_state, measure
 from benchmarks.targets import Figure, ratio, spread
-from pipeline.run.pipeline_run import NIGHTLY_BUILD
+from pipeline.run.build_state import WHOLE_BUILD
 from recommender import feature_store
 
 ROUNDS = 3
@@ -196,7 +196,7 @@ def _add_night(history: History, connection: psycopg.Connection, profiles: int, 
 
 def build(database_url: str) -> dict[str, float]:
     """Run the nightly build, and return seconds per model and test."""
-    return run_dbt(database_url, *NIGHTLY_BUILD)
+    return run_dbt(database_url, *WHOLE_BUILD)
 
 
 def _seconds_of_one_user(connection: psycopg.Connection, user_id: int) -> float:

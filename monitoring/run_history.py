@@ -544,9 +544,12 @@ def _step(row: Mapping[str, Any]) -> Step:
 
 def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
     nodes = cursor.execute(NODES, [list(night.run_ids)]).fetchall()
+    # a build leaves out models that would not change
+    has_built = any((step.name, step.status) == ("build", "succeeded") for step in night.steps)
     return Flow(
         night=night,
-        written={
+        written=(dict.fromkeys(night.pulls, 0) if has_built else {})
+        | {
             row["node"]: row["rows_affected"]
             for row in nodes
             if row["step"] == "build" and row["resource_type"] == "model" and row["rows_affected"] is not None

@@ -30,6 +30,7 @@ STATE_STYLE = {
 }
 SEVERITY_LEVEL = {"critical": "error", "warning": "warning", "info": "info"}
 LEVEL_STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
+NOTHING_TO_BUILD = "nothing to build, because nothing changed since the previous build"
 EXAMPLES_SHOWN = 3
 # On a narrower terminal, the longest verdict takes two lines.
 WIDTH_OF_ONE_LINE = 90
@@ -75,7 +76,7 @@ def show(this_run: PipelineRun, output: Console) -> None:
         output.print(line, soft_wrap=True)
     if this_run.build:
         counts = ", ".join(f"{number:,} {status}" for status, number in sorted(this_run.build.counts.items()))
-        output.print(f"dbt: {counts}", soft_wrap=True)
+        output.print(f"dbt: {counts or NOTHING_TO_BUILD}", soft_wrap=True)
     if this_run.recommendations:
         _show_recommendations(this_run.recommendations, output)
     seconds = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in this_run.seconds.items())

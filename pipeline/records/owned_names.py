@@ -41,6 +41,13 @@ def names() -> frozenset[str]:
     return frozenset((*_of_migrations(), *_of_dbt()))
 
 
+@cache
+def models() -> tuple[str, ...]:
+    """Return the relations of the dbt models, as "schema.relation", in order."""
+    found = (path.relative_to(MODELS) for path in MODELS.rglob("*.sql"))
+    return tuple(sorted(f"{MODEL_SCHEMAS[path.parts[0]]}.{path.stem}" for path in found))
+
+
 def check(connection: psycopg.Connection) -> None:
     """Raise CommandError(WRONG_SETTINGS) if a relation of another project has one of the names."""
     try:
@@ -70,6 +77,5 @@ def _of_migrations() -> Iterator[str]:
 
 
 def _of_dbt() -> Iterator[str]:
-    for model in MODELS.rglob("*.sql"):
-        model_schema = MODEL_SCHEMAS[model.relative_to(MODELS).parts[0]]
-        yield from (f"{model_schema}.{model.stem}{suffix}" for suffix in DBT_SUFFIXES)
+    for model in models():
+        yield from (f"{model}{suffix}" for suffix in DBT_SUFFIXES)

@@ -80,6 +80,9 @@ class DbtOutcome:
         return (self.broken, *self.failures) if self.broken else self.failures
 
 
+NOTHING_TO_BUILD = DbtOutcome((), ())
+
+
 class Dbt:
     """Run dbt commands with the same options, and parse the project only once for all of them.
 

@@ -21,8 +21,8 @@ from extract.pages import Traffic
 from extract.recovery import Recovery
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
-from pipeline.run import analyst_login, erasure_key, privileges, recommending, run_details, sample_source
-from pipeline.run.dbt import Dbt, DbtOutcome, to_command_error
+from pipeline.run import analyst_login, build_state, erasure_key, privileges, recommending, run_details, sample_source
+from pipeline.run.dbt import NOTHING_TO_BUILD, Dbt, DbtOutcome, to_command_error
 from pipeline.run.message_parts import ALL_PUBLISHED, blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
@@ -33,8 +33,6 @@ from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
 STEPS = ("extract", "gate", "build", "recommend")
-# Without audits: they read the whole history, but the cost of a run must follow its changes.
-NIGHTLY_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "tag:audit")
 
 Work = Callable[[Progress, dict[str, Any]], None]
 
@@ -354,9 +352,10 @@ def _build(
 ) -> None:
     if not ledger.has_loads(connection):
         return
-    (figures["published_seq"],) = connection.execute("select max(seq) from gate.publications").fetchone()
+    figures |= build_state.read_inputs(connection)
     this_run.is_a_load_blocked = bool(ledger.blocked_loads(connection))
-    this_run.build = dbt.invoke(*NIGHTLY_BUILD, progress=show)
+    arguments = build_state.choose_build(connection, figures)
+    this_run.build = dbt.invoke(*arguments, progress=show) if arguments else NOTHING_TO_BUILD
     if not this_run.build.succeeded:
         raise to_command_error(this_run.build, this_run.warehouse, ExitCode.BUILD_FAILED, "dbt failed")
     if "build" in this_run.warehouse.roles:
@@ -364,6 +363,7 @@ def _build(
             privileges.grant_new_columns(builder)
     if this_run.warehouse.server:
         analyst_login.keep(connection, Settings().postgres_folder)
+    figures |= build_state.read_relations(connection)
 
 
 def _recommend(settings: Settings, this_run: PipelineRun, show: Progress, figures: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from tests.command import command, finish, launch
 from tests.databases import created
 from tests.debian_postgres import debian_database
 from tests.marts import contents
+from tests.runs import forget_builds
 from warehouse import database, embedded_postgres
 from warehouse.errors import ExitCode
 
@@ -175,6 +176,7 @@ def fill_disk_under(file: Path) -> None:
 
 
 def test_a_disk_that_is_full_for_dbt_is_named(built_database_url, files_of_dbt):
+    forget_builds(built_database_url)
     fill_disk_under(files_of_dbt / "target/run/moovitamix/models/marts/users.sql")
     line = command("build", DATABASE_URL=built_database_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
     assert f"{files_of_dbt} cannot be written (No space left on device); free space there" in line
@@ -183,6 +185,7 @@ def test_a_disk_that_is_full_for_dbt_is_named(built_database_url, files_of_dbt):
 
 def test_a_disk_that_is_full_for_the_log_of_dbt_ends_no_run(built_database_url, tmp_path, monkeypatch):
     monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
+    forget_builds(built_database_url)
     fill_disk_under(tmp_path / "logs/dbt.log")
     ended = command("build", DATABASE_URL=built_database_url)
     assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
@@ -310,15 +313,18 @@ def pooled_url(built_database_url, request) -> Iterator[str]:
         deadline = time.monotonic() + 20
         while True:
             try:
-                psycopg.connect(url).close()
+                psycopg.connect(url, connect_timeout=5).close()
                 break
             except psycopg.OperationalError:
-                assert time.monotonic() < deadline and process.poll() is None, process.stderr.read()
+                if time.monotonic() > deadline or process.poll() is not None:
+                    process.terminate()
+                    pytest.fail(process.communicate()[1].decode())
                 time.sleep(0.05)
         yield url
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
+        process.stderr.close()
         shutil.rmtree(folder)
 
 
