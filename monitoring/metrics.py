@@ -497,7 +497,10 @@ GROUPS = (
     Group(
         "dbt",
         ("step", "resource_type", "status"),
-        {"dbt_nodes": "Number of models or tests that last ended with this dbt status."},
+        {
+            "dbt_nodes": "Number of models or tests of the newest build that ended with this dbt status; a build leaves"
+            " out what would not change.",
+        },
         f"""{STEPS_DONE}
         select newest.step, known.resource_type, known.status, count(nodes.node) as dbt_nodes
         from (

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from pipeline.records import owned_names
+from pipeline.run import preparation
 from pipeline.run.dbt import PROFILE, PROJECT_FOLDER
 from pipeline.settings import PROJECT
 
@@ -86,7 +87,9 @@ def _figures_of_previous_build(connection: psycopg.Connection) -> dict[str, Any]
 
 
 def _project_digest() -> str:
-    digest = hashlib.md5(os.environ.get("DBT_TARGET", "").encode(), usedforsecurity=False)
+    # a warehouse that was prepared otherwise has another function that normalizes genres
+    settings = f"{preparation.fingerprint()} {os.environ.get('DBT_TARGET', '')}\n"
+    digest = hashlib.md5(settings.encode(), usedforsecurity=False)
     files = [path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.is_file()]
     for path in (*SOURCES, *files):
         digest.update(f"{path.relative_to(PROJECT)}\n".encode())
