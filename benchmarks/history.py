@@ -68,7 +68,7 @@ select
 from (
     select
         n,
-        pg_temp.long_tailed(%(profiles)s) as user_id,
+        coalesce(%(user)s::bigint, pg_temp.long_tailed(%(profiles)s)) as user_id,
         to_char(listened_at - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS.US') as created_at,
         listened_at,
         (
@@ -127,6 +127,11 @@ def add_history(connection: psycopg.Connection, profiles: int, listens: int) -> 
     connection.execute("vacuum analyze")
 
 
+def add_listens_of(connection: psycopg.Connection, user_id: int, profiles: int, listens: int) -> None:
+    """Add a load with this many listens of one user, spread over the history."""
+    _add_load(connection, f"user {user_id}", profiles, listens, DAYS + 1, DAYS, step=0, user_id=user_id)
+
+
 def add_daily_load(connection: psycopg.Connection, number: int, profiles: int, listens: int) -> str:
     """Add a load with this many listens of yesterday and some changed profiles; return its id."""
     load = f"night {number}"
@@ -142,10 +147,17 @@ def add_pending_load(connection: psycopg.Connection, rows: int) -> None:
 
 
 def _add_load(
-    connection: psycopg.Connection, load: str, profiles: int, listens: int, days_ago: int, days: int, step: int
+    connection: psycopg.Connection,
+    load: str,
+    profiles: int,
+    listens: int,
+    days_ago: int,
+    days: int,
+    step: int,
+    user_id: int | None = None,
 ) -> None:
     with psycopg.ClientCursor(connection) as cursor, connection.transaction():
-        _deliver(connection, load, profiles, listens // LISTENS_PER_DOCUMENT, days_ago, days, step, scan={})
+        _deliver(connection, load, profiles, listens // LISTENS_PER_DOCUMENT, days_ago, days, step, {}, user_id)
         cursor.execute(PUBLICATION, {"load": load})
 
 
@@ -158,14 +170,19 @@ def _deliver(
     days: int,
     step: int,
     scan: dict[str, int],
+    user_id: int | None = None,
 ) -> None:
-    """Deliver each `step`th user and track (0: none), and documents of these days; `scan` holds counts of the scan."""
+    """Deliver each `step`th user and track (0: none), and documents of these days; `scan` holds counts of the scan.
+
+    `user_id`: all documents are of this user.
+    """
     values = {
         "load": load,
         "profiles": profiles,
         "documents": documents,
         "days": days,
         "step": step,
+        "user": user_id,
         "scan": Jsonb(scan),
     }
     with psycopg.ClientCursor(connection) as cursor:

@@ -35,6 +35,37 @@ now()
         {%- endif %}
 {%- endmacro %}
 
+{#
+    What a user played, from `known_listens`. For now by track, so that its genres are looked up once, however often the user played it.
+    As known at a moment by listen: then the whole history is read, and grouping it takes longer than it saves.
+#}
+{% macro plays(listens, at) -%}
+    {% if at -%}
+    select
+        user_id,
+        track_id,
+        1 as listens,
+        ({{ is_in_last(7, at) }})::integer as listens_7d,
+        ({{ is_in_last(30, at) }})::integer as listens_30d,
+        ({{ is_in_last(90, at) }})::integer as listens_90d,
+        {{ decay('1::float8', 'age_days') }} as affinity,
+        listened_at as last_listened_at
+    from {{ listens }}
+    {%- else -%}
+    select
+        user_id,
+        track_id,
+        count(*)::integer as listens,
+        (count(*) filter (where {{ is_in_last(7, at) }}))::integer as listens_7d,
+        (count(*) filter (where {{ is_in_last(30, at) }}))::integer as listens_30d,
+        (count(*) filter (where {{ is_in_last(90, at) }}))::integer as listens_90d,
+        sum({{ decay('1::float8', 'age_days') }}) as affinity,
+        max(listened_at) as last_listened_at
+    from {{ listens }}
+    group by 1, 2
+    {%- endif %}
+{%- endmacro %}
+
 {# The listens of the last n times 24 hours. #}
 {% macro is_in_last(days, at) -%}
 listened_at > {{ moment(at) }} - interval '{{ 24 * days }} hours'

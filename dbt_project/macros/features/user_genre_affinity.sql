@@ -19,15 +19,9 @@ listens as (
 
 ),
 
-genre_listens as (
+plays as (
 
-    select
-        listens.user_id,
-        track_genres.genre,
-        listens.listened_at,
-        listens.age_days
-    from listens
-    inner join track_genres on listens.track_id = track_genres.track_id
+    {{ plays('listens', at) }}
 
 ),
 
@@ -45,15 +39,16 @@ parts as (
     from totals
     union all
     select
-        user_id,
-        genre,
-        count(*) as listens,
-        count(*) filter (where {{ is_in_last(7, at) }}) as listens_7d,
-        count(*) filter (where {{ is_in_last(30, at) }}) as listens_30d,
-        count(*) filter (where {{ is_in_last(90, at) }}) as listens_90d,
-        sum({{ decay('1::float8', 'age_days') }}) as affinity,
-        max(listened_at) as last_listened_at
-    from genre_listens
+        plays.user_id,
+        track_genres.genre,
+        sum(plays.listens) as listens,
+        sum(plays.listens_7d) as listens_7d,
+        sum(plays.listens_30d) as listens_30d,
+        sum(plays.listens_90d) as listens_90d,
+        sum(plays.affinity) as affinity,
+        max(plays.last_listened_at) as last_listened_at
+    from plays
+    inner join track_genres on plays.track_id = track_genres.track_id
     group by 1, 2
 
 ),

@@ -35,7 +35,7 @@ recent as (
         count(*) filter (where {{ is_in_last(30, at) }}) as listens_30d,
         count(*) filter (where {{ is_in_last(90, at) }}) as listens_90d,
         array_agg(distinct track_id) as track_ids,
-        count(distinct date_trunc('day', listened_at, 'UTC')) as active_days,
+        count(distinct (listened_at at time zone 'UTC')::date) as active_days,
         max(listened_at) as last_listened_at
     from listens
     group by 1
@@ -138,8 +138,18 @@ per_user as (
 
 counts as (
 
-    select
-        *,
+    -- `distinct`: otherwise the tracks are counted once more for `repeat_share`
+    select distinct
+        user_id,
+        listens,
+        active_days,
+        top_genre,
+        genre_entropy,
+        last_listened_at,
+        favorite_genres,
+        listens_7d,
+        listens_30d,
+        listens_90d,
         -- each array has a track once
         coalesce(cardinality(total_track_ids), 0) + (
             select count(*)
