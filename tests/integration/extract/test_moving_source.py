@@ -24,7 +24,7 @@ from tests.integration.extract.test_source import answer, page
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("MOVING_SOURCE_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("MOVING_SOURCE_EXAMPLES", "15"))
 """Set the number of examples: three runs over real HTTP into a real Postgres take one second."""
 
 USERS = SOURCE_TABLES[0]
@@ -253,7 +253,7 @@ def test_a_row_missed_by_two_consecutive_passes_is_not_removed(tmp_path):
 
 
 @settings(
-    max_examples=400, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.integers(0, 11), st.sets(st.integers(0, 30), max_size=4), STEPS, st.sampled_from([1, 3]))
 def test_no_scan_removes_a_row_that_still_exists(tmp_path, size, gone_before, steps, window):

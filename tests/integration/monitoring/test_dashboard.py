@@ -7,6 +7,7 @@ No Grafana is among what these tests can install: what a panel looks like, none 
 import datetime as dt
 import json
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, launched, step_is_running, until
 from tests.databases import created, migrate
+from tests.forks import forked
 from tests.integration.monitoring.prometheus import Prometheus, running
 from tests.integration.monitoring.records import enter_pull, enter_quality, enter_release, enter_run
 from tests.integration.monitoring.test_alert_rules import METRICS_OF_THE_SERVICE
@@ -212,12 +214,12 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
             " select run_id, 'recommend', now(), now(), 'succeeded' from ops.runs order by run_seq desc limit 1"
         )
         api.faults.add("hang=1")
-        with launched("run", DATABASE_URL=url, API_BASE_URL=api.url) as run:
+        with forked("run", DATABASE_URL=url, API_BASE_URL=api.url) as run:
             until(lambda: step_is_running(connection, "extract"))
             prometheus.wait_for_next_scrape()
             moments["at work"] = prometheus.at
-            run.kill()
-            run.wait()
+            run.send_signal(signal.SIGKILL)
+            run.finish()
             until(lambda: not locks.is_running(connection))
             prometheus.wait_for_next_scrape()
         moments["crashed"] = prometheus.at

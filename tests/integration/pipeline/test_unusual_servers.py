@@ -356,9 +356,9 @@ def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_ur
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variable", [{"PYTHONOPTIMIZE": "2"}, {"PYTHONWARNINGS": "error"}], ids=str)
-def test_variables_of_python_in_the_shell_do_not_end_a_run(built_database_url, api, variable):
+def test_variables_of_python_in_the_shell_do_not_end_a_run(built_database_url, api):
     """Of a run, its gate: the libraries of the rules are those that do not bear them."""
+    variables = {"PYTHONOPTIMIZE": "2", "PYTHONWARNINGS": "error"}
     assert command("extract", DATABASE_URL=built_database_url, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
-    ended = finish(launch("gate", DATABASE_URL=built_database_url, **variable))
+    ended = finish(launch("gate", DATABASE_URL=built_database_url, **variables))
     assert ended.code == ExitCode.PUBLISHED, ended
