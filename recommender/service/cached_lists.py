@@ -33,7 +33,7 @@ class CachedLists:
         self._damaged: int | None = None
         self._checking: asyncio.Task[None] | None = None
         if url:
-            self._client, self._checker = _client(url, SECONDS), _client(url, SECONDS_OF_A_CHECK)
+            self._client, self._checker = _connect(url, SECONDS), _connect(url, SECONDS_OF_A_CHECK)
 
     def start(self) -> None:
         if self.is_used:
@@ -45,7 +45,7 @@ class CachedLists:
             await self._client.aclose()
             await self._checker.aclose()
 
-    async def stored_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
+    async def read_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
         """Return the list of a user in the released lists, or None if the cache does not have it."""
         if self.problem is not None:
             return None
@@ -99,7 +99,7 @@ def unpack(value: bytes, release_id: int, user_id: int, list_name: str) -> Store
     return found if (found.release_id, found.user_id, found.list) == (release_id, user_id, list_name) else None
 
 
-def _client(url: str, seconds: float) -> redis.asyncio.Redis:
+def _connect(url: str, seconds: float) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(
         url,
         socket_connect_timeout=seconds,

@@ -12,12 +12,12 @@ LARGEST_OFFSET = 500
 MOST_RECENT = 100
 
 
-def _whole(value: object) -> object:
+def _to_whole_number(value: object) -> object:
     """Return 7 for 7.0, which JSON does not distinguish, and anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id = Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID, strict=True), BeforeValidator(_whole)]
+Id = Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID, strict=True), BeforeValidator(_to_whole_number)]
 ListName = Literal["discover", "again"]
 Source = Literal["model", "genres", "popular"]
 
@@ -99,7 +99,7 @@ class Session(BaseModel):
 
     recent: list[Id] = Field(max_length=MOST_RECENT, examples=[[101, 205]])
     list: ListName = "discover"
-    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, strict=True), BeforeValidator(_whole)] = 20
+    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, strict=True), BeforeValidator(_to_whole_number)] = 20
 
 
 class Problem(BaseModel):

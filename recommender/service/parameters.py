@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
 
-def described(parameters: type[BaseModel]) -> dict[str, Any]:
+def describe_parameters(parameters: type[BaseModel]) -> dict[str, Any]:
     """Return the entry of the OpenAPI document for parameters that `parse_query` reads."""
     fields = parameters.model_json_schema()["properties"].items()
     return {

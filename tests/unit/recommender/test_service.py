@@ -11,9 +11,9 @@ from recommender.releases import AGAIN, DISCOVER, LISTS, Release
 from recommender.scoring import Recommender, recommend
 from recommender.service import answers, cached_lists, middleware
 from recommender.service.answers import NoModelsError
-from recommender.service.scorer import Heard, Scorer
+from recommender.service.loaded_models import LoadedModels, UserHistory
 from recommender.service.settings import ServiceSettings, is_loopback
-from recommender.service.state import Present, State
+from recommender.service.state import PresentRows, State
 from recommender.service.warehouse_reads import genres_in
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import random_dataset
@@ -36,45 +36,45 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def scorer(data):
+def models(data):
     recommenders = {name: recommender(data, "neighbours") for name in LISTS}
-    return Scorer(release(), data.catalogue, recommenders, {name: [0, 1, 2] for name in LISTS})
+    return LoadedModels(release(), data.catalogue, recommenders, {name: [0, 1, 2] for name in LISTS})
 
 
 def present(ids):
-    return Present((), ids, frozenset(ids.tolist()))
+    return PresentRows((), ids, frozenset(ids.tolist()))
 
 
-def state(data, scorer, gone=(), published=None):
+def state(data, models, gone=(), published=None):
     tracks = np.setdiff1d(data.catalogue.track_ids, gone)
     is_candidate = data.catalogue.is_candidate & np.isin(data.catalogue.track_ids, tracks)
-    nobody = scorer.users(Heard(), (), 0)
+    nobody = models.make_user(UserHistory(), (), 0)
     return State(
-        published or scorer.release,
+        published or models.release,
         present(data.user_ids),
         present(tracks),
-        scorer,
+        models,
         is_candidate,
-        scorer.lists(nobody, DISCOVER, 50, is_candidate),
+        models.make_lists(nobody, DISCOVER, 50, is_candidate),
     )
 
 
-def heard_by(data, user):
+def history_of(data, user):
     part = slice(*data.listens.starts[user : user + 2])
     ids = data.catalogue.track_ids[data.listens.tracks[part]].tolist()
     genres = [data.catalogue.genre_names[number] for number in data.users.favorites[user].indices]
-    return Heard(ids, data.listens.days[part].tolist(), genres)
+    return UserHistory(ids, data.listens.days[part].tolist(), genres)
 
 
-def stored_lists(data, scorer, name=DISCOVER, k=20):
+def stored_lists(data, models, name=DISCOVER, k=20):
     """Return the rows of a release with the lists of all users, and the lists."""
-    lists = recommend(scorer.recommenders[name], data.users, data.catalogue, name, k, per_artist=3)
+    lists = recommend(models.recommenders[name], data.users, data.catalogue, name, k, per_artist=3)
     elements = list_rows.reason_elements(data.catalogue)
     return list(list_rows.encode(1, name, 7, [0, 1, 2], data.user_ids, lists, data.catalogue, elements)), lists
 
 
-def test_a_row_of_a_list_is_read_back_equal(data, scorer):
-    rows, lists = stored_lists(data, scorer)
+def test_a_row_of_a_list_is_read_back_equal(data, models):
+    rows, lists = stored_lists(data, models)
     assert len(rows) == len(data.user_ids)
     for user, row in enumerate(rows):
         found = list_rows.decode(row)
@@ -85,8 +85,8 @@ def test_a_row_of_a_list_is_read_back_equal(data, scorer):
         assert found.model_items == (lists.sources[user] == 0).sum()
 
 
-def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, scorer):
-    row = stored_lists(data, scorer)[0][0]
+def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, models):
+    row = stored_lists(data, models)[0][0]
     value = cache.CHECKSUM.pack(zlib.crc32(row)) + row
     user_id = int(data.user_ids[0])
     assert cached_lists.unpack(value, 1, user_id, DISCOVER) is not None
@@ -99,51 +99,51 @@ def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, scorer):
         assert cached_lists.unpack(value[:size], 1, user_id, DISCOVER) is None
 
 
-def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, scorer):
-    for user, row in enumerate(stored_lists(data, scorer)[0][:20]):
+def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, models):
+    for user, row in enumerate(stored_lists(data, models)[0][:20]):
         stored = list_rows.decode(row)
         gone = stored.track_ids[1::5]
-        now = state(data, scorer, gone)
-        made = answers.from_stored(now, stored, 50)
+        now = state(data, models, gone)
+        ranked = answers.drop_removed(now, stored, 50)
         kept = [track for track in stored.track_ids if track not in gone]
-        assert made.track_ids == kept
-        assert not {reason.get("track_id") for reason in made.reasons} & set(gone)
-        filled = answers.filled(now, made, heard_by(data, user), len(stored.track_ids) + 5)
+        assert ranked.track_ids == kept
+        assert not {reason.get("track_id") for reason in ranked.reasons} & set(gone)
+        filled = answers.fill_list(now, ranked, history_of(data, user), len(stored.track_ids) + 5)
         assert filled.track_ids[: len(kept)] == kept and len(set(filled.track_ids)) == len(filled.track_ids)
-        assert not set(filled.track_ids) & {*gone, *heard_by(data, user).track_ids}
+        assert not set(filled.track_ids) & {*gone, *history_of(data, user).track_ids}
         assert set(filled.sources[len(kept) :]) <= {list_rows.GENRES, list_rows.POPULAR}
 
 
-def test_an_answer_is_whole_from_one_release(data, scorer):
+def test_an_answer_is_whole_from_one_release(data, models):
     later = release(2, model_versions={DISCOVER: 17, AGAIN: 18}, released_at=NOW + dt.timedelta(days=1))
-    stored = list_rows.decode(stored_lists(data, scorer)[0][0])
-    now = state(data, scorer, stored.track_ids[:2], published=later)
-    made = answers.from_stored(now, stored, 50)
-    assert made.release == later
-    filled = answers.filled(now, made, heard_by(data, 0), 30)
-    assert filled.release == scorer.release and filled.model_version == 7
-    assert filled.track_ids == answers.made_now(now, heard_by(data, 0), DISCOVER, 30).track_ids
+    stored = list_rows.decode(stored_lists(data, models)[0][0])
+    now = state(data, models, stored.track_ids[:2], published=later)
+    ranked = answers.drop_removed(now, stored, 50)
+    assert ranked.release == later
+    filled = answers.fill_list(now, ranked, history_of(data, 0), 30)
+    assert filled.release == models.release and filled.model_version == 7
+    assert filled.track_ids == answers.make_list(now, history_of(data, 0), DISCOVER, 30).track_ids
 
 
-def test_a_list_made_on_request_is_that_of_the_batch(data, scorer, monkeypatch):
+def test_a_list_made_on_request_is_that_of_the_batch(data, models, monkeypatch):
     monkeypatch.setattr(answers, "_today", lambda: data.listens.today)
     for name in LISTS:
-        lists = recommend(scorer.recommenders[name], data.users, data.catalogue, name, 10, per_artist=3)
+        lists = recommend(models.recommenders[name], data.users, data.catalogue, name, 10, per_artist=3)
         for user in range(len(data.user_ids)):
             expected = data.catalogue.track_ids[lists.tracks[user][lists.tracks[user] >= 0]].tolist()
-            made = answers.made_now(state(data, scorer), heard_by(data, user), name, 10)
+            ranked = answers.make_list(state(data, models), history_of(data, user), name, 10)
             # a list of known tracks that would be empty is filled
-            assert made.track_ids == expected or (name == AGAIN and not expected and made.track_ids)
+            assert ranked.track_ids == expected or (name == AGAIN and not expected and ranked.track_ids)
 
 
-def test_without_models_nothing_is_made(data, scorer):
-    bare = State(scorer.release, present(data.user_ids), present(data.catalogue.track_ids))
+def test_without_models_nothing_is_made(data, models):
+    bare = State(models.release, present(data.user_ids), present(data.catalogue.track_ids))
     with pytest.raises(NoModelsError):
-        answers.popular(bare, DISCOVER, None, 5)
+        answers.list_popular(bare, DISCOVER, None, 5)
 
 
-def test_known_users_are_found_and_others_are_not(data, scorer):
-    now = state(data, scorer)
+def test_known_users_are_found_and_others_are_not(data, models):
+    now = state(data, models)
     assert all(now.has_user(number) for number in data.user_ids.tolist())
     assert not any(now.has_user(number) for number in (0, 2, -1, 10**6, 2**63 - 1, -(2**63)))
 
