@@ -98,8 +98,8 @@ def decode(row: bytes) -> StoredList:
         model_version,
         model_items,
         genre_items,
-        np.frombuffer(row, IDS, count, ids)["value"].tolist(),
-        np.frombuffer(row, SCORES, count, scores)["value"].tolist(),
+        list(struct.unpack_from(">" + "4xq" * count, row, ids)),
+        list(struct.unpack_from(">" + "4xf" * count, row, scores)),
         _texts(row, reasons, count),
     )
 

@@ -4,8 +4,9 @@ An answer is whole from one release. A released list that lost removed tracks is
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -57,20 +58,22 @@ class RankedList:
 
 def drop_removed(state: State, stored: StoredList, k: int) -> RankedList:
     """Return the first k items of a released list without the tracks that were removed since."""
-    of_model, of_genres = stored.model_items, stored.model_items + stored.genre_items
-    ranked = RankedList(state.release, [], [], [], [], stored.model_version)
-    items = zip(stored.track_ids, stored.scores, stored.reasons, strict=True)
-    for place, (track_id, score, reason) in enumerate(items):
-        if len(ranked.track_ids) == k:
-            break
-        if state.has_track(track_id):
-            ranked.track_ids.append(track_id)
-            ranked.scores.append(score)
-            ranked.sources.append(
-                list_rows.MODEL if place < of_model else list_rows.GENRES if place < of_genres else list_rows.POPULAR
-            )
-            ranked.reasons.append(_replace_removed(state, _parse_reason(reason)))
-    return ranked
+    present = state.tracks.id_set
+    sources = chain(
+        repeat(list_rows.MODEL, stored.model_items),
+        repeat(list_rows.GENRES, stored.genre_items),
+        repeat(list_rows.POPULAR),
+    )
+    items = zip(stored.track_ids, stored.scores, stored.reasons, sources, strict=False)
+    kept = list(islice((item for item in items if item[0] in present), k))
+    return RankedList(
+        state.release,
+        [item[0] for item in kept],
+        [item[1] for item in kept],
+        [item[3] for item in kept],
+        [_parse_reason(item[2], present) for item in kept],
+        stored.model_version,
+    )
 
 
 def make_list(
@@ -166,12 +169,13 @@ def _rank(
     )
 
 
-def _parse_reason(reason: str) -> dict[str, Any]:
+def _parse_reason(reason: str, present: Container[int]) -> dict[str, Any]:
+    """Return a reason as it is published; one that names a removed track becomes `popular`."""
     kind, _, value = reason.partition(" ")
-    if kind == "track":
-        return {"type": kind, "track_id": int(value)}
+    if kind == "track" and (track_id := int(value)) in present:
+        return {"type": "track", "track_id": track_id}
     if kind == "genre":
-        return {"type": kind, "genre": value}
+        return {"type": "genre", "genre": value}
     return {"type": "popular"}
 
 

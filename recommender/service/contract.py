@@ -77,6 +77,12 @@ class PopularTracks(Answer):
     """Tracks that many users heard lately."""
 
 
+class UserPath(BaseModel):
+    """The user in the path."""
+
+    user_id: int = Field(ge=-LARGEST_ID, le=LARGEST_ID)
+
+
 class PageQuery(BaseModel):
     """A part of a list."""
 

@@ -20,8 +20,9 @@ from recommender.service.contract import (
     Recommendations,
     Session,
     SimilarTracks,
+    UserPath,
 )
-from recommender.service.parameters import describe_parameters, parse_query
+from recommender.service.parameters import describe_parameters, parse_path, parse_query
 from recommender.service.state import Refresher, State
 from recommender.service.warehouse_reads import WarehouseReads
 
@@ -41,10 +42,11 @@ router = APIRouter(responses=PROBLEMS)
     "/users/{user_id}/recommendations",
     response_model=Recommendations,
     tags=["recommendations"],
-    openapi_extra=describe_parameters(ListQuery),
+    openapi_extra=describe_parameters(ListQuery, UserPath),
 )
-async def recommend(request: Request, user_id: UserId) -> Response:
+async def recommend(request: Request) -> Response:
     """Return a list of a user: `discover`, tracks the user has not heard, or `again`, tracks the user knows."""
+    user_id = parse_path(request, UserPath).user_id
     asked = parse_query(request, ListQuery)
     state = get_state(request)
     ranked = await _find_list(request, state, user_id, asked.list, asked.offset + asked.limit, asked.genre, asked.fresh)

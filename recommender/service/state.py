@@ -72,9 +72,7 @@ class State:
     popular: Lists | None = None
 
     def has_user(self, user_id: int) -> bool:
-        ids = self.users.ids
-        place = int(ids.searchsorted(user_id))
-        return place < len(ids) and int(ids[place]) == user_id
+        return user_id in self.users.id_set
 
     def has_track(self, track_id: int) -> bool:
         return track_id in self.tracks.id_set
