@@ -199,7 +199,7 @@ def describe(error: Exception) -> str:
         return "it refuses the login of REDIS_URL"
     if isinstance(error, redis.exceptions.OutOfMemoryError):
         return "its memory is full"
-    if isinstance(error, redis.TimeoutError):
+    if isinstance(error, redis.TimeoutError | TimeoutError):
         return "it does not answer in time"
     if isinstance(error, redis.ConnectionError):
         return "it cannot be reached"

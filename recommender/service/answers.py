@@ -22,6 +22,8 @@ from recommender.service.state import State
 NAMES = {list_rows.MODEL: "model", list_rows.GENRES: "genres", list_rows.POPULAR: "popular"}
 POPULAR = NAMES[list_rows.POPULAR]
 DIGITS = 6
+# The id of the track, its score, the source (MODEL, GENRES or POPULAR), and the reason as it is published.
+RankedItem = tuple[int, float, int, dict[str, Any]]
 
 
 class NoModelsError(Exception):
@@ -30,29 +32,27 @@ class NoModelsError(Exception):
 
 @dataclass(frozen=True)
 class RankedList:
-    """Hold a list, best first, and where each item is from; and the release whose models made it."""
+    """Hold a list, best first, and the release whose models made it."""
 
     release: Release
-    track_ids: list[int]
-    scores: list[float]
-    sources: list[int]
-    reasons: list[dict[str, Any]]
+    items: list[RankedItem]
     model_version: int
+
+    @property
+    def track_ids(self) -> list[int]:
+        return [item[0] for item in self.items]
 
     def make_page(self, offset: int, limit: int) -> dict[str, Any]:
         """Return the fields of contract.Answer."""
-        part = slice(offset, offset + limit)
-        items = [
-            {"rank": rank, "track_id": track_id, "score": round(score, DIGITS), "reason": reason}
-            for rank, (track_id, score, reason) in enumerate(
-                zip(self.track_ids[part], self.scores[part], self.reasons[part], strict=True), offset + 1
-            )
-        ]
+        items = self.items[offset : offset + limit]
         return {
-            "items": items,
+            "items": [
+                {"rank": rank, "track_id": track_id, "score": round(score, DIGITS), "reason": reason}
+                for rank, (track_id, score, _, reason) in enumerate(items, offset + 1)
+            ],
             "model_version": self.model_version,
             "released_at": self.release.released_at.isoformat(),
-            "source": NAMES[self.sources[offset]] if offset < len(self.sources) else POPULAR,
+            "source": NAMES[items[0][2]] if items else POPULAR,
         }
 
 
@@ -64,16 +64,14 @@ def drop_removed(state: State, stored: StoredList, k: int) -> RankedList:
         repeat(list_rows.GENRES, stored.genre_items),
         repeat(list_rows.POPULAR),
     )
-    items = zip(stored.track_ids, stored.scores, stored.reasons, sources, strict=False)
-    kept = list(islice((item for item in items if item[0] in present), k))
-    return RankedList(
-        state.release,
-        [item[0] for item in kept],
-        [item[1] for item in kept],
-        [item[3] for item in kept],
-        [_parse_reason(item[2], present) for item in kept],
-        stored.model_version,
-    )
+    items = zip(stored.track_ids, stored.scores, sources, stored.reasons, strict=False)
+    if not present.issuperset(stored.track_ids):
+        items = (item for item in items if item[0] in present)
+    kept = [
+        (track_id, score, source, _parse_reason(reason, present))
+        for track_id, score, source, reason in islice(items, k)
+    ]
+    return RankedList(state.release, kept, stored.model_version)
 
 
 def make_list(
@@ -112,16 +110,9 @@ def fill_list(state: State, ranked: RankedList, history: UserHistory, k: int) ->
     positions, is_known = find(models.catalogue.track_ids, np.array(ranked.track_ids, np.int64))
     is_candidate[positions[is_known]] = False
     users = models.make_user(history, (), _today())
-    lists = models.make_lists(users, DISCOVER, k - len(ranked.track_ids), is_candidate, only_fill=True)
+    lists = models.make_lists(users, DISCOVER, k - len(ranked.items), is_candidate, only_fill=True)
     more = _rank(state, models, lists, DISCOVER, models.sources[DISCOVER][1:] or models.sources[DISCOVER])
-    return RankedList(
-        ranked.release,
-        [*ranked.track_ids, *more.track_ids],
-        [*ranked.scores, *more.scores],
-        [*ranked.sources, *more.sources],
-        [*ranked.reasons, *more.reasons],
-        ranked.model_version,
-    )
+    return RankedList(ranked.release, [*ranked.items, *more.items], ranked.model_version)
 
 
 def list_popular(state: State, list_name: str, genre: str | None, k: int) -> RankedList:
@@ -158,15 +149,14 @@ def _rank(
     state: State, models: LoadedModels, lists: Lists, list_name: str, sources: Sequence[int], k: int | None = None
 ) -> RankedList:
     size = len(lists.tracks[0][lists.tracks[0] >= 0][:k])
-    reasons = [_replace_removed(state, lists.reasons.of(0, rank, models.catalogue)) for rank in range(size)]
-    return RankedList(
-        models.release,
+    items = zip(
         models.catalogue.track_ids[lists.tracks[0, :size]].tolist(),
         lists.scores[0, :size].tolist(),
         [sources[source] for source in lists.sources[0, :size].tolist()],
-        reasons,
-        models.release.model_versions[list_name],
+        [_replace_removed(state, lists.reasons.of(0, rank, models.catalogue)) for rank in range(size)],
+        strict=True,
     )
+    return RankedList(models.release, list(items), models.release.model_versions[list_name])
 
 
 def _parse_reason(reason: str, present: Container[int]) -> dict[str, Any]:

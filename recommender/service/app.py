@@ -37,6 +37,7 @@ def create() -> Middleware:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.include_router(routes.fast_router)
     app.include_router(routes.router)
     app.include_router(health.router)
     app.include_router(page.router)

@@ -33,7 +33,9 @@ class CachedLists:
         self._damaged: int | None = None
         self._checking: asyncio.Task[None] | None = None
         if url:
-            self._client, self._checker = _connect(url, SECONDS), _connect(url, SECONDS_OF_A_CHECK)
+            self._checker = _connect(url, SECONDS_OF_A_CHECK)
+            self._pool = redis.asyncio.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))
+            self._idle: list[redis.asyncio.Connection] = []
 
     def start(self) -> None:
         if self.is_used:
@@ -42,8 +44,9 @@ class CachedLists:
     async def stop(self) -> None:
         if self._checking:
             self._checking.cancel()
-            await self._client.aclose()
             await self._checker.aclose()
+            for connection in self._idle:
+                await connection.disconnect()
 
     async def read_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
         """Return the list of a user in the released lists, or None if the cache does not have it."""
@@ -51,7 +54,8 @@ class CachedLists:
             return None
         release = state.release
         try:
-            value = await self._client.hget(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
+            async with asyncio.timeout(SECONDS):
+                value = await self._ask(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
         except (redis.RedisError, OSError) as error:
             self._report(_describe(error))
             return None
@@ -65,6 +69,22 @@ class CachedLists:
             self._damaged = release.release_id
             self._report(DAMAGED)
         return found
+
+    async def _ask(self, key: str, field: str) -> bytes | None:
+        """Return what `Redis.hget` does, in half its time: it makes a task per command, and statistics."""
+        connection = self._idle.pop() if self._idle else self._pool.make_connection()
+        try:
+            # an idle connection may have been cut, such as by the server's `timeout`
+            if connection.is_connected and await connection.can_read():
+                await connection.disconnect(nowait=True)
+            await connection.send_command("HGET", key, field)
+            value = await connection.read_response()
+        except BaseException:
+            # a late answer would be taken for that to the next command
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle.append(connection)
+        return value
 
     async def _check(self) -> None:
         while True:
@@ -109,4 +129,4 @@ def _connect(url: str, seconds: float) -> redis.asyncio.Redis:
 
 
 def _describe(error: Exception) -> str:
-    return cache.describe(error) if isinstance(error, redis.RedisError) else "it cannot be reached"
+    return cache.describe(error) if isinstance(error, redis.RedisError | TimeoutError) else "it cannot be reached"

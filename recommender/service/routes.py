@@ -22,7 +22,7 @@ from recommender.service.contract import (
     SimilarTracks,
     UserPath,
 )
-from recommender.service.parameters import describe_parameters, parse_path, parse_query
+from recommender.service.parameters import RequestRoute, describe_parameters, parse_path, parse_query
 from recommender.service.state import Refresher, State
 from recommender.service.warehouse_reads import WarehouseReads
 
@@ -36,9 +36,11 @@ TrackId = Annotated[int, Path(ge=-LARGEST_ID, le=LARGEST_ID)]
 Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS)]
 
 router = APIRouter(responses=PROBLEMS)
+# Those that are asked most, and read their own parameters.
+fast_router = APIRouter(responses=PROBLEMS, route_class=RequestRoute)
 
 
-@router.get(
+@fast_router.get(
     "/users/{user_id}/recommendations",
     response_model=Recommendations,
     tags=["recommendations"],
@@ -80,7 +82,9 @@ async def find_similar(request: Request, track_id: TrackId, limit: Limit = 20) -
     return respond(request, ranked, {"track_id": track_id, **ranked.make_page(0, limit)})
 
 
-@router.get("/popular", response_model=PopularTracks, tags=["tracks"], openapi_extra=describe_parameters(PageQuery))
+@fast_router.get(
+    "/popular", response_model=PopularTracks, tags=["tracks"], openapi_extra=describe_parameters(PageQuery)
+)
 async def find_popular(request: Request) -> Response:
     """Return tracks that many users heard lately."""
     asked = parse_query(request, PageQuery)
@@ -103,8 +107,8 @@ async def _find_list(
             stored = await reads.read_list(state.release.release_id, user_id, list_name)
         if stored is not None:
             ranked = answers.drop_removed(state, stored, k)
-            is_enough = len(ranked.track_ids) >= k or list_name == AGAIN or state.models is None
-            if is_enough and ranked.track_ids:
+            is_enough = len(ranked.items) >= k or list_name == AGAIN or state.models is None
+            if is_enough and ranked.items:
                 return ranked
             return answers.fill_list(state, ranked, await reads.read_history(user_id), k)
     request.scope["read_from"] = "models"

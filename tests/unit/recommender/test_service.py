@@ -107,11 +107,11 @@ def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fil
         ranked = answers.drop_removed(now, stored, 50)
         kept = [track for track in stored.track_ids if track not in gone]
         assert ranked.track_ids == kept
-        assert not {reason.get("track_id") for reason in ranked.reasons} & set(gone)
+        assert not {reason.get("track_id") for *_, reason in ranked.items} & set(gone)
         filled = answers.fill_list(now, ranked, history_of(data, user), len(stored.track_ids) + 5)
         assert filled.track_ids[: len(kept)] == kept and len(set(filled.track_ids)) == len(filled.track_ids)
         assert not set(filled.track_ids) & {*gone, *history_of(data, user).track_ids}
-        assert set(filled.sources[len(kept) :]) <= {list_rows.GENRES, list_rows.POPULAR}
+        assert {source for _, _, source, _ in filled.items[len(kept) :]} <= {list_rows.GENRES, list_rows.POPULAR}
 
 
 def test_an_answer_is_whole_from_one_release(data, models):
