@@ -4,26 +4,33 @@ An answer is whole from one release. A released list that lost removed tracks is
 """
 
 import datetime as dt
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from functools import lru_cache
+from itertools import chain, compress, islice, repeat
+from types import NoneType
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from recommender import list_rows
 from recommender.interactions import Flags, find, number_of
-from recommender.list_rows import StoredList
 from recommender.releases import AGAIN, DISCOVER, Release
 from recommender.scoring import Lists
 from recommender.service.loaded_models import LoadedModels, UserHistory
 from recommender.service.state import State
+from recommender.stored_lists import Reason, StoredList, encode_genre
 
 NAMES = {list_rows.MODEL: "model", list_rows.GENRES: "genres", list_rows.POPULAR: "popular"}
 POPULAR = NAMES[list_rows.POPULAR]
-DIGITS = 6
-# The id of the track, its score, the source (MODEL, GENRES or POPULAR), and the reason as it is published.
-RankedItem = tuple[int, float, int, dict[str, Any]]
+# By the type of a stored reason.
+REASONS = {
+    int: '{"type":"track","track_id":%d}',
+    str: '{"type":"genre","genre":%s}',
+    # nothing of it is shown
+    NoneType: '{"type":"popular"}%.0s',
+}
 
 
 class NoModelsError(Exception):
@@ -32,46 +39,40 @@ class NoModelsError(Exception):
 
 @dataclass(frozen=True)
 class RankedList:
-    """Hold a list, best first, and the release whose models made it."""
+    """Hold a list, best first, and where each item is from; and the release whose models made it."""
 
     release: Release
-    items: list[RankedItem]
+    track_ids: list[int]
+    scores: list[float]
+    sources: list[int]
+    reasons: list[Reason]
     model_version: int
-
-    @property
-    def track_ids(self) -> list[int]:
-        return [item[0] for item in self.items]
 
     def make_page(self, offset: int, limit: int) -> dict[str, Any]:
         """Return the fields of contract.Answer."""
-        items = self.items[offset : offset + limit]
+        part = slice(offset, offset + limit)
+        reasons = self.reasons[part]
+        items = zip(self.track_ids[part], self.scores[part], reasons, strict=True)
+        text = _template(offset + 1, tuple(map(type, reasons))) % tuple(chain.from_iterable(items))
         return {
-            "items": [
-                {"rank": rank, "track_id": track_id, "score": round(score, DIGITS), "reason": reason}
-                for rank, (track_id, score, _, reason) in enumerate(items, offset + 1)
-            ],
+            "items": msgspec.Raw(text.encode()),
             "model_version": self.model_version,
             "released_at": self.release.released_at.isoformat(),
-            "source": NAMES[items[0][2]] if items else POPULAR,
+            "source": NAMES[self.sources[offset]] if offset < len(self.sources) else POPULAR,
         }
 
 
 def drop_removed(state: State, stored: StoredList, k: int) -> RankedList:
     """Return the first k items of a released list without the tracks that were removed since."""
     present = state.tracks.id_set
-    sources = chain(
-        repeat(list_rows.MODEL, stored.model_items),
-        repeat(list_rows.GENRES, stored.genre_items),
-        repeat(list_rows.POPULAR),
-    )
-    items = zip(stored.track_ids, stored.scores, sources, stored.reasons, strict=False)
-    if not present.issuperset(stored.track_ids):
-        items = (item for item in items if item[0] in present)
-    kept = [
-        (track_id, score, source, _parse_reason(reason, present))
-        for track_id, score, source, reason in islice(items, k)
-    ]
-    return RankedList(state.release, kept, stored.model_version)
+    counts = stored.model_items, stored.genre_items, len(stored.track_ids)
+    sources = chain.from_iterable(map(repeat, (list_rows.MODEL, list_rows.GENRES, list_rows.POPULAR), counts))
+    columns = stored.track_ids, stored.scores, sources, stored.reasons
+    if not present.issuperset(stored.track_ids[:k]):
+        columns = tuple(compress(column, map(present.__contains__, stored.track_ids)) for column in columns)
+    track_ids, scores, sources, reasons = (list(islice(column, k)) for column in columns)
+    reasons = _replace_removed(reasons, present)
+    return RankedList(state.release, track_ids, scores, sources, reasons, stored.model_version)
 
 
 def make_list(
@@ -110,9 +111,16 @@ def fill_list(state: State, ranked: RankedList, history: UserHistory, k: int) ->
     positions, is_known = find(models.catalogue.track_ids, np.array(ranked.track_ids, np.int64))
     is_candidate[positions[is_known]] = False
     users = models.make_user(history, (), _today())
-    lists = models.make_lists(users, DISCOVER, k - len(ranked.items), is_candidate, only_fill=True)
+    lists = models.make_lists(users, DISCOVER, k - len(ranked.track_ids), is_candidate, only_fill=True)
     more = _rank(state, models, lists, DISCOVER, models.sources[DISCOVER][1:] or models.sources[DISCOVER])
-    return RankedList(ranked.release, [*ranked.items, *more.items], ranked.model_version)
+    return RankedList(
+        ranked.release,
+        [*ranked.track_ids, *more.track_ids],
+        [*ranked.scores, *more.scores],
+        [*ranked.sources, *more.sources],
+        [*ranked.reasons, *more.reasons],
+        ranked.model_version,
+    )
 
 
 def list_popular(state: State, list_name: str, genre: str | None, k: int) -> RankedList:
@@ -149,31 +157,35 @@ def _rank(
     state: State, models: LoadedModels, lists: Lists, list_name: str, sources: Sequence[int], k: int | None = None
 ) -> RankedList:
     size = len(lists.tracks[0][lists.tracks[0] >= 0][:k])
-    items = zip(
+    reasons = [_shorten(lists.reasons.of(0, rank, models.catalogue)) for rank in range(size)]
+    return RankedList(
+        models.release,
         models.catalogue.track_ids[lists.tracks[0, :size]].tolist(),
         lists.scores[0, :size].tolist(),
         [sources[source] for source in lists.sources[0, :size].tolist()],
-        [_replace_removed(state, lists.reasons.of(0, rank, models.catalogue)) for rank in range(size)],
-        strict=True,
+        _replace_removed(reasons, state.tracks.id_set),
+        models.release.model_versions[list_name],
     )
-    return RankedList(models.release, list(items), models.release.model_versions[list_name])
 
 
-def _parse_reason(reason: str, present: Container[int]) -> dict[str, Any]:
-    """Return a reason as it is published; one that names a removed track becomes `popular`."""
-    kind, _, value = reason.partition(" ")
-    if kind == "track" and (track_id := int(value)) in present:
-        return {"type": "track", "track_id": track_id}
-    if kind == "genre":
-        return {"type": "genre", "genre": value}
-    return {"type": "popular"}
+def _shorten(reason: dict[str, Any]) -> Reason:
+    """Return a published reason in the form in which it is stored."""
+    return encode_genre(reason["genre"]) if "genre" in reason else reason.get("track_id")
 
 
-def _replace_removed(state: State, reason: dict[str, Any]) -> dict[str, Any]:
-    """Replace a reason that names a removed track: the app could not show it."""
-    if "track_id" in reason and not state.has_track(reason["track_id"]):
-        return {"type": "popular"}
-    return reason
+def _replace_removed(reasons: Iterable[Reason], present: Container[int]) -> list[Reason]:
+    """Replace reasons that name a removed track: the app could not show it."""
+    return [None if type(reason) is int and reason not in present else reason for reason in reasons]
+
+
+@lru_cache(1024)
+def _template(first_rank: int, kinds: tuple[type, ...]) -> str:
+    """Return the JSON of items with such reasons, without their track, score and reason. Serves many lists."""
+    items = (
+        f'{{"rank":{rank},"track_id":%d,"score":%.6f,"reason":{REASONS[kind]}}}'
+        for rank, kind in enumerate(kinds, first_rank)
+    )
+    return f"[{','.join(items)}]"
 
 
 def _today() -> int:

@@ -1,8 +1,6 @@
 """Read lists from Redis or Valkey, where there is one; on anything wrong, the warehouse answers."""
 
 import asyncio
-import struct
-import zlib
 from collections.abc import Callable
 
 import redis
@@ -10,9 +8,9 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from recommender import cache
-from recommender.list_rows import StoredList, decode
+from recommender import cache, stored_lists
 from recommender.service.state import State
+from recommender.stored_lists import StoredList
 
 # A slow cache is worse than none: the warehouse answers in a millisecond.
 SECONDS = 0.1
@@ -61,10 +59,7 @@ class CachedLists:
             return None
         if value is None:
             return None
-        try:
-            found = unpack(value, release.release_id, user_id, list_name)
-        except (ValueError, IndexError, struct.error):
-            found = None
+        found = unpack(value, release.release_id, user_id, list_name)
         if found is None:
             self._damaged = release.release_id
             self._report(DAMAGED)
@@ -112,11 +107,8 @@ class CachedLists:
 
 def unpack(value: bytes, release_id: int, user_id: int, list_name: str) -> StoredList | None:
     """Return the list in a value of a hash, or None if the value is damaged or is another list."""
-    row = value[cache.CHECKSUM.size :]
-    if len(value) < cache.CHECKSUM.size or cache.CHECKSUM.unpack_from(value)[0] != zlib.crc32(row):
-        return None
-    found = decode(row)
-    return found if (found.release_id, found.user_id, found.list) == (release_id, user_id, list_name) else None
+    found = stored_lists.unpack(value)
+    return found if found and found[:3] == (release_id, user_id, list_name) else None
 
 
 def _connect(url: str, seconds: float) -> redis.asyncio.Redis:

@@ -107,8 +107,8 @@ async def _find_list(
             stored = await reads.read_list(state.release.release_id, user_id, list_name)
         if stored is not None:
             ranked = answers.drop_removed(state, stored, k)
-            is_enough = len(ranked.items) >= k or list_name == AGAIN or state.models is None
-            if is_enough and ranked.items:
+            is_enough = len(ranked.track_ids) >= k or list_name == AGAIN or state.models is None
+            if is_enough and ranked.track_ids:
                 return ranked
             return answers.fill_list(state, ranked, await reads.read_history(user_id), k)
     request.scope["read_from"] = "models"

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from recommender.list_rows import StoredList
 from recommender.service.loaded_models import UserHistory
 from recommender.service.state import APPLICATION
+from recommender.stored_lists import StoredList, parse_reason
 from warehouse import normalization
 from warehouse.database import Warehouse
 
@@ -68,7 +68,10 @@ class WarehouseReads:
 
     async def read_list(self, release_id: int, user_id: int, list_name: str) -> StoredList | None:
         row = await self.read_row(LIST, user_id, list_name, release_id)
-        return StoredList(release_id, user_id, list_name, *row) if row else None
+        if row is None:
+            return None
+        *columns, reasons = row
+        return StoredList(release_id, user_id, list_name, *columns, map(parse_reason, reasons))
 
     async def read_history(self, user_id: int) -> UserHistory:
         """Return what is known of a user now; nothing if there is no such user."""

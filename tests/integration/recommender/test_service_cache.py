@@ -11,6 +11,7 @@ from recommender import cache, known_range, nightly, releases
 from recommender.drafts import Shard
 from recommender.releases import LISTS
 from recommender.service import cached_lists
+from recommender.stored_lists import parse_reason
 from tests.command import command, until
 from tests.databases import created
 from tests.recommended import RECOMMEND, recommended
@@ -89,8 +90,7 @@ def assert_holds_the_lists(client, keys, connection):
         assert client.hlen(key) == len(rows) > 0
         for row in rows:
             stored = cached_lists.unpack(client.hget(key, str(row[1])), row[0], row[1], row[2])
-            *others, reasons = vars(stored).values()
-            assert (*others, list(reasons)) == row
+            assert stored == (*row[:-1], [parse_reason(text) for text in row[-1]])
             assert cached_lists.unpack(client.hget(key, str(row[1])), row[0], row[1] + 1, row[2]) is None
 
 
@@ -164,7 +164,7 @@ def test_an_unchanged_run_gives_a_flushed_cache_its_lists_back(url, warehouse, c
 def test_a_cache_that_takes_nothing_does_not_hold_up_the_release(
     setting, value, words, url, warehouse, client, redis_url
 ):
-    client.set("moovitamix:1:0.000000", 2)
+    client.set(cache.name_of(1, dt.datetime.fromtimestamp(0, dt.UTC)), 2)
     client.config_set(setting, value)
     warehouse.execute("update recommendations.releases set until_seq = until_seq - 1")
     ended = command(*RECOMMEND, DATABASE_URL=url, REDIS_URL=redis_url)

@@ -1,12 +1,11 @@
 """Answers hold nothing that is gone, keys are compared whole, and stored lists are read back equal."""
 
 import datetime as dt
-import zlib
 
 import numpy as np
 import pytest
 
-from recommender import artefacts, cache, list_rows
+from recommender import artefacts, list_rows
 from recommender.releases import AGAIN, DISCOVER, LISTS, Release
 from recommender.scoring import Recommender, recommend
 from recommender.service import answers, cached_lists, middleware
@@ -15,6 +14,7 @@ from recommender.service.loaded_models import LoadedModels, UserHistory
 from recommender.service.settings import ServiceSettings, is_loopback
 from recommender.service.state import PresentRows, State
 from recommender.service.warehouse_reads import genres_in
+from recommender.stored_lists import decode, pack, unpack
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import random_dataset
 from tests.unit.recommender.test_scoring import recommender
@@ -66,7 +66,7 @@ def history_of(data, user):
     return UserHistory(ids, data.listens.days[part].tolist(), genres)
 
 
-def stored_lists(data, models, name=DISCOVER, k=20):
+def encoded_lists(data, models, name=DISCOVER, k=20):
     """Return the rows of a release with the lists of all users, and the lists."""
     lists = recommend(models.recommenders[name], data.users, data.catalogue, name, k, per_artist=3)
     elements = list_rows.reason_elements(data.catalogue)
@@ -74,20 +74,20 @@ def stored_lists(data, models, name=DISCOVER, k=20):
 
 
 def test_a_row_of_a_list_is_read_back_equal(data, models):
-    rows, lists = stored_lists(data, models)
+    rows, lists = encoded_lists(data, models)
     assert len(rows) == len(data.user_ids)
     for user, row in enumerate(rows):
-        found = list_rows.decode(row)
+        found = decode(row)
         size = int((lists.tracks[user] >= 0).sum())
         assert (found.release_id, found.user_id, found.list) == (1, data.user_ids[user], DISCOVER)
         assert found.track_ids == data.catalogue.track_ids[lists.tracks[user, :size]].tolist()
         assert found.scores == lists.scores[user, :size].tolist() and len(list(found.reasons)) == size
         assert found.model_items == (lists.sources[user] == 0).sum()
+        assert unpack(pack(found)) == found
 
 
 def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, models):
-    row = stored_lists(data, models)[0][0]
-    value = cache.CHECKSUM.pack(zlib.crc32(row)) + row
+    value = pack(decode(encoded_lists(data, models)[0][0]))
     user_id = int(data.user_ids[0])
     assert cached_lists.unpack(value, 1, user_id, DISCOVER) is not None
     for wrong in ((2, user_id, DISCOVER), (1, user_id + 1, DISCOVER), (1, user_id, AGAIN)):
@@ -100,23 +100,23 @@ def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, models):
 
 
 def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, models):
-    for user, row in enumerate(stored_lists(data, models)[0][:20]):
-        stored = list_rows.decode(row)
+    for user, row in enumerate(encoded_lists(data, models)[0][:20]):
+        stored = decode(row)
         gone = stored.track_ids[1::5]
         now = state(data, models, gone)
         ranked = answers.drop_removed(now, stored, 50)
         kept = [track for track in stored.track_ids if track not in gone]
         assert ranked.track_ids == kept
-        assert not {reason.get("track_id") for *_, reason in ranked.items} & set(gone)
+        assert not set(ranked.reasons) & set(gone)
         filled = answers.fill_list(now, ranked, history_of(data, user), len(stored.track_ids) + 5)
         assert filled.track_ids[: len(kept)] == kept and len(set(filled.track_ids)) == len(filled.track_ids)
         assert not set(filled.track_ids) & {*gone, *history_of(data, user).track_ids}
-        assert {source for _, _, source, _ in filled.items[len(kept) :]} <= {list_rows.GENRES, list_rows.POPULAR}
+        assert set(filled.sources[len(kept) :]) <= {list_rows.GENRES, list_rows.POPULAR}
 
 
 def test_an_answer_is_whole_from_one_release(data, models):
     later = release(2, model_versions={DISCOVER: 17, AGAIN: 18}, released_at=NOW + dt.timedelta(days=1))
-    stored = list_rows.decode(stored_lists(data, models)[0][0])
+    stored = decode(encoded_lists(data, models)[0][0])
     now = state(data, models, stored.track_ids[:2], published=later)
     ranked = answers.drop_removed(now, stored, 50)
     assert ranked.release == later
