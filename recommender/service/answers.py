@@ -57,7 +57,7 @@ class RankedList:
         return {
             "items": msgspec.Raw(text.encode()),
             "model_version": self.model_version,
-            "released_at": self.release.released_at.isoformat(),
+            "released_at": _format_time(self.release.released_at),
             "source": NAMES[self.sources[offset]] if offset < len(self.sources) else POPULAR,
         }
 
@@ -176,6 +176,11 @@ def _shorten(reason: dict[str, Any]) -> Reason:
 def _replace_removed(reasons: Iterable[Reason], present: Container[int]) -> list[Reason]:
     """Replace reasons that name a removed track: the app could not show it."""
     return [None if type(reason) is int and reason not in present else reason for reason in reasons]
+
+
+@lru_cache(8)
+def _format_time(time: dt.datetime) -> str:
+    return time.isoformat()
 
 
 @lru_cache(1024)

@@ -32,7 +32,7 @@ class CachedLists:
         self._checking: asyncio.Task[None] | None = None
         if url:
             self._checker = _connect(url, SECONDS_OF_A_CHECK)
-            self._pool = redis.asyncio.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))
+            self._pool = redis.asyncio.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), protocol=2)
             self._idle: list[redis.asyncio.Connection] = []
 
     def start(self) -> None:

@@ -235,6 +235,10 @@ def test_whatever_happens_to_the_cache_the_answers_stay_the_same_and_one_line_sa
             assert word in service.events("cache_unavailable")[-1]["problem"]
             assert "moovitamix_service_cache_up" in service.get("/metrics").text
 
+        # as the server does with idle connections, if its `timeout` says so
+        client.client_kill_filter(_type="normal", skipme=True)
+        assert all(answers_from("cache") for _ in range(5)) and not service.events("cache_unavailable")
+
         (key,) = [key for key in keys(warehouse) if key.endswith("again")]
         value = client.hget(key, str(user_id))
         client.hset(key, str(user_id), value[:-1] + bytes([value[-1] ^ 1]))

@@ -1,7 +1,9 @@
 """Answers hold nothing that is gone, keys are compared whole, and stored lists are read back equal."""
 
 import datetime as dt
+import json
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from recommender.service.loaded_models import LoadedModels, UserHistory
 from recommender.service.settings import ServiceSettings, is_loopback
 from recommender.service.state import PresentRows, State
 from recommender.service.warehouse_reads import genres_in
-from recommender.stored_lists import decode, pack, unpack
+from recommender.stored_lists import StoredList, decode, pack, parse_reason, unpack
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import random_dataset
 from tests.unit.recommender.test_scoring import recommender
@@ -97,6 +99,32 @@ def test_a_damaged_or_foreign_value_of_the_cache_is_no_list(data, models):
         assert cached_lists.unpack(damaged, 1, user_id, DISCOVER) is None
     for size in (0, 3, 4, len(value) - 1):
         assert cached_lists.unpack(value[:size], 1, user_id, DISCOVER) is None
+
+
+def test_a_page_is_json_with_a_reason_of_each_kind_and_none_that_names_a_removed_track(data, models):
+    genre = 'r"n\\b 100 %s'
+    reasons = ["track 3", f"genre {genre}", "popular", "track 4"]
+    stored = StoredList(1, 7, DISCOVER, 5, 2, 1, [11, 12, 13, 14], [0.25, 1 / 3, 2e-7, 12345678.5], reasons)
+    stored = stored._replace(reasons=[parse_reason(reason) for reason in reasons])
+    now = State(models.release, present(data.user_ids), present(np.array([3, 11, 13, 14])))
+    page = json.loads(msgspec.json.encode(answers.drop_removed(now, stored, 4).make_page(0, 4)))
+    assert page["items"] == [
+        {"rank": 1, "track_id": 11, "score": 0.25, "reason": {"type": "track", "track_id": 3}},
+        {"rank": 2, "track_id": 13, "score": 0, "reason": {"type": "popular"}},
+        {"rank": 3, "track_id": 14, "score": 12345678.5, "reason": {"type": "popular"}},
+    ]
+    assert page["source"] == "model"
+    everything = State(models.release, present(data.user_ids), present(np.arange(20)))
+    ranked = answers.drop_removed(everything, unpack(pack(stored)), 4)
+    page = json.loads(msgspec.json.encode(ranked.make_page(1, 2)))
+    assert page["items"] == [
+        {"rank": 2, "track_id": 12, "score": 0.333333, "reason": {"type": "genre", "genre": genre}},
+        {"rank": 3, "track_id": 13, "score": 0, "reason": {"type": "popular"}},
+    ]
+    assert [ranked.make_page(offset, 2)["source"] for offset in (1, 2, 3, 4)] == [
+        "model", "genres", "popular", "popular",
+    ]  # fmt: skip
+    assert json.loads(msgspec.json.encode(ranked.make_page(4, 2)))["items"] == []
 
 
 def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, models):
