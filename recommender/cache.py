@@ -7,6 +7,7 @@ nothing heavy.
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from random import Random
 
@@ -37,6 +38,7 @@ def name_of(release_id: int, as_of: dt.datetime) -> str:
     return f"{PREFIX}:{FORM}:{release_id}:{as_of.timestamp():.6f}"
 
 
+@lru_cache(16)
 def key_of(release_id: int, as_of: dt.datetime, list_name: str) -> str:
     """Return the key of the hash with the lists of all users."""
     return f"{name_of(release_id, as_of)}:{list_name}"

@@ -86,6 +86,9 @@ class UserPath(BaseModel):
 class PageQuery(BaseModel):
     """A part of a list."""
 
+    # one object serves all requests with the same text
+    model_config = ConfigDict(frozen=True)
+
     limit: int = Field(20, ge=1, le=MOST_ITEMS)
     offset: int = Field(0, ge=0, le=LARGEST_OFFSET)
     genre: str | None = Field(None, min_length=1, max_length=200, description="Only tracks of this genre.")

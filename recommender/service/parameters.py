@@ -4,6 +4,7 @@ FastAPI does the same for parameters of a function, in several times the time.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
@@ -35,8 +36,13 @@ def parse_path(request: Request, parameters: type[Parameters]) -> Parameters:
 
 def parse_query(request: Request, parameters: type[Parameters]) -> Parameters:
     """Return the parameters after the `?`. Raises RequestValidationError."""
-    text = request.scope["query_string"].decode("latin-1")
-    return _parse(dict(parse_qsl(text, keep_blank_values=True)), "query", parameters)
+    return _parse_query(request.scope["query_string"], parameters)
+
+
+@lru_cache(128)
+def _parse_query(text: bytes, parameters: type[Parameters]) -> Parameters:
+    """Return the parameters in a text: an app sends few different ones."""
+    return _parse(dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)), "query", parameters)
 
 
 def _describe(place: Place, parameters: type[BaseModel]) -> list[dict[str, Any]]:

@@ -274,6 +274,7 @@ def test_whatever_happens_to_the_cache_the_answers_stay_the_same_and_one_line_sa
         until(lambda: not is_ready() or answers_from("warehouse"))
         until(lambda: service.get("/health/ready").json["status"] == "degraded")
         check_degraded("in time")
+        assert max(request["ms"] for request in service.events("request")) < 1000
         until(lambda: answers_from("cache"))
 
         ended = command("erase", f"{user_id}.0", "--reason", "x", DATABASE_URL=url, ERASURE_KEY="k" * 32,
