@@ -49,7 +49,7 @@ class RankedList:
     model_version: int
 
     def make_page(self, offset: int, limit: int) -> dict[str, Any]:
-        """Return the fields of contract.Answer."""
+        """Return the fields of contract.Answer; the items are JSON already."""
         part = slice(offset, offset + limit)
         reasons = self.reasons[part]
         items = zip(self.track_ids[part], self.scores[part], reasons, strict=True)

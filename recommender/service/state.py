@@ -74,9 +74,6 @@ class State:
     def has_user(self, user_id: int) -> bool:
         return user_id in self.users.id_set
 
-    def has_track(self, track_id: int) -> bool:
-        return track_id in self.tracks.id_set
-
 
 class Refresher:
     """Refresh `state` in a thread. `problem`: why it is None or old, or why the models could not be loaded."""
