@@ -66,7 +66,7 @@ analyze;
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningService:
     """Hold a running service: its address and process."""
 
     url: str
@@ -89,9 +89,9 @@ def figures(server_url: str, size: int, log: Callable[[str], None]) -> Iterator[
         _publish(url, size, redis_url)
         draw = np.random.default_rng(SEED)
         paths = [f"/users/{user}/recommendations?limit=10" for user in draw.integers(0, size, REQUESTS)]
-        with _served(url) as plain, _served(url, REDIS_URL=redis_url) as cached:
+        with _serve(url) as plain, _serve(url, REDIS_URL=redis_url) as cached:
             for clients in (1, 16):
-                took = _medians(plain, cached, paths, clients)
+                took = _measure_medians(plain, cached, paths, clients)
                 log(f"{clients} clients, ms: " + ", ".join(f"{name} {took[name] * 1000:.2f}" for name in took))
                 for store, target in (("Postgres", 2.5), ("Valkey", 1.5)):
                     what = f"request from {store} vs an empty route, p50, {clients} client{'s' * (clients > 1)}"
@@ -113,7 +113,7 @@ def figures(server_url: str, size: int, log: Callable[[str], None]) -> Iterator[
             yield Figure("an idle worker, CPU per second", None, idle * 1000, unit=" ms")
 
 
-def _medians(plain: Served, cached: Served, paths: list[str], clients: int) -> dict[str, float]:
+def _measure_medians(plain: RunningService, cached: RunningService, paths: list[str], clients: int) -> dict[str, float]:
     """Return the median seconds of each kind of request, measured in turns."""
     kinds = {
         "empty": (plain, ["/health/live"] * len(paths)),
@@ -131,7 +131,7 @@ def _medians(plain: Served, cached: Served, paths: list[str], clients: int) -> d
 
 
 @contextlib.contextmanager
-def _served(url: str, **environment: str) -> Iterator[Served]:
+def _serve(url: str, **environment: str) -> Iterator[RunningService]:
     """Run the service with one worker, and yield it when it is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "serve", "--port", "0"],
@@ -144,18 +144,18 @@ def _served(url: str, **environment: str) -> Iterator[Served]:
         # the log must go somewhere
         drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + LIMIT_SECONDS
-        while _status(address) != "ready":
+        while _read_status(address) != "ready":
             if time.monotonic() > deadline:
                 raise RuntimeError("the service does not get ready")
             time.sleep(0.2)
-        yield Served(address, process)
+        yield RunningService(address, process)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
         drain.wait()
 
 
-def _status(address: str) -> str:
+def _read_status(address: str) -> str:
     with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(f"{address}/health/ready") as answer:
         return json.load(answer)["status"]
     return "not ready"

@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -58,57 +57,6 @@ def encode(
                     *_array(second, TEXT, size, texts),
                 )
             )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class StoredList:
-    """Hold one list as it is stored: the columns of recommendations.lists. The items can be read once, in order."""
-
-    release_id: int
-    user_id: int
-    list: str
-    model_version: int
-    model_items: int
-    genre_items: int
-    track_ids: Iterable[int]
-    scores: Iterable[float]
-    reasons: Iterable[str]
-
-
-def decode(row: bytes) -> StoredList:
-    """Return the list in a row of `encode`. Raises ValueError, struct.error or IndexError for other bytes."""
-    columns, _, release_id, _, user_id, length = struct.unpack_from(">hiqiqi", row)
-    if columns != len(COLUMNS):
-        raise ValueError("not a row of recommendations.lists")
-    at = 30
-    name = row[at : at + length].decode()
-    _, model_version, _, model_items, _, genre_items = struct.unpack_from(">iqihih", row, at + length)
-    at += length + 24
-    parts = []
-    for _ in range(3):
-        (size,) = struct.unpack_from(">i", row, at)
-        (count,) = struct.unpack_from(">i", row, at + 16)
-        parts.append((at + 24, count))
-        at += 4 + size
-    (ids, count), (scores, _), (reasons, _) = parts
-    return StoredList(
-        release_id,
-        user_id,
-        name,
-        model_version,
-        model_items,
-        genre_items,
-        np.frombuffer(row, IDS, count, ids)["value"].tolist(),
-        np.frombuffer(row, SCORES, count, scores)["value"].tolist(),
-        _texts(row, reasons, count),
-    )
-
-
-def _texts(row: bytes, at: int, count: int) -> Iterator[str]:
-    for _ in range(count):
-        end = at + 4 + int.from_bytes(row[at : at + 4])
-        yield row[at + 4 : end].decode()
-        at = end
 
 
 def sources_of(models: Iterable[str]) -> list[int]:

@@ -37,6 +37,7 @@ def create() -> Middleware:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.include_router(routes.fast_router)
     app.include_router(routes.router)
     app.include_router(health.router)
     app.include_router(page.router)
@@ -93,8 +94,8 @@ async def _fail(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _without_models(request: Request, error: NoModelsError) -> JSONResponse:
-    return await _refuse(request, routes.unavailable("the models of the release are not loaded yet"))
+    return await _refuse(request, routes.make_unavailable("the models of the release are not loaded yet"))
 
 
 async def _without_warehouse(request: Request, error: WarehouseUnavailableError) -> JSONResponse:
-    return await _refuse(request, routes.unavailable("the warehouse does not answer"))
+    return await _refuse(request, routes.make_unavailable("the warehouse does not answer"))

@@ -1,8 +1,6 @@
 """Read lists from Redis or Valkey, where there is one; on anything wrong, the warehouse answers."""
 
 import asyncio
-import struct
-import zlib
 from collections.abc import Callable
 
 import redis
@@ -10,9 +8,9 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from recommender import cache
-from recommender.list_rows import StoredList, decode
+from recommender import cache, stored_lists
 from recommender.service.state import State
+from recommender.stored_lists import StoredList
 
 # A slow cache is worse than none: the warehouse answers in a millisecond.
 SECONDS = 0.1
@@ -33,7 +31,9 @@ class CachedLists:
         self._damaged: int | None = None
         self._checking: asyncio.Task[None] | None = None
         if url:
-            self._client, self._checker = _client(url, SECONDS), _client(url, SECONDS_OF_A_CHECK)
+            self._checker = _connect(url, SECONDS_OF_A_CHECK)
+            self._pool = redis.asyncio.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), protocol=2)
+            self._idle: list[redis.asyncio.Connection] = []
 
     def start(self) -> None:
         if self.is_used:
@@ -42,29 +42,44 @@ class CachedLists:
     async def stop(self) -> None:
         if self._checking:
             self._checking.cancel()
-            await self._client.aclose()
             await self._checker.aclose()
+            for connection in self._idle:
+                await connection.disconnect()
 
-    async def stored_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
+    async def read_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
         """Return the list of a user in the released lists, or None if the cache does not have it."""
         if self.problem is not None:
             return None
         release = state.release
         try:
-            value = await self._client.hget(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
+            async with asyncio.timeout(SECONDS):
+                value = await self._ask(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
         except (redis.RedisError, OSError) as error:
             self._report(_describe(error))
             return None
         if value is None:
             return None
-        try:
-            found = unpack(value, release.release_id, user_id, list_name)
-        except (ValueError, IndexError, struct.error):
-            found = None
+        found = unpack(value, release.release_id, user_id, list_name)
         if found is None:
             self._damaged = release.release_id
             self._report(DAMAGED)
         return found
+
+    async def _ask(self, key: str, field: str) -> bytes | None:
+        """Return what `Redis.hget` does, in half its time: it makes a task per command, and statistics."""
+        connection = self._idle.pop() if self._idle else self._pool.make_connection()
+        try:
+            # an idle connection may have been cut, such as by the server's `timeout`
+            if connection.is_connected and await connection.can_read():
+                await connection.disconnect(nowait=True)
+            await connection.send_command("HGET", key, field)
+            value = await connection.read_response()
+        except BaseException:
+            # a late answer would be taken for that to the next command
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle.append(connection)
+        return value
 
     async def _check(self) -> None:
         while True:
@@ -92,14 +107,11 @@ class CachedLists:
 
 def unpack(value: bytes, release_id: int, user_id: int, list_name: str) -> StoredList | None:
     """Return the list in a value of a hash, or None if the value is damaged or is another list."""
-    row = value[cache.CHECKSUM.size :]
-    if len(value) < cache.CHECKSUM.size or cache.CHECKSUM.unpack_from(value)[0] != zlib.crc32(row):
-        return None
-    found = decode(row)
-    return found if (found.release_id, found.user_id, found.list) == (release_id, user_id, list_name) else None
+    found = stored_lists.unpack(value)
+    return found if found and found[:3] == (release_id, user_id, list_name) else None
 
 
-def _client(url: str, seconds: float) -> redis.asyncio.Redis:
+def _connect(url: str, seconds: float) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(
         url,
         socket_connect_timeout=seconds,
@@ -109,4 +121,4 @@ def _client(url: str, seconds: float) -> redis.asyncio.Redis:
 
 
 def _describe(error: Exception) -> str:
-    return cache.describe(error) if isinstance(error, redis.RedisError) else "it cannot be reached"
+    return cache.describe(error) if isinstance(error, redis.RedisError | TimeoutError) else "it cannot be reached"

@@ -12,12 +12,12 @@ LARGEST_OFFSET = 500
 MOST_RECENT = 100
 
 
-def _whole(value: object) -> object:
+def _to_whole_number(value: object) -> object:
     """Return 7 for 7.0, which JSON does not distinguish, and anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Id = Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID, strict=True), BeforeValidator(_whole)]
+Id = Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID, strict=True), BeforeValidator(_to_whole_number)]
 ListName = Literal["discover", "again"]
 Source = Literal["model", "genres", "popular"]
 
@@ -77,8 +77,17 @@ class PopularTracks(Answer):
     """Tracks that many users heard lately."""
 
 
+class UserPath(BaseModel):
+    """The user in the path."""
+
+    user_id: int = Field(ge=-LARGEST_ID, le=LARGEST_ID)
+
+
 class PageQuery(BaseModel):
     """A part of a list."""
+
+    # one object serves all requests with the same text
+    model_config = ConfigDict(frozen=True)
 
     limit: int = Field(20, ge=1, le=MOST_ITEMS)
     offset: int = Field(0, ge=0, le=LARGEST_OFFSET)
@@ -99,7 +108,7 @@ class Session(BaseModel):
 
     recent: list[Id] = Field(max_length=MOST_RECENT, examples=[[101, 205]])
     list: ListName = "discover"
-    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, strict=True), BeforeValidator(_whole)] = 20
+    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, strict=True), BeforeValidator(_to_whole_number)] = 20
 
 
 class Problem(BaseModel):

@@ -26,7 +26,7 @@ async def is_live() -> Live:
 @router.get("/health/ready", responses={503: {"model": Readiness, "description": "It does not answer requests now."}})
 async def is_ready(request: Request, response: Response) -> Readiness:
     """Return whether requests are answered, and what needs attention."""
-    found = readiness(request.app)
+    found = find_readiness(request.app)
     if found.status == "not ready":
         response.status_code, response.headers["Retry-After"] = 503, "1"
     return found
@@ -45,12 +45,12 @@ async def show_metrics() -> Response:
     return Response(service_metrics.render(), headers={"Content-Type": service_metrics.CONTENT_TYPE})
 
 
-def readiness(app: FastAPI) -> Readiness:
+def find_readiness(app: FastAPI) -> Readiness:
     """Return how this worker is."""
     refresher: Refresher = app.state.refresher
     cached: CachedLists = app.state.cached_lists
     state = refresher.current()
-    if state is None or (state.scorer is None and not refresher.model_problem):
+    if state is None or (state.models is None and not refresher.model_problem):
         problem = LOADING if state else refresher.problem or "the state is too old"
         return Readiness(status="not ready", problems=[problem], release_id=None, released_at=None)
     problems = []

@@ -43,7 +43,7 @@ class Middleware:
         started = time.perf_counter()
         status = 500
 
-        async def noted_send(message: MutableMapping[str, Any]) -> None:
+        async def send_and_note(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -52,9 +52,9 @@ class Middleware:
 
         try:
             if self._key and scope["path"] not in OPEN_PATHS and not self._has_key(scope):
-                await _refuse(noted_send)
+                await _refuse(send_and_note)
             else:
-                await self._app(scope, _limited(scope, receive), noted_send)
+                await self._app(scope, _limit_body(scope, receive), send_and_note)
         except Exception as error:
             # it is answered already; without its text, which may quote a person's data
             place = traceback.extract_tb(error.__traceback__)[-1]
@@ -105,12 +105,12 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
+def _limit_body(scope: Scope, receive: Receive) -> Receive:
     if scope["method"] in ("GET", "HEAD"):
         return receive
     size = 0
 
-    async def limited() -> MutableMapping[str, Any]:
+    async def receive_within_limit() -> MutableMapping[str, Any]:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
@@ -118,7 +118,7 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
             raise HTTPException(413, f"the body has more than {MOST_BYTES >> 10} KB")
         return message
 
-    return limited
+    return receive_within_limit
 
 
 async def _refuse(send: Send) -> None:

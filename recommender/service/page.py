@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, Response
 from pydantic import Field
 
 from recommender.service import contract
-from recommender.service.routes import PROBLEMS, UserId, reads_of, state_of
+from recommender.service.routes import PROBLEMS, UserId, get_reads, get_state
 from recommender.service.settings import ServiceSettings, is_loopback
 from recommender.service.warehouse_reads import WarehouseReads
 
@@ -135,15 +135,15 @@ async def show_file(name: str, kind: str) -> FileResponse:
 )
 async def show_listens(request: Request, user_id: UserId) -> Response:
     """Return what a user listened to: top tracks and genres, and the listens of the last weeks."""
-    if not state_of(request).has_user(user_id):
+    if not get_state(request).has_user(user_id):
         raise HTTPException(404, f"there is no user {user_id}")
-    row = await reads_of(request).row(LISTENS, user_id, TOP_TRACKS, TOP_GENRES, WEEKS)
+    row = await get_reads(request).read_row(LISTENS, user_id, TOP_TRACKS, TOP_GENRES, WEEKS)
     content = contract.Listens(
         user_id=user_id,
         listens=row["listens"],
         distinct_tracks=row["distinct_tracks"],
         last_listened_at=row["last_listened_at"],
-        **{name: _parsed(row[name]) for name in ("tracks", "genres", "weeks")},
+        **{name: _parse_json(row[name]) for name in ("tracks", "genres", "weeks")},
     )
     return Response(content.model_dump_json(), media_type="application/json")
 
@@ -151,10 +151,10 @@ async def show_listens(request: Request, user_id: UserId) -> Response:
 @router.get("/page/users", include_in_schema=False)
 async def show_examples(request: Request) -> list[dict[str, Any]]:
     """Return some users to begin with, from many listens to none."""
-    state = state_of(request)
+    state = get_state(request)
     ids = state.users.ids
     drawn = np.random.default_rng(state.release.release_id).permutation(ids)[:DRAWN].tolist()
-    rows = await reads_of(request).rows(EXAMPLE_USERS, drawn)
+    rows = await get_reads(request).read_rows(EXAMPLE_USERS, drawn)
     places = np.unique(np.linspace(0, len(rows) - 1, EXAMPLES).astype(int)) if rows else []
     return [dict(rows[place]) for place in places]
 
@@ -167,7 +167,7 @@ async def show_names(
     ],
 ) -> list[dict[str, Any]]:
     """Return name and artist of tracks."""
-    return [dict(row) for row in await reads_of(request).rows(NAMES, ids)]
+    return [dict(row) for row in await get_reads(request).read_rows(NAMES, ids)]
 
 
 @router.get("/page/search", include_in_schema=False)
@@ -176,30 +176,30 @@ async def search_tracks(
 ) -> list[dict[str, Any]]:
     """Return tracks whose name or artist contains the text, and tracks whose name begins with it first."""
     escaped = text.replace("\0", "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    rows = await reads_of(request).rows(SEARCH, f"%{escaped}%", f"{escaped}%", MOST_FOUND)
+    rows = await get_reads(request).read_rows(SEARCH, f"%{escaped}%", f"{escaped}%", MOST_FOUND)
     return [dict(row) for row in rows]
 
 
 @router.get("/page/release", include_in_schema=False)
 async def show_release(request: Request) -> dict[str, Any]:
     """Return the published release, its models, and how released lists did."""
-    release, reads = state_of(request).release, reads_of(request)
-    models = await reads.rows(MODELS, list(release.model_versions.values()))
+    release, reads = get_state(request).release, get_reads(request)
+    models = await reads.read_rows(MODELS, list(release.model_versions.values()))
     return {
         "release_id": release.release_id,
         "released_at": release.released_at,
         "users": release.users,
         "lists": release.lists,
-        "models": [{**row, "metrics": _parsed(row["metrics"])} for row in models],
+        "models": [{**row, "metrics": _parse_json(row["metrics"])} for row in models],
         "quality": await _quality(reads),
     }
 
 
 async def _quality(reads: WarehouseReads) -> list[dict[str, Any]]:
-    if not (await reads.row(HAS_QUALITY))["has_quality"]:
+    if not (await reads.read_row(HAS_QUALITY))["has_quality"]:
         return []
-    return [dict(row) for row in await reads.rows(QUALITY, QUALITY_DAYS)]
+    return [dict(row) for row in await reads.read_rows(QUALITY, QUALITY_DAYS)]
 
 
-def _parsed(text: str | None) -> Any:
+def _parse_json(text: str | None) -> Any:
     return msgspec.json.decode(text) if text else []

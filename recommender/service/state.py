@@ -15,8 +15,8 @@ from recommender.artefacts import ArtefactError
 from recommender.interactions import Flags, Integers, find
 from recommender.releases import DISCOVER, Release
 from recommender.scoring import Lists
-from recommender.service import scorer
-from recommender.service.scorer import Heard, Scorer
+from recommender.service import loaded_models
+from recommender.service.loaded_models import LoadedModels, UserHistory
 from warehouse import database, redaction
 from warehouse.database import Warehouse
 from warehouse.embedded_postgres import PostgresUnavailableError
@@ -31,7 +31,7 @@ WAITS = {"connect_timeout": 3, "tcp_user_timeout": 5000}
 STATEMENT_TIMEOUT = "5s"
 SECONDS_BETWEEN_LOADS = 30
 # A rollback finds the models of the release before in memory.
-SCORERS_KEPT = 2
+MODELS_KEPT = 2
 # The length of the longest answer: the largest offset and the largest limit.
 LONGEST_LIST = 550
 
@@ -44,7 +44,7 @@ NO_RIGHTS = "the user may not read what the service reads; grant it the role moo
 
 
 @dataclass(frozen=True, eq=False)
-class Present:
+class PresentRows:
     """Hold the sorted ids of the rows of a mart that are not removed, and their number and hash.
 
     `id_set`: the same ids for the few of one answer: numpy is made for many.
@@ -59,25 +59,20 @@ class Present:
 class State:
     """Hold what answers follow from. A request uses one of these throughout.
 
-    `scorer` may be that of an earlier release while the models of the published one are loaded. `is_candidate`: by
+    `models` may be that of an earlier release while the models of the published one are loaded. `is_candidate`: by
     position in its catalogue, whether a track may be recommended now. `popular`: the list of a user about whom nothing
     is known.
     """
 
     release: Release
-    users: Present
-    tracks: Present
-    scorer: Scorer | None = None
+    users: PresentRows
+    tracks: PresentRows
+    models: LoadedModels | None = None
     is_candidate: Flags | None = None
     popular: Lists | None = None
 
     def has_user(self, user_id: int) -> bool:
-        ids = self.users.ids
-        place = int(ids.searchsorted(user_id))
-        return place < len(ids) and int(ids[place]) == user_id
-
-    def has_track(self, track_id: int) -> bool:
-        return track_id in self.tracks.id_set
+        return user_id in self.users.id_set
 
 
 class Refresher:
@@ -97,9 +92,9 @@ class Refresher:
         self._snapshot: str | None = None
         self._release: Release | None = None
         self._not_taken_back: list[int] = []
-        self._present: dict[str, Present] = {}
-        self._scorers: dict[int, Scorer] = {}
-        self._loading: Future[Scorer] | None = None
+        self._present: dict[str, PresentRows] = {}
+        self._loaded: dict[int, LoadedModels] = {}
+        self._loading: Future[LoadedModels] | None = None
         self._next_load = 0.0
         self._loader = ThreadPoolExecutor(1, "load-models")
         self._stopped = threading.Event()
@@ -126,7 +121,7 @@ class Refresher:
     def has_models(self) -> bool:
         """Return whether the models of the published release are in memory."""
         state = self.state
-        return state is not None and state.scorer is not None and state.scorer.release == state.release
+        return state is not None and state.models is not None and state.models.release == state.release
 
     def current(self) -> State | None:
         """Return the state, or None if there is none or it is too old to answer from."""
@@ -179,28 +174,28 @@ class Refresher:
             digest = self._connection.execute(DIGEST.format(mart)).fetchone()
             if mart not in self._present or self._present[mart].digest != digest:
                 (ids,) = self._connection.execute(IDS.format(mart), binary=True).fetchone()
-                self._present[mart] = Present(digest, np.array(ids, np.int64), frozenset(ids))
+                self._present[mart] = PresentRows(digest, np.array(ids, np.int64), frozenset(ids))
 
     def _update(self) -> None:
         """Replace the state if anything in it has changed."""
         if self._release is None:
             self.state = None
             return
-        current = self._scorer()
+        current = self._find_models()
         users, tracks = self._present["users"], self._present["tracks"]
         old = self.state
-        is_same = old and old.users is users and old.tracks is tracks and old.scorer is current
+        is_same = old and old.users is users and old.tracks is tracks and old.models is current
         if is_same and old.release == self._release:
             return
         if current is None:
             self.state = State(self._release, users, tracks)
             return
         is_candidate = current.catalogue.is_candidate & find(tracks.ids, current.catalogue.track_ids)[1]
-        nobody = current.users(Heard(), (), 0)
-        popular = current.lists(nobody, DISCOVER, LONGEST_LIST, is_candidate)
+        nobody = current.make_user(UserHistory(), (), 0)
+        popular = current.make_lists(nobody, DISCOVER, LONGEST_LIST, is_candidate)
         self.state = State(self._release, users, tracks, current, is_candidate, popular)
 
-    def _scorer(self) -> Scorer | None:
+    def _find_models(self) -> LoadedModels | None:
         """Return the models of the published release, or earlier ones while a thread loads them.
 
         Never those of a release that was taken back.
@@ -208,14 +203,14 @@ class Refresher:
         wanted = self._release.release_id
         if self._loading and self._loading.done():
             self._take_loaded()
-        if wanted in self._scorers:
+        if wanted in self._loaded:
             # the last one is the latest that was used
-            self._scorers[wanted] = self._scorers.pop(wanted)
+            self._loaded[wanted] = self._loaded.pop(wanted)
             self._report_models(None)
-            return self._scorers[wanted]
+            return self._loaded[wanted]
         if self._loading is None and time.monotonic() >= self._next_load:
             self._loading = self._loader.submit(_load, self.warehouse, self._release, self._artefact_folder)
-        usable = (found for number, found in reversed(self._scorers.items()) if number in self._not_taken_back)
+        usable = (found for number, found in reversed(self._loaded.items()) if number in self._not_taken_back)
         return next(usable, None)
 
     def _take_loaded(self) -> None:
@@ -227,9 +222,9 @@ class Refresher:
             self._next_load = time.monotonic() + SECONDS_BETWEEN_LOADS
             self._report_models(self._describe(error))
             return
-        self._scorers[found.release.release_id] = found
-        while len(self._scorers) > SCORERS_KEPT:
-            self._scorers.pop(next(iter(self._scorers)))
+        self._loaded[found.release.release_id] = found
+        while len(self._loaded) > MODELS_KEPT:
+            self._loaded.pop(next(iter(self._loaded)))
 
     def _describe(self, error: Exception) -> str:
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
@@ -253,6 +248,6 @@ class Refresher:
             self._log("models_unavailable" if problem else "models_available", problem=problem)
 
 
-def _load(warehouse: Warehouse, release: Release, artefact_folder: str | None) -> Scorer:
+def _load(warehouse: Warehouse, release: Release, artefact_folder: str | None) -> LoadedModels:
     with database.connect(warehouse.conninfo, **WAITS) as connection:
-        return scorer.load(connection, release, artefact_folder)
+        return loaded_models.load(connection, release, artefact_folder)

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from recommender.list_rows import StoredList
-from recommender.service.scorer import Heard
+from recommender.service.loaded_models import UserHistory
 from recommender.service.state import APPLICATION
+from recommender.stored_lists import StoredList, parse_reason
 from warehouse import normalization
 from warehouse.database import Warehouse
 
@@ -63,26 +63,29 @@ class WarehouseReads:
     def __init__(self, find_warehouse: Callable[[], Warehouse | None]) -> None:
         self._find_warehouse = find_warehouse
         self._pool: asyncpg.Pool | None = None
-        self._of: Warehouse | None = None
+        self._pool_warehouse: Warehouse | None = None
         self._opening = asyncio.Lock()
 
-    async def stored_list(self, release_id: int, user_id: int, list_name: str) -> StoredList | None:
-        row = await self.row(LIST, user_id, list_name, release_id)
-        return StoredList(release_id, user_id, list_name, *row) if row else None
-
-    async def heard(self, user_id: int) -> Heard:
-        """Return what is known of a user now; nothing if there is no such user."""
-        row = await self.row(HEARD, user_id)
+    async def read_list(self, release_id: int, user_id: int, list_name: str) -> StoredList | None:
+        row = await self.read_row(LIST, user_id, list_name, release_id)
         if row is None:
-            return Heard()
-        return Heard(row["track_ids"] or (), row["days"] or (), genres_in(row["favorite_genres"]))
+            return None
+        *columns, reasons = row
+        return StoredList(release_id, user_id, list_name, *columns, map(parse_reason, reasons))
 
-    async def row(self, statement: str, *values: Any) -> asyncpg.Record | None:
+    async def read_history(self, user_id: int) -> UserHistory:
+        """Return what is known of a user now; nothing if there is no such user."""
+        row = await self.read_row(HEARD, user_id)
+        if row is None:
+            return UserHistory()
+        return UserHistory(row["track_ids"] or (), row["days"] or (), genres_in(row["favorite_genres"]))
+
+    async def read_row(self, statement: str, *values: Any) -> asyncpg.Record | None:
         """Return the first row, or None. Raises WarehouseUnavailableError."""
-        found = await self.rows(statement, *values)
+        found = await self.read_rows(statement, *values)
         return found[0] if found else None
 
-    async def rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+    async def read_rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """Return the rows. Raises WarehouseUnavailableError."""
         try:
             pool = await self._open()
@@ -103,10 +106,10 @@ class WarehouseReads:
         warehouse = self._find_warehouse()
         if warehouse is None:
             raise ConnectionError
-        if self._of is warehouse:
+        if self._pool_warehouse is warehouse:
             return self._pool
         async with self._opening:
-            if self._of is not warehouse:
+            if self._pool_warehouse is not warehouse:
                 former = self._pool
                 self._pool = await asyncpg.create_pool(
                     _address(warehouse.parameters),
@@ -120,7 +123,7 @@ class WarehouseReads:
                     init=_plan_once,
                     reset=_keep,
                 )
-                self._of = warehouse
+                self._pool_warehouse = warehouse
                 if former:
                     former.terminate()
         return self._pool

@@ -14,7 +14,7 @@ from recommender import artefact_store, nightly, registry, releases, retraining,
 from recommender.artefacts import ArtefactError
 from recommender.registry import STAGES
 from recommender.releases import LISTS
-from recommender.service import scorer
+from recommender.service import loaded_models
 from recommender.service.state import APPLICATION, Refresher
 from tests.command import command, until
 from tests.databases import created
@@ -196,17 +196,17 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     refresher.start()
     until(lambda: refresher.has_models)
     with monkeypatch.context() as patch:
-        patch.setattr("recommender.service.scorer.load", fail_to_load)
+        patch.setattr("recommender.service.loaded_models.load", fail_to_load)
         began = time.monotonic()
         ended = command("model", "rollback", *reason, DATABASE_URL=url)
         assert time.monotonic() - began < 1
         until(lambda: refresher.state.release.release_id == 4)
-        assert refresher.state.scorer is None, "the models that were taken back must not answer"
+        assert refresher.state.models is None, "the models that were taken back must not answer"
         refresher.stop()
     assert f"changed {change}; readers see its lists again, as release 4" in ended.out, ended
     assert [row for row in lists(warehouse) if row[1] == "discover"] == [row for row in before if row[1] == "discover"]
     assert {row[4] for row in lists(warehouse) if row[1] == "again"} == {releases.champions(warehouse)["again"]}
-    assert set(scorer.load(warehouse, releases.published(warehouse), None).recommenders) == set(LISTS)
+    assert set(loaded_models.load(warehouse, releases.published(warehouse), None).recommenders) == set(LISTS)
     rankings = warehouse.execute("select list from recommendations.popular_tracks where release_id = 4 order by 1")
     assert rankings.fetchall() == [("again",), ("discover",)]
     with warehouse.transaction(force_rollback=True):

@@ -18,7 +18,7 @@ from recommender.scoring import Lists, Recommender, recommend
 
 
 @dataclass(frozen=True)
-class Heard:
+class UserHistory:
     """Hold what is known of a user: ids of heard tracks with their days from 1970-01-01, and favourite genres."""
 
     track_ids: Sequence[int] = ()
@@ -27,7 +27,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Scorer:
+class LoadedModels:
     """Hold the models of a release with its catalogue. `sources`: by list, of the model and of those that fill it."""
 
     release: Release
@@ -43,14 +43,16 @@ class Scorer:
             for number, name in enumerate(self.catalogue.genre_names)
         }
 
-    def users(self, heard: Heard, recent: Sequence[int], today: int) -> Users:
+    def make_user(self, history: UserHistory, recent: Sequence[int], today: int) -> Users:
         """Return one user who also heard the tracks of `recent` today."""
-        ids = np.array([*heard.track_ids, *recent], np.int64)
-        days = np.array([*heard.days, *(today for _ in recent)], np.int64)
+        ids = np.array([*history.track_ids, *recent], np.int64)
+        days = np.array([*history.days, *(today for _ in recent)], np.int64)
         listens = interactions.of_one_user(self.catalogue.track_ids, ids, days, today)
-        return Users(listens, dataset.indicators([heard.genres], self.catalogue.genre_names))
+        return Users(listens, dataset.indicators([history.genres], self.catalogue.genre_names))
 
-    def lists(self, users: Users, list_name: str, k: int, is_candidate: Flags, *, only_fill: bool = False) -> Lists:
+    def make_lists(
+        self, users: Users, list_name: str, k: int, is_candidate: Flags, *, only_fill: bool = False
+    ) -> Lists:
         """Return the list of each user. `only_fill`: by those models that fill the lists of others."""
         recommender = self.recommenders[list_name]
         if only_fill and recommender.fallbacks:
@@ -65,7 +67,7 @@ class Scorer:
         return recommend(recommender, users, catalogue, list_name, k, per_artist=self.release.artist_cap)
 
 
-def load(connection: psycopg.Connection, release: Release, artefact_folder: str | None) -> Scorer:
+def load(connection: psycopg.Connection, release: Release, artefact_folder: str | None) -> LoadedModels:
     """Load the models of a release. Raises ArtefactError if one cannot be used."""
     catalogue = dataset.read_catalogue(connection, release.as_of)
     counted: dict[str, list[CountedModel]] = {name: [] for name in LISTS}
@@ -80,11 +82,11 @@ def load(connection: psycopg.Connection, release: Release, artefact_folder: str 
         models, names = [], []
         if counted[name][0].place:
             version = registry.read(connection, release.model_versions[name])
-            models.append(_usable(lambda: artefact_store.load(version, artefact_folder), catalogue, version.model))  # noqa: B023 (called at once)
+            models.append(_prepare(lambda: artefact_store.load(version, artefact_folder), catalogue, version.model))  # noqa: B023 (called at once)
             names.append(version.model)
         for model in counted[name]:
             models.append(
-                _usable(
+                _prepare(
                     lambda: artefacts.load(model.artefact, model.checksum, model.format_version),  # noqa: B023
                     catalogue,
                     model.model,
@@ -92,10 +94,10 @@ def load(connection: psycopg.Connection, release: Release, artefact_folder: str 
             )
             names.append(model.model)
         recommenders[name], sources[name] = Recommender(models[0], models[1:]), sources_of(names)
-    return Scorer(release, catalogue, recommenders, sources)
+    return LoadedModels(release, catalogue, recommenders, sources)
 
 
-def _usable(load_artefact: Callable[[], Artefact], catalogue: Catalogue, name: str) -> artefacts.FittedModel:
+def _prepare(load_artefact: Callable[[], Artefact], catalogue: Catalogue, name: str) -> artefacts.FittedModel:
     try:
         return artefacts.renumber(load_artefact(), catalogue)
     except ArtefactError as error:
