@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from recommender import metrics
 from recommender.folds import Fold
 from recommender.interactions import Flags, Floats, Integers
-from recommender.scoring import BATCH, Recommender, recommend
+from recommender.list_making import BATCH, Recommender, recommend
 
 # (name, fewest, most listens in training)
 SEGMENTS = (("all", 0, np.inf), ("cold", 0, 0), ("light", 1, 9), ("regular", 10, np.inf))

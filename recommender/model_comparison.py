@@ -12,8 +12,8 @@ from recommender.evaluation import Row, evaluated, judge
 from recommender.evaluation import compare as compare_judgements
 from recommender.folds import Fold
 from recommender.interactions import number_of
+from recommender.list_making import Recommender
 from recommender.promotion import Difference
-from recommender.scoring import Recommender
 from recommender.sources import DataError
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
 

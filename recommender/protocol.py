@@ -13,11 +13,12 @@ from recommender.dataset import Users
 from recommender.evaluation import NEAR_POPULARITY, Judgement, Row, coinciding, compare, evaluated, judge, overlap
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers
+from recommender.list_making import Recommender
 from recommender.models import FittedModel, Params, again, popularity
+from recommender.progress import Progress, report_nothing
 from recommender.reasons import Reasons, popular
 from recommender.releases import DISCOVER, LISTS
 from recommender.scores import FactorScores
-from recommender.scoring import Recommender
 from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
 
 ORACLE = "oracle"
@@ -60,13 +61,13 @@ def evaluate(
     seed: int,
     *,
     are_all_final: bool,
-    log: Callable[[str], None] = lambda message: None,
+    show: Progress = report_nothing,
 ) -> Evaluation:
     """Tune the models within `budget` seconds, and compare them on the final fold.
 
     `are_all_final`: all of them; otherwise only popularity and the chosen ones: the final window chooses nothing.
     """
-    tuning = tune(tuning_fold, names, budget, seed, log)
+    tuning = tune(tuning_fold, names, budget, seed, show)
     evaluation = Evaluation(trials=tuning.trials, tuning=tuning)
     with threadpool_limits(1, "blas"):
         for list_name in LISTS:
@@ -81,7 +82,7 @@ def evaluate(
                 evaluation.near_popularity = _near_popularity(judgements)
             evaluation.tuning_rows += compare(judgements, tuning_fold, list_name, popularity.NAME, seed)
             finalists = [name for name in found if are_all_final or name in (popularity.NAME, challenger)]
-            _compare_finally(evaluation, tuning, final_fold, list_name, finalists, seed, log)
+            _compare_finally(evaluation, tuning, final_fold, list_name, finalists, seed, show)
     return evaluation
 
 
@@ -101,7 +102,7 @@ def _compare_finally(
     list_name: str,
     names: Sequence[str],
     seed: int,
-    log: Callable[[str], None],
+    show: Progress,
 ) -> None:
     if not len(evaluated(fold, list_name)[0]):
         return
@@ -109,9 +110,9 @@ def _compare_finally(
     fallbacks = fit_fallbacks(fold.dataset, {name: found[name].params for name in FALLBACKS if name in found}, seed)
     judgements: dict[str, Judgement] = {}
     for name in names:
-        log(f"{list_name}: fitting and scoring {name}")
+        show(f"{list_name}: fitting and scoring {name}")
         params = found[name].params
-        model, fit = _measured_fit(lambda: _fit(tuning, fold, name, params, seed))  # noqa: B023 (called at once)
+        model, fit = _measure_fit(lambda: _fit(tuning, fold, name, params, seed))  # noqa: B023 (called at once)
         evaluation.params[list_name, name], evaluation.fits[list_name, name] = params, fit
         judgements[name] = judge(Recommender(model, fallbacks_of(name, fallbacks)), fold, list_name)
     if fold.oracle:
@@ -125,7 +126,7 @@ def _fit(tuning: Tuning, fold: Fold, name: str, params: Params, seed: int) -> Fi
     return recipes.fit(name, params, fold.dataset, seed)
 
 
-def _measured_fit(fit: Callable[[], FittedModel]) -> tuple[FittedModel, Fit]:
+def _measure_fit(fit: Callable[[], FittedModel]) -> tuple[FittedModel, Fit]:
     started = time.perf_counter()
     tracemalloc.start()
     try:

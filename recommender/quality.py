@@ -17,9 +17,9 @@ from recommender import releases
 from recommender.dataset import Catalogue, Dataset
 from recommender.evaluation import SEGMENTS, intervals
 from recommender.interactions import Flags, Floats, Integers, day_of, find
+from recommender.list_making import Recommender
 from recommender.metrics import NDCG_DEPTH
 from recommender.releases import AGAIN, LISTS
-from recommender.scoring import Recommender
 from warehouse import binary_copy
 
 # What fewer users did would say something about one of them.

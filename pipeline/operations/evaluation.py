@@ -121,7 +121,7 @@ def run(settings: Settings, request: Request, folds: Folds) -> None:
         request.seed,
         # files are a benchmark; the final window of the warehouse stays unseen but for what is chosen
         are_all_final=request.has_files,
-        log=_progress(),
+        show=_progress(),
     )
     if not result.rows:
         raise _wrong("no user has a target in the tuning window, so no model can be chosen; try another --window")

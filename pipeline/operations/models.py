@@ -140,9 +140,9 @@ def promote(
                 registry.promote(connection, row["list"], number, reason)
             output.print(f"changed {change}; its lists follow with the next run: make run", soft_wrap=True)
             return
-    from recommender import nightly
+    from recommender import publishing
     from recommender.artefacts import ArtefactError
-    from recommender.nightly import ChampionChangedError
+    from recommender.publishing import ChampionChangedError
 
     with (
         lock_for_writing(warehouse, prepares=False),
@@ -150,7 +150,7 @@ def promote(
         warehouse.at_work("recommend").connect() as work,
     ):
         known = known_range.read(work)
-        promotions = [nightly.Promotion(row["list"], number, reason)]
+        promotions = [publishing.Promotion(row["list"], number, reason)]
         try:
             with StepDisplay(output, "", "promote") as show_progress:
                 outcome = recommending.publish(

@@ -180,7 +180,7 @@ def _promote(
     warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Any
 ) -> None:
     from recommender import retraining
-    from recommender.nightly import ChampionChangedError
+    from recommender.publishing import ChampionChangedError
 
     decided = retraining.promotions(connection)
     try:

@@ -12,9 +12,9 @@ import numpy as np
 
 from recommender import list_rows
 from recommender.interactions import Flags, find, number_of
+from recommender.list_making import Lists
 from recommender.list_rows import StoredList
 from recommender.releases import AGAIN, DISCOVER, Release
-from recommender.scoring import Lists
 from recommender.service.scorer import Heard, Scorer
 from recommender.service.state import State
 

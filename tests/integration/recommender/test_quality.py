@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from recommender import nightly, quality, releases
+from recommender import publishing, quality, releases
 from tests.databases import created
 
 NIGHTS = 7
@@ -193,7 +193,7 @@ def test_quality_equals_plain_python_through_late_listens_a_rollback_and_a_remov
     for night in range(NIGHTS):
         now = first + night * DAY
         before = dict(remembered)
-        outcome = nightly.publish(warehouse, now, 1, artist_cap=3, budget=0)
+        outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
         assert outcome.quality_problem is None
         kept, ranked = (
             {release for (release,) in warehouse.execute(f"select distinct release_id from recommendations.{name}")}
@@ -223,14 +223,14 @@ def test_a_failure_leaves_the_release_published(warehouse, monkeypatch):
 
     monkeypatch.setattr(quality, "_rows", fail)
     (now,) = warehouse.execute("select now()").fetchone()
-    outcome = nightly.publish(warehouse, now, 1, artist_cap=3, budget=0)
+    outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
     assert outcome.quality_problem == "no space left on device"
     assert releases.published(warehouse).release_id == outcome.release.release_id
 
 
 def test_the_ranking_counts_the_users_of_each_track_who_listened_lately(warehouse):
     (now,) = warehouse.execute("select now()").fetchone()
-    outcome = nightly.publish(warehouse, now, 1, artist_cap=3, budget=0)
+    outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
     there = {number for (number,) in warehouse.execute("select id from marts.tracks where deleted_at is null")}
     heard = warehouse.execute("select user_id, track_id, listened_at from marts.listen_history").fetchall()
     for name, track_ids in warehouse.execute("select list, track_ids from recommendations.popular_tracks").fetchall():

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from pipeline.operations import shards
-from recommender import artefacts, dataset, drafts, known_range, nightly, registry, releases
+from recommender import artefacts, dataset, drafts, known_range, publishing, registry, release_models, releases
 from tests.command import LIMIT_SECONDS, command, until
 from tests.databases import created
 from tests.forks import fork
@@ -115,13 +115,13 @@ def another_champion(connection):
 @pytest.fixture
 def scored(monkeypatch):
     """Return the list that grows with the number of users whenever lists are made."""
-    numbers, real = [], nightly.recommend
+    numbers, real = [], release_models.recommend
 
     def recommend_and_note(recommender, users, *arguments, **named):
         numbers.append(len(users))
         return real(recommender, users, *arguments, **named)
 
-    monkeypatch.setattr(nightly, "recommend", recommend_and_note)
+    monkeypatch.setattr(release_models, "recommend", recommend_and_note)
     return numbers
 
 
@@ -212,8 +212,8 @@ def test_another_draft_begins_if_the_one_there_does_not_fit_and_a_promotion_publ
     assert made(warehouse) == [(2, 3)]
     make(url, "1/1")
     assert made(warehouse) == [(1, 1)]
-    known, promotions = known_range.read(warehouse), [nightly.Promotion("discover", 1, "test")]
-    outcome = nightly.publish(warehouse, known.now, known.until_seq, artist_cap=3, budget=0, promotions=promotions)
+    known, promotions = known_range.read(warehouse), [publishing.Promotion("discover", 1, "test")]
+    outcome = publishing.publish(warehouse, known.now, known.until_seq, artist_cap=3, budget=0, promotions=promotions)
     assert outcome.release.model_versions["discover"] == 1 and sizes(warehouse) == (0, 0, 0)
 
 
@@ -244,7 +244,7 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
     with locks.run_lock(place):
         line = command("recommend", "--shard", "1/2", DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
         assert "another run is using" in line
-    seen, real, others = [], nightly.recommend, ["2/2"]
+    seen, real, others = [], release_models.recommend, ["2/2"]
 
     def while_a_shard_works(*arguments, **named):
         if others:
@@ -262,7 +262,7 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
             )
         return real(*arguments, **named)
 
-    monkeypatch.setattr(nightly, "recommend", while_a_shard_works)
+    monkeypatch.setattr(release_models, "recommend", while_a_shard_works)
     # what a killed run has left is ended
     with psycopg.connect(url, application_name=locks.RUN_APPLICATION) as left:
         make(url, "1/2")

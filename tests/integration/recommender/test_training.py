@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from recommender import artefact_store, nightly, registry, releases, retraining, triggers
+from recommender import artefact_store, publishing, registry, releases, retraining, triggers
 from recommender.artefacts import ArtefactError
 from recommender.registry import STAGES
 from recommender.releases import LISTS
@@ -170,7 +170,7 @@ def fail_to_load(*_):
 
 
 def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, warehouse, weak_champion, monkeypatch):
-    nightly.publish(warehouse, now_of(warehouse), 2, artist_cap=3, budget=0)
+    publishing.publish(warehouse, now_of(warehouse), 2, artist_cap=3, budget=0)
     before = lists(warehouse)
     said = messages(train(url))
     assert "decision for discover: promoted. Why: neighbours beats the champion's recipe by +0." in said

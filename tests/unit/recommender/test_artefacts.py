@@ -14,10 +14,10 @@ from scipy.sparse import csr_matrix
 from recommender import artefact_store, artefacts
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
+from recommender.list_making import Recommender, recommend
 from recommender.models import CANDIDATES, again
 from recommender.registry import ModelVersion
 from recommender.releases import AGAIN, DISCOVER
-from recommender.scoring import Recommender, recommend
 from tests.listens import random_dataset
 
 NAMES = [*CANDIDATES, again.NAME]

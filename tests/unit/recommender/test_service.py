@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from recommender import artefacts, cache, list_rows
+from recommender.list_making import Recommender, recommend
 from recommender.releases import AGAIN, DISCOVER, LISTS, Release
-from recommender.scoring import Recommender, recommend
 from recommender.service import answers, cached_lists, middleware
 from recommender.service.answers import NoModelsError
 from recommender.service.scorer import Heard, Scorer
@@ -17,7 +17,7 @@ from recommender.service.state import Present, State
 from recommender.service.warehouse_reads import genres_in
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import random_dataset
-from tests.unit.recommender.test_scoring import recommender
+from tests.unit.recommender.test_list_making import recommender
 
 NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 

@@ -5,10 +5,10 @@ import pytest
 
 from recommender.evaluation import NEAR_POPULARITY, Judgement, coinciding, intervals, judge, overlap
 from recommender.folds import Fold, fold_of_log, of_some_users
+from recommender.list_making import Recommender
 from recommender.models import CANDIDATES, again, als, neighbours, popularity
 from recommender.releases import AGAIN, DISCOVER
-from recommender.scoring import Recommender
-from recommender.tuning import Tuned, Tuning, tune
+from recommender.tuning import BestTrial, Tuning, tune
 from tests.listens import random_dataset
 
 
@@ -46,10 +46,10 @@ def test_als_that_was_regularised_into_popularity_is_near_it():
 def test_a_model_that_only_repeats_popularity_is_not_chosen():
     found = judgements_of(fold())
     tuning = Tuning()
-    tuning.best[DISCOVER].update({name: Tuned({}, found[name]) for name in ("same", "popularity")})
+    tuning.best[DISCOVER].update({name: BestTrial({}, found[name]) for name in ("same", "popularity")})
     found["same"].values["ndcg@10"][:] = 1  # even if it seems to be better by accident
     assert tuning.challenger(DISCOVER) == "popularity"
-    tuning.best[DISCOVER]["neighbours"] = Tuned({}, found["neighbours"])
+    tuning.best[DISCOVER]["neighbours"] = BestTrial({}, found["neighbours"])
     assert tuning.challenger(DISCOVER) == "neighbours"
 
 
@@ -60,8 +60,8 @@ def test_the_same_seed_gives_the_same_trials(monkeypatch):
     one, other = (tune(fold(), names, 1000, 3) for _ in range(2))
     assert one.trials == other.trials and one.trials["ease"] == 4
     for list_name in (DISCOVER, AGAIN):
-        found = {name: (tuned.params, tuned.judgement.ndcg) for name, tuned in one.best[list_name].items()}
-        assert found == {name: (tuned.params, tuned.judgement.ndcg) for name, tuned in other.best[list_name].items()}
+        found = {name: (trial.params, trial.judgement.ndcg) for name, trial in one.best[list_name].items()}
+        assert found == {name: (trial.params, trial.judgement.ndcg) for name, trial in other.best[list_name].items()}
         assert one.challenger(list_name) == other.challenger(list_name)
         if list_name == AGAIN:
             assert all(params.get("taste_half_life") is None for params, _ in found.values())

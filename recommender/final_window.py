@@ -1,58 +1,30 @@
-"""Train models for lists: check the data, tune recipes, compare them in the final window, and fit the winner."""
+"""Compare the recipes of a list in the final window, decide which one is its next champion, and check the last fit."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
-from threadpoolctl import threadpool_limits
 
-from recommender import artefacts, metrics, promotion, recipes, sources
+from recommender import artefacts, metrics, promotion, recipes
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Dataset
 from recommender.evaluation import SEGMENTS, Judgement, Row, agreement, compare, evaluated, judge, overlap
 from recommender.folds import Fold
-from recommender.interactions import day_of, number_of
-from recommender.models import FittedModel, again, popularity
-from recommender.promotion import TOO_LITTLE_DATA, Decision, Difference, Finalist
-from recommender.recipes import MODELS, Recipe
+from recommender.interactions import number_of
+from recommender.list_making import Recommender
+from recommender.models import FittedModel, popularity
+from recommender.progress import Progress, report_nothing
+from recommender.promotion import Decision, Difference, Finalist
+from recommender.recipes import Recipe
 from recommender.registry import ModelVersion
-from recommender.releases import LISTS
-from recommender.scoring import Recommender
-from recommender.sources import DataError, Windows
-from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
-from warehouse.counts import count
+from recommender.tuning import fallbacks_of, fit_fallbacks
 
 CHALLENGER, CHAMPION, SERVED, ANCHOR, POPULARITY = "challenger", "champion", "served", "anchor", "popularity"
-# The data are refused if so many of the users, tracks or listens of the last training are gone.
-SHRUNKEN = 0.3
-# And if no listen has become known for so long.
-STALE = dt.timedelta(days=10)
 # The fit to everything known must show at least this share of the tracks that the evaluated fit shows, and have this
 # share of its first 10.
 LEAST_COVERAGE, LEAST_OVERLAP = 0.5, 0.2
-
-Log = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class DataSize:
-    """Hold how much is known: users and tracks that are not removed, listens, and when the newest became known."""
-
-    users: int
-    tracks: int
-    listens: int
-    newest: dt.datetime | None
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """Hold the best recipe by list, and the number of trials by model."""
-
-    recipes: Mapping[str, Recipe]
-    trials: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -68,67 +40,6 @@ class Comparison:
     evaluated: Judgement | None
     rows: Sequence[Mapping[str, Any]]
     metrics: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Hold what a first training chose for a list, and why. `training`: columns of recommendations.trainings."""
-
-    list: str
-    recipe: Recipe
-    outcome: str
-    reason: str
-    training: Mapping[str, Any]
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    rows: Sequence[Mapping[str, Any]] = ()
-
-
-def data_size(connection: psycopg.Connection) -> DataSize:
-    """Return how much the warehouse knows now."""
-    row = connection.execute("""
-        select users.count, tracks.count, listens.count, listens.newest
-        from (select count(*) from marts.users where deleted_at is null) as users
-        cross join (select count(*) from marts.tracks where deleted_at is null) as tracks
-        cross join (select count(*), max(known_at) as newest from marts.listen_history) as listens
-    """).fetchone()
-    return DataSize(*row)
-
-
-def data_problems(size: DataSize, before: Mapping[str, int] | None, now: dt.datetime) -> list[str]:
-    """Return why nothing may be trained on these data. `before`: users, tracks and listens of the last training."""
-    found = [f"there are no {name} yet" for name in ("users", "tracks", "listens") if not getattr(size, name)]
-    for name, earlier in (before or {}).items():
-        here = getattr(size, name)
-        if 0 < here < (1 - SHRUNKEN) * earlier:
-            found.append(
-                f"there are {here:,} {name}, {1 - here / earlier:.0%} fewer than the {earlier:,} at the last training"
-            )
-    if size.newest and now - size.newest > STALE:
-        found.append(
-            f"the newest listen became known on {size.newest.astimezone(dt.UTC):%Y-%m-%d}, more than"
-            f" {count(STALE.days, 'day')} ago"
-        )
-    return found
-
-
-def tune_recipes(fold: Fold, budget: float, seed: int, champions: Mapping[str, Recipe], log: Log) -> Tuned:
-    """Tune all models within `budget` seconds, and return the best recipe per list; none for a list without targets.
-
-    The recipes of the champions are tried first.
-    """
-    first: dict[str, list[dict[str, Any]]] = {}
-    for recipe in champions.values():
-        own = {name: value for name, value in recipe.params.items() if name not in ("base", "base_params")}
-        first.setdefault(recipe.model, []).append(own)
-    tuning = tune(fold, MODELS, budget, seed, log, first)
-    found = {name: challenger for name in LISTS if (challenger := tuning.challenger(name))}
-    return Tuned({name: _recipe(tuning, name, model) for name, model in found.items()}, tuning.trials)
-
-
-def _recipe(tuning: Tuning, list_name: str, model: str) -> Recipe:
-    best = tuning.best[list_name]
-    params = with_base(best[model].params, tuning) if model == again.NAME else dict(best[model].params)
-    return Recipe(model, params, {name: dict(best[name].params) for name in FALLBACKS if name in best})
 
 
 def served_model(
@@ -156,7 +67,7 @@ def compare_finalists(
     champion: Recipe | None = None,
     anchor: Recipe | None = None,
     served: Recommender | None = None,
-    log: Log = lambda message: None,
+    show: Progress = report_nothing,
 ) -> Comparison | None:
     """Compare the challenger with popularity, the champion and the anchor in the final window, and decide.
 
@@ -167,10 +78,10 @@ def compare_finalists(
     contenders = _contenders(challenger, champion, anchor)
     judgements: dict[str, Judgement] = {}
     for name, recipe in contenders.items():
-        log(f"{list_name}: fitting and scoring {name}, {recipe.model}")
-        judgements[name] = judge(_fitted(recipe, fold.dataset, seed), fold, list_name)
+        show(f"{list_name}: fitting and scoring {name}, {recipe.model}")
+        judgements[name] = judge(fit_recipe(recipe, fold.dataset, seed), fold, list_name)
     if served is not None:
-        log(f"{list_name}: scoring the served model")
+        show(f"{list_name}: scoring the served model")
         judgements[SERVED] = judge(served, fold, list_name)
     models = {name: recipe.model for name, recipe in contenders.items()} | {SERVED: champion.model if champion else ""}
     # popularity competes under one name, also if tuning chose it
@@ -197,7 +108,8 @@ def _contenders(challenger: Recipe, champion: Recipe | None, anchor: Recipe | No
     return found
 
 
-def _fitted(recipe: Recipe, dataset: Dataset, seed: int) -> Recommender:
+def fit_recipe(recipe: Recipe, dataset: Dataset, seed: int) -> Recommender:
+    """Fit the model of a recipe, and those that fill its lists."""
     model = recipes.fit(recipe.model, recipe.params, dataset, seed)
     return Recommender(model, fallbacks_of(recipe.model, fit_fallbacks(dataset, recipe.fallback_params, seed)))
 
@@ -316,54 +228,3 @@ def refit_problems(
     if (shared := overlap(after, before)) < LEAST_OVERLAP:
         found.append(f"it has {shared:.0%} of its first 10 in common with the evaluated fit")
     return found
-
-
-def training_columns(size: DataSize, now: dt.datetime, windows: Windows, budget: float, seed: int) -> dict[str, Any]:
-    """Return what a training is made from, as columns of recommendations.trainings."""
-    return {
-        "budget": budget,
-        "seed": seed,
-        "known_at": now,
-        "users": size.users,
-        "tracks": size.tracks,
-        "listens": size.listens,
-        "tuning_from": day_of(windows.tuning),
-        "final_from": day_of(windows.final),
-        "final_until": day_of(windows.end - 1),
-        "code_version": artefacts.code_version(),
-    }
-
-
-def choose(
-    connection: psycopg.Connection, lists: Sequence[str], now: dt.datetime, budget: float, seed: int, log: Log
-) -> list[Choice]:
-    """Choose a first model for each list within about `budget` seconds of tuning, by what the warehouse knows."""
-    started_at = dt.datetime.now(dt.UTC)
-    try:
-        windows = sources.windows_of_warehouse(connection, until=now)
-    except DataError as error:
-        return [_without_data(name, str(error), {"started_at": started_at}) for name in lists]
-    training = {"started_at": started_at, **training_columns(data_size(connection), now, windows, budget, seed)}
-    with threadpool_limits(1, "blas"):
-        tuned = tune_recipes(sources.read_fold(connection, windows.tuning, windows.final), budget, seed, {}, log)
-        training["trials"] = dict(tuned.trials)
-        fold = sources.read_fold(connection, windows.final, windows.end)
-        found = []
-        for name in lists:
-            challenger = tuned.recipes.get(name)
-            compared = challenger and compare_finalists(fold, name, challenger, seed, log=log)
-            if not compared:
-                why = "no user heard a track that a list could have held"
-                found.append(_without_data(name, why, training))
-                continue
-            decision = compared.decision
-            columns = {**training, "recipe": challenger.to_json()}
-            figures = {**compared.metrics, "windows": [str(windows)]}
-            found.append(
-                Choice(name, compared.winner, decision.outcome, decision.reason, columns, figures, compared.rows)
-            )
-    return found
-
-
-def _without_data(list_name: str, why: str, training: Mapping[str, Any]) -> Choice:
-    return Choice(list_name, recipes.of_popularity(), TOO_LITTLE_DATA, why, training)
