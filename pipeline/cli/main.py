@@ -37,7 +37,7 @@ COMMANDS = {
     "connect": "connect:connect",
     "evaluate": "evaluate:evaluate",
     "recommendations": "recommendations:recommendations",
-    "train": "training:train",
+    "train": "train:train",
     "model": "models:models",
     "serve": "serve:serve",
     "migrate": "migrate:migrate",
@@ -55,8 +55,8 @@ COMMANDS = {
     "pg-dump": "programs:pg_dump",
     "pg-restore": "programs:pg_restore",
     "airflow": "programs:serve_airflow",
-    "stop": "server:stop",
-    "clean": "server:clean",
+    "stop": "stop:stop",
+    "clean": "clean:clean",
 }
 
 

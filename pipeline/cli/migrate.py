@@ -2,9 +2,9 @@
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
-from pipeline.console import connections
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
+from pipeline.console import header
 from pipeline.run import preparation
 from pipeline.settings import Settings
 from warehouse import locks, schema
@@ -24,6 +24,6 @@ def migrate(database_url: str | None, dry_run: bool) -> None:
         with connect_for_reading(warehouse) as connection:
             click.echo(preparation.script(connection))
         return
-    click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+    click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
     with preparation.lock_for_writing(warehouse):
         click.echo(f"the warehouse is prepared for this release: migration {schema.LATEST}")

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from recommender import files, sources
 from recommender.evaluation import Row, evaluated
 from recommender.interactions import Floats, Integers, find
 from recommender.models import CANDIDATES, again, popularity
+from recommender.progress import Progress
 from recommender.protocol import Evaluation, evaluate
 from recommender.releases import LISTS
 from recommender.sources import Folds
@@ -152,17 +153,17 @@ def _describe_folds(folds: Folds) -> list[str]:
     return ["; ".join(parts)]
 
 
-def _progress() -> Callable[[str], None]:
-    """Return a function that prints what is being done, every ten seconds."""
+def _progress() -> Progress:
+    """Return what prints the progress, every ten seconds."""
     last = time.monotonic()
 
-    def log(message: str) -> None:
+    def show(what: str, done: int | None = None, total: int | None = None) -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            click.echo(f"  {message}")
+            click.echo(f"  {what}")
 
-    return log
+    return show
 
 
 def _tables(result: Evaluation) -> list[Table | Text]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from expectations import ledger
 from monitoring import nights
-from pipeline.console import connections
+from pipeline.console import header
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
 from pipeline.run import recommending, run_warnings, runbooks
@@ -149,8 +149,8 @@ def next_api(settings: Settings, connection: psycopg.Connection) -> str:
     """Return the API that the next run would read. Works on an empty database too."""
     is_named = settings.api_base_url or settings.sample
     if not is_named and schema.is_current(connection) and run_ledger.has_read_real_api(connection):
-        return connections.NOT_SET  # the run would be refused
-    return connections.describe_api(settings)
+        return header.NOT_SET  # the run would be refused
+    return header.describe_api(settings)
 
 
 def read(settings: Settings, connection: psycopg.Connection) -> Status:

@@ -18,7 +18,7 @@ from pipeline.alerts import messages, run_notifier
 from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
 from pipeline.run.dbt import DbtOutcome
-from pipeline.schedule import nightly
+from pipeline.schedule import scheduler
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
@@ -556,7 +556,7 @@ def test_notify_checks_its_input_and_the_addresses(settings, inbox, outcome, not
 def test_an_invalid_alert_address_ends_the_run_before_it_starts(
     addresses, number, of, settings, inbox, database_url, monkeypatch
 ):
-    monkeypatch.setattr(nightly, "run", lambda *_: None)
+    monkeypatch.setattr(scheduler, "run", lambda *_: None)
     given = addresses.format(good=settings["ALERT_URLS"])
     for verb in ("run", "schedule"):
         line = command(verb, **settings | {"ALERT_URLS": given}).err
