@@ -10,7 +10,7 @@ import numpy as np
 from recommender import artefacts, metrics, promotion, recipes
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Dataset
-from recommender.evaluation import SEGMENTS, Judgement, Row, agreement, compare, evaluated, judge, overlap
+from recommender.evaluation import SEGMENTS, Measurement, Row, agreement, compare, measure, overlap, users_with_targets
 from recommender.folds import Fold
 from recommender.interactions import number_of
 from recommender.list_making import Recommender
@@ -31,13 +31,13 @@ LEAST_COVERAGE, LEAST_OVERLAP = 0.5, 0.2
 class Comparison:
     """Hold what the final window decided for a list.
 
-    `winner`: the recipe of the next champion; None: the champion stays. `evaluated`: how it did, fitted to what was
+    `winner`: the recipe of the next champion; None: the champion stays. `measurement`: how it did, fitted to what was
     known before the window. `rows`: those of recommendations.evaluations. `metrics`: of the winner.
     """
 
     decision: Decision
     winner: Recipe | None
-    evaluated: Judgement | None
+    measurement: Measurement | None
     rows: Sequence[Mapping[str, Any]]
     metrics: Mapping[str, Any]
 
@@ -73,25 +73,25 @@ def compare_finalists(
 
     All recipes are fitted to what was known before the window. None if no user has a target.
     """
-    if not len(evaluated(fold, list_name)[0]):
+    if not len(users_with_targets(fold, list_name)[0]):
         return None
     contenders = _contenders(challenger, champion, anchor)
-    judgements: dict[str, Judgement] = {}
+    measurements: dict[str, Measurement] = {}
     for name, recipe in contenders.items():
         show(f"{list_name}: fitting and scoring {name}, {recipe.model}")
-        judgements[name] = judge(fit_recipe(recipe, fold.dataset, seed), fold, list_name)
+        measurements[name] = measure(fit_recipe(recipe, fold.dataset, seed), fold, list_name)
     if served is not None:
         show(f"{list_name}: scoring the served model")
-        judgements[SERVED] = judge(served, fold, list_name)
+        measurements[SERVED] = measure(served, fold, list_name)
     models = {name: recipe.model for name, recipe in contenders.items()} | {SERVED: champion.model if champion else ""}
     # popularity competes under one name, also if tuning chose it
     name = POPULARITY if challenger.model == popularity.NAME else CHALLENGER
-    decision = _decide(judgements, models, None if challenger.is_same(champion) else name, fold, seed)
-    rows, figures = _rows(judgements, models, fold, list_name, seed)
+    decision = _decide(measurements, models, None if challenger.is_same(champion) else name, fold, seed)
+    rows, figures = _rows(measurements, models, fold, list_name, seed)
     if decision.finalist is None:
         return Comparison(decision, None, None, rows, {})
     winner = name if decision.finalist == CHALLENGER else decision.finalist
-    return Comparison(decision, contenders[winner], judgements[winner], rows, figures[winner])
+    return Comparison(decision, contenders[winner], measurements[winner], rows, figures[winner])
 
 
 def _contenders(challenger: Recipe, champion: Recipe | None, anchor: Recipe | None) -> dict[str, Recipe]:
@@ -115,7 +115,7 @@ def fit_recipe(recipe: Recipe, dataset: Dataset, seed: int) -> Recommender:
 
 
 def _decide(
-    judgements: Mapping[str, Judgement],
+    measurements: Mapping[str, Measurement],
     models: Mapping[str, str],
     challenger: str | None,
     fold: Fold,
@@ -123,53 +123,53 @@ def _decide(
 ) -> Decision:
     def finalist(name: str, champion: str | None, anchor: str | None) -> Finalist:
         def to(other: str | None) -> Difference | None:
-            if other is None or other not in judgements or other == name:
+            if other is None or other not in measurements or other == name:
                 return None
-            return _difference(judgements, name, other, seed)
+            return _difference(measurements, name, other, seed)
 
-        has_champion = champion in judgements
+        has_champion = champion in measurements
         return Finalist(
             models[name],
             to(champion),
             None if models[name] == popularity.NAME else to(POPULARITY),
             to(anchor),
-            _by_segment(judgements, name, champion, fold, seed) if has_champion else {},
-            agreement(judgements[name], judgements[champion]) if has_champion else 0.0,
+            _by_segment(measurements, name, champion, fold, seed) if has_champion else {},
+            agreement(measurements[name], measurements[champion]) if has_champion else 0.0,
         )
 
-    if CHAMPION not in judgements:
+    if CHAMPION not in measurements:
         return promotion.decide_first(finalist(challenger, None, None))
     new = finalist(challenger, CHAMPION, ANCHOR) if challenger else None
     return promotion.decide(new, finalist(CHAMPION, SERVED, ANCHOR))
 
 
 def _difference(
-    judgements: Mapping[str, Judgement], name: str, base: str, seed: int, members: Any = slice(None)
+    measurements: Mapping[str, Measurement], name: str, base: str, seed: int, members: Any = slice(None)
 ) -> Difference:
-    values, others = (judgements[each].values["ndcg@10"][members] for each in (name, base))
+    values, others = (measurements[each].values["ndcg@10"][members] for each in (name, base))
     return promotion.difference(values, others, seed)
 
 
 def _by_segment(
-    judgements: Mapping[str, Judgement], name: str, base: str, fold: Fold, seed: int
+    measurements: Mapping[str, Measurement], name: str, base: str, fold: Fold, seed: int
 ) -> dict[str, Difference]:
-    listens = fold.dataset.listens.listens()[judgements[name].users]
+    listens = fold.dataset.listens.listens()[measurements[name].users]
     found = {}
     for segment, fewest, most in SEGMENTS[1:]:
         members = np.flatnonzero((listens >= fewest) & (listens <= most))
         if len(members) >= promotion.SEGMENT_USERS:
-            found[segment] = _difference(judgements, name, base, seed, members)
+            found[segment] = _difference(measurements, name, base, seed, members)
     return found
 
 
 def _rows(
-    judgements: Mapping[str, Judgement], models: Mapping[str, str], fold: Fold, list_name: str, seed: int
+    measurements: Mapping[str, Measurement], models: Mapping[str, str], fold: Fold, list_name: str, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Return the rows of recommendations.evaluations, and by contender the figures for its model version."""
-    to_popularity = compare(judgements, fold, list_name, POPULARITY, seed)
+    to_popularity = compare(measurements, fold, list_name, POPULARITY, seed)
     to_champion: Mapping[tuple[str, str], Row] = {}
-    if CHAMPION in judgements:
-        to_champion = {(row.model, row.segment): row for row in compare(judgements, fold, list_name, CHAMPION, seed)}
+    if CHAMPION in measurements:
+        to_champion = {(row.model, row.segment): row for row in compare(measurements, fold, list_name, CHAMPION, seed)}
     rows = []
     for row in to_popularity:
         other = to_champion.get((row.model, row.segment))
@@ -210,7 +210,7 @@ def _rows(
 
 
 def refit_problems(
-    model: FittedModel, catalogue: Catalogue, recipe: Recipe, fold: Fold, list_name: str, before: Judgement, seed: int
+    model: FittedModel, catalogue: Catalogue, recipe: Recipe, fold: Fold, list_name: str, before: Measurement, seed: int
 ) -> list[str]:
     """Return what is wrong with a fit to everything known, beside the evaluated fit of the same recipe."""
     try:
@@ -219,7 +219,7 @@ def refit_problems(
         return [str(error)]
     moved = artefacts.renumber(Artefact(model, catalogue.track_ids, catalogue.genre_names), fold.dataset.catalogue)
     fallbacks = fit_fallbacks(fold.dataset, recipe.fallback_params, seed)
-    after = judge(Recommender(moved, fallbacks_of(recipe.model, fallbacks)), fold, list_name)
+    after = measure(Recommender(moved, fallbacks_of(recipe.model, fallbacks)), fold, list_name)
     is_candidate = fold.dataset.catalogue.is_candidate
     shown, shown_before = (metrics.coverage(each.tracks, is_candidate) for each in (after, before))
     found = []

@@ -255,7 +255,7 @@ def _refit(
     """Fit the winner to everything known; return the columns of its model version, and what is wrong with it."""
     recipe = found.winner
     model = recipes.fit(recipe.model, recipe.params, known, seed)
-    problems = final_window.refit_problems(model, known.catalogue, recipe, fold, list_name, found.evaluated, seed)
+    problems = final_window.refit_problems(model, known.catalogue, recipe, fold, list_name, found.measurement, seed)
     columns = {**recipe.to_json(), "track_count": len(known.catalogue.track_ids), "metrics": dict(found.metrics)}
     if not problems:
         # what only counts is counted again for each release

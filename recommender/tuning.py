@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender import recipes
 from recommender.dataset import Dataset
-from recommender.evaluation import COINCIDENCE, Judgement, agreement, judge
+from recommender.evaluation import COINCIDENCE, Measurement, agreement, measure
 from recommender.folds import Fold, of_some_users
 from recommender.list_making import Recommender
 from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
@@ -40,7 +40,7 @@ class BestTrial:
     """Hold the best parameters of a model for a list, and how it did with them in the tuning window."""
 
     params: Params
-    judgement: Judgement
+    measurement: Measurement
 
 
 @dataclass
@@ -55,11 +55,11 @@ class Tuning:
         found = self.best[list_name]
         if popularity.NAME not in found:
             return None
-        baseline = found[popularity.NAME].judgement
+        baseline = found[popularity.NAME].measurement
         return next(
             name
-            for name in sorted(found, key=lambda name: -found[name].judgement.ndcg)
-            if name == popularity.NAME or agreement(found[name].judgement, baseline) < COINCIDENCE
+            for name in sorted(found, key=lambda name: -found[name].measurement.ndcg)
+            if name == popularity.NAME or agreement(found[name].measurement, baseline) < COINCIDENCE
         )
 
 
@@ -207,7 +207,7 @@ def base_of_again(tuning: Tuning) -> tuple[str, Params]:
     """Return the model whose scores `again` adds, and its parameters: the best for `discover`, if there is one."""
     list_name = DISCOVER if tuning.best[DISCOVER] else AGAIN
     found = {name: trial for name, trial in tuning.best[list_name].items() if name != again.NAME}
-    name = max(found, key=lambda name: found[name].judgement.ndcg)
+    name = max(found, key=lambda name: found[name].measurement.ndcg)
     return name, found[name].params
 
 
@@ -220,14 +220,14 @@ def with_base(params: Params, tuning: Tuning) -> Params:
 def _keep_best(
     tuning: Tuning, list_name: str, name: str, params: Params, recommender: Recommender, fold: Fold
 ) -> float | None:
-    """Judge a trial, and keep it if it is the best so far. Return its NDCG@10, or None if no user has targets."""
-    judgement = judge(recommender, fold, list_name)
-    if not len(judgement.users):
+    """Measure a trial, and keep it if it is the best so far. Return its NDCG@10, or None if no user has targets."""
+    measurement = measure(recommender, fold, list_name)
+    if not len(measurement.users):
         return None
     best = tuning.best[list_name].get(name)
-    if best is None or judgement.ndcg > best.judgement.ndcg:
-        tuning.best[list_name][name] = BestTrial(params, judgement)
-    return judgement.ndcg
+    if best is None or measurement.ndcg > best.measurement.ndcg:
+        tuning.best[list_name][name] = BestTrial(params, measurement)
+    return measurement.ndcg
 
 
 def windows_of(dataset: Dataset) -> list[int | None]:

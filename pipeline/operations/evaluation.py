@@ -21,7 +21,7 @@ from pipeline.operations import report
 from pipeline.records import run_ledger
 from pipeline.settings import Settings
 from recommender import files, sources
-from recommender.evaluation import Row, evaluated
+from recommender.evaluation import Row, users_with_targets
 from recommender.interactions import Floats, Integers, find
 from recommender.models import CANDIDATES, again, popularity
 from recommender.progress import Progress
@@ -112,7 +112,7 @@ def run(settings: Settings, request: Request, folds: Folds) -> None:
     started = time.monotonic()
     for note in (*folds.notes, *_describe_folds(folds)):
         click.echo(note)
-    if not any(len(evaluated(folds.final, name)[0]) for name in LISTS):
+    if not any(len(users_with_targets(folds.final, name)[0]) for name in LISTS):
         raise _wrong("no user has a target in the final window, so there is nothing to compare")
     result = evaluate(
         folds.tuning,
@@ -146,7 +146,7 @@ def _describe_folds(folds: Folds) -> list[str]:
         f" to {count(len(np.unique(heard.tracks)), 'track')}"
     ]
     for name in LISTS:
-        users = len(evaluated(final, name)[0])
+        users = len(users_with_targets(final, name)[0])
         parts.append(f"{name}: {count(users, 'user')} with targets")
     if final.dropped:
         parts.append(f"{count(final.dropped, 'target')} left out: unknown or removed tracks")

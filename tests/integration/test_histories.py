@@ -28,7 +28,7 @@ import expectations.tracks
 import expectations.users
 from expectations import decisions, ledger
 from expectations.decisions import DecisionError
-from expectations.gate import judge_pending
+from expectations.gate import check_pending
 from expectations.replay import replay
 from extract import extraction
 from extract.errors import SourceError
@@ -251,8 +251,8 @@ class HistoryMachine(RuleBasedStateMachine):
             return
         broken_table = kind.removeprefix("no rules for ") if kind.startswith("no rules for ") else None
         with self._rules(broken_table):
-            judge_pending(self.url)
-        self.model.judge({broken_table})
+            check_pending(self.url)
+        self.model.check({broken_table})
         self.rendered.build(self.connection, models)
 
     def _extract(self, rows, kind) -> None:

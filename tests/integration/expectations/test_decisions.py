@@ -7,7 +7,7 @@ import pytest
 
 from expectations import decisions, ledger
 from expectations.decisions import DecisionError
-from expectations.gate import judge_pending
+from expectations.gate import check_pending
 from tests.integration.expectations.warehouse import user
 
 BAD = "nobody"
@@ -23,7 +23,7 @@ def reject(warehouse, load_id, table="users", *, is_dry_run=False):
 
 def land(warehouse, *users, **figures):
     load_id = warehouse.land({"users": list(users)}, **figures)
-    warehouse.judge()
+    warehouse.check()
     return load_id
 
 
@@ -103,12 +103,12 @@ def test_a_quarantined_row_overtaken_by_a_rejected_load_is_open_again(warehouse)
 def test_the_summary_counts_the_keys_that_only_the_rejected_load_has(warehouse):
     land(warehouse, user(1), user(2, email=BAD))
     accepted = warehouse.land({"users": [user(3)]})
-    warehouse.judge()
+    warehouse.check()
     blocked = land(warehouse, user(4), total=5)
     newest = warehouse.land(
         {"users": [user(1), user(2), user(3), user(4), user(5), user(6, email=BAD)]}, removed={"users": ["[7]"]}
     )
-    warehouse.judge()
+    warehouse.check()
     assert decisions.summarize_load(warehouse.connection, newest, "users").only_here == 3, "users 2, 4 and 5"
     assert decisions.summarize_load(warehouse.connection, blocked, "users").only_here == 0, "it is not published"
     reject(warehouse, accepted)
@@ -120,10 +120,10 @@ def test_a_pending_load_can_be_rejected_and_is_never_checked(warehouse, monkeypa
     load_id = warehouse.land({"users": [user(1)]})
     with monkeypatch.context() as patch:
         patch.setattr("expectations.users.suite", lambda: 1 / 0)
-        judge_pending(warehouse.url)
+        check_pending(warehouse.url)
     assert warehouse.states() == ["pending"]
     reject(warehouse, load_id)
-    assert warehouse.judge() == {} and warehouse.states() == ["rejected"] and publications(warehouse) == []
+    assert warehouse.check() == {} and warehouse.states() == ["rejected"] and publications(warehouse) == []
 
 
 @pytest.mark.parametrize("verb", [release, reject])
@@ -136,7 +136,7 @@ def test_a_dry_run_returns_the_same_and_changes_nothing(verb, warehouse):
 
 
 MISFITS = {
-    ("release", "pending"): "is pending: it has no verdict yet; let the gate judge it with: make gate",
+    ("release", "pending"): "is pending: it has no verdict yet; let the gate check it with: make gate",
     ("release", "accepted"): "is accepted: it is published already",
     (
         "release",

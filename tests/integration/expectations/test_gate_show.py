@@ -29,8 +29,8 @@ def test_hostile_values_are_checked_stored_and_printed_without_effect(what, ware
             "listen_history": [document(1, items=value), document(value[:100]), document(2, created_at=value[:100])],
         }
     )
-    judgements = warehouse.judge()
-    assert {judgement.state for judgement in judgements.values()} == {"accepted_with_quarantine"}, judgements
+    verdicts = warehouse.check()
+    assert {verdict.state for verdict in verdicts.values()} == {"accepted_with_quarantine"}, verdicts
     assert (warehouse.published("users"), warehouse.published("tracks")) == (["[2]"], ["[2]"])
     assert warehouse.published("listen_history") == []
 
@@ -47,7 +47,7 @@ def test_hostile_values_are_checked_stored_and_printed_without_effect(what, ware
 
 def test_markup_in_a_value_is_printed_unchanged(warehouse):
     warehouse.land({"users": [user(1, email="[bold]nobody[/bold]")]})
-    warehouse.judge()
+    warehouse.check()
     assert '"[bold]nobody[/bold]"' in shown(warehouse)
 
 
@@ -55,7 +55,7 @@ def test_each_rule_is_shown_with_its_count_and_the_first_rows_unchanged(warehous
     load_id = warehouse.land(
         {"users": [user(1, email="nobody"), *(user(number, created_at="yesterday") for number in range(2, 8))]}
     )
-    warehouse.judge()
+    warehouse.check()
     assert shown(warehouse).splitlines()[:6] == [
         f"users load {load_id}: accepted_with_quarantine, 7 bad rows of 1,007 read",
         "  1,007 read, 7 changed, 0 removed, 7 quarantined",
@@ -72,7 +72,7 @@ def test_each_rule_is_shown_with_its_count_and_the_first_rows_unchanged(warehous
 def test_absent_null_and_duplicate_values_are_shown_differently(warehouse):
     rows = [user(1, updated_at=ABSENT), user(2, updated_at=None), user(3, gender="one"), user(3, gender="two")]
     warehouse.land({"users": rows})
-    warehouse.judge()
+    warehouse.check()
     lines = shown(warehouse).splitlines()
     assert "    [1] absent" in lines
     assert "    [2] null" in lines
@@ -81,10 +81,10 @@ def test_absent_null_and_duplicate_values_are_shown_differently(warehouse):
 
 def test_a_rule_about_the_scan_is_shown_with_its_value(warehouse):
     warehouse.land({"users": []}, removed={"users": ["[1]", "[2]"]}, keys_known=4)
-    warehouse.judge()
+    warehouse.check()
     assert "  info few_removals: removed_share 0.5" in shown(warehouse).splitlines()
     warehouse.land({"users": [user(1)]}, total=1)
-    warehouse.judge()
+    warehouse.check()
     assert "  critical all_of_the_total_was_read: rows_missing_of_total -1000" in shown(warehouse).splitlines()
 
 
@@ -103,7 +103,7 @@ def test_unreadable_rows_are_shown_including_those_set_aside_by_an_earlier_load(
     set_aside(warehouse, second, None, "[bold]{[/bold]")
     later = warehouse.land({"users": [user(2)]})
     set_aside(warehouse, later, "[9]", "later")
-    warehouse.judge()
+    warehouse.check()
 
     printed = shown(warehouse, second)
 
@@ -134,18 +134,18 @@ def test_unreadable_rows_are_shown_including_those_set_aside_by_an_earlier_load(
 def test_without_an_id_warnings_of_the_newest_load_come_before_older_quarantine(figures, next_step, warehouse):
     quarantined = warehouse.land({"users": [user(1, email="nobody")]})
     newest = warehouse.land({"users": [user(2)]}, **figures)
-    warehouse.judge()
+    warehouse.check()
     assert f"load {newest}: accepted" in shown(warehouse)
     assert shown(warehouse).splitlines()[-1].startswith(next_step)
     warehouse.land({"users": [user(2)]})
-    warehouse.judge()
+    warehouse.check()
     assert f"load {quarantined}: accepted" in shown(warehouse), "that is over"
 
 
 def test_a_mass_removal_is_shown_with_its_counts_and_the_release_command(warehouse):
     keys = [f"[{number}]" for number in range(45)]
     load_id = warehouse.land({"users": []}, removed={"users": keys}, keys_known=50)
-    warehouse.judge()
+    warehouse.check()
     lines = shown(warehouse).splitlines()
     figures = "45 of the 50 known users (90 %, more than MAX_REMOVED_SHARE 30 %)"
     assert f"  critical no_mass_removal: mass_removal {figures}" in lines
@@ -154,7 +154,7 @@ def test_a_mass_removal_is_shown_with_its_counts_and_the_release_command(warehou
 
 def test_rows_erased_later_leave_nothing_in_the_verdict(warehouse):
     warehouse.land({"users": [user(4711, email="lovelace", updated_at="2025-01-01T00:00:00")]})
-    warehouse.judge()
+    warehouse.check()
     for table in ("gate.quarantined_rows", "staging.users"):
         warehouse.execute(f"delete from {table}")
     assert "email_is_an_address: 1 row" in shown(warehouse)
@@ -166,15 +166,15 @@ def test_rows_erased_later_leave_nothing_in_the_verdict(warehouse):
 
 def test_without_an_id_it_shows_the_most_urgent_load(warehouse):
     accepted = warehouse.land({"users": [user(1)]})
-    warehouse.judge()
+    warehouse.check()
     assert f"load {accepted}: accepted" in shown(warehouse)
     quarantined = warehouse.land({"users": [user(2, email="nobody")]})
-    warehouse.judge()
+    warehouse.check()
     warehouse.land({"users": [user(3)]})
-    warehouse.judge()
+    warehouse.check()
     assert f"load {quarantined}: accepted_with_quarantine" in shown(warehouse)
     blocked = warehouse.land({"tracks": [track(1)]}, total=1)
-    warehouse.judge()
+    warehouse.check()
     assert f"load {blocked}: blocked" in shown(warehouse)
     assert f"load {accepted}: accepted" in shown(warehouse, accepted)
 
@@ -182,7 +182,7 @@ def test_without_an_id_it_shows_the_most_urgent_load(warehouse):
 def test_the_newest_load_is_the_last_one_landed_regardless_of_the_clock(warehouse):
     for number in (1, 2):
         newest = warehouse.land({"users": [user(number)]})
-        warehouse.judge()
+        warehouse.check()
     warehouse.execute("update gate.loads set judged_at = '2020-01-01' where load_id = %s", newest)
     assert f"load {newest}: accepted" in shown(warehouse)
 
@@ -207,14 +207,14 @@ def test_the_newest_load_is_the_last_one_landed_regardless_of_the_clock(warehous
 )
 def test_it_ends_with_the_command_that_fits(state, next_step, warehouse):
     load_id = warehouse.land({"users": [user(1)], "tracks": [track(1)]})
-    warehouse.judge()
+    warehouse.check()
     warehouse.execute("update gate.loads set state = %s where table_name = 'users'", state)
     assert shown(warehouse).splitlines()[-1] == "next: " + next_step.replace("LOAD", load_id)
 
 
 def test_with_quarantined_rows_it_ends_with_the_replay_command(warehouse):
     warehouse.land({"users": [user(1), user(2, email="nobody")]})
-    warehouse.judge()
+    warehouse.check()
     assert shown(warehouse).splitlines()[-1] == (
         "next: nothing, if the source sends valid versions of the quarantined rows;"
         " if a rule was wrong and is now fixed:"
@@ -226,7 +226,7 @@ def test_an_unknown_load_is_a_wrong_setting(warehouse):
     with pytest.raises(CommandError) as nothing:
         shown(warehouse)
     warehouse.land({"users": [user(1)]})
-    warehouse.judge()
+    warehouse.check()
     with pytest.raises(CommandError) as unknown:
         shown(warehouse, "\x1b[31m17")
     assert {stop.value.code for stop in (nothing, unknown)} == {ExitCode.WRONG_SETTINGS}
@@ -243,7 +243,7 @@ def test_without_show_rows_a_load_names_rules_and_no_row_and_the_blocked_table_c
         },
         rows_read=400,
     )
-    warehouse.judge()
+    warehouse.check()
     printed = shown(warehouse, load_id, shows_rows=False)
     assert printed.startswith(f"users load {load_id}: blocked")
     assert "email_is_an_address: 399 rows" in printed and f"show {load_id} --show-rows" in printed

@@ -296,7 +296,7 @@ UNREADABLE = [
     ],
     ids=["a new field", "a number becomes text", "text becomes a list", "a field disappears", "all fields disappear"],
 )
-def test_a_row_with_a_drifted_schema_lands_unchanged_and_the_gate_judges_it(api, night, connection, drifted):
+def test_a_row_with_a_drifted_schema_lands_unchanged_and_the_gate_checks_it(api, night, connection, drifted):
     api.set_rows({"users": [{"id": 1, "name": "a", "plays": 3}, user(2)]})
     night()
     api.set_rows({"users": [drifted, user(2)]})
@@ -401,7 +401,7 @@ def test_a_key_whose_row_became_unreadable_is_neither_removed_nor_changed(api, n
     assert figures(night()) == (2, 2, 0, 0, 0)
 
 
-def test_rows_without_a_key_land_and_the_gate_judges_them(api, night, connection):
+def test_rows_without_a_key_land_and_the_gate_checks_them(api, night, connection):
     api.set_rows({"users": [b'{"name":"a"}', b'{"name":"b"}', b"5", user(1)]})
     assert figures(night()) == (4, 0, 4, 0, 0)
     assert sorted(live_rows(connection, "users")) == ["[1]", "[null]"]

@@ -29,9 +29,9 @@ def third_run_api() -> Iterator[SampleServer]:
 @pytest.fixture(scope="session")
 def checked_template(postgres_url, built_template, third_run_api) -> Iterator[str]:
     """Return the name of a template database in which the third load is checked, but not built."""
-    with copied(postgres_url, built_template, "judged") as url:
+    with copied(postgres_url, built_template, "checked") as url:
         assert run_pipeline(url, third_run_api.url, ("extract", "gate")).exit_code == ExitCode.PUBLISHED
-        yield "judged"
+        yield "checked"
 
 
 @pytest.fixture(scope="session")

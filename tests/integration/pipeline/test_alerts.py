@@ -13,7 +13,7 @@ import time
 import psycopg
 import pytest
 
-from expectations.gate import Batch, Judgement, RuleResult
+from expectations.gate import Batch, RuleResult, Verdict
 from pipeline.alerts import messages, run_notifier
 from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
@@ -171,7 +171,7 @@ def test_every_failed_run_and_the_first_success_after_it_send_an_alert(settings,
 
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("update ops.runs set started_at = '2026-01-02T03:04Z' where status = 'failed'")
-    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not judge users")
+    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not check users")
     outcome["build"] = fail(ExitCode.BUILD_FAILED, "dbt failed")
     assert command("run", **settings).code == ExitCode.GATE_BROKEN
     _, _, again = only(inbox)
@@ -204,7 +204,7 @@ def test_alert_of_a_blocked_table_still_reports_the_first_failure(settings, inbo
     )
 
     def block(connection, current, *_):
-        current.judgements = [Judgement(Batch("17.5", "users", 9, 9, 0), "blocked", 9, rules)]
+        current.verdicts = [Verdict(Batch("17.5", "users", 9, 9, 0), "blocked", 9, rules)]
         raise CommandError(ExitCode.BLOCKED, "blocked: users")
 
     outcome["extract"] = fail(ExitCode.SOURCE_FAILED, "the source failed")
@@ -227,9 +227,9 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
     def publish(connection, current, *_):
         users = Batch("17.5", "users", 50, 30, 0, rows_unreadable=2)
         tracks = Batch("17.5", "tracks", 9, 0, 0, rows_unreadable=1)
-        current.judgements = [
-            Judgement(users, "accepted_with_quarantine", 1, rules),
-            Judgement(tracks, "accepted"),
+        current.verdicts = [
+            Verdict(users, "accepted_with_quarantine", 1, rules),
+            Verdict(tracks, "accepted"),
         ]
 
     outcome["gate"] = publish
@@ -254,7 +254,7 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
     assert command("run", **settings).code == ExitCode.PUBLISHED
     assert received(inbox) == [], "a clean night after it is silent"
 
-    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not judge users")
+    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not check users")
     assert command("run", **settings).code == ExitCode.GATE_BROKEN
     assert only(inbox)[1] == "failure"
     outcome["gate"] = publish

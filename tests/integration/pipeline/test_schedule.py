@@ -122,16 +122,16 @@ class PlayedTime:
                     raise _Over
 
         table = Timetable(time_of_day(runtime), zone(place))
-        scheduler = blocking.BlockingScheduler(executors={"default": DebugExecutor()}, timezone=dt.UTC)
+        blocking_scheduler = blocking.BlockingScheduler(executors={"default": DebugExecutor()}, timezone=dt.UTC)
         first = len(self.nights)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(blocking, "Event", Jump)
             patch.setattr(base, "datetime", type("Frozen", (dt.datetime,), {"now": lambda zone=None: self.now}))
             patch.setattr(scheduler, "_now", lambda: self.now)
             patch.setattr(scheduler.subprocess, "Popen", self.process)
-            scheduler.Schedule(table, lambda: self.find(), trains=self.trains).enter(scheduler)
+            scheduler.Schedule(table, lambda: self.find(), trains=self.trains).enter(blocking_scheduler)
             with contextlib.suppress(_Over):
-                scheduler.start()
+                blocking_scheduler.start()
         return [f"{moment.astimezone(table.zone):%m-%d %H:%M}" for moment, _ in self.nights[first:]]
 
 

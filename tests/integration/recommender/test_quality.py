@@ -28,7 +28,7 @@ SEGMENTS = {
 @pytest.fixture
 def warehouse(postgres_url, built_template):
     with (
-        created(postgres_url, f"judged_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
+        created(postgres_url, f"measured_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         yield connection

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from recommender import artefacts, recipes
 from recommender.artefacts import Artefact
-from recommender.evaluation import judge
+from recommender.evaluation import measure
 from recommender.final_window import compare_finalists, fit_recipe, refit_problems, served_model
 from recommender.folds import Fold, fold_of_log
 from recommender.interactions import day_of
@@ -90,7 +90,7 @@ def test_the_served_model_is_compared_unless_it_knows_the_final_window(fold):
 def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
     data = fold.dataset
     model = recipes.fit(CHAMPION.model, CHAMPION.params, data, 0)
-    before = judge(fit_recipe(CHAMPION, data, 0), fold, DISCOVER)
+    before = measure(fit_recipe(CHAMPION, data, 0), fold, DISCOVER)
 
     def problems(changed):
         return refit_problems(changed, data.catalogue, CHAMPION, fold, DISCOVER, before, 0)

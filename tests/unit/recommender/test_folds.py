@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import folds, sources
-from recommender.evaluation import evaluated
+from recommender.evaluation import users_with_targets
 from recommender.files import Log, read_file
 from recommender.releases import AGAIN, DISCOVER
 from recommender.sources import DataError
@@ -51,7 +51,7 @@ def test_a_log_is_cut_by_whole_days():
 
 def test_a_user_without_targets_is_left_out_and_a_repeated_target_counts_once():
     made = sources.cut_in_time(log(*[(1, 10, day) for day in range(8)], (2, 20, 0), (3, 10, 7), (3, 10, 7.5)), window=1)
-    users, wanted = evaluated(made.final, DISCOVER)
+    users, wanted = users_with_targets(made.final, DISCOVER)
     assert made.final.dataset.user_ids[users].tolist() == [3] and wanted.nnz == 1 and wanted.data.tolist() == [1]
 
 
