@@ -1,4 +1,4 @@
-"""Define `migrate`, which prepares the warehouse for this release."""
+"""Define `migrate`, which prepares the warehouse for this version."""
 
 import click
 
@@ -14,7 +14,7 @@ from warehouse import locks, schema
 @database_url_option
 @click.option("--dry-run", is_flag=True, help="Print the SQL of missing migrations and change nothing.")
 def migrate(database_url: str | None, dry_run: bool) -> None:
-    """Prepare the warehouse for this release: tables, typed views, privileges.
+    """Prepare the warehouse for this version: tables, typed views, privileges.
 
     A run does this itself if its login owns the schemas.
     """
@@ -26,4 +26,4 @@ def migrate(database_url: str | None, dry_run: bool) -> None:
         return
     click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
     with preparation.lock_for_writing(warehouse):
-        click.echo(f"the warehouse is prepared for this release: migration {schema.LATEST}")
+        click.echo(f"the warehouse is prepared for this version: migration {schema.LATEST}")

@@ -603,7 +603,7 @@ def test_a_ledger_of_an_earlier_release_is_not_read_and_the_log_names_the_comman
     records = exporter.Records(lambda: database_url)
     assert scraped(records) == scraped(records) == NOTHING
     assert capsys.readouterr().out == (
-        "metrics: unavailable: the warehouse must be upgraded for this release: make migrate\n"
+        "metrics: unavailable: the warehouse must be upgraded for this version: make migrate\n"
     )
     nights.execute("alter table ops.run_models rename to run_nodes")
     assert len(scraped(records)) > 50

@@ -308,7 +308,7 @@ def test_a_warehouse_of_an_earlier_release_is_reported(database_url, ledgers, tm
     enter_run(ledgers, 0)
     ledgers.execute("update ops.alembic_version set version_num = '0001'")
     text = report(database_url, tmp_path).text
-    assert "the warehouse must be upgraded for this release: make migrate" in text
+    assert "the warehouse must be upgraded for this version: make migrate" in text
 
 
 def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):

@@ -168,7 +168,7 @@ def test_a_warehouse_of_a_release_without_the_register_is_refused_with_the_way_o
         connection.execute("drop table ops.owned_relations")
     line = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url).only_line(ExitCode.WRONG_SETTINGS)
     assert "table ops.runs" in line and "table marts.users" in line
-    assert "first run the last release that has no migrations" in line
+    assert "first run the last version that has no migrations" in line
 
 
 def test_the_run_after_a_killed_first_run_recognizes_its_relations(database_url, connection, api):

@@ -89,4 +89,4 @@ def test_the_world_of_an_earlier_release_is_not_continued(database_url, connecti
     assert command("migrate", DATABASE_URL=database_url).code == ExitCode.PUBLISHED
     connection.execute("insert into ops.runs (run_id, command, sample_day) values ('earlier', 'extract', 2)")
     line = command("extract", "--sample", DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
-    assert "sample world of an earlier release" in line and "make clean" in line
+    assert "sample world of an earlier version" in line and "make clean" in line

@@ -174,7 +174,7 @@ def test_a_question_that_cannot_be_answered_is_refused(arguments, words, url):
     "change",
     [
         "update prep.builds set seq = seq - 1 where model = 'marts.users'",
-        "update prep.builds set fingerprint = 'of another release' where model = 'marts.users'",
+        "update prep.builds set fingerprint = 'of another version' where model = 'marts.users'",
         "delete from prep.builds where model = 'marts.listen_history'",
     ],
 )
