@@ -49,7 +49,7 @@ def check_pending(
     with open_session(database_url) as (connection, validator):
         ledger.register_pending(connection)
         blocked_before = ledger.blocked_loads(connection)
-        for batch, is_quiet in ledger.pending(connection):
+        for batch, is_quiet in ledger.pending_batches(connection):
             if progress:
                 progress(batch.load_id, batch.table)
             try:

@@ -174,7 +174,7 @@ def register_pending(connection: psycopg.Connection) -> None:
         """)
 
 
-def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
+def pending_batches(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
     """Return the pending batches in landing order, each with whether its scan is quiet: it adds up, and nothing is new,
     changed or removed."""
     rows = connection.execute("""

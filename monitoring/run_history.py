@@ -265,7 +265,7 @@ class Night:
 
     @property
     def failed_step(self) -> Step | None:
-        return _failed(self.steps)
+        return _first_failed(self.steps)
 
     @property
     def has_pulled(self) -> bool:
@@ -308,7 +308,7 @@ class OtherRun:
 
     @property
     def failed_step(self) -> Step | None:
-        return _failed(self.steps)
+        return _first_failed(self.steps)
 
 
 @dataclass(frozen=True)
@@ -531,7 +531,7 @@ def _seconds(started_at: dt.datetime, finished_at: dt.datetime | None) -> float 
     return max(0.0, (finished_at - started_at).total_seconds()) if finished_at else None
 
 
-def _failed(steps: Sequence[Step]) -> Step | None:
+def _first_failed(steps: Sequence[Step]) -> Step | None:
     """Return the first step that failed: the failures of later ones are often its consequence."""
     return next((step for step in steps if step.status in ("failed", "crashed")), None)
 

@@ -141,7 +141,7 @@ def overlap(one: Measurement, other: Measurement) -> float:
     return float(is_shared[first >= 0].mean()) if (first >= 0).any() else 1.0
 
 
-def coinciding(measurements: Mapping[str, Measurement]) -> list[tuple[str, str]]:
+def find_coinciding(measurements: Mapping[str, Measurement]) -> list[tuple[str, str]]:
     """Return the pairs of models that make the same lists."""
     names: Sequence[str] = list(measurements)
     return [

@@ -14,8 +14,8 @@ from recommender.evaluation import (
     NEAR_POPULARITY,
     Measurement,
     Row,
-    coinciding,
     compare,
+    find_coinciding,
     measure,
     overlap,
     users_with_targets,
@@ -86,7 +86,7 @@ def evaluate(
             found = tuning.best[list_name]
             evaluation.chosen[list_name] = challenger
             measurements = {name: trial.measurement for name, trial in found.items()}
-            evaluation.coinciding += [(list_name, *pair) for pair in coinciding(measurements)]
+            evaluation.coinciding += [(list_name, *pair) for pair in find_coinciding(measurements)]
             if list_name == DISCOVER:
                 evaluation.near_popularity = _near_popularity(measurements)
             evaluation.tuning_rows += compare(measurements, tuning_fold, list_name, popularity.NAME, seed)

@@ -83,7 +83,7 @@ def training_lock(connection: psycopg.Connection) -> Iterator[None]:
 
 def resumable(connection: psycopg.Connection, now: dt.datetime) -> list[Training]:
     """Return the rows of an interrupted training that continues; none if there is no such training, or it is old."""
-    rows = registry.unfinished(connection)
+    rows = registry.unfinished_trainings(connection)
     is_same_code = all(row.code_version == artefacts.code_version() for row in rows)
     return rows if rows and is_same_code and now - rows[0].started_at < FRESH else []
 
@@ -113,7 +113,7 @@ def prepare(
     columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
     if problems:
         outcome, reason = DATA_REFUSED, "; ".join(problems)
-        if refused := _refused_already(connection, reason, columns):
+        if refused := _same_refusal(connection, reason, columns):
             return refused
     else:
         used = registry.last_used_day(connection)
@@ -127,7 +127,7 @@ def prepare(
             columns = training_data.training_columns(size, known.now, windows, budget, seed)
             columns["is_overlapping"] = used is not None and windows.final <= number_of(used)
     with connection.transaction():
-        for row in registry.unfinished(connection):
+        for row in registry.unfinished_trainings(connection):
             stated = f"abandoned after the stage {row.stage}: a later training replaced it"
             registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": stated})
         numbers = [
@@ -182,7 +182,7 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
     show("reading what was known before the final window")
     fold = sources.read_fold(connection, windows.final, windows.end)
     champions = read_champions(connection, artefact_folder)
-    anchors = registry.aliased(connection, registry.ANCHOR)
+    anchors = registry.versions_by_alias(connection, registry.ANCHOR)
     compared: dict[str, Comparison | None] = {}
     with threadpool_limits(1, "blas"):
         for row in rows:
@@ -287,7 +287,7 @@ def promote_later(connection: psycopg.Connection, decided: Sequence[Promotion]) 
 
 def abandon(connection: psycopg.Connection, error: ChampionChangedError) -> None:
     """End the unfinished training, because another champion was promoted since it began."""
-    for row in registry.unfinished(connection):
+    for row in registry.unfinished_trainings(connection):
         reason = f"abandoned: the champion of {error} has changed since the comparison"
         registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": reason})
 
@@ -318,7 +318,7 @@ def _recipe(version: ModelVersion) -> Recipe:
     return Recipe(version.model, recipes.complete(version.model, version.params), version.fallback_params)
 
 
-def _refused_already(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
+def _same_refusal(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
     """Return the rows of the newest training if it refused the same data; else none. An attempt is no new refusal."""
     newest = sorted(registry.trainings(connection)[: len(LISTS)], key=lambda row: row.training_id)
     is_same = all(
@@ -343,7 +343,7 @@ def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:
 
 def _at_stage(connection: psycopg.Connection, stage: str) -> list[Training]:
     """Return the rows of the unfinished training. Raises CommandError(WRONG_SETTINGS) if it is at another stage."""
-    rows = registry.unfinished(connection)
+    rows = registry.unfinished_trainings(connection)
     if not rows:
         raise CommandError(ExitCode.WRONG_SETTINGS, "there is no training in progress; start one with: make train")
     stages = {row.stage for row in rows}

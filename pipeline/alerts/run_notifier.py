@@ -67,7 +67,7 @@ class RunNotifier:
         """Note that the run is in the run ledger."""
         self._run = this_run
 
-    def ended(self, code: ExitCode, message: str) -> None:
+    def report_end(self, code: ExitCode, message: str) -> None:
         """Send an alert about the end of the run, if one is due. Raises nothing."""
         has_not_run = code == ExitCode.ALREADY_RUNNING or (code == ExitCode.PUBLISHED and self._run is None)
         if has_not_run or not has_recipients():

@@ -105,7 +105,7 @@ def main() -> None:
         message = f"unexpected error {what}; nothing is half-published; {origin}"
     if sys.argv[1:2] == ["run"]:
         with contextlib.suppress(KeyboardInterrupt):
-            notifier.ended(code, alert_message or message)
+            notifier.report_end(code, alert_message or message)
     if error := write_error():
         click.echo(f"moovitamix: warning: a part of the output could not be written ({error})", err=True)
     if message:

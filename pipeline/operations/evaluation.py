@@ -86,7 +86,7 @@ def read_files(request: Request) -> Folds:
     """Read the files of the request. Raises CommandError(WRONG_SETTINGS) for files that cannot be evaluated on."""
     try:
         if request.train:
-            return sources.given_split(*files.read_file(request.train, request.test), request.seed)
+            return sources.take_split(*files.read_file(request.train, request.test), request.seed)
         (log,) = files.read_file(request.interactions)
         if request.protocol == "random":
             return sources.split_at_random(log, request.seed)
@@ -313,13 +313,13 @@ def _sample_oracle(connection: psycopg.Connection) -> sources.Oracle | None:
             return None  # the tastes are known from day 0 on
         known = odds(World(start=start), (day - start).days)
         return tuple(
-            _aligned(matrix, known.user_ids, known.track_ids, user_ids, track_ids) for matrix in (known.new, known.next)
+            _align(matrix, known.user_ids, known.track_ids, user_ids, track_ids) for matrix in (known.new, known.next)
         )
 
     return oracle
 
 
-def _aligned(
+def _align(
     matrix: Floats, users: Sequence[int], tracks: Sequence[int], user_ids: Integers, track_ids: Integers
 ) -> Floats:
     """Return the matrix with a row and a column for each id; 0 for ids that it does not have."""

@@ -39,7 +39,7 @@ class Journal:
 
 
 @contextlib.contextmanager
-def recorded(settings: Settings, warehouse: Warehouse, run_id: str, command: str) -> Iterator[dict[str, Any]]:
+def record_command(settings: Settings, warehouse: Warehouse, run_id: str, command: str) -> Iterator[dict[str, Any]]:
     """Record the command in the run ledger when it has ended: others may be in progress beside it.
 
     Yields its figures, which are also the message of its success.

@@ -181,7 +181,7 @@ def roll_back(warehouse: Warehouse, output: Console, reason: str, *, is_dry_run:
             target = releases.champions(connection) | {name: former for name, (_, former) in changes.items()}
             stated = "; ".join(_describe_change(name, now, former) for name, (now, former) in changes.items())
             if not is_dry_run:
-                anchors = registry.aliased(connection, registry.ANCHOR)
+                anchors = registry.versions_by_alias(connection, registry.ANCHOR)
                 for name, (now, former) in changes.items():
                     for alias in (releases.CHAMPION, *((registry.ANCHOR,) if anchors.get(name) == now else ())):
                         registry.promote(connection, name, former, f"{registry.ROLLBACK}{now}: {reason}", alias)

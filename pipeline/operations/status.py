@@ -415,12 +415,12 @@ def _messages(runs: Sequence[Run], open_loads: Sequence[OpenLoad], width: int) -
     for number, run in enumerate(runs):
         if run.is_bad:
             message = without_blocked_advice(run.message or run_ledger.KILLED)
-            yield _wrapped(f"{run.run_id}: {_shortened(message)}", width)
+            yield _wrap(f"{run.run_id}: {_shorten(message)}", width)
             step, runbook = _step_after(run, runs[:number], blocked_now)
             line = f"  next: {step}; runbook: {runbook}"
             yield line if len(line) <= width else line.replace("; runbook: ", "\n  runbook: ")
         elif run.message and run.message != ALL_PUBLISHED:
-            yield _wrapped(f"{run.run_id}: {_shortened(run.message)}", width)
+            yield _wrap(f"{run.run_id}: {_shorten(run.message)}", width)
 
 
 def _step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]) -> tuple[str, str]:
@@ -445,7 +445,7 @@ def _step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]
     return when_fixed(run.again), runbook
 
 
-def _shortened(message: str) -> str:
+def _shorten(message: str) -> str:
     """Return the message on one line, cut between words: an id is shown as a whole or not at all."""
     if len(message) > LONGEST_MESSAGE:
         start = message[: LONGEST_MESSAGE - 1]
@@ -453,7 +453,7 @@ def _shortened(message: str) -> str:
     return sanitize(message)
 
 
-def _wrapped(text: str, width: int) -> str:
+def _wrap(text: str, width: int) -> str:
     return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipeline.console.terminal import minute
 from pipeline.operations import training_report
-from pipeline.operations.journal import Journal, recorded
+from pipeline.operations.journal import Journal, record_command
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
@@ -66,10 +66,10 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Re
             stages = _stages(work, request, journal)
             if not stages:
                 return
-            with recorded(settings, at_work, journal.run_id, COMMAND) as figures:
+            with record_command(settings, at_work, journal.run_id, COMMAND) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
-                    if stage != PROMOTE and not registry.unfinished(work):
+                    if stage != PROMOTE and not registry.unfinished_trainings(work):
                         break
                 figures |= training_report.report_outcome(work, journal, is_later=request.is_later)
 

@@ -67,7 +67,7 @@ def report_data(rows: Sequence[Training], journal: Journal) -> None:
 
 def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later: bool) -> dict[str, Any]:
     """Say how far the training has come, or what it decided for each list; return the outcomes by list."""
-    rows = registry.unfinished(connection)
+    rows = registry.unfinished_trainings(connection)
     (started_at,) = connection.execute("select max(started_at) from recommendations.trainings").fetchone()
     of_training = registry.trainings(connection, "started_at = %s", [started_at])
     (trials,) = connection.execute(

@@ -80,7 +80,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     if not database.has(connection, "features.known_range"):
         return Recommendations(NOT_BUILT)
     known = known_range.read(connection)
-    if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
+    if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return _keep(connection, kept)
     from recommender.artefacts import ArtefactError
     from recommender.publishing import ChampionChangedError
@@ -113,7 +113,7 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
     if not database.has(connection, "features.known_range"):
         return ShardResult(NOT_BUILT)
     known = known_range.read(connection)
-    if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
+    if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return ShardResult(f"nothing has changed since release {kept.release_id}")
     champions = releases.champions(connection)
     if missing := [name for name in LISTS if name not in champions]:

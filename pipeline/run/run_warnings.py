@@ -64,7 +64,7 @@ def find_in_verdicts(verdicts: Iterable[Verdict], rows_held: Mapping[str, int]) 
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
         # those of earlier loads too: they are held back as long as they wait
         if held := max(verdict.rows_quarantined, rows_held.get(batch.table, 0)):
-            found.append(_quarantined(batch.table, batch.load_id, held))
+            found.append(_quarantine_warning(batch.table, batch.load_id, held))
     return found
 
 
@@ -131,7 +131,7 @@ def _unreadable(table: str, load_id: str, rows: int) -> list[RunWarning]:
     return [RunWarning("unreadable rows", table, load_id, what, advice)]
 
 
-def _quarantined(table: str, load_id: str, rows: int) -> RunWarning:
+def _quarantine_warning(table: str, load_id: str, rows: int) -> RunWarning:
     what = f"{_rows(rows, table)} quarantined"
     return RunWarning("quarantined rows", table, load_id, what, f"{what} until the API sends valid versions.")
 

@@ -13,7 +13,7 @@ from expectations.gate import check_pending
 from expectations.verdicts import Shares
 from extract import extraction, scan
 from sample_api.server import serve
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.integration.expectations.warehouse import document, track, user
 from tests.marts import contents
 from tests.runs import run_pipeline_on
@@ -115,7 +115,7 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
     """The marts after RUNS, one at each of these moments."""
 
     def play(moments):
-        with copied(postgres_url, built_template, "clocks") as url:
+        with database_copy(postgres_url, built_template, "clocks") as url:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("alter database clocks set timezone = 'Europe/Berlin'")
                 for moment, rows in zip(moments, RUNS, strict=True):

@@ -254,7 +254,7 @@ def test_a_scan_without_a_total_contradicts_nothing(warehouse):
     assert warehouse.check()["users"].state == "accepted"
     warehouse.land({"users": []}, total=None)
     ledger.register_pending(warehouse.connection)
-    ((batch, is_quiet),) = ledger.pending(warehouse.connection)
+    ((batch, is_quiet),) = ledger.pending_batches(warehouse.connection)
     assert batch.table == "users" and is_quiet
 
 

@@ -20,7 +20,7 @@ from monitoring.run_history import NIGHTS_SHOWN
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
-from tests.databases import copied, migrate
+from tests.databases import database_copy, migrate
 from tests.hostile_text import HOSTILE, obeyed
 from tests.integration.monitoring import records
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
@@ -117,7 +117,7 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
     valid = [{**world.users[0], "id": number} for number in range(990001, 990010)]
     hostile = {**world.users[0], "id": 990099, "first_name": PLANTED, "email": PLANTED, "gender": None, PLANTED: 1}
     with (
-        copied(postgres_url, built_template, "reported") as url,
+        database_copy(postgres_url, built_template, "reported") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
         serve(
             {**world.tables(), "users": [*world.users, *valid, hostile]},

@@ -22,7 +22,7 @@ from pipeline.schedule import scheduler
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.inboxes import http_inbox, mail_inbox
 from tests.integration.monitoring.records import CRASHED, enter_run
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
@@ -464,7 +464,7 @@ def test_a_blocked_night_of_single_steps_sends_the_alert_of_a_blocked_run(
     sent = []
     with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows@users=0.6/2"]) as api:
         for run in ("all at once", "in steps"):
-            with copied(postgres_url, built_template, "blocked_night") as url:
+            with database_copy(postgres_url, built_template, "blocked_night") as url:
                 given = settings | {"API_BASE_URL": api.url, "DATABASE_URL": url}
                 if run == "in steps":
                     assert notify(night_in_steps(given), DATABASE_URL=url).code == ExitCode.PUBLISHED

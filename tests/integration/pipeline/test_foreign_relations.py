@@ -7,7 +7,7 @@ from pipeline.records import owned_names
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
 
@@ -200,7 +200,7 @@ def test_a_restore_never_meets_a_table_of_others(postgres_url, built_database_ur
     """Or what the dump lists as this project's own would cover it."""
     file = str(tmp_path / "warehouse.dump")
     assert command("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url).code == 0
-    with created(postgres_url, "restored") as url:
+    with new_database(postgres_url, "restored") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("create schema marts; create table marts.users (id bigint, plan text)")
             before = everything(connection)

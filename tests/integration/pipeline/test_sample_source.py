@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.run import sample_source
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from warehouse.errors import ExitCode
 
 START = "2026-02-27"
@@ -59,7 +59,7 @@ def test_later_runs_continue_the_world_until_today_and_then_say_so(database_url,
 def test_another_warehouse_has_a_world_of_its_own(database_url, connection, postgres_url, today):
     today(2026, 12, 31)
     command("extract", "--sample", f"--sample-start={START}", DATABASE_URL=database_url)
-    with created(postgres_url, "other") as other_url:
+    with new_database(postgres_url, "other") as other_url:
         command("extract", "--sample", DATABASE_URL=other_url)
         with psycopg.connect(other_url) as other:
             assert days_read(other) == [("2026-12-25", 0)]

@@ -24,7 +24,7 @@ from pipeline.schedule import scheduler
 from pipeline.schedule.timetable import Timetable, time_of_day, zone
 from sample_api.server import serve
 from tests.command import PROJECT, command, last_run, step_is_running, until
-from tests.databases import copied
+from tests.databases import database_copy
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
 
@@ -157,7 +157,7 @@ def utc(text):
 @pytest.fixture
 def database_url(postgres_url, migrated_template):
     """Yield the URL of a warehouse before its first run."""
-    with copied(postgres_url, migrated_template, "test") as url:
+    with database_copy(postgres_url, migrated_template, "test") as url:
         yield url
 
 

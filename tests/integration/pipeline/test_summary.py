@@ -23,10 +23,10 @@ from warehouse.database import Warehouse
 def test_each_state_of_a_load_can_be_shown(state):
     """This includes states that a person decided while the gate was checking."""
     batch = Batch("load 1", "users", rows_read=3, rows_landed=2, rows_removed=1)
-    assert state in shown(PipelineRun(Warehouse({}), "run 1", verdicts=[Verdict(batch, state)]))
+    assert state in show_summary(PipelineRun(Warehouse({}), "run 1", verdicts=[Verdict(batch, state)]))
 
 
-def shown(night: PipelineRun) -> str:
+def show_summary(night: PipelineRun) -> str:
     """Return the summary as on a terminal, with colour codes."""
     output = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="standard", highlight=False)
     summary.show(night, output)
@@ -43,7 +43,7 @@ MANY_REMOVALS = Verdict(
 
 def test_many_removals_are_a_warning_with_number_and_share_and_in_the_last_line():
     night = PipelineRun(Warehouse({}), "run 1", verdicts=[MANY_REMOVALS], build=DbtOutcome((), ()))
-    assert f"{YELLOW}users: 1,617 keys are gone from the source, 81% of the known keys." in shown(night)
+    assert f"{YELLOW}users: 1,617 keys are gone from the source, 81% of the known keys." in show_summary(night)
     assert summary.closing_line(night) == (
         "all published, but 1,617 keys of users are gone from the source (81% of the known keys);"
         ' see the details with: make gate ARGS="show"'
@@ -105,7 +105,7 @@ def test_keys_of_failing_rows_are_shown_only_on_a_terminal(capsys):
     failed = RuleResult("email_is_an_address", "warning", 1, [{"key": "[4711]", "detail": "mary"}])
     verdict = Verdict(Batch("load 1", "users", 9, 3, 0), "accepted_with_quarantine", failed_rules=(failed,))
     night = PipelineRun(Warehouse({}), "run 1", verdicts=[verdict])
-    assert "users: email_is_an_address, 1 row, such as [4711]" in shown(night)
+    assert "users: email_is_an_address, 1 row, such as [4711]" in show_summary(night)
     summary.log_summary(night)
     logged = capsys.readouterr().out
     assert "users: email_is_an_address, 1 row" in logged
@@ -121,7 +121,7 @@ def scan_of(table: str, **figures: int) -> Scan:
 
 def test_unseen_keys_without_a_proven_removal_are_reported():
     scans = {name: scan_of(name, keys_unsettled=unsettled) for name, unsettled in {"users": 3, "tracks": 0}.items()}
-    text = shown(PipelineRun(Warehouse({}), "run 1", extraction=Extraction("load 1", scans)))
+    text = show_summary(PipelineRun(Warehouse({}), "run 1", extraction=Extraction("load 1", scans)))
     assert f"{YELLOW}users: 3 known keys were not seen, but the removal is not proven" in text
     assert "tracks: 0" not in text
 

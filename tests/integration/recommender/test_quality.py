@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from recommender import publishing, quality, releases
-from tests.databases import created
+from tests.databases import new_database
 
 NIGHTS = 7
 DAY = dt.timedelta(days=1)
@@ -28,7 +28,7 @@ SEGMENTS = {
 @pytest.fixture
 def warehouse(postgres_url, built_template):
     with (
-        created(postgres_url, f"measured_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
+        new_database(postgres_url, f"measured_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         yield connection
@@ -156,7 +156,7 @@ def summary(people):
     }
 
 
-def stored(connection):
+def stored_quality(connection):
     rows = connection.cursor(row_factory=dict_row).execute(
         "select quality.*, releases.model_versions from recommendations.quality inner join recommendations.releases"
         " using (release_id)"
@@ -200,7 +200,7 @@ def test_quality_equals_plain_python_through_late_listens_a_rollback_and_a_remov
             for name in ("lists", "popular_tracks")
         )
         assert kept == ranked
-        found = stored(warehouse)
+        found = stored_quality(warehouse)
         assert found.keys() == remembered.keys()
         for key, row in found.items():
             assert row == pytest.approx(remembered[key]), key

@@ -25,7 +25,7 @@ from recommender import (
 )
 from recommender.models.neighbours import FIRST_TRIALS, Neighbours
 from tests.command import LIMIT_SECONDS, PROJECT, command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.forks import fork
 from tests.integration.expectations.warehouse import document, track, user
 from tests.integration.recommender import crashing_recommend
@@ -55,7 +55,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "recommending", f"template {template}") as url:
+    with new_database(postgres_url, "recommending", f"template {template}") as url:
         yield url
 
 
@@ -164,14 +164,14 @@ def test_a_release_is_made_when_something_changed(change, warehouse):
     known = known_range.read(warehouse)
     now, until_seq = known.now, known.until_seq
     lists = releases.LISTS
-    assert releases.unchanged(warehouse, now, until_seq, 3, lists)
+    assert releases.find_unchanged(warehouse, now, until_seq, 3, lists)
     if "aliases" in change:
         warehouse.execute(
             "insert into recommendations.model_versions (list, model, params, fallback_params, track_count, until_seq,"
             " known_at, code_version) values ('discover', 'popularity', '{}', '{}', 1, 1, now(), '')"
         )
     warehouse.execute(change)
-    assert releases.unchanged(warehouse, now, until_seq, 3, lists) is None
+    assert releases.find_unchanged(warehouse, now, until_seq, 3, lists) is None
 
 
 def test_a_later_release_uses_the_champions_and_three_are_kept_until_they_are_measured(warehouse, monkeypatch):

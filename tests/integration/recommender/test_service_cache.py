@@ -12,7 +12,7 @@ from recommender.drafts import Shard
 from recommender.releases import LISTS
 from recommender.service import cached_lists
 from tests.command import command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.recommended import RECOMMEND, recommended
 from tests.services import serving
 from warehouse import embedded_postgres
@@ -29,7 +29,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "cached", f"template {template}") as url:
+    with new_database(postgres_url, "cached", f"template {template}") as url:
         yield url
 
 

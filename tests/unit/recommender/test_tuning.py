@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recommender.evaluation import NEAR_POPULARITY, Measurement, coinciding, intervals, measure, overlap
+from recommender.evaluation import NEAR_POPULARITY, Measurement, find_coinciding, intervals, measure, overlap
 from recommender.folds import Fold, fold_of_log, of_some_users
 from recommender.list_making import Recommender
 from recommender.models import CANDIDATES, again, als, neighbours, popularity
@@ -33,7 +33,7 @@ def measurements_of(data: Fold) -> dict[str, Measurement]:
 
 
 def test_models_that_make_the_same_lists_are_named():
-    assert coinciding(measurements_of(fold())) == [("popularity", "same")]
+    assert find_coinciding(measurements_of(fold())) == [("popularity", "same")]
 
 
 def test_als_that_was_regularised_into_popularity_is_near_it():
