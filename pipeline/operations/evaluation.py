@@ -19,12 +19,12 @@ from monitoring import evaluation_page
 from pipeline.console.terminal import console
 from pipeline.operations import report
 from pipeline.records import run_ledger
+from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from recommender import files, sources
 from recommender.evaluation import Row, users_with_targets
 from recommender.interactions import Floats, Integers, find
 from recommender.models import CANDIDATES, again, popularity
-from recommender.progress import Progress
 from recommender.protocol import Evaluation, evaluate
 from recommender.releases import LISTS
 from recommender.sources import Folds

@@ -14,6 +14,7 @@ from pipeline.console import event_log
 from pipeline.console.terminal import StepDisplay
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Meter
+from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
@@ -34,7 +35,7 @@ class Journal:
         else:
             event_log.log_event(event, self.run_id, message=message, **fields)
 
-    def step(self, stage: str) -> contextlib.AbstractContextManager:
+    def step(self, stage: str) -> contextlib.AbstractContextManager[Progress]:
         return self.display(self.run_id, stage)
 
 

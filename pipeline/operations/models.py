@@ -152,9 +152,9 @@ def promote(
         known = known_range.read(work)
         promotions = [publishing.Promotion(row["list"], number, reason)]
         try:
-            with StepDisplay(output, "", "promote") as show_progress:
+            with StepDisplay(output, "", "promote") as show:
                 outcome = recommending.publish(
-                    work, known, show_progress, artist_cap=artist_cap, budget=0, promotions=promotions
+                    work, known, show, artist_cap=artist_cap, budget=0, promotions=promotions
                 )
         except (ArtefactError, ChampionChangedError, MemoryError) as error:
             raise recommending.to_command_error(work, error) from None

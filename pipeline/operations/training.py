@@ -5,7 +5,6 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import psycopg
 from rich.console import Console
@@ -15,6 +14,7 @@ from pipeline.operations import training_report
 from pipeline.operations.journal import Journal, record_command
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
+from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from recommender import known_range, registry, triggers
 from recommender.registry import EVALUATE, PREPARE, PROMOTE, STAGES, TUNE
@@ -158,7 +158,7 @@ def _do_stage(
 
 
 def _promote(
-    warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Any
+    warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Progress
 ) -> None:
     from recommender import retraining
     from recommender.publishing import ChampionChangedError
