@@ -6,7 +6,7 @@ import click
 
 from pipeline.cli.options import api_base_url_option, database_url_option, sample_option
 from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
-from pipeline.console import header
+from pipeline.console import header, status_view
 from pipeline.console.terminal import console
 from pipeline.operations import status
 from pipeline.settings import Settings
@@ -26,4 +26,4 @@ def show_status(**options: Any) -> None:
     with connect_for_reading(warehouse) as connection:
         api = status.next_api(settings, connection)
         click.echo(header.describe(header.describe_warehouse(settings, warehouse), api))
-        status.show(settings, connection, console())
+        status_view.show(status.read(settings, connection), console())

@@ -237,7 +237,7 @@ def test_the_traceback_of_an_unexpected_error_contains_no_secret(files, monkeypa
         except ValueError as error:
             raise RuntimeError(f"{PASSWORD} {quote(PASSWORD)} {quote_plus(PASSWORD)} {json.dumps(PASSWORD)}") from error
 
-    monkeypatch.setattr("pipeline.operations.status.show", fail)
+    monkeypatch.setattr("pipeline.console.status_view.show", fail)
     ended = command("status", MOOVITAMIX_TRACEBACK="1", **files)
     assert "in fail\n" in ended.err and "RuntimeError: *** ***" in ended.err and "ValueError: *** ***" in ended.err
     check("the traceback", ended.err.encode())

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from expectations import ledger
 from extract.erasures import key_check, tombstone
+from pipeline.console import status_view
 from pipeline.console.terminal import minute
 from pipeline.operations import status
 from pipeline.records import run_ledger
@@ -217,7 +218,7 @@ def test_the_status_fits_a_narrow_terminal_and_shows_whole_load_ids(columns, bui
 def status_lines(connection, url, columns):
     """Return the lines of the status on a terminal of this width."""
     output = Console(file=io.StringIO(), width=columns, highlight=False)
-    status.show(Settings(database_url=url), connection, output)
+    status_view.show(status.read(Settings(database_url=url), connection), output)
     return output.file.getvalue().splitlines()
 
 
@@ -326,7 +327,7 @@ def test_the_message_of_a_blocked_run_keeps_what_else_failed(built_database_url)
 
 @pytest.mark.parametrize(
     ("message", "kept"),
-    [("§" * 500, "§" * (status.LONGEST_MESSAGE - 1)), ("17.1234567890 " * 30, "17.1234567890 " * 21)],
+    [("§" * 500, "§" * (status_view.LONGEST_MESSAGE - 1)), ("17.1234567890 " * 30, "17.1234567890 " * 21)],
     ids=["one word", "words"],
 )
 def test_a_long_message_is_cut_between_words(message, kept, built_database_url, connection):
