@@ -607,9 +607,8 @@ GROUPS = (
         "Recommendations",
         ("list",),
         {
-            "recommendations_nights_below_launch": "Number of newest nights in a row on which the upper bound of the"
-            " difference in NDCG@10 to popularity was below that at launch: the mean of the model's first 3 nights, or"
-            " of the last 3 before it, whichever is higher; not where popularity is the model.",
+            "recommendations_nights_below_launch": "Number of newest nights in a row on which the model did worse than"
+            " at its launch, see docs/operations/retraining.md#degradation; not where popularity is the model.",
         },
         f"""{PUBLISHED}
         select served.list, compared.nights_below as recommendations_nights_below_launch
