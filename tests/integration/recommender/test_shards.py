@@ -252,6 +252,11 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
             for arguments_of_run in (RECOMMEND, ("erase", "1", "--reason", "x")):
                 refused = command(*arguments_of_run, DATABASE_URL=url, ERASURE_KEY="k" * 32)
                 seen.append(refused.only_line(ExitCode.ALREADY_RUNNING))
+            # a run that was killed, and does not hold the lock
+            warehouse.execute("insert into ops.runs (run_id, command) values ('killed', 'run')")
+            seen.append(
+                warehouse.execute("select status from ops.current_runs where run_id = 'killed'").fetchone()[0],
+            )
             # the connection that works would hold runs off, if its process were killed
             seen.append(
                 warehouse.execute(
@@ -268,7 +273,8 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
         make(url, "1/2")
         with pytest.raises(psycopg.OperationalError):
             left.execute("select 1")
-    assert seen[0].startswith("shard 2/2 is made") and seen[-1] == (1,)
+    assert seen[0].startswith("shard 2/2 is made") and seen[-2:] == ["crashed", (1,)]
+    assert all("shards of a release are using" in line for line in seen[1:-2]) and len(seen) == 5
     assert made_shards(warehouse) == [(1, 2), (2, 2)] and not locks.is_running(warehouse)
 
 
