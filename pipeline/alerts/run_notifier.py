@@ -128,7 +128,7 @@ class OpenIncident:
             return self._sent_at()
 
     def was_sent_recently(self, rule: str) -> bool:
-        """Return whether the newest alert had this rule, as far as the file tells, and is newer than REPEAT_AFTER."""
+        """Return whether the newest alert had this rule, as far as the file shows, and is newer than REPEAT_AFTER."""
         sent_at, lines = self._sent_at(), self._lines()
         is_new = sent_at is not None and _now() - sent_at < REPEAT_AFTER
         return is_new and (not lines or lines[1:] == [rule])
