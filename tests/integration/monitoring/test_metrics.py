@@ -598,7 +598,7 @@ def scraped(records: exporter.Records) -> dict:
 NOTHING = {("records_readable", frozenset()): 0}
 
 
-def test_a_ledger_of_an_earlier_release_is_not_read_and_the_log_names_the_command(nights, database_url, capsys):
+def test_a_ledger_of_an_earlier_version_is_not_read_and_the_log_names_the_command(nights, database_url, capsys):
     nights.execute("alter table ops.run_nodes rename to run_models")
     records = exporter.Records(lambda: database_url)
     assert scraped(records) == scraped(records) == NOTHING

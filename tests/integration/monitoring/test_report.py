@@ -304,7 +304,7 @@ def test_ledgers_without_a_run_make_the_same_report_as_no_ledgers(database_url, 
     assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
 
 
-def test_a_warehouse_of_an_earlier_release_is_reported(database_url, ledgers, tmp_path):
+def test_a_warehouse_of_an_earlier_version_is_reported(database_url, ledgers, tmp_path):
     enter_run(ledgers, 0)
     ledgers.execute("update ops.alembic_version set version_num = '0001'")
     text = report(database_url, tmp_path).text

@@ -163,7 +163,7 @@ def test_a_name_taken_by_others_after_a_run_is_foreign(built_database_url, api):
         assert "table marts.users__dbt_backup" in line
 
 
-def test_a_warehouse_of_a_release_without_the_register_is_refused_with_the_way_out(built_database_url, api):
+def test_a_warehouse_of_a_version_without_the_register_is_refused_with_the_way_out(built_database_url, api):
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         connection.execute("drop table ops.owned_relations")
     line = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url).only_line(ExitCode.WRONG_SETTINGS)

@@ -104,7 +104,7 @@ def test_a_warehouse_of_the_last_version_without_migrations_is_upgraded_in_place
     assert contents(earlier_url) == contents(database_url)
 
 
-def test_keys_of_earlier_releases_are_rewritten_and_nothing_lands_again(earlier_url):
+def test_keys_of_earlier_versions_are_rewritten_and_nothing_lands_again(earlier_url):
     """The SQL of the migration makes the keys that `extract.keys` makes."""
     times = ["2026-01-05 10:00", "2026-01-05T10:00:00.5", "2026-01-05T12:00:00.9999999+02", "2026-02-30T10:00", "noon"]
     spelled = [f'[{number},"{time}"]' for number in ("7.0", "70e-1", "7.5") for time in times]
@@ -180,7 +180,7 @@ def test_a_dry_run_prints_the_statements_and_changes_nothing(database_url, conne
     assert "CREATE" not in command("migrate", "--dry-run", DATABASE_URL=database_url).out
 
 
-def test_a_warehouse_of_a_newer_release_is_refused(built_database_url):
+def test_a_warehouse_of_a_newer_version_is_refused(built_database_url):
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         connection.execute("update ops.alembic_version set version_num = '9999'")
         connection.execute("create temporary table before as select * from ops.runs")

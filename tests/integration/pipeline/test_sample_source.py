@@ -85,7 +85,7 @@ def test_an_impossible_start_is_refused_before_anything_is_written(settings, why
     assert connection.execute("select to_regnamespace('ops') is null").fetchone()[0]
 
 
-def test_the_world_of_an_earlier_release_is_not_continued(database_url, connection):
+def test_the_world_of_an_earlier_version_is_not_continued(database_url, connection):
     assert command("migrate", DATABASE_URL=database_url).code == ExitCode.PUBLISHED
     connection.execute("insert into ops.runs (run_id, command, sample_day) values ('earlier', 'extract', 2)")
     line = command("extract", "--sample", DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)

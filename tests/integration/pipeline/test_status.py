@@ -94,7 +94,7 @@ def test_the_order_of_runs_does_not_depend_on_the_clock(built_database_url, conn
     assert not run_ledger.has_read_real_api(connection)
 
 
-def test_a_warehouse_of_another_release_is_named_with_the_command_that_helps(built_database_url, connection):
+def test_a_warehouse_of_another_version_is_named_with_the_command_that_helps(built_database_url, connection):
     connection.execute("update ops.alembic_version set version_num = '0001'")
     assert command("status", DATABASE_URL=built_database_url).out.splitlines()[1:] == [
         "next: the warehouse must be upgraded for this version: make migrate"
