@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from benchmarks import bare_client, prototype
 from benchmarks.databases import database
 from benchmarks.measuring import Measurement, best_of, measure
-from benchmarks.page_server import serving
+from benchmarks.page_server import serve_pages
 from benchmarks.pulls import WINDOW, copy_landed_rows, extract_all, landing_seconds, scan_only
 from benchmarks.targets import Figure
 
@@ -14,14 +14,14 @@ LATENCY_SECONDS = 0.03
 
 def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
     """Measure the extraction's targets; `server_url` is a database on the Postgres server for the benchmarks."""
-    with serving(rows, LATENCY_SECONDS) as slow_url:
+    with serve_pages(rows, LATENCY_SECONDS) as slow_url:
         bare = best_of(2, bare_client.run, slow_url, WINDOW)
         read = best_of(2, scan_only, slow_url)
         yield Figure(
             f"extract {rows:,} rows vs a bare client, {WINDOW} in flight, 30 ms", 1.2, read.seconds / bare.seconds
         )
         yield from _against_prototype(server_url, slow_url, rows, "30 ms", target=1 / 4)
-    with serving(rows, 0) as fast_url:
+    with serve_pages(rows, 0) as fast_url:
         yield from _against_prototype(server_url, fast_url, rows, "at once", target=1)
         with database(server_url) as database_url:
             night = measure(extract_all, fast_url, database_url)
@@ -29,7 +29,7 @@ def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
             copied = measure(copy_landed_rows, database_url)
             seconds = float(str(landed.answer))
             yield Figure(f"land {rows:,} rows vs a raw COPY of them", 4, seconds / float(str(copied.answer)))
-    with serving(many_rows, 0) as fast_url, database(server_url) as database_url:
+    with serve_pages(many_rows, 0) as fast_url, database(server_url) as database_url:
         many = measure(extract_all, fast_url, database_url)
         again = measure(extract_all, fast_url, database_url)
         yield Figure("peak memory of a first night, MB", 300, many.peak_mb, unit="")

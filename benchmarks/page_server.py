@@ -54,7 +54,7 @@ def pages(table: str, rows: int) -> list[bytes]:
 
 
 @contextmanager
-def serving(rows: int, latency_seconds: float) -> Iterator[str]:
+def serve_pages(rows: int, latency_seconds: float) -> Iterator[str]:
     """Start a server process, and yield its base URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.page_server", str(rows), str(latency_seconds)],

@@ -22,7 +22,7 @@ NDCG = 0.1
 DECAY = 0.01
 
 
-def drawn(draw: np.random.Generator, truth: float, users: int, deviation: float) -> Difference:
+def draw_difference(draw: np.random.Generator, truth: float, users: int, deviation: float) -> Difference:
     """Return the difference that so many users show when the true one is `truth`; both as shares of NDCG@10."""
     error = deviation * NDCG / users**0.5
     mean = truth * NDCG + draw.normal(0, error)
@@ -38,7 +38,9 @@ def finalist(to_champion: Difference, users: int, to_anchor: Difference | None =
 def refreshed_share(truth: float, users: int, seed: int) -> float:
     """Return how often the champion's recipe on newer data is promoted, if its true difference is `truth`."""
     draw = np.random.default_rng(seed)
-    decisions = [promotion.decide(None, finalist(drawn(draw, truth, users, LIKE), users)) for _ in range(DRAWS)]
+    decisions = [
+        promotion.decide(None, finalist(draw_difference(draw, truth, users, LIKE), users)) for _ in range(DRAWS)
+    ]
     return sum(decision.outcome in CHANGES for decision in decisions) / DRAWS
 
 
@@ -46,7 +48,8 @@ def new_recipe_share(truth: float, users: int, seed: int) -> float:
     """Return how often a new recipe is promoted, if its true difference is `truth`."""
     draw = np.random.default_rng(seed)
     refusals = [
-        promotion.refusals_of_new_recipe(finalist(drawn(draw, truth, users, UNLIKE), users)) for _ in range(DRAWS)
+        promotion.refusals_of_new_recipe(finalist(draw_difference(draw, truth, users, UNLIKE), users))
+        for _ in range(DRAWS)
     ]
     return sum(not reasons for reasons in refusals) / DRAWS
 
@@ -59,8 +62,8 @@ def low_quality(users: int, seed: int, has_anchor: bool) -> float:
         quality = 1.0
         for _ in range(TRAININGS):
             lower = quality - DECAY
-            to_anchor = drawn(draw, lower - 1, users, LIKE) if has_anchor else None
-            refreshed = finalist(drawn(draw, -DECAY / quality, users, LIKE), users, to_anchor)
+            to_anchor = draw_difference(draw, lower - 1, users, LIKE) if has_anchor else None
+            refreshed = finalist(draw_difference(draw, -DECAY / quality, users, LIKE), users, to_anchor)
             if promotion.decide(None, refreshed).outcome in CHANGES:
                 quality = lower
         ends.append(quality)

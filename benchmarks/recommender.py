@@ -19,10 +19,10 @@ from benchmarks.targets import Figure
 from recommender import interactions, list_rows, releases
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Interactions
+from recommender.list_making import BATCH, Lists, Recommender, recommend
 from recommender.models import als, neighbours
 from recommender.reasons import TRACK, because_of
 from recommender.releases import DISCOVER
-from recommender.scoring import BATCH, Lists, Recommender, recommend
 from warehouse import binary_copy
 
 FACTORS, K = 64, 50

@@ -6,7 +6,7 @@ import psycopg
 
 from benchmarks.measuring import measure
 from benchmarks.targets import Figure
-from recommender import artefact_store, artefacts, dataset, known_range, nightly, recipes, registry
+from recommender import artefact_store, artefacts, dataset, known_range, publishing, recipes, registry
 from recommender.models.neighbours import FIRST_TRIALS
 from recommender.recipes import Recipe
 
@@ -45,4 +45,4 @@ def recommend(database_url: str) -> int:
     """Publish lists, and return their number."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         known = known_range.read(connection)
-        return nightly.publish(connection, known.now, known.until_seq, artist_cap=3, budget=0).release.lists
+        return publishing.publish(connection, known.now, known.until_seq, artist_cap=3, budget=0).release.lists

@@ -29,13 +29,13 @@ from benchmarks.targets import Figure
 from recommender import artefacts, list_rows, registry, releases
 from recommender.cache import Cache
 from recommender.dataset import Catalogue
+from recommender.list_making import Lists
 from recommender.models.genres import Genres
 from recommender.models.neighbours import Neighbours
 from recommender.models.popularity import Popularity
 from recommender.reasons import TRACK, because_of
 from recommender.registry import CountedModel
 from recommender.releases import LISTS
-from recommender.scoring import Lists
 from warehouse import binary_copy
 
 SEED = 5

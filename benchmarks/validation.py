@@ -70,21 +70,21 @@ def figures(server_url: str, rows: int) -> Iterator[Figure]:
             add_pending_load(connection, rows)
             connection.execute("vacuum analyze")
             hand_written = {table: min(_reference_seconds(connection, table) for _ in range(2)) for table in CHECKS_OF}
-        run = measure(judge, url)
+        run = measure(check, url)
     for table, seconds in run.answer.items():
-        yield Figure(f"judge {rows:,} {table} vs one hand-written aggregate", 2, seconds / hand_written[table])
+        yield Figure(f"check {rows:,} {table} vs one hand-written aggregate", 2, seconds / hand_written[table])
     yield Figure("peak memory of the gate", None, run.peak_mb, unit=" MB")
 
 
-def judge(database_url: str) -> dict[str, float]:
-    """Judge the pending load, and return seconds per table."""
+def check(database_url: str) -> dict[str, float]:
+    """Check the pending load, and return seconds per table."""
     # imported before the measurement, and only here, because other benchmarks measure memory
     import great_expectations  # noqa: F401
 
     began: list[tuple[str, float]] = []
-    judgements = gate.judge_pending(database_url, lambda load, table: began.append((table, time.perf_counter())))
-    if any(judgement.state != "accepted" for judgement in judgements):
-        raise RuntimeError(judgements)
+    verdicts = gate.check_pending(database_url, lambda load, table: began.append((table, time.perf_counter())))
+    if any(verdict.state != "accepted" for verdict in verdicts):
+        raise RuntimeError(verdicts)
     ends = itertools.chain((start for _, start in began[1:]), [time.perf_counter()])
     return {table: end - start for (table, start), end in zip(began, ends, strict=True)}
 

@@ -154,7 +154,7 @@ def _misfit(verb: str, load: LoadSummary) -> str:
     if verb == "reject":
         return f"{what}: nothing of it is published, and its keys land again anyway; there is nothing to reject"
     if load.state == "pending":
-        return f"{what}: it has no verdict yet; let the gate judge it with: make gate"
+        return f"{what}: it has no verdict yet; let the gate check it with: make gate"
     replay = f"make gate ARGS=\"replay --table {load.table} --reason '...'\""
     return f"{what}: it is published already; check its quarantined rows again with: {replay}"
 

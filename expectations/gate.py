@@ -1,4 +1,4 @@
-"""Judge the pending loads, and publish, quarantine or block them.
+"""Check the pending loads, and publish, quarantine or block them.
 
 Great Expectations reports which rules failed. The query that GX reports for a failed rule then finds all its failing
 rows inside the database, so any number of rows can be quarantined.
@@ -19,54 +19,54 @@ from expectations.verdicts import (
     NO_MASS_REMOVAL,
     Batch,
     GateError,
-    Judgement,
     RuleResult,
     Shares,
+    Verdict,
 )
 from warehouse.counts import count
 
-__all__ = ["Batch", "GateError", "Judgement", "RuleResult", "judge_pending"]
+__all__ = ["Batch", "GateError", "RuleResult", "Verdict", "check_pending"]
 
 DEFAULT_SHARES = Shares()
 # A load with more bad rows than this share of the rows read is blocked.
 MAX_BAD_SHARE = 0.2
 
 
-def judge_pending(
+def check_pending(
     database_url: str,
     progress: Callable[[str, str], None] | None = None,
     *,
     shares: Shares = DEFAULT_SHARES,
-) -> list[Judgement]:
-    """Judge all pending loads in landing order; one transaction per load and table.
+) -> list[Verdict]:
+    """Check all pending loads in landing order; one transaction per load and table.
 
     A load that would remove more than `shares.max_removed` of the known rows of its table is blocked; one that changes
     more than `shares.max_changed` is published with a warning.
-    `progress` is called with (load_id, table) before each. A load that cannot be judged stays pending; the others are
-    still judged. Raises psycopg.OperationalError when the database itself fails.
+    `progress` is called with (load_id, table) before each. A load that cannot be checked stays pending; the others are
+    still checked. Raises psycopg.OperationalError when the database itself fails.
     """
-    judgements = []
+    verdicts = []
     with open_session(database_url) as (connection, validator):
         ledger.register_pending(connection)
         blocked_before = ledger.blocked_loads(connection)
-        for batch, is_quiet in ledger.pending(connection):
+        for batch, is_quiet in ledger.pending_batches(connection):
             if progress:
                 progress(batch.load_id, batch.table)
             try:
-                judgements.append(_judge(connection, validator, batch, is_quiet, blocked_before, shares))
+                verdicts.append(_check(connection, validator, batch, is_quiet, blocked_before, shares))
             except GateError as error:
-                judgements.append(Judgement(batch, "pending", error=_one_line(error)))
-    return judgements
+                verdicts.append(Verdict(batch, "pending", error=_one_line(error)))
+    return verdicts
 
 
-def _judge(
+def _check(
     connection: psycopg.Connection,
     validator: Validator,
     batch: Batch,
     is_quiet: bool,
     blocked_before: set[str],
     shares: Shares,
-) -> Judgement:
+) -> Verdict:
     with fail_closed(connection):
         landed_rows = _count_landed_rows(connection, batch)
         if is_quiet and not landed_rows:
@@ -101,7 +101,7 @@ def _unreadable_rows(batch: Batch) -> list[RuleResult]:
 
 def _decide(
     connection: psycopg.Connection, batch: Batch, landed_rows: int, results: list[RuleResult], blocked_before: set[str]
-) -> Judgement:
+) -> Verdict:
     """Record verdict, quarantine and publication in one transaction, if the load is still pending."""
     has_bad_rows = any(result.severity == "warning" for result in results)
     quarantined = _count_bad_rows(connection) if has_bad_rows else 0
@@ -125,19 +125,19 @@ def _decide(
         if state != "blocked" and landed_rows:
             ledger.publish(connection, batch.load_id, batch.table, "load")
             ledger.settle_quarantine(connection, batch.load_id, batch.table)
-    return Judgement(batch, state, quarantined, tuple(results), reason)
+    return Verdict(batch, state, quarantined, tuple(results), reason)
 
 
-def _read_concurrent_decision(connection: psycopg.Connection, batch: Batch) -> Judgement:
-    """Return the decision that was made while the gate judged the load: it stands, and this verdict is dropped."""
+def _read_concurrent_decision(connection: psycopg.Connection, batch: Batch) -> Verdict:
+    """Return the decision that was made while the gate checked the load: it stands, and this verdict is dropped."""
     decided = connection.execute(
         "select state, rows_quarantined, reason from gate.loads where load_id = %s and table_name = %s",
         [batch.load_id, batch.table],
     ).fetchone()
     if decided is None:
-        raise GateError("the load was withdrawn while it was judged")
+        raise GateError("the load was withdrawn while it was checked")
     state, quarantined, reason = decided
-    return Judgement(batch, state, quarantined, reason=reason)
+    return Verdict(batch, state, quarantined, reason=reason)
 
 
 def _count_bad_rows(connection: psycopg.Connection) -> int:

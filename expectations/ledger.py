@@ -1,7 +1,7 @@
 """Keep the gate's ledger in Postgres schema `gate`: verdicts, quarantined rows, publications, decisions, erasures.
 
 States of a load, per table: pending -> accepted | accepted_with_quarantine | blocked. A blocked load is superseded
-when a newer load of the table is judged. An operator may release a held-back load and reject a published one.
+when a newer load of the table is checked. An operator may release a held-back load and reject a published one.
 """
 
 import getpass
@@ -174,7 +174,7 @@ def register_pending(connection: psycopg.Connection) -> None:
         """)
 
 
-def pending(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
+def pending_batches(connection: psycopg.Connection) -> list[tuple[Batch, bool]]:
     """Return the pending batches in landing order, each with whether its scan is quiet: it adds up, and nothing is new,
     changed or removed."""
     rows = connection.execute("""

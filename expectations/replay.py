@@ -71,7 +71,7 @@ def _replay(
 
 
 def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) -> int:
-    """List the rows that may be freed: those without a newer version, judged or not."""
+    """List the rows that may be freed: those without a newer version, checked or not."""
     connection.execute(f"drop table if exists {WAITING_ROWS}")
     return connection.execute(
         sql.SQL("""

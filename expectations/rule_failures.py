@@ -8,7 +8,7 @@ from expectations.validation import RuleFailure, Validator
 from expectations.verdicts import GateError, RuleResult
 
 BAD_ROWS = "pg_temp.bad_rows"
-"""Columns: rule, severity, dlt_id, key, detail. Exists while a batch is judged."""
+"""Columns: rule, severity, dlt_id, key, detail. Exists while a batch is checked."""
 
 EXAMPLES_KEPT = 5
 LONGEST_DETAIL = 200

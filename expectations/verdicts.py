@@ -14,7 +14,7 @@ MAX_CHANGED_SHARE = 0.5
 
 
 class GateError(Exception):
-    """Report that a load could not be judged; it stays pending. The message says why."""
+    """Report that a load could not be checked; it stays pending. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RuleResult:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Verdict:
     """Hold the verdict on a batch. `error` says why there is none; the state is then pending."""
 
     batch: Batch

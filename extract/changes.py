@@ -92,15 +92,15 @@ def compare(known: Digests, current: Digests, readable: np.ndarray) -> Changes:
     return Changes(landed, keys_known, keys_delivered, keys_changed)
 
 
-def delivered_among(keys: np.ndarray, known: Digests) -> int:
+def count_delivered(keys: np.ndarray, known: Digests) -> int:
     """Count the `keys` (uint64 (keys, 2)) that were delivered, that is, have a content in `known`."""
     if not len(keys):
         return 0
     has_content = known[:, 2:].any(axis=1)
-    return len(keys) - len(missing(keys, known if has_content.all() else known[has_content]))
+    return len(keys) - len(missing_keys(keys, known if has_content.all() else known[has_content]))
 
 
-def missing(keys: np.ndarray, seen: Digests) -> np.ndarray:
+def missing_keys(keys: np.ndarray, seen: Digests) -> np.ndarray:
     """Return the digests of the `keys` that `seen` lacks: uint64 (missing, 2); `keys` has two columns or more."""
     absent = [np.empty((0, 2), np.uint64)]
     for keys_part, part in _slices(keys, seen):

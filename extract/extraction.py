@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from extract import delivered, recovery
 from extract.addresses import check_base_url, find_proxy
-from extract.changes import Changes, Digests, compare, delivered_among
+from extract.changes import Changes, Digests, compare, count_delivered
 from extract.database import connect, lock
 from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import LandingError, SettingError, translate_file_errors
@@ -180,7 +180,7 @@ def _land(
         disregarded = disregarded_loads.get(name, ())
         before = known.pop(name)
         changes = compare(before, scan_pass.spool.digests(), scan_pass.spool.readable())
-        scans[name] = _summarize_scan(scan_pass, changes, keys_lost=delivered_among(scan_pass.gone, before))
+        scans[name] = _summarize_scan(scan_pass, changes, keys_lost=count_delivered(scan_pass.gone, before))
         del before
         batches[name] = _batches(connection, folder / recovery.SPOOL, scan_pass, changes, disregarded, bytes_landed)
         set_aside.append((scan_pass, _newly_unreadable(connection, scan_pass)))

@@ -359,7 +359,7 @@ class Client:
         if status == 200:
             return None
         if status == 407 and self._proxy:
-            raise self._refused_by_proxy(table, page, "407 Proxy Authentication Required", self._proxy)
+            raise self._proxy_error(table, page, "407 Proxy Authentication Required", self._proxy)
         answer = f"status {status} ({one_line(body[:1000].decode(errors='replace'), 120) or 'empty body'})"
         if status in _RETRIED_STATUSES:
             wait_seconds = _retry_after_seconds(response.headers.get("Retry-After")) if status in (429, 503) else 0
@@ -411,7 +411,7 @@ class Client:
             if refusal := _TUNNEL_FAILED.search(str(error)):
                 answer = one_line(f"{refusal[1]} {refusal[2]}".strip(), 120)
                 if int(refusal[1]) not in _RETRIED_STATUSES:
-                    return self._refused_by_proxy(table, page, answer, self._proxy)
+                    return self._proxy_error(table, page, answer, self._proxy)
                 return _TryAgain(f"the proxy {self._proxy.address} answered {answer}", advice=advice)
             if isinstance(error, urllib3.exceptions.ProxyError):
                 cause = self._describe(error.original_error, ends_at)
@@ -425,7 +425,7 @@ class Client:
             return _TryAgain(self._describe(error, ends_at), advice=advice)
         return _TryAgain(self._describe(error, ends_at))
 
-    def _refused_by_proxy(self, table: SourceTable, page: int, answer: str, proxy: Proxy) -> SourceError:
+    def _proxy_error(self, table: SourceTable, page: int, answer: str, proxy: Proxy) -> SourceError:
         advice = f"check {proxy.variable}, or ask the owner of the proxy"
         if answer.startswith("407") and proxy.headers:
             advice = f"correct the user and the password in {proxy.variable}"

@@ -36,12 +36,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from extract.changes import Digests, Tally, missing, tally
+from extract.changes import Digests, Tally, missing_keys, tally
 from extract.erasures import NO_ERASURES, Erasures
 from extract.errors import IncompleteScanError, SourceError
 from extract.pages import Client, Page
 from extract.rows import Row, read_row
-from extract.scan_pass import ScanPass, Unconfirmed
+from extract.scan_pass import ScanPass, UnconfirmedPass
 from extract.source_tables import SourceTable
 from extract.spool import Spool
 from warehouse.counts import count
@@ -192,8 +192,8 @@ def _end(scan_pass: ScanPass, known: Digests, most_passes: int, folder: Path) ->
             raise IncompleteScanError(_contradiction(scan_pass, found))
         return _next_pass(scan_pass, found, None, folder)
     # Also in a pass that does not add up, a key that was seen is live.
-    lacking = missing(before.keys if before else known, seen)
-    missed_nothing = bool(before) and not len(missing(before.scan_pass.spool.digests(), seen))
+    lacking = missing_keys(before.keys if before else known, seen)
+    missed_nothing = bool(before) and not len(missing_keys(before.scan_pass.spool.digests(), seen))
     is_proven = missed_nothing and not scan_pass.spool.rows_without_key
     if before:
         (before.scan_pass if is_believed else scan_pass).spool.delete()
@@ -202,7 +202,7 @@ def _end(scan_pass: ScanPass, known: Digests, most_passes: int, folder: Path) ->
     is_doubtful = whole.lacks_totals and not missed_nothing and (adds_up or whole is not scan_pass)
     is_worth_proving = len(lacking) and not is_proven and (can_prove or whole is not scan_pass)
     if not is_last and (is_doubtful or is_worth_proving):
-        return _next_pass(scan_pass, found, Unconfirmed(whole, lacking), folder)
+        return _next_pass(scan_pass, found, UnconfirmedPass(whole, lacking), folder)
     if is_doubtful:
         whole.spool.delete()
         raise IncompleteScanError(
@@ -221,7 +221,7 @@ def _end(scan_pass: ScanPass, known: Digests, most_passes: int, folder: Path) ->
     )
 
 
-def _next_pass(scan_pass: ScanPass, found: Tally, to_confirm: Unconfirmed | None, folder: Path) -> ScanPass:
+def _next_pass(scan_pass: ScanPass, found: Tally, to_confirm: UnconfirmedPass | None, folder: Path) -> ScanPass:
     number = scan_pass.number + 1
     spool = Spool(folder / f"{scan_pass.table.name}.{number}.arrow")
     return ScanPass(

@@ -21,7 +21,7 @@ class ScanPass:
     spool: Spool
     started_at: dt.datetime
     doubled_before: np.ndarray | None = None
-    to_confirm: "Unconfirmed | None" = None
+    to_confirm: "UnconfirmedPass | None" = None
     page_rows: int = 0
     """Rows of a full page: as many as were asked for, or as the source serves at most."""
     next_page: int = 1
@@ -100,7 +100,7 @@ class ScanPass:
             self.last_page = self.end + 1 if self.end else inf
 
 
-class Unconfirmed(NamedTuple):
+class UnconfirmedPass(NamedTuple):
     """Hold a pass that adds up and has all keys, and the known keys (uint64 (keys, 2)) that no pass has seen yet."""
 
     scan_pass: ScanPass

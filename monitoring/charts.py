@@ -84,7 +84,7 @@ def over_nights(
     if not any(part.values for part in parts):
         return None
     spec = {
-        **_stacked(parts, slots),
+        **_stack(parts, slots),
         "width": WIDTH,
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
@@ -118,7 +118,7 @@ def over_nights(
 
 def small_over_nights(parts: Sequence[Part], slots: Slots, text: str) -> Chart:
     """Draw stacked bars without axes, for many charts side by side; the page prints the highest value."""
-    spec = {**_stacked(parts, slots), "width": SMALL_WIDTH, "height": 36, "padding": 0}
+    spec = {**_stack(parts, slots), "width": SMALL_WIDTH, "height": 36, "padding": 0}
     spec["encoding"]["x"]["axis"] = {"labels": False, "domain": True, "domainColor": "var(--line)"}
     spec["encoding"]["y"]["axis"] = None
     spec["encoding"]["y"]["scale"] |= {"nice": False}
@@ -126,7 +126,7 @@ def small_over_nights(parts: Sequence[Part], slots: Slots, text: str) -> Chart:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedValue:
     """Hold a value with its interval, and the value that it is compared with."""
 
     value: float
@@ -135,7 +135,7 @@ class Compared:
     other: float
 
 
-def compared(values: Mapping[int, Compared], slots: Slots, text: str) -> Chart | None:
+def comparison(values: Mapping[int, ComparedValue], slots: Slots, text: str) -> Chart | None:
     """Draw a dot with its interval per slot, and the value that it is compared with as a line; None without values."""
     if not values:
         return None
@@ -186,7 +186,7 @@ def _slot_axis(slots: Slots) -> Spec:
     }
 
 
-def _stacked(parts: Sequence[Part], slots: Slots) -> Spec:
+def _stack(parts: Sequence[Part], slots: Slots) -> Spec:
     values = [
         {"slot": slot, "part": number, "value": value}
         for number, part in enumerate(parts)
@@ -345,7 +345,7 @@ def _edges(rows: Sequence[int]) -> list[tuple[float, float]]:
 
 def bars_and_lines(bars: Sequence[Part], lines: Sequence[Part], slots: Slots, text: str, *, height: int = 130) -> Chart:
     """Draw stacked bars, and a line for each of the other parts above them."""
-    bar_layer = _stacked(bars, slots)
+    bar_layer = _stack(bars, slots)
     x = {
         **bar_layer["encoding"]["x"],
         "axis": {

@@ -194,7 +194,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Rows by step",
-                "Rows that each step processed the last time: read, judged, written by models.",
+                "Rows that each step processed the last time: read, checked, written by models.",
                 units.Short,
                 {"{{step}}": "moovitamix_step_rows"},
             ),
@@ -416,7 +416,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _bars(
                 "Rules that the last load failed",
-                "Rows that failed each rule (for a rule about the delivery: 1) in the load judged last.",
+                "Rows that failed each rule (for a rule about the delivery: 1) in the load checked last.",
                 units.Short,
                 {"{{table}} {{rule}} ({{severity}})": "moovitamix_gate_failed_rows"},
                 limits={None: GREEN, 1: YELLOW},

@@ -184,7 +184,7 @@ def _tiles(listening: Listening) -> Iterator[Tile]:
         return sum(row[name] for row in rows)
 
     def versus(value: int, before: int) -> str:
-        return f"{_signed(value / before - 1)} on the 7 days before" if before else "none in the 7 days before"
+        return f"{_signed_percent(value / before - 1)} on the 7 days before" if before else "none in the 7 days before"
 
     yield Tile(
         "listeners in 7 days",
@@ -246,7 +246,9 @@ def _genres(genres: Sequence[Row]) -> tuple[Chart | None, Chart | None]:
 def _changes(title: str, changes: Sequence[tuple[str, tuple[float, int]]]) -> Chart | None:
     if not changes:
         return None
-    labels = {name: (abs(change), f"{_signed(change)} ({count(listens)})") for name, (change, listens) in changes}
+    labels = {
+        name: (abs(change), f"{_signed_percent(change)} ({count(listens)})") for name, (change, listens) in changes
+    }
     return charts.ranking(labels, f"{title}: " + ", ".join(f"{name} {label}" for name, (_, label) in labels.items()))
 
 
@@ -284,7 +286,7 @@ def _name(text: str) -> str:
     return sanitize(text, LONGEST_NAME)
 
 
-def _signed(change: float) -> str:
+def _signed_percent(change: float) -> str:
     percent = round(100 * change)
     return "±0 %" if percent == 0 else f"{'+' if percent > 0 else '−'}{abs(percent):,} %"
 

@@ -206,7 +206,7 @@ GROUPS = (
         {
             "step_duration_seconds": "Duration of the step the last time that it ended.",
             "step_usual_duration_seconds": "Median duration of the 14 earlier successes of the step (at least 5).",
-            "step_rows": "Rows that the step processed the last time: read, judged, or written by models.",
+            "step_rows": "Rows that the step processed the last time: read, checked, or written by models.",
             "step_bytes": "Bytes that the step received from the source the last time; only for extract.",
             "step_cpu_seconds": "CPU time of the pipeline in the step the last time.",
             "step_peak_memory_bytes": "Peak memory of the pipeline in the step the last time.",
@@ -450,7 +450,7 @@ GROUPS = (
         "Gate",
         ("table", "rule", "severity"),
         {
-            "gate_failed_rows": "Rows (for a rule about the delivery: 1) that failed the rule in the load judged last;"
+            "gate_failed_rows": "Rows (for a rule about the delivery: 1) that failed the rule in the load checked last;"
             " 0 for rules that an earlier load failed."
         },
         """
@@ -610,9 +610,8 @@ GROUPS = (
         "Recommendations",
         ("list",),
         {
-            "recommendations_nights_below_launch": "Number of newest nights in a row on which the upper bound of the"
-            " difference in NDCG@10 to popularity was below that at launch: the mean of the model's first 3 nights, or"
-            " of the last 3 before it, whichever is higher; not where popularity is the model.",
+            "recommendations_nights_below_launch": "Number of newest nights in a row on which the model did worse than"
+            " at its launch, see docs/operations/retraining.md#degradation; not where popularity is the model.",
         },
         f"""{PUBLISHED}
         select served.list, compared.nights_below as recommendations_nights_below_launch

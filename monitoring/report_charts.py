@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring import charts, unusual
-from monitoring.charts import Chart, Compared, Level, Part, Slots
+from monitoring.charts import Chart, ComparedValue, Level, Part, Slots
 from monitoring.formatting import count, duration, share, size
 from monitoring.run_history import NIGHTS_SHOWN, Flow, Growth, Night, in_order
 from monitoring.unusual import LEAST_BYTES, LEAST_ROWS, LEAST_SECONDS, Counts, Figure
@@ -403,7 +403,9 @@ def quality(rows: Sequence[Mapping[str, Any]], list_name: str) -> Chart | None:
         for day in [last - dt.timedelta(days=back)]
     }
     values = {
-        number - 1 - (last - row["day"]).days: Compared(row["ndcg"], row["low"], row["high"], row["popularity_ndcg"])
+        number - 1 - (last - row["day"]).days: ComparedValue(
+            row["ndcg"], row["low"], row["high"], row["popularity_ndcg"]
+        )
         for row in rows
     }
     newest = rows[-1]
@@ -411,7 +413,7 @@ def quality(rows: Sequence[Mapping[str, Any]], list_name: str) -> Chart | None:
         f"NDCG@10 of {list_name} on {counted(len(rows), 'day')}: {newest['ndcg']:.3f} on the newest,"
         f" popularity {newest['popularity_ndcg']:.3f}, interval {newest['low']:.3f} to {newest['high']:.3f}"
     )
-    return charts.compared(values, Slots(number, labels), text)
+    return charts.comparison(values, Slots(number, labels), text)
 
 
 def coverage(releases: Sequence[Mapping[str, Any]]) -> Chart | None:

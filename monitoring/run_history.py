@@ -82,8 +82,8 @@ order by load_id, table_name
 
 STATES_NOW = "select load_id, table_name, state from gate.loads where load_id = any(%s)"
 
-# As in ops.run_rules, but not for a run that left the load pending: a later one judged it. The examples of a rule about
-# the delivery are no rows.
+# As in ops.run_rules, but not for a run that left the load pending: a later one checked it. The examples of a rule
+# about the delivery are no rows.
 RULES = """
 select
     run_loads.run_id, load_id, table_name as "table", loads.state, failed.rule, failed.severity, failed.rows,
@@ -265,7 +265,7 @@ class Night:
 
     @property
     def failed_step(self) -> Step | None:
-        return _failed(self.steps)
+        return _first_failed(self.steps)
 
     @property
     def has_pulled(self) -> bool:
@@ -273,11 +273,11 @@ class Night:
 
     @property
     def rows_quarantined(self) -> int | None:
-        """Return the rows that the gate quarantined, in all loads that it judged; None if it judged none."""
+        """Return the rows that the gate quarantined, in all loads that it checked; None if it checked none."""
         return sum(verdict["rows_quarantined"] for verdict in self.verdicts.values()) if self.verdicts else None
 
     def verdict(self, table: str) -> Mapping[str, Any] | None:
-        """Return the gate's verdict on the rows that this night read; None if it judged them later, or never."""
+        """Return the gate's verdict on the rows that this night read; None if it checked them later, or never."""
         return self.verdicts.get((self.pulls[table]["load_id"], table)) if table in self.pulls else None
 
     def total(self, figure: str) -> int | None:
@@ -308,7 +308,7 @@ class OtherRun:
 
     @property
     def failed_step(self) -> Step | None:
-        return _failed(self.steps)
+        return _first_failed(self.steps)
 
 
 @dataclass(frozen=True)
@@ -435,7 +435,7 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
                 measures={name: night[name] for name in MEASURES},
                 attempts=attempts,
                 pulls={row["table_name"]: row for row in _of(pulls, ids)},
-                # an earlier attempt of the gate may have judged some of the loads
+                # an earlier attempt of the gate may have checked some of the loads
                 verdicts={(row["load_id"], row["table_name"]): row for row in _of(verdicts, attempts)},
                 states_now=states_now,
                 rules=_of(rules, attempts),
@@ -468,7 +468,7 @@ def _reader(
 
 
 def _rules(cursor: psycopg.Cursor[dict[str, Any]], run_ids: Sequence[str]) -> dict[str, list[RuleFailure]]:
-    """Return by run the rules that the loads it judged failed, the most severe first."""
+    """Return by run the rules that the loads it checked failed, the most severe first."""
     found = _reader(cursor, run_ids)(RULES)
     outcomes: dict[tuple[str, str, str], dict[str | None, int]] = {}
     quarantining = {row["load_id"] for rows in found.values() for row in rows if row["severity"] == "warning"}
@@ -531,7 +531,7 @@ def _seconds(started_at: dt.datetime, finished_at: dt.datetime | None) -> float 
     return max(0.0, (finished_at - started_at).total_seconds()) if finished_at else None
 
 
-def _failed(steps: Sequence[Step]) -> Step | None:
+def _first_failed(steps: Sequence[Step]) -> Step | None:
     """Return the first step that failed: the failures of later ones are often its consequence."""
     return next((step for step in steps if step.status in ("failed", "crashed")), None)
 

@@ -75,10 +75,10 @@ def describe(decision: Decision) -> str:
     details = decision.details
     if decision.verb == "erase":
         person = "a user who had been erased before" if decision.is_repeated else "1 user"
-        return f"{person}{_deleted(details)}"
+        return f"{person}{_describe_deleted(details)}"
     if decision.verb == "prune":
         keep = details.get("keep")
-        return f"versions superseded{f' more than {keep} earlier' if keep else ''}{_deleted(details)}"
+        return f"versions superseded{f' more than {keep} earlier' if keep else ''}{_describe_deleted(details)}"
     if decision.verb == "replay":
         rule = f" by the rule {spaced(str(details['rule']))}" if details.get("rule") else ""
         checked, freed = _number(details.get("looked_at")), _number(details.get("freed"))
@@ -119,7 +119,7 @@ def consequence(rule: RuleFailure) -> str:
     return ", ".join(texts)
 
 
-def _deleted(details: Mapping[str, object]) -> str:
+def _describe_deleted(details: Mapping[str, object]) -> str:
     deleted = details.get("deleted")
     if not isinstance(deleted, Mapping):
         return ""

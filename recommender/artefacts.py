@@ -118,7 +118,7 @@ def renumber(artefact: Artefact, catalogue: Catalogue) -> FittedModel:
             len(genres),
         ),
     }
-    return _with_genres(_moved(artefact.model, moves), catalogue.genres)
+    return _with_genres(_move(artefact.model, moves), catalogue.genres)
 
 
 def check_is_finite(model: FittedModel) -> None:
@@ -179,14 +179,14 @@ def _build(described: Mapping[str, Any], prefix: str, arrays: Mapping[str, np.nd
     return BY_NAME[described["kind"]](**values)
 
 
-def _moved(model: FittedModel, moves: Mapping[str, Move]) -> FittedModel:
+def _move(model: FittedModel, moves: Mapping[str, Move]) -> FittedModel:
     changed: dict[str, Any] = {}
     for name, value in _fields(model):
         if dataclasses.is_dataclass(value):
-            changed[name] = _moved(value, moves)
+            changed[name] = _move(value, moves)
         elif isinstance(value, np.ndarray | csr_matrix):
             along = [moves[axis] for axis in AXES[type(model)][name]]
-            changed[name] = _moved_sparse(value, along) if isinstance(value, csr_matrix) else _moved_dense(value, along)
+            changed[name] = _move_sparse(value, along) if isinstance(value, csr_matrix) else _move_dense(value, along)
     return dataclasses.replace(model, **changed)
 
 
@@ -199,7 +199,7 @@ def _with_genres(model: FittedModel, genres: csr_matrix) -> FittedModel:
     return dataclasses.replace(model, **changed) if changed else model
 
 
-def _moved_dense(values: np.ndarray, along: Sequence[Move]) -> np.ndarray:
+def _move_dense(values: np.ndarray, along: Sequence[Move]) -> np.ndarray:
     for axis, (positions, is_kept, size) in enumerate(along):
         moved = np.zeros((*values.shape[:axis], size, *values.shape[axis + 1 :]), values.dtype)
         target = [slice(None)] * values.ndim
@@ -209,7 +209,7 @@ def _moved_dense(values: np.ndarray, along: Sequence[Move]) -> np.ndarray:
     return values
 
 
-def _moved_sparse(values: csr_matrix, along: Sequence[Move]) -> csr_matrix:
+def _move_sparse(values: csr_matrix, along: Sequence[Move]) -> csr_matrix:
     entries = values.tocoo()
     (rows, is_row, height), (columns, is_column, width) = along
     is_kept = is_row[entries.row] & is_column[entries.col]

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from recommender import metrics
 from recommender.folds import Fold
 from recommender.interactions import Flags, Floats, Integers
-from recommender.scoring import BATCH, Recommender, recommend
+from recommender.list_making import BATCH, Recommender, recommend
 
 # (name, fewest, most listens in training)
 SEGMENTS = (("all", 0, np.inf), ("cold", 0, 0), ("light", 1, 9), ("regular", 10, np.inf))
@@ -23,7 +23,7 @@ NEAR_POPULARITY = 0.55
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Measurement:
     """Hold how a model did: metrics of each evaluated user, and its lists.
 
     `users`: their positions in the dataset; only users with targets are evaluated.
@@ -61,24 +61,24 @@ class Row:
     difference_high: float
 
 
-def judge(recommender: Recommender, fold: Fold, list_name: str, batch: int = BATCH) -> Judgement:
+def measure(recommender: Recommender, fold: Fold, list_name: str, batch: int = BATCH) -> Measurement:
     """Make the lists of all users with targets, and measure them."""
-    users, targets = evaluated(fold, list_name)
+    users, targets = users_with_targets(fold, list_name)
     people, catalogue = fold.dataset.users.take(users), fold.dataset.catalogue
     lists = recommend(recommender, people, catalogue, list_name, metrics.DEPTH, with_reasons=False, batch=batch)
-    return Judgement(users, metrics.per_user(lists.tracks, targets), lists.tracks)
+    return Measurement(users, metrics.per_user(lists.tracks, targets), lists.tracks)
 
 
-def evaluated(fold: Fold, list_name: str) -> tuple[Integers, csr_matrix]:
+def users_with_targets(fold: Fold, list_name: str) -> tuple[Integers, csr_matrix]:
     """Return the positions of the users with targets, and their targets."""
     targets = fold.targets_of(list_name)
     users = np.flatnonzero((np.diff(targets.indptr) > 0) & fold.dataset.is_listed)
     return users, targets[users]
 
 
-def compare(judgements: Mapping[str, Judgement], fold: Fold, list_name: str, baseline: str, seed: int) -> list[Row]:
-    """Return a row per model and segment that has users; the judgements are of the same users."""
-    listens = fold.dataset.listens.listens()[judgements[baseline].users]
+def compare(measurements: Mapping[str, Measurement], fold: Fold, list_name: str, baseline: str, seed: int) -> list[Row]:
+    """Return a row per model and segment that has users; the measurements are of the same users."""
+    listens = fold.dataset.listens.listens()[measurements[baseline].users]
     catalogue = fold.dataset.catalogue
     users_of_track = np.bincount(fold.dataset.listens.weights().indices, minlength=len(catalogue.track_ids))
     rows = []
@@ -86,12 +86,12 @@ def compare(judgements: Mapping[str, Judgement], fold: Fold, list_name: str, bas
         members = np.flatnonzero((listens >= fewest) & (listens <= most))
         if not len(members):
             continue
-        values = np.stack([judgement.values["ndcg@10"][members] for judgement in judgements.values()], axis=1)
-        base = values[:, list(judgements).index(baseline)]
+        values = np.stack([measurement.values["ndcg@10"][members] for measurement in measurements.values()], axis=1)
+        base = values[:, list(measurements).index(baseline)]
         lows, highs = intervals(np.hstack([values, values - base[:, None]]), seed)
-        for number, (model, judgement) in enumerate(judgements.items()):
-            tracks = judgement.tracks[members]
-            means = {name: float(value[members].mean()) for name, value in judgement.values.items()}
+        for number, (model, measurement) in enumerate(measurements.items()):
+            tracks = measurement.tracks[members]
+            means = {name: float(value[members].mean()) for name, value in measurement.values.items()}
             rows.append(
                 Row(
                     list=list_name,
@@ -106,8 +106,8 @@ def compare(judgements: Mapping[str, Judgement], fold: Fold, list_name: str, bas
                     low=lows[number],
                     high=highs[number],
                     difference=means["ndcg@10"] - float(base.mean()),
-                    difference_low=lows[len(judgements) + number],
-                    difference_high=highs[len(judgements) + number],
+                    difference_low=lows[len(measurements) + number],
+                    difference_high=highs[len(measurements) + number],
                 )
             )
     return rows
@@ -127,26 +127,26 @@ def intervals(values: Floats, seed: int) -> tuple[list[float], list[float]]:
     return tuple(np.quantile(means, bound, axis=0).tolist() for bound in (tail, 1 - tail))
 
 
-def agreement(one: Judgement, other: Judgement) -> float:
+def agreement(one: Measurement, other: Measurement) -> float:
     """Return the share of the first 10 that two models have at the same rank, over all users."""
-    first, second = (judgement.tracks[:, : metrics.NDCG_DEPTH] for judgement in (one, other))
+    first, second = (measurement.tracks[:, : metrics.NDCG_DEPTH] for measurement in (one, other))
     is_listed: Flags = (first >= 0) | (second >= 0)
     return float((first == second)[is_listed].mean()) if is_listed.any() else 1.0
 
 
-def overlap(one: Judgement, other: Judgement) -> float:
+def overlap(one: Measurement, other: Measurement) -> float:
     """Return the share of a model's first 10 that another model has among its first 10, over all users."""
-    first, second = (judgement.tracks[:, : metrics.NDCG_DEPTH] for judgement in (one, other))
+    first, second = (measurement.tracks[:, : metrics.NDCG_DEPTH] for measurement in (one, other))
     is_shared = (first[:, :, None] == second[:, None, :]).any(axis=2)
     return float(is_shared[first >= 0].mean()) if (first >= 0).any() else 1.0
 
 
-def coinciding(judgements: Mapping[str, Judgement]) -> list[tuple[str, str]]:
+def find_coinciding(measurements: Mapping[str, Measurement]) -> list[tuple[str, str]]:
     """Return the pairs of models that make the same lists."""
-    names: Sequence[str] = list(judgements)
+    names: Sequence[str] = list(measurements)
     return [
         (one, other)
         for number, one in enumerate(names)
         for other in names[number + 1 :]
-        if agreement(judgements[one], judgements[other]) >= COINCIDENCE
+        if agreement(measurements[one], measurements[other]) >= COINCIDENCE
     ]

@@ -93,13 +93,13 @@ def _read(path: Path) -> dict:
     rows = sum(len(batch[IDS[0]]) for batch in columns)
     if not rows:
         raise FileError(f"{path} has no rows")
-    found: dict = {name: _encoded([batch.pop(name) for batch in columns]) for name in IDS}
+    found: dict = {name: _encode([batch.pop(name) for batch in columns]) for name in IDS}
     for name in (TIME, COUNT):
         found[name] = np.concatenate([batch[name] for batch in columns]) if name in columns[0] else None
     return found
 
 
-def _encoded(parts: list[Integers]) -> _Codes:
+def _encode(parts: list[Integers]) -> _Codes:
     distinct = [np.unique(part) for part in parts]
     ids = np.unique(np.concatenate(distinct))
     return _Codes(ids, np.concatenate([find(ids, part)[0].astype(np.int32) for part in parts]))

@@ -7,10 +7,10 @@ import numpy as np
 
 from recommender.dataset import Catalogue
 from recommender.interactions import Integers
+from recommender.list_making import Lists
 from recommender.models import genres, popularity
 from recommender.reasons import GENRE, TRACK, Reasons
 from recommender.releases import COLUMNS
-from recommender.scoring import Lists
 
 MODEL, GENRES, POPULAR = range(3)
 SOURCES = {genres.NAME: GENRES, popularity.NAME: POPULAR}

@@ -8,12 +8,12 @@ import psycopg
 from threadpoolctl import threadpool_limits
 
 from recommender import artefact_store, artefacts, promotion, recipes, registry, sources
-from recommender.evaluation import Row, evaluated, judge
-from recommender.evaluation import compare as compare_judgements
+from recommender.evaluation import Row, measure, users_with_targets
+from recommender.evaluation import compare as compare_measurements
 from recommender.folds import Fold
 from recommender.interactions import number_of
+from recommender.list_making import Recommender
 from recommender.promotion import Difference
-from recommender.scoring import Recommender
 from recommender.sources import DataError
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
 
@@ -40,18 +40,20 @@ def compare(
     if stop <= cut:
         raise DataError("there are no listens since the newer one was trained; try again after the next run")
     fold = sources.read_fold(connection, cut, stop)
-    if not len(evaluated(fold, list_name)[0]):
+    if not len(users_with_targets(fold, list_name)[0]):
         raise DataError("no user has listened since to a track that the list could have held")
     with threadpool_limits(1, "blas"):
-        judgements = {
-            name: judge(_recommender(version, fold, artefact_folder, seed), fold, list_name)
+        measurements = {
+            name: measure(_recommender(version, fold, artefact_folder, seed), fold, list_name)
             for name, version in versions.items()
         }
         popular = recipes.of_popularity()
         model = recipes.fit(popular.model, popular.params, fold.dataset, seed)
-        judgements["popularity"] = judge(Recommender(model, ()), fold, list_name)
-    rows = [row for row in compare_judgements(judgements, fold, list_name, "popularity", seed) if row.segment == "all"]
-    first, second = (judgements[name].values["ndcg@10"] for name in versions)
+        measurements["popularity"] = measure(Recommender(model, ()), fold, list_name)
+    rows = [
+        row for row in compare_measurements(measurements, fold, list_name, "popularity", seed) if row.segment == "all"
+    ]
+    first, second = (measurements[name].values["ndcg@10"] for name in versions)
     note = f"compared on the listens since {sources.day_of(cut)}, after both were trained"
     return ModelComparison(rows, promotion.difference(first, second, seed), note)
 

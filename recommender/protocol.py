@@ -10,14 +10,24 @@ from threadpoolctl import threadpool_limits
 
 from recommender import recipes
 from recommender.dataset import Users
-from recommender.evaluation import NEAR_POPULARITY, Judgement, Row, coinciding, compare, evaluated, judge, overlap
+from recommender.evaluation import (
+    NEAR_POPULARITY,
+    Measurement,
+    Row,
+    compare,
+    find_coinciding,
+    measure,
+    overlap,
+    users_with_targets,
+)
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers
+from recommender.list_making import Recommender
 from recommender.models import FittedModel, Params, again, popularity
+from recommender.progress import Progress, report_nothing
 from recommender.reasons import Reasons, popular
 from recommender.releases import DISCOVER, LISTS
 from recommender.scores import FactorScores
-from recommender.scoring import Recommender
 from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
 
 ORACLE = "oracle"
@@ -60,13 +70,13 @@ def evaluate(
     seed: int,
     *,
     are_all_final: bool,
-    log: Callable[[str], None] = lambda message: None,
+    show: Progress = report_nothing,
 ) -> Evaluation:
     """Tune the models within `budget` seconds, and compare them on the final fold.
 
     `are_all_final`: all of them; otherwise only popularity and the chosen ones: the final window chooses nothing.
     """
-    tuning = tune(tuning_fold, names, budget, seed, log)
+    tuning = tune(tuning_fold, names, budget, seed, show)
     evaluation = Evaluation(trials=tuning.trials, tuning=tuning)
     with threadpool_limits(1, "blas"):
         for list_name in LISTS:
@@ -75,20 +85,20 @@ def evaluate(
                 continue
             found = tuning.best[list_name]
             evaluation.chosen[list_name] = challenger
-            judgements = {name: tuned.judgement for name, tuned in found.items()}
-            evaluation.coinciding += [(list_name, *pair) for pair in coinciding(judgements)]
+            measurements = {name: trial.measurement for name, trial in found.items()}
+            evaluation.coinciding += [(list_name, *pair) for pair in find_coinciding(measurements)]
             if list_name == DISCOVER:
-                evaluation.near_popularity = _near_popularity(judgements)
-            evaluation.tuning_rows += compare(judgements, tuning_fold, list_name, popularity.NAME, seed)
+                evaluation.near_popularity = _near_popularity(measurements)
+            evaluation.tuning_rows += compare(measurements, tuning_fold, list_name, popularity.NAME, seed)
             finalists = [name for name in found if are_all_final or name in (popularity.NAME, challenger)]
-            _compare_finally(evaluation, tuning, final_fold, list_name, finalists, seed, log)
+            _compare_finally(evaluation, tuning, final_fold, list_name, finalists, seed, show)
     return evaluation
 
 
-def _near_popularity(judgements: Mapping[str, Judgement]) -> dict[str, float]:
+def _near_popularity(measurements: Mapping[str, Measurement]) -> dict[str, float]:
     shares = {
-        name: overlap(judgement, judgements[popularity.NAME])
-        for name, judgement in judgements.items()
+        name: overlap(measurement, measurements[popularity.NAME])
+        for name, measurement in measurements.items()
         if name != popularity.NAME
     }
     return {name: share for name, share in shares.items() if share >= NEAR_POPULARITY}
@@ -101,22 +111,22 @@ def _compare_finally(
     list_name: str,
     names: Sequence[str],
     seed: int,
-    log: Callable[[str], None],
+    show: Progress,
 ) -> None:
-    if not len(evaluated(fold, list_name)[0]):
+    if not len(users_with_targets(fold, list_name)[0]):
         return
     found = tuning.best[list_name]
     fallbacks = fit_fallbacks(fold.dataset, {name: found[name].params for name in FALLBACKS if name in found}, seed)
-    judgements: dict[str, Judgement] = {}
+    measurements: dict[str, Measurement] = {}
     for name in names:
-        log(f"{list_name}: fitting and scoring {name}")
+        show(f"{list_name}: fitting and scoring {name}")
         params = found[name].params
-        model, fit = _measured_fit(lambda: _fit(tuning, fold, name, params, seed))  # noqa: B023 (called at once)
+        model, fit = _measure_fit(lambda: _fit(tuning, fold, name, params, seed))  # noqa: B023 (called at once)
         evaluation.params[list_name, name], evaluation.fits[list_name, name] = params, fit
-        judgements[name] = judge(Recommender(model, fallbacks_of(name, fallbacks)), fold, list_name)
+        measurements[name] = measure(Recommender(model, fallbacks_of(name, fallbacks)), fold, list_name)
     if fold.oracle:
-        judgements[ORACLE] = _judge_oracle(fold, list_name, fallbacks)
-    evaluation.rows += compare(judgements, fold, list_name, popularity.NAME, seed)
+        measurements[ORACLE] = _measure_oracle(fold, list_name, fallbacks)
+    evaluation.rows += compare(measurements, fold, list_name, popularity.NAME, seed)
 
 
 def _fit(tuning: Tuning, fold: Fold, name: str, params: Params, seed: int) -> FittedModel:
@@ -125,7 +135,7 @@ def _fit(tuning: Tuning, fold: Fold, name: str, params: Params, seed: int) -> Fi
     return recipes.fit(name, params, fold.dataset, seed)
 
 
-def _measured_fit(fit: Callable[[], FittedModel]) -> tuple[FittedModel, Fit]:
+def _measure_fit(fit: Callable[[], FittedModel]) -> tuple[FittedModel, Fit]:
     started = time.perf_counter()
     tracemalloc.start()
     try:
@@ -148,7 +158,7 @@ class _Oracle:
         return popular(tracks.shape)
 
 
-def _judge_oracle(fold: Fold, list_name: str, fallbacks: Sequence[FittedModel]) -> Judgement:
-    users, _ = evaluated(fold, list_name)
+def _measure_oracle(fold: Fold, list_name: str, fallbacks: Sequence[FittedModel]) -> Measurement:
+    users, _ = users_with_targets(fold, list_name)
     odds = fold.oracle(list_name)[users].astype(np.float32)
-    return judge(Recommender(_Oracle(odds), fallbacks), fold, list_name, batch=max(1, len(users)))
+    return measure(Recommender(_Oracle(odds), fallbacks), fold, list_name, batch=max(1, len(users)))

@@ -17,9 +17,9 @@ from recommender import releases
 from recommender.dataset import Catalogue, Dataset
 from recommender.evaluation import SEGMENTS, intervals
 from recommender.interactions import Flags, Floats, Integers, day_of, find
+from recommender.list_making import Recommender
 from recommender.metrics import NDCG_DEPTH
 from recommender.releases import AGAIN, LISTS
-from recommender.scoring import Recommender
 from warehouse import binary_copy
 
 # What fewer users did would say something about one of them.
@@ -113,7 +113,7 @@ class Plays:
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardPairs:
     """Hold what some users knew when a release was made: sorted keys, which are user * tracks + track, and the number
     of listens of each user."""
 
@@ -176,7 +176,7 @@ def _rows(
         left = counts.copy()
         left[np.searchsorted(pairs, later)] -= times
         totals = np.bincount(pairs // track_count, weights=left, minlength=len(everybody)).astype(np.int64)
-        heard = Heard(pairs[left > 0], totals, track_count)
+        heard = HeardPairs(pairs[left > 0], totals, track_count)
         mine = np.flatnonzero(is_theirs & (listens["release_id"] == release_id))
         plays = Plays(
             user[mine],
@@ -224,7 +224,7 @@ def _read(
     return {name: values[is_known] for name, values in (columns | {"user": user, "track": track}).items()}
 
 
-def _of_list(name: str, plays: Plays, heard: Heard, ranks: Integers) -> Iterator[dict[str, Any]]:
+def _of_list(name: str, plays: Plays, heard: HeardPairs, ranks: Integers) -> Iterator[dict[str, Any]]:
     """Yield the figures of each day and segment. `ranks`: by track, its place in popularity, from 0, or NOWHERE."""
     is_counted = plays.has_list[name] & (heard.has(plays.users, plays.tracks) == (name == AGAIN))
     users, tracks = plays.users[is_counted], plays.tracks[is_counted]
@@ -267,7 +267,7 @@ def _of_list(name: str, plays: Plays, heard: Heard, ranks: Integers) -> Iterator
             }
 
 
-def _popular_places(name: str, users: Integers, tracks: Integers, heard: Heard, ranks: Integers) -> Integers:
+def _popular_places(name: str, users: Integers, tracks: Integers, heard: HeardPairs, ranks: Integers) -> Integers:
     """Return the place of each track among the popular ones that its user knew (`again`), or did not (`discover`)."""
     known_ranks = ranks[heard.keys % heard.track_count]
     is_ranked = known_ranks < NOWHERE

@@ -33,7 +33,7 @@ class Recipe:
 
     def __str__(self) -> str:
         params = {name: value for name, value in self.params.items() if name not in (WINDOW, "base_params")}
-        shown = ", ".join(f"{name} {_shown(value)}" for name, value in params.items() if value is not None)
+        shown = ", ".join(f"{name} {_format(value)}" for name, value in params.items() if value is not None)
         days = self.params.get(WINDOW)
         return f"{self.model} ({shown + ', ' if shown else ''}{f'{days} days' if days else 'all listens'})"
 
@@ -66,5 +66,5 @@ def of_popularity(params: Params | None = None) -> Recipe:
     return Recipe(popularity.NAME, params or CANDIDATES[popularity.NAME].FIRST_TRIALS[-1], {})
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

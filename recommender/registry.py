@@ -180,7 +180,7 @@ def trainings(connection: psycopg.Connection, condition: str = "true", values: S
         return cursor.execute(f"{TRAINING} where {condition} order by training_id desc", values).fetchall()
 
 
-def unfinished(connection: psycopg.Connection) -> list[Training]:
+def unfinished_trainings(connection: psycopg.Connection) -> list[Training]:
     """Return the rows of the training that has not ended, by list; none if there is no such training."""
     return sorted(trainings(connection, "finished_at is null"), key=lambda training: training.training_id)
 
@@ -248,7 +248,7 @@ def promote(
     )
 
 
-def aliased(connection: psycopg.Connection, alias: str) -> dict[str, int]:
+def versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
     """Return by list the version that an alias names."""
     rows = connection.execute(
         "select distinct on (list) list, model_version from recommendations.aliases where alias = %s"

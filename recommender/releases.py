@@ -121,7 +121,7 @@ def champions(connection: psycopg.Connection) -> dict[str, int]:
     return dict(connection.execute(CHAMPIONS, [CHAMPION]).fetchall())
 
 
-def unchanged(
+def find_unchanged(
     connection: psycopg.Connection, now: dt.datetime, until_seq: int, artist_cap: int, lists: Iterable[str]
 ) -> Release | None:
     """Return the newest release if nothing has changed since that a new one would follow, else None.

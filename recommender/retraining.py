@@ -14,20 +14,33 @@ from typing import Any
 import psycopg
 from threadpoolctl import threadpool_limits
 
-from recommender import artefact_store, artefacts, dataset, known_range, nightly, recipes, registry, releases, sources
-from recommender import training as trainings
+from recommender import (
+    artefact_store,
+    artefacts,
+    dataset,
+    final_window,
+    known_range,
+    publishing,
+    recipes,
+    registry,
+    releases,
+    sources,
+    training_data,
+    tuning,
+)
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Dataset
+from recommender.final_window import Comparison
 from recommender.folds import Fold
 from recommender.interactions import number_of
-from recommender.nightly import ChampionChangedError, Promotion
+from recommender.progress import Progress
 from recommender.promotion import ABANDONED, CHANGES, DATA_REFUSED, PROMOTED, REFUSED, TOO_LITTLE_DATA
 from recommender.promotion import POPULARITY as POPULARITY_WINS
+from recommender.publishing import ChampionChangedError, Promotion
 from recommender.recipes import Recipe
 from recommender.registry import EVALUATE, PREPARE, TUNE, ModelVersion, Training
 from recommender.releases import LISTS
 from recommender.sources import DataError, Windows
-from recommender.training import Comparison
 from recommender.triggers import DEGRADATION, UNUSABLE_CHAMPION, Trigger
 from recommender.tuning import FALLBACKS
 from warehouse.errors import CommandError, ExitCode
@@ -35,8 +48,6 @@ from warehouse.errors import CommandError, ExitCode
 # An interrupted training that is older starts over: its windows are no longer the newest ones.
 FRESH = dt.timedelta(days=1)
 LOCK = "moovitamix training"
-
-Show = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ def training_lock(connection: psycopg.Connection) -> Iterator[None]:
 
 def resumable(connection: psycopg.Connection, now: dt.datetime) -> list[Training]:
     """Return the rows of an interrupted training that continues; none if there is no such training, or it is old."""
-    rows = registry.unfinished(connection)
+    rows = registry.unfinished_trainings(connection)
     is_same_code = all(row.code_version == artefacts.code_version() for row in rows)
     return rows if rows and is_same_code and now - rows[0].started_at < FRESH else []
 
@@ -96,13 +107,13 @@ def prepare(
     broken = [name for name, found in read_champions(connection, artefact_folder).items() if not found.is_usable]
     if broken:
         trigger = Trigger(UNUSABLE_CHAMPION, f"the champion of {' and '.join(broken)} cannot be used")
-    size = trainings.data_size(connection)
-    problems = [] if accepts_data else trainings.data_problems(size, _size_before(connection), known.now)
+    size = training_data.data_size(connection)
+    problems = [] if accepts_data else training_data.data_problems(size, _size_before(connection), known.now)
     outcome, reason = None, None
     columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
     if problems:
         outcome, reason = DATA_REFUSED, "; ".join(problems)
-        if refused := _refused_already(connection, reason, columns):
+        if refused := _same_refusal(connection, reason, columns):
             return refused
     else:
         used = registry.last_used_day(connection)
@@ -113,10 +124,10 @@ def prepare(
         except DataError as error:
             outcome, reason = TOO_LITTLE_DATA, str(error)
         else:
-            columns = trainings.training_columns(size, known.now, windows, budget, seed)
+            columns = training_data.training_columns(size, known.now, windows, budget, seed)
             columns["is_overlapping"] = used is not None and windows.final <= number_of(used)
     with connection.transaction():
-        for row in registry.unfinished(connection):
+        for row in registry.unfinished_trainings(connection):
             stated = f"abandoned after the stage {row.stage}: a later training replaced it"
             registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": stated})
         numbers = [
@@ -139,7 +150,7 @@ def prepare(
     return sorted(registry.trainings(connection, "training_id = any(%s)", [numbers]), key=lambda row: row.training_id)
 
 
-def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Show) -> None:
+def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Progress) -> None:
     """Choose a challenger for each list in the tuning window. Raises CommandError(WRONG_SETTINGS) if it is not time."""
     rows = _at_stage(connection, PREPARE)
     windows = _windows(rows[0])
@@ -147,7 +158,7 @@ def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Show
     fold = sources.read_fold(connection, windows.tuning, windows.final)
     champions = read_champions(connection, artefact_folder)
     known_recipes = {name: champion.recipe for name, champion in champions.items()}
-    tuned = trainings.tune_recipes(fold, rows[0].budget, rows[0].seed, known_recipes, show)
+    tuned = tuning.tune_recipes(fold, rows[0].budget, rows[0].seed, known_recipes, show)
     with connection.transaction():
         for row in rows:
             found = tuned.recipes.get(row.list)
@@ -161,7 +172,7 @@ def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Show
             )
 
 
-def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: Show) -> None:
+def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: Progress) -> None:
     """Compare the challengers in the final window, decide, and register the winners, fitted to everything known now.
 
     Raises CommandError(WRONG_SETTINGS) if it is not time, ArtefactError if a model is too large to be stored.
@@ -171,7 +182,7 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
     show("reading what was known before the final window")
     fold = sources.read_fold(connection, windows.final, windows.end)
     champions = read_champions(connection, artefact_folder)
-    anchors = registry.aliased(connection, registry.ANCHOR)
+    anchors = registry.versions_by_alias(connection, registry.ANCHOR)
     compared: dict[str, Comparison | None] = {}
     with threadpool_limits(1, "blas"):
         for row in rows:
@@ -179,7 +190,7 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
             if champion and not champion.is_usable:
                 # its list needs a model that works: as if it had none
                 champion = anchor = None
-            compared[row.list] = trainings.compare_finalists(
+            compared[row.list] = final_window.compare_finalists(
                 fold,
                 row.list,
                 Recipe(**row.recipe),
@@ -187,8 +198,8 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
                 champion=champion and champion.recipe,
                 anchor=_recipe(registry.read(connection, anchor)) if anchor else None,
                 served=champion
-                and trainings.served_model(champion.version, champion.stored, champion.newest_day, fold, seed),
-                log=show,
+                and final_window.served_model(champion.version, champion.stored, champion.newest_day, fold, seed),
+                show=show,
             )
         winners = {name: found for name, found in compared.items() if found and found.winner}
         models: dict[str, Mapping[str, Any]] = {}
@@ -244,7 +255,7 @@ def _refit(
     """Fit the winner to everything known; return the columns of its model version, and what is wrong with it."""
     recipe = found.winner
     model = recipes.fit(recipe.model, recipe.params, known, seed)
-    problems = trainings.refit_problems(model, known.catalogue, recipe, fold, list_name, found.evaluated, seed)
+    problems = final_window.refit_problems(model, known.catalogue, recipe, fold, list_name, found.measurement, seed)
     columns = {**recipe.to_json(), "track_count": len(known.catalogue.track_ids), "metrics": dict(found.metrics)}
     if not problems:
         # what only counts is counted again for each release
@@ -271,12 +282,12 @@ def promote_later(connection: psycopg.Connection, decided: Sequence[Promotion]) 
     """Make the versions champions; their lists follow with the next release. Raises ChampionChangedError."""
     with connection.transaction():
         releases.lock(connection)
-        nightly.promote(connection, decided)
+        publishing.promote(connection, decided)
 
 
 def abandon(connection: psycopg.Connection, error: ChampionChangedError) -> None:
     """End the unfinished training, because another champion was promoted since it began."""
-    for row in registry.unfinished(connection):
+    for row in registry.unfinished_trainings(connection):
         reason = f"abandoned: the champion of {error} has changed since the comparison"
         registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": reason})
 
@@ -307,7 +318,7 @@ def _recipe(version: ModelVersion) -> Recipe:
     return Recipe(version.model, recipes.complete(version.model, version.params), version.fallback_params)
 
 
-def _refused_already(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
+def _same_refusal(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
     """Return the rows of the newest training if it refused the same data; else none. An attempt is no new refusal."""
     newest = sorted(registry.trainings(connection)[: len(LISTS)], key=lambda row: row.training_id)
     is_same = all(
@@ -332,7 +343,7 @@ def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:
 
 def _at_stage(connection: psycopg.Connection, stage: str) -> list[Training]:
     """Return the rows of the unfinished training. Raises CommandError(WRONG_SETTINGS) if it is at another stage."""
-    rows = registry.unfinished(connection)
+    rows = registry.unfinished_trainings(connection)
     if not rows:
         raise CommandError(ExitCode.WRONG_SETTINGS, "there is no training in progress; start one with: make train")
     stages = {row.stage for row in rows}

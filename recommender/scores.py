@@ -43,7 +43,7 @@ class FactorScores:
         hidden = np.flatnonzero(~is_candidate)
         tracks, scores = topk(self.items, self.queries, count, filter_query_items=excluded, filter_items=hidden)
         is_hidden = (scores <= np.finfo(scores.dtype).min) | ~self.queries.any(axis=1)[:, None]
-        return padded(np.where(is_hidden, -1, tracks), np.where(is_hidden, -np.inf, scores), k)
+        return pad(np.where(is_hidden, -1, tracks), np.where(is_hidden, -np.inf, scores), k)
 
     def at(self, pairs: csr_matrix) -> Floats:
         users = rows_of(pairs)
@@ -153,7 +153,7 @@ def no_answers(users: int, k: int) -> Top:
     return np.full((users, k), -1, np.int32), np.full((users, k), -np.inf, np.float32)
 
 
-def padded(tracks: Integers, scores: Floats, k: int) -> Top:
+def pad(tracks: Integers, scores: Floats, k: int) -> Top:
     """Return the answers with absent ones up to k."""
     missing = ((0, 0), (0, k - tracks.shape[1]))
     return (

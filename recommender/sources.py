@@ -53,10 +53,10 @@ def split_at_random(log: Log, seed: int) -> Folds:
     if not final.targets.nnz:
         raise DataError("no user has 3 tracks, so none has both training data and targets")
     note = "a random fifth of each user's tracks is the test; all that is known of a track is on one side"
-    return Folds(_tuning_at_random(log, final.dataset.listens, seed), final, (note,))
+    return Folds(_cut_tuning_at_random(log, final.dataset.listens, seed), final, (note,))
 
 
-def given_split(training: Log, test: Log, seed: int) -> Folds:
+def take_split(training: Log, test: Log, seed: int) -> Folds:
     """Compare on a given test file, and tune on a part of the training file. Raises DataError for a leaking split."""
     notes = [*_check_split(training, test)]
     targets = test.listens.weights()
@@ -68,7 +68,7 @@ def given_split(training: Log, test: Log, seed: int) -> Folds:
     days = training.listens.days
     bounds = folds.windows(int(days.min()), int(days.max())) if is_later else None
     if bounds is None:
-        tuning = _tuning_at_random(training, training.listens, seed)
+        tuning = _cut_tuning_at_random(training, training.listens, seed)
         notes.append("tuned on a random fifth of each user's tracks in training")
     else:
         _, cut, end = bounds
@@ -175,7 +175,7 @@ def _with_targets(known: dataset.Dataset, user_ids: Integers, track_ids: Integer
     return folds.without_unreachable(Fold(known, targets, dropped=int((is_theirs & ~is_kept).sum())))
 
 
-def _tuning_at_random(log: Log, listens: Interactions, seed: int) -> Fold:
+def _cut_tuning_at_random(log: Log, listens: Interactions, seed: int) -> Fold:
     return folds.fold_of_log(log.user_ids, log.track_ids, *folds.at_random(listens, seed + 1))
 
 

@@ -69,7 +69,7 @@ def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta
         yield from _since(connection, last[0], now, every, volume)
     else:
         yield Check(SCHEDULE, True, "there was no training yet")
-    for row in registry.unfinished(connection)[:1]:
+    for row in registry.unfinished_trainings(connection)[:1]:
         detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
         yield Check(INTERRUPTED, True, detail)
 

@@ -7,20 +7,22 @@ always the same; only the number of trials depends on the speed of the machine.
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 from threadpoolctl import threadpool_limits
 
 from recommender import recipes
 from recommender.dataset import Dataset
-from recommender.evaluation import COINCIDENCE, Judgement, agreement, judge
+from recommender.evaluation import COINCIDENCE, Measurement, agreement, measure
 from recommender.folds import Fold, of_some_users
+from recommender.list_making import Recommender
 from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
-from recommender.recipes import WINDOW
+from recommender.progress import Progress, report_nothing
+from recommender.recipes import MODELS, WINDOW, Recipe
 from recommender.releases import AGAIN, DISCOVER, LISTS
-from recommender.scoring import Recommender
 
 MOST_TRIALS = 40
 # More users would tell models apart by less than their noise, and scoring them would take the time of trials.
@@ -34,18 +36,18 @@ FALLBACKS = (genres.NAME, popularity.NAME)
 
 
 @dataclass(frozen=True)
-class Tuned:
+class BestTrial:
     """Hold the best parameters of a model for a list, and how it did with them in the tuning window."""
 
     params: Params
-    judgement: Judgement
+    measurement: Measurement
 
 
 @dataclass
 class Tuning:
     """Hold by list and model the best parameters, and by model the number of trials."""
 
-    best: Mapping[str, dict[str, Tuned]] = field(default_factory=lambda: {name: {} for name in LISTS})
+    best: Mapping[str, dict[str, BestTrial]] = field(default_factory=lambda: {name: {} for name in LISTS})
     trials: dict[str, int] = field(default_factory=dict)
 
     def challenger(self, list_name: str) -> str | None:
@@ -53,12 +55,40 @@ class Tuning:
         found = self.best[list_name]
         if popularity.NAME not in found:
             return None
-        baseline = found[popularity.NAME].judgement
+        baseline = found[popularity.NAME].measurement
         return next(
             name
-            for name in sorted(found, key=lambda name: -found[name].judgement.ndcg)
-            if name == popularity.NAME or agreement(found[name].judgement, baseline) < COINCIDENCE
+            for name in sorted(found, key=lambda name: -found[name].measurement.ndcg)
+            if name == popularity.NAME or agreement(found[name].measurement, baseline) < COINCIDENCE
         )
+
+
+@dataclass(frozen=True)
+class TunedRecipes:
+    """Hold the best recipe by list, and the number of trials by model."""
+
+    recipes: Mapping[str, Recipe]
+    trials: Mapping[str, int]
+
+
+def tune_recipes(fold: Fold, budget: float, seed: int, champions: Mapping[str, Recipe], show: Progress) -> TunedRecipes:
+    """Tune all models within `budget` seconds, and return the best recipe per list; none for a list without targets.
+
+    The recipes of the champions are tried first.
+    """
+    first: dict[str, list[dict[str, Any]]] = {}
+    for recipe in champions.values():
+        own = {name: value for name, value in recipe.params.items() if name not in ("base", "base_params")}
+        first.setdefault(recipe.model, []).append(own)
+    tuning = tune(fold, MODELS, budget, seed, show, first)
+    found = {name: challenger for name in LISTS if (challenger := tuning.challenger(name))}
+    return TunedRecipes({name: _recipe(tuning, name, model) for name, model in found.items()}, tuning.trials)
+
+
+def _recipe(tuning: Tuning, list_name: str, model: str) -> Recipe:
+    best = tuning.best[list_name]
+    params = with_base(best[model].params, tuning) if model == again.NAME else dict(best[model].params)
+    return Recipe(model, params, {name: dict(best[name].params) for name in FALLBACKS if name in best})
 
 
 def tune(
@@ -66,7 +96,7 @@ def tune(
     names: Sequence[str],
     budget: float,
     seed: int,
-    log: Callable[[str], None] = lambda message: None,
+    show: Progress = report_nothing,
     first_trials: Mapping[str, Sequence[Params]] | None = None,
 ) -> Tuning:
     """Tune the models within so many seconds, on at most MOST_USERS users. Popularity is always among them.
@@ -89,16 +119,16 @@ def tune(
         fallbacks: Sequence[FittedModel] = ()
         for name, study in studies.items():
             for _ in first[name]:
-                _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, log)
+                _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
             if name in FALLBACKS:
                 best = tuning.best[DISCOVER] or tuning.best[AGAIN]
-                fallbacks = fit_fallbacks(fold.dataset, {name: tuned.params for name, tuned in best.items()}, seed)
+                fallbacks = fit_fallbacks(fold.dataset, {name: trial.params for name, trial in best.items()}, seed)
         turns = itertools.cycle(studies.items())
         while time.monotonic() < ends_at and min(tuning.trials.values()) < MOST_TRIALS:
             name, study = next(turns)
-            _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, log)
+            _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
         if again.NAME in names and tuning.best[AGAIN]:
-            _tune_again(tuning, fold, fallbacks, first[again.NAME], budget * SHARE_OF_AGAIN, seed, log)
+            _tune_again(tuning, fold, fallbacks, first[again.NAME], budget * SHARE_OF_AGAIN, seed, show)
     return tuning
 
 
@@ -127,7 +157,7 @@ def _try_candidate(
     fallbacks: Sequence[FittedModel],
     windows: Sequence[int | None],
     seed: int,
-    log: Callable[[str], None],
+    show: Progress,
 ) -> None:
     """Make one trial; parameters that were tried before are not fitted again."""
     trial = study.ask()
@@ -144,7 +174,7 @@ def _try_candidate(
         # a log without new tracks is tuned for the known ones
         tried[key] = next((value for value in reached if value is not None), 0.0)
     tuning.trials[name] = tuning.trials.get(name, 0) + 1
-    log(f"tuning {name}, trial {tuning.trials[name]}: NDCG@10 {tried[key]:.4f}")
+    show(f"tuning {name}, trial {tuning.trials[name]}: NDCG@10 {tried[key]:.4f}")
     study.tell(trial, tried[key])
 
 
@@ -155,7 +185,7 @@ def _tune_again(
     first_trials: Sequence[Params],
     budget: float,
     seed: int,
-    log: Callable[[str], None],
+    show: Progress,
 ) -> None:
     ends_at = time.monotonic() + budget
     name, params = base_of_again(tuning)
@@ -169,15 +199,15 @@ def _tune_again(
         recommender = Recommender(again.fit(fold.dataset, params, base), fallbacks)
         value = _keep_best(tuning, AGAIN, again.NAME, params, recommender, fold)
         tuning.trials[again.NAME] = turn + 1
-        log(f"tuning {again.NAME}, trial {turn + 1}: NDCG@10 {value:.4f}")
+        show(f"tuning {again.NAME}, trial {turn + 1}: NDCG@10 {value:.4f}")
         study.tell(trial, value)
 
 
 def base_of_again(tuning: Tuning) -> tuple[str, Params]:
     """Return the model whose scores `again` adds, and its parameters: the best for `discover`, if there is one."""
     list_name = DISCOVER if tuning.best[DISCOVER] else AGAIN
-    found = {name: tuned for name, tuned in tuning.best[list_name].items() if name != again.NAME}
-    name = max(found, key=lambda name: found[name].judgement.ndcg)
+    found = {name: trial for name, trial in tuning.best[list_name].items() if name != again.NAME}
+    name = max(found, key=lambda name: found[name].measurement.ndcg)
     return name, found[name].params
 
 
@@ -190,14 +220,14 @@ def with_base(params: Params, tuning: Tuning) -> Params:
 def _keep_best(
     tuning: Tuning, list_name: str, name: str, params: Params, recommender: Recommender, fold: Fold
 ) -> float | None:
-    """Judge a trial, and keep it if it is the best so far. Return its NDCG@10, or None if no user has targets."""
-    judgement = judge(recommender, fold, list_name)
-    if not len(judgement.users):
+    """Measure a trial, and keep it if it is the best so far. Return its NDCG@10, or None if no user has targets."""
+    measurement = measure(recommender, fold, list_name)
+    if not len(measurement.users):
         return None
     best = tuning.best[list_name].get(name)
-    if best is None or judgement.ndcg > best.judgement.ndcg:
-        tuning.best[list_name][name] = Tuned(params, judgement)
-    return judgement.ndcg
+    if best is None or measurement.ndcg > best.measurement.ndcg:
+        tuning.best[list_name][name] = BestTrial(params, measurement)
+    return measurement.ndcg
 
 
 def windows_of(dataset: Dataset) -> list[int | None]:

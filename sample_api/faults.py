@@ -196,7 +196,7 @@ def _largest_size(text: str) -> LargestSize:
     return LargestSize(_whole(rows, 1), bool(manner))
 
 
-def _missing_total(text: str) -> bool:
+def _is_absent_total(text: str) -> bool:
     """Return whether the field is absent."""
     if text not in ("", "null", "absent"):
         raise ValueError
@@ -228,7 +228,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "html": (_every_nth, "html=3"),
     "truncated": (_every_nth, "truncated=3"),
     "no_items": (_every_nth, "no_items=3"),
-    "no_total": (_missing_total, "no_total or no_total=absent"),
+    "no_total": (_is_absent_total, "no_total or no_total=absent"),
     "encoding": (_encoding, "encoding=utf-8-sig or encoding=utf-16"),
     "largest_size": (_largest_size, "largest_size=50 or largest_size=50/unsaid"),
     "wrong_total": (_amount_on_page, "wrong_total=1 or wrong_total=-1/2 (page 2 says one less)"),

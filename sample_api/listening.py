@@ -1,4 +1,4 @@
-"""Decide who listens to what, and tell the odds behind every listen. Pure: no rows, no clock.
+"""Decide who listens to what, and return the odds behind every listen. Pure: no rows, no clock.
 
 A listen is new with some chance, drawn from the user's taste; otherwise the user returns to one of the last listens.
 Times are days since day 0 of the world. Users and tracks are positions in arrays.

@@ -19,15 +19,15 @@ WEEK = np.arange(8.0)
 
 def active_days(rhythm: Numbers, times: Floats, first_weekday: int) -> Floats:
     """Convert times to the amount of listening until then: a week counts as 7. `first_weekday`: that of day 0."""
-    return _interpolated(rhythm, times + first_weekday, [WEEK] * len(RHYTHMS), CUMULATIVE)
+    return _interpolate(rhythm, times + first_weekday, [WEEK] * len(RHYTHMS), CUMULATIVE)
 
 
 def from_active_days(rhythm: Numbers, amounts: Floats, first_weekday: int) -> Floats:
     """Convert amounts of listening to times: the inverse of `active_days`."""
-    return _interpolated(rhythm, amounts, CUMULATIVE, [WEEK] * len(RHYTHMS)) - first_weekday
+    return _interpolate(rhythm, amounts, CUMULATIVE, [WEEK] * len(RHYTHMS)) - first_weekday
 
 
-def _interpolated(rhythm: Numbers, values: Floats, known: npt.ArrayLike, wanted: npt.ArrayLike) -> Floats:
+def _interpolate(rhythm: Numbers, values: Floats, known: npt.ArrayLike, wanted: npt.ArrayLike) -> Floats:
     weeks, rest = np.divmod(values, 7)
     found = np.empty(len(values))
     for number, (at, to) in enumerate(zip(known, wanted, strict=True)):

@@ -35,16 +35,16 @@ class ServedRows:
 
     def of(self, table: str) -> list[bytes]:
         """Return the currently served rows, in order, each as JSON."""
-        return self._tables[table].served(self.faults)
+        return self._tables[table].served_rows(self.faults)
 
-    def spoiled(self, table: str) -> list[SpoiledRow]:
+    def spoiled_rows(self, table: str) -> list[SpoiledRow]:
         """Return the damages of the fault `bad_rows` to the currently served rows."""
-        return self._tables[table].spoiled(self.faults)
+        return self._tables[table].spoiled_rows(self.faults)
 
     def page(self, table: str, page: int, size: int) -> bytes:
         """Return the JSON body of one page, with faults. `page` counts from 1; past the last one it is empty."""
         served = self._tables[table]
-        rows = served.served(self.faults)
+        rows = served.served_rows(self.faults)
         path = f"/{table}"
         said_size = size
         if largest := self.faults.strike(path, "largest_size"):
@@ -85,10 +85,10 @@ class _Table:
         self.moves = 0
         self._worked_out: tuple[object, list[bytes], list[SpoiledRow]] | None = None
 
-    def served(self, faults: Faults) -> list[bytes]:
+    def served_rows(self, faults: Faults) -> list[bytes]:
         return self._work_out(faults)[1]
 
-    def spoiled(self, faults: Faults) -> list[SpoiledRow]:
+    def spoiled_rows(self, faults: Faults) -> list[SpoiledRow]:
         return self._work_out(faults)[2]
 
     def move(self, at_most: int) -> None:
@@ -120,12 +120,14 @@ class _Table:
         if self._worked_out is None or self._worked_out[0] != asked:
             rows, spoiled = self.rows, []
             for fault, value in rules:
-                rows, spoiled = _changed(self.name, rows, fault, value)
+                rows, spoiled = _apply_fault(self.name, rows, fault, value)
             self._worked_out = (asked, rows, spoiled)
         return self._worked_out
 
 
-def _changed(table: str, rows: list[bytes], fault: str, value: Share | None) -> tuple[list[bytes], list[SpoiledRow]]:
+def _apply_fault(
+    table: str, rows: list[bytes], fault: str, value: Share | None
+) -> tuple[list[bytes], list[SpoiledRow]]:
     if value is None:
         return [], []
     known: list[Any] = msgspec.json.decode(b"[" + b",".join(rows) + b"]")

@@ -37,9 +37,9 @@ class SampleServer:
         """Serve these rows from the next request on; tables that are not named are empty."""
         self._rows.replace(rows)
 
-    def spoiled(self, table: str) -> list[SpoiledRow]:
+    def spoiled_rows(self, table: str) -> list[SpoiledRow]:
         """Return the rows of the table that the fault `bad_rows` spoiled, and how."""
-        return self._rows.spoiled(table)
+        return self._rows.spoiled_rows(table)
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def serve(
     Raises ValueError for a host that is not loopback, and OSError if the port is taken.
     """
     app = create_app(rows, faults)
-    with _listening(host, port) as listener:
+    with _listen(host, port) as listener:
         address = f"[{host}]" if ":" in host else host
         server = _ReadyServer(
             uvicorn.Config(
@@ -100,7 +100,7 @@ class _ReadyServer(uvicorn.Server):
         self.ready.set()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     if not is_loopback(host):
         raise ValueError(f"the sample API listens on loopback only, not on {host}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -18,7 +18,7 @@ ENDING_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def created(postgres_url: str, name: str, how: str = "") -> Iterator[str]:
+def new_database(postgres_url: str, name: str, how: str = "") -> Iterator[str]:
     """Create a database with these options, yield its URL, and drop it at the end."""
     with psycopg.connect(postgres_url, autocommit=True) as server:
         # copied files cost less than the log of their copy, because this server writes nothing through to a disk
@@ -42,15 +42,15 @@ def drop(server: psycopg.Connection, name: str) -> None:
     server.execute(f"drop database {name} with (force)")
 
 
-def copied(postgres_url: str, template: str, name: str) -> contextlib.AbstractContextManager[str]:
+def database_copy(postgres_url: str, template: str, name: str) -> contextlib.AbstractContextManager[str]:
     """Copy the template, yield the URL of the copy, and drop it at the end."""
-    return created(postgres_url, name, f"template {template}")
+    return new_database(postgres_url, name, f"template {template}")
 
 
 def other_encoding(postgres_url: str, encoding: str) -> contextlib.AbstractContextManager[str]:
     """Create an empty database that is not encoded in UTF8, yield its URL, and drop it at the end."""
     how = f"template template0 encoding '{encoding}' locale 'C' locale_provider 'libc'"
-    return created(postgres_url, f"in_{encoding.lower()}", how)
+    return new_database(postgres_url, f"in_{encoding.lower()}", how)
 
 
 def prepare(database_url: str) -> None:

@@ -98,7 +98,7 @@ class HistoryModel:
             self.states[load, table] = "pending"
             self.scans[load, table] = scan
 
-    def judge(self, broken_tables: set[str] = frozenset()) -> None:
+    def check(self, broken_tables: set[str] = frozenset()) -> None:
         """Apply the gate to pending loads, except tables whose rules cannot run."""
         blocked_before = {load for (load, _), state in self.states.items() if state == "blocked"}
         for load, table in [position for position, state in self.states.items() if state == "pending"]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psycopg
 
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from warehouse.errors import ExitCode
 
 RECOMMEND = ("recommend", "--budget", "0")
@@ -30,7 +30,7 @@ def recommended(postgres_url: str, template: str, name: str) -> Iterator[str]:
 
     Neighbours beat popularity for `discover`, and nothing does for `again`.
     """
-    with created(postgres_url, name, f"template {template}") as url:
+    with new_database(postgres_url, name, f"template {template}") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(TASTES)
         ended = command(*RECOMMEND, DATABASE_URL=url)

@@ -70,4 +70,4 @@ def small_sample_world() -> AbstractContextManager:
 
 def states(finished: PipelineRun) -> Mapping[str, str]:
     """Return the gate's verdict on each table of the run."""
-    return {judgement.batch.table: judgement.state for judgement in finished.judgements}
+    return {verdict.batch.table: verdict.state for verdict in finished.verdicts}

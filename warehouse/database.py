@@ -40,7 +40,7 @@ ADVICE = {
     ),
     "42501": (
         "the user lacks a privilege. If `make grant` was run here, the user needs the role of the step"
-        f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner runs `make migrate` after a release."
+        f" ({', '.join(role for role, _ in STEP_ROLES.values())}), and the owner runs `make migrate` after an update."
         " If not, the user needs create and temporary on the database,"
         f" and must own the schemas {', '.join(SCHEMAS)} and their relations. Then run again"
     ),

@@ -1,6 +1,7 @@
 """Compare how the lists of a model do now with how they did at its launch: one rule for the alert and for a retraining.
 
-Quality is the difference in NDCG@10 to popularity, on the same users and nights.
+docs/operations/retraining.md#degradation explains it. Quality is the difference in NDCG@10 to popularity, on the same
+users and nights.
 """
 
 # A launch is the mean of so many nights, and so many nights in a row below it are a degradation.

@@ -13,15 +13,15 @@ from warehouse.errors import CommandError, ExitCode
 
 RUN_LOCK = "moovitamix run"
 # SQL. Reads pg_locks and does not try the lock: a run that starts at this moment must not find it taken.
-IS_RUNNING = f"""exists (
-    select 1
+HOLDERS = f"""
+    select mode
     from pg_locks
     cross join hashtextextended('{RUN_LOCK}', 0) as lock_key
     where
         locktype = 'advisory' and granted and objsubid = 1
         and database = (select oid from pg_database where datname = current_database())
         and (classid::bigint << 32 | objid::bigint) = lock_key
-)"""
+"""
 # Backends of a run carry this name, so that the next run finds those of a killed one. Every run uses the same name:
 # dbt parses the whole project again if any part of its connection has changed.
 RUN_APPLICATION = "moovitamix run"
@@ -38,10 +38,7 @@ def run_lock(warehouse: Warehouse, *, is_shared: bool = False) -> Iterator[psyco
     """
     with connect(warehouse.conninfo, application_name=LOCK_APPLICATION) as connection:
         if not try_run_lock(connection, is_shared=is_shared):
-            raise CommandError(
-                ExitCode.ALREADY_RUNNING,
-                f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status",
-            )
+            raise CommandError(ExitCode.ALREADY_RUNNING, _describe_holder(connection, warehouse))
         check_is_direct(connection, warehouse.conninfo)
         _end_leftovers(connection)
         try:
@@ -59,8 +56,16 @@ def try_run_lock(connection: psycopg.Connection, *, is_shared: bool = False) -> 
 
 
 def is_running(connection: psycopg.Connection) -> bool:
-    """Return whether a run holds the lock now."""
-    return connection.execute(f"select {IS_RUNNING}").fetchone()[0]
+    """Return whether a run, or a shard of a release, holds the lock now."""
+    return connection.execute(f"select exists ({HOLDERS})").fetchone()[0]
+
+
+def _describe_holder(connection: psycopg.Connection, warehouse: Warehouse) -> str:
+    """Return who holds the lock, and what to do, as the message of an error."""
+    modes = {mode for (mode,) in connection.execute(HOLDERS)}
+    if modes == {"ShareLock"}:
+        return f"shards of a release are using {warehouse.display_name}; wait until their lists are made, and run again"
+    return f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status"
 
 
 def _end_leftovers(connection: psycopg.Connection) -> None:

@@ -15,7 +15,7 @@ from warehouse.names import SCHEMAS
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSIONS = {path.stem.partition("_")[0]: path for path in sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))}
 LATEST = max(VERSIONS)
-NOT_PREPARED = "the warehouse must be upgraded for this release: make migrate"
+NOT_PREPARED = "the warehouse must be upgraded for this version: make migrate"
 NOTHING_LOADED = "nothing has been loaded yet; start a run with: make run"
 # A migration needs exclusive locks, and other sessions queue behind the request.
 LOCK_TIMEOUT = "10s"
@@ -44,7 +44,7 @@ def is_current(connection: psycopg.Connection) -> bool:
 
 
 def check_is_readable(connection: psycopg.Connection) -> None:
-    """Raise CommandError(WAREHOUSE_UNAVAILABLE) if the warehouse was made by another release. An empty one passes."""
+    """Raise CommandError(WAREHOUSE_UNAVAILABLE) if the warehouse was made by another version. An empty one passes."""
     if not is_current(connection) and database.has(connection, "ops.runs"):
         raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, NOT_PREPARED)
 

@@ -25,7 +25,7 @@ from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
 
 if TYPE_CHECKING:
-    from expectations.gate import Judgement
+    from expectations.gate import Verdict
     from pipeline.run.pipeline_run import PipelineRun
     from pipeline.run.run_warnings import RunWarning
 
@@ -67,7 +67,7 @@ class RunNotifier:
         """Note that the run is in the run ledger."""
         self._run = this_run
 
-    def ended(self, code: ExitCode, message: str) -> None:
+    def report_end(self, code: ExitCode, message: str) -> None:
         """Send an alert about the end of the run, if one is due. Raises nothing."""
         has_not_run = code == ExitCode.ALREADY_RUNNING or (code == ExitCode.PUBLISHED and self._run is None)
         if has_not_run or not has_recipients():
@@ -75,9 +75,9 @@ class RunNotifier:
         before = _streak_before(self._run)
         if code != ExitCode.PUBLISHED:
             is_retried = code == ExitCode.WAREHOUSE_UNAVAILABLE and self._run is None
-            judgements = self._run.judgements if self._run else ()
+            verdicts = self._run.verdicts if self._run else ()
             title = "the run failed" if self._run else "the run could not start"
-            alert = about_failure(code, message, judgements, title)
+            alert = about_failure(code, message, verdicts, title)
             alert_failure(alert, self._began_at, before, is_retried=is_retried)
         else:
             found = run_warnings.find_in_run(self._run)
@@ -128,7 +128,7 @@ class OpenIncident:
             return self._sent_at()
 
     def was_sent_recently(self, rule: str) -> bool:
-        """Return whether the newest alert had this rule, as far as the file tells, and is newer than REPEAT_AFTER."""
+        """Return whether the newest alert had this rule, as far as the file shows, and is newer than REPEAT_AFTER."""
         sent_at, lines = self._sent_at(), self._lines()
         is_new = sent_at is not None and _now() - sent_at < REPEAT_AFTER
         return is_new and (not lines or lines[1:] == [rule])
@@ -180,16 +180,14 @@ def _streak_before(this_run: "PipelineRun | None") -> run_ledger.Streak:
     return run_ledger.Streak(None, ())
 
 
-def about_failure(
-    code: ExitCode, message: str, judgements: Sequence["Judgement"], title: str = "the run failed"
-) -> Alert:
+def about_failure(code: ExitCode, message: str, verdicts: Sequence["Verdict"], title: str = "the run failed") -> Alert:
     """Return the alert about a run that has failed. `title`: unless its code says that it has blocked a load."""
     rule = f"exit code {int(code)}, {code.name}"
     next_step = when_fixed("make run") if code in NEEDS_A_FIX else "make status"
-    blocked = [judgement for judgement in judgements if judgement.state == "blocked"]
-    rule += "".join(f"; {judgement.batch.table}: {_blocking_rules(judgement)}" for judgement in blocked)
+    blocked = [verdict for verdict in verdicts if verdict.state == "blocked"]
+    rule += "".join(f"; {verdict.batch.table}: {_blocking_rules(verdict)}" for verdict in blocked)
     if code == ExitCode.BLOCKED and blocked:
-        title = f"blocked: {', '.join(judgement.batch.table for judgement in blocked)}"
+        title = f"blocked: {', '.join(verdict.batch.table for verdict in blocked)}"
         next_step = show_command(blocked[0].batch.load_id)
     return Alert(title, message, rule, next_step, runbooks.of_exit_code(code))
 
@@ -213,10 +211,10 @@ def _about_warnings(message: str, found: Sequence["RunWarning"]) -> Alert:
     )
 
 
-def _blocking_rules(judgement: "Judgement") -> str:
+def _blocking_rules(verdict: "Verdict") -> str:
     """List the rules that blocked the load with their row counts. The rows are personal data and are not shown."""
     by_severity = {
-        severity: [failed for failed in judgement.failed_rules if failed.severity == severity]
+        severity: [failed for failed in verdict.failed_rules if failed.severity == severity]
         for severity in ("critical", "warning")
     }
     worst = by_severity["critical"] or by_severity["warning"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg
 
 from expectations import ledger
-from expectations.verdicts import Batch, Judgement, RuleResult
+from expectations.verdicts import Batch, RuleResult, Verdict
 from monitoring import nights
 from pipeline.alerts import run_notifier
 from pipeline.alerts.run_notifier import Alert
@@ -60,7 +60,7 @@ class Records:
     """Hold what the ledgers say about the night and the ones before it; empty if they cannot be read."""
 
     message: str = ALL_PUBLISHED
-    judgements: Sequence[Judgement] = ()
+    verdicts: Sequence[Verdict] = ()
     warnings: Sequence[RunWarning] = ()
     before: Streak = NO_STREAK
 
@@ -125,7 +125,7 @@ def send_alert(ends: Sequence[StepEnd], find: Callable[[], Warehouse]) -> None:
     else:
         known = failed[0].exit_code in list(ExitCode)
         code = ExitCode(failed[0].exit_code) if known else ExitCode.UNEXPECTED_ERROR
-        alert = run_notifier.about_failure(code, message, records.judgements)
+        alert = run_notifier.about_failure(code, message, records.verdicts)
     run_notifier.alert_failure(alert, began_at, records.before)
 
 
@@ -143,16 +143,16 @@ def _read(connection: psycopg.Connection, age: dt.timedelta) -> Records:
             [list(STEPS), age],
         )
     }
-    judgements = _judgements(connection, newest["gate"][0]) if "gate" in newest else []
+    verdicts = _verdicts(connection, newest["gate"][0]) if "gate" in newest else []
     return Records(
         newest["build"][1] if "build" in newest else Records.message,
-        judgements,
-        run_warnings.find_in_judgements(judgements, ledger.rows_held(connection)),
+        verdicts,
+        run_warnings.find_in_verdicts(verdicts, ledger.rows_held(connection)),
         _streak_before(connection, age),
     )
 
 
-def _judgements(connection: psycopg.Connection, run_id: str) -> list[Judgement]:
+def _verdicts(connection: psycopg.Connection, run_id: str) -> list[Verdict]:
     """Return the verdicts of this run of the gate."""
     rows = connection.execute(
         """
@@ -168,7 +168,7 @@ def _judgements(connection: psycopg.Connection, run_id: str) -> list[Judgement]:
         [run_id],
     )
     return [
-        Judgement(
+        Verdict(
             Batch(*batch), state, held, tuple(RuleResult(**rule) for rule in (verdict or {}).get("failed_rules", []))
         )
         for *batch, state, held, verdict in rows

@@ -2,9 +2,9 @@
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
-from pipeline.operations import connecting
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
+from pipeline.operations import connection_settings
 from pipeline.settings import Settings
 
 
@@ -15,5 +15,5 @@ def connect(database_url: str | None) -> None:
     settings = Settings(database_url=database_url)
     warehouse = find_warehouse(settings)
     with connect_for_reading(warehouse) as connection:
-        for name, value in connecting.describe(settings, warehouse, connection):
+        for name, value in connection_settings.describe(settings, warehouse, connection):
             click.echo(f"{name:<11} {value}")

@@ -5,8 +5,8 @@ import re
 
 import click
 
-from pipeline.cli.connecting import check_cache, find_warehouse_to_change
 from pipeline.cli.options import check_age, decision_options
+from pipeline.cli.warehouse_access import check_cache, find_warehouse_to_change
 from pipeline.console.terminal import console
 from pipeline.operations import erasure, pruning
 from pipeline.settings import Settings

@@ -4,8 +4,8 @@ import contextlib
 
 import click
 
-from pipeline.cli.connecting import find_warehouse
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import find_warehouse
 from pipeline.operations import docs
 from pipeline.settings import Settings
 

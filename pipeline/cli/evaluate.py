@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
 from pipeline.settings import Settings
 
 PATH = click.Path(path_type=Path, dir_okay=False)

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.cli.options import as_of_option, database_url_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.console.terminal import console
 from pipeline.operations import features as operations
 from pipeline.settings import Settings

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from pipeline.cli.connecting import find_warehouse_to_change
 from pipeline.cli.gate import closest_settings
 from pipeline.cli.options import decision_options
+from pipeline.cli.warehouse_access import find_warehouse_to_change
 from pipeline.console.terminal import console
 from pipeline.operations import decisions
 from pipeline.settings import Settings

@@ -2,9 +2,9 @@
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.gate import closest_settings
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
 from pipeline.console.terminal import console
 from pipeline.operations import gate_report
 from pipeline.settings import Settings

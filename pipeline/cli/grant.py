@@ -2,8 +2,8 @@
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
 from pipeline.console.terminal import console
 from pipeline.operations import grants
 from pipeline.run.preparation import lock_for_writing

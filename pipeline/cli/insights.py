@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
 from pipeline.operations import insights
 from pipeline.settings import Settings
 

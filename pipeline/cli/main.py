@@ -37,7 +37,7 @@ COMMANDS = {
     "connect": "connect:connect",
     "evaluate": "evaluate:evaluate",
     "recommendations": "recommendations:recommendations",
-    "train": "training:train",
+    "train": "train:train",
     "model": "models:models",
     "serve": "serve:serve",
     "migrate": "migrate:migrate",
@@ -55,8 +55,8 @@ COMMANDS = {
     "pg-dump": "programs:pg_dump",
     "pg-restore": "programs:pg_restore",
     "airflow": "programs:serve_airflow",
-    "stop": "server:stop",
-    "clean": "server:clean",
+    "stop": "stop:stop",
+    "clean": "clean:clean",
 }
 
 
@@ -105,7 +105,7 @@ def main() -> None:
         message = f"unexpected error {what}; nothing is half-published; {origin}"
     if sys.argv[1:2] == ["run"]:
         with contextlib.suppress(KeyboardInterrupt):
-            notifier.ended(code, alert_message or message)
+            notifier.report_end(code, alert_message or message)
     if error := write_error():
         click.echo(f"moovitamix: warning: a part of the output could not be written ({error})", err=True)
     if message:

@@ -1,10 +1,10 @@
-"""Define `migrate`, which prepares the warehouse for this release."""
+"""Define `migrate`, which prepares the warehouse for this version."""
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
-from pipeline.console import connections
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
+from pipeline.console import header
 from pipeline.run import preparation
 from pipeline.settings import Settings
 from warehouse import locks, schema
@@ -14,7 +14,7 @@ from warehouse import locks, schema
 @database_url_option
 @click.option("--dry-run", is_flag=True, help="Print the SQL of missing migrations and change nothing.")
 def migrate(database_url: str | None, dry_run: bool) -> None:
-    """Prepare the warehouse for this release: tables, typed views, privileges.
+    """Prepare the warehouse for this version: tables, typed views, privileges.
 
     A run does this itself if its login owns the schemas.
     """
@@ -24,6 +24,6 @@ def migrate(database_url: str | None, dry_run: bool) -> None:
         with connect_for_reading(warehouse) as connection:
             click.echo(preparation.script(connection))
         return
-    click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+    click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
     with preparation.lock_for_writing(warehouse):
-        click.echo(f"the warehouse is prepared for this release: migration {schema.LATEST}")
+        click.echo(f"the warehouse is prepared for this version: migration {schema.LATEST}")

@@ -2,8 +2,8 @@
 
 import click
 
-from pipeline.cli.connecting import check_cache, connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.cli.options import artist_cap_option, database_url_option, reason_option
+from pipeline.cli.warehouse_access import check_cache, connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.console.terminal import console
 from pipeline.operations import models as operations
 from pipeline.operations.recommendations import LISTS

@@ -5,8 +5,8 @@ import sys
 import click
 
 from pipeline.alerts import messages, step_night
-from pipeline.cli.connecting import connect_by_settings
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import connect_by_settings
 from pipeline.settings import Settings
 
 

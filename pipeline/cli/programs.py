@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
 from pipeline.records import owned_names
 from pipeline.run.dbt import may_write, run_with_output
 from pipeline.run.preparation import lock_for_writing

@@ -2,8 +2,8 @@
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.cli.options import database_url_option, reason_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.console.terminal import console
 from pipeline.operations import recommendations as operations
 from pipeline.settings import Settings

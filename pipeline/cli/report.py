@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import database_url_option, retraining_options, timezone_option
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
 from pipeline.operations import report
 from pipeline.settings import Settings
 

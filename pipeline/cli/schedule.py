@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from pipeline.alerts import messages
-from pipeline.cli.connecting import check_cache, connect_by_settings
 from pipeline.cli.options import export_options, run_options, timezone_option
+from pipeline.cli.warehouse_access import check_cache, connect_by_settings
 from pipeline.run.dbt import check_target
-from pipeline.schedule import nightly, timetable
+from pipeline.schedule import scheduler, timetable
 from pipeline.schedule.timetable import time_of_day
 from pipeline.settings import Settings, secret
 from warehouse import database
@@ -49,7 +49,7 @@ def run_on_schedule(context: click.Context, pipeline_runtime: dt.time, timezone:
         click.echo(f"moovitamix: warning: {warning}", err=True)
     own = ("pipeline_runtime", "timezone")
     export_options(context, [option for option in context.command.params if option.name not in own])
-    nightly.run(
+    scheduler.run(
         timetable.Timetable(pipeline_runtime, timezone),
         lambda: connect_by_settings(Settings(database_url=secret("DATABASE_URL")), "moovitamix"),
         trains=settings.recommend,

@@ -2,8 +2,8 @@
 
 import click
 
-from pipeline.cli.connecting import check_cache
 from pipeline.cli.options import database_url_option
+from pipeline.cli.warehouse_access import check_cache
 from pipeline.settings import Settings, secret
 from warehouse import database, embedded_postgres
 

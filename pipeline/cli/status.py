@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from pipeline.cli.connecting import connect_for_reading, find_warehouse
 from pipeline.cli.options import api_base_url_option, database_url_option, sample_option
-from pipeline.console import connections
+from pipeline.cli.warehouse_access import connect_for_reading, find_warehouse
+from pipeline.console import header, status_view
 from pipeline.console.terminal import console
 from pipeline.operations import status
 from pipeline.settings import Settings
@@ -25,5 +25,5 @@ def show_status(**options: Any) -> None:
     warehouse = find_warehouse(settings)
     with connect_for_reading(warehouse) as connection:
         api = status.next_api(settings, connection)
-        click.echo(connections.describe(connections.describe_warehouse(settings, warehouse), api))
-        status.show(settings, connection, console())
+        click.echo(header.describe(header.describe_warehouse(settings, warehouse), api))
+        status_view.show(status.read(settings, connection), console())

@@ -7,7 +7,6 @@ from functools import partial
 import click
 
 from pipeline.alerts import messages, run_notifier
-from pipeline.cli.connecting import check_cache, find_warehouse
 from pipeline.cli.options import (
     database_url_option,
     recommend_options,
@@ -16,7 +15,8 @@ from pipeline.cli.options import (
     shard_option,
     source_options,
 )
-from pipeline.console import connections, event_log, summary
+from pipeline.cli.warehouse_access import check_cache, find_warehouse
+from pipeline.console import event_log, header, summary
 from pipeline.console.terminal import StepDisplay, console
 from pipeline.operations import shards
 from pipeline.run import pipeline_run
@@ -65,7 +65,7 @@ def recommend(shard: Shard | None, **options: object) -> None:
         warehouse = find_warehouse(settings, shards.APPLICATION)
         output = console()
         if output.is_terminal:
-            click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+            click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
         shards.make(settings, warehouse, output, shard)
 
 
@@ -87,11 +87,11 @@ def run_steps(
         check_cache()
     warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
     output = console()
-    works_on = {"warehouse": connections.describe_warehouse(settings, warehouse)}
+    works_on = {"warehouse": header.describe_warehouse(settings, warehouse)}
     if "extract" in steps:
-        works_on["api"] = connections.describe_api(settings)
+        works_on["api"] = header.describe_api(settings)
     if output.is_terminal:
-        click.echo(connections.describe(**works_on))
+        click.echo(header.describe(**works_on))
     display = partial(StepDisplay, output) if output.is_terminal else event_log.step
     with contextlib.ExitStack() as stack:
 

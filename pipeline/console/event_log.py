@@ -47,7 +47,7 @@ def step(run_id: str, name: str) -> Iterator[Progress]:
     log_event("step_started", run_id, step=name)
     started = last_logged = time.monotonic()
 
-    def progress(what: str, done: int | None = None, total: int | None = None) -> None:
+    def show(what: str, done: int | None = None, total: int | None = None) -> None:
         nonlocal last_logged
         if time.monotonic() - last_logged >= SECONDS_BETWEEN_LINES:
             last_logged = time.monotonic()
@@ -55,7 +55,7 @@ def step(run_id: str, name: str) -> Iterator[Progress]:
 
     ending: dict[str, object] = {"status": "succeeded"}
     try:
-        yield progress
+        yield show
     except BaseException as error:
         message, error_type = run_ledger.describe_error(error)
         ending = {"status": "failed", "error_type": error_type, "message": message}

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from expectations.gate import Judgement, RuleResult
+from expectations.gate import RuleResult, Verdict
 from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
 from pipeline.run import recommending, run_warnings
@@ -121,14 +121,14 @@ def notices(this_run: PipelineRun) -> Iterator[Notice]:
             f"the sample world has reached today: it brings nothing new before {tomorrow} 00:00 UTC;"
             " for more days at once, begin a new warehouse with an earlier SAMPLE_START",
         )
-    for judgement in this_run.judgements:
-        for failed in judgement.failed_rules:
+    for verdict in this_run.verdicts:
+        for failed in verdict.failed_rules:
             keys = tuple(sanitize(example["key"], LONGEST_KEY) for example in failed.examples if "key" in example)
             found = count(failed.rows, "row") if keys else _checked_figures(failed)
-            message = f"{judgement.batch.table}: {failed.rule}, {found}"
+            message = f"{verdict.batch.table}: {failed.rule}, {found}"
             yield Notice(SEVERITY_LEVEL[failed.severity], failed.severity, message, keys[:EXAMPLES_SHOWN])
-        if judgement.error:
-            yield Notice("error", "could not run", f"{judgement.batch.table}: {sanitize(judgement.error)}")
+        if verdict.error:
+            yield Notice("error", "could not run", f"{verdict.batch.table}: {sanitize(verdict.error)}")
     for warning in run_warnings.find_in_run(this_run):
         if warning.kind != "quarantined rows":  # those have one line per rule
             yield Notice("warning", "", warning.advice)
@@ -169,18 +169,18 @@ def _checked_figures(failed: RuleResult) -> str:
 
 def loads(this_run: PipelineRun) -> list[LoadFigures]:
     """Return the loads that the run has checked, and those that it loaded without checking them."""
-    judgements = {(judgement.batch.load_id, judgement.batch.table): judgement for judgement in this_run.judgements}
-    rows = list(judgements)
+    verdicts = {(verdict.batch.load_id, verdict.batch.table): verdict for verdict in this_run.verdicts}
+    rows = list(verdicts)
     if this_run.extraction:
         landed = [(this_run.extraction.load_id, name) for name in this_run.extraction.scans]
-        rows += [row for row in landed if row not in judgements]
-    return [_load_figures(this_run, load_id, name, judgements.get((load_id, name))) for load_id, name in rows]
+        rows += [row for row in landed if row not in verdicts]
+    return [_load_figures(this_run, load_id, name, verdicts.get((load_id, name))) for load_id, name in rows]
 
 
-def _load_figures(this_run: PipelineRun, load_id: str, name: str, judgement: Judgement | None) -> LoadFigures:
+def _load_figures(this_run: PipelineRun, load_id: str, name: str, verdict: Verdict | None) -> LoadFigures:
     is_own_load = this_run.extraction is not None and load_id == this_run.extraction.load_id
     scan = this_run.extraction.scans[name] if is_own_load else None
-    figures = scan or judgement.batch
+    figures = scan or verdict.batch
     return LoadFigures(
         name,
         load_id,
@@ -188,8 +188,8 @@ def _load_figures(this_run: PipelineRun, load_id: str, name: str, judgement: Jud
         figures.rows_landed,
         figures.rows_removed,
         rows_unreadable=scan.rows_unreadable if scan else None,
-        rows_quarantined=judgement.rows_quarantined if judgement else None,
-        state=judgement.state if judgement else "pending",
+        rows_quarantined=verdict.rows_quarantined if verdict else None,
+        state=verdict.state if verdict else "pending",
     )
 
 
@@ -236,7 +236,7 @@ def closing_line(this_run: PipelineRun) -> str:
     message = this_run.message
     if found := run_warnings.find_in_run(this_run):
         message += f", but {run_warnings.join(found)}"
-        if this_run.judgements:
+        if this_run.verdicts:
             return f'{message}; see the details with: make gate ARGS="show"'
     if this_run.build:
         return f"{message}; query the warehouse with: make psql"
@@ -244,7 +244,7 @@ def closing_line(this_run: PipelineRun) -> str:
         if made.release is None:
             return f"{message}; start a whole run with: make run"
         return f"{message}; look at a user's lists with: make recommendations ARGS='show USER_ID'"
-    if this_run.judgements:
+    if this_run.verdicts:
         return f"{message}; next: make build"
     if this_run.extraction:
         return f"{message}; next: make gate"

@@ -224,7 +224,7 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     aliases = {*aliases, *(alias(key, address) for address in addresses)}
     names = Erasures(key, frozenset([made, *aliases]))
 
-    found = {f"staging.{name}": ("_dlt_id", list(_landed(connection, names, person, name))) for name in TABLES}
+    found = {f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, names, person, name))) for name in TABLES}
     landed = [dlt_id for _, dlt_ids in found.values() for dlt_id in dlt_ids]
     found[UNREADABLE] = (
         "_dlt_id",
@@ -264,7 +264,7 @@ def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> l
         from staging.users
         where _dlt_id = any(%s) and payload is not null
         """,
-        [list(_landed(connection, names, person, "users"))],
+        [list(_landed_versions(connection, names, person, "users"))],
     ).fetchall()
     if database.has(connection, "marts.users"):
         profiles += connection.execute(
@@ -273,7 +273,7 @@ def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> l
     return profiles
 
 
-def _landed(connection: psycopg.Connection, names: Erasures, person: str, name: str) -> Iterator[str]:
+def _landed_versions(connection: psycopg.Connection, names: Erasures, person: str, name: str) -> Iterator[str]:
     """Yield the `_dlt_id` of each version of the user, published or not.
 
     Of millions of rows only those are compared that have this id, or an id that is not a plain number: it may be

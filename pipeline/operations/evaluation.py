@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,9 +19,10 @@ from monitoring import evaluation_page
 from pipeline.console.terminal import console
 from pipeline.operations import report
 from pipeline.records import run_ledger
+from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from recommender import files, sources
-from recommender.evaluation import Row, evaluated
+from recommender.evaluation import Row, users_with_targets
 from recommender.interactions import Floats, Integers, find
 from recommender.models import CANDIDATES, again, popularity
 from recommender.protocol import Evaluation, evaluate
@@ -85,7 +86,7 @@ def read_files(request: Request) -> Folds:
     """Read the files of the request. Raises CommandError(WRONG_SETTINGS) for files that cannot be evaluated on."""
     try:
         if request.train:
-            return sources.given_split(*files.read_file(request.train, request.test), request.seed)
+            return sources.take_split(*files.read_file(request.train, request.test), request.seed)
         (log,) = files.read_file(request.interactions)
         if request.protocol == "random":
             return sources.split_at_random(log, request.seed)
@@ -111,7 +112,7 @@ def run(settings: Settings, request: Request, folds: Folds) -> None:
     started = time.monotonic()
     for note in (*folds.notes, *_describe_folds(folds)):
         click.echo(note)
-    if not any(len(evaluated(folds.final, name)[0]) for name in LISTS):
+    if not any(len(users_with_targets(folds.final, name)[0]) for name in LISTS):
         raise _wrong("no user has a target in the final window, so there is nothing to compare")
     result = evaluate(
         folds.tuning,
@@ -121,7 +122,7 @@ def run(settings: Settings, request: Request, folds: Folds) -> None:
         request.seed,
         # files are a benchmark; the final window of the warehouse stays unseen but for what is chosen
         are_all_final=request.has_files,
-        log=_progress(),
+        show=_progress(),
     )
     if not result.rows:
         raise _wrong("no user has a target in the tuning window, so no model can be chosen; try another --window")
@@ -145,24 +146,24 @@ def _describe_folds(folds: Folds) -> list[str]:
         f" to {count(len(np.unique(heard.tracks)), 'track')}"
     ]
     for name in LISTS:
-        users = len(evaluated(final, name)[0])
+        users = len(users_with_targets(final, name)[0])
         parts.append(f"{name}: {count(users, 'user')} with targets")
     if final.dropped:
         parts.append(f"{count(final.dropped, 'target')} left out: unknown or removed tracks")
     return ["; ".join(parts)]
 
 
-def _progress() -> Callable[[str], None]:
-    """Return a function that prints what is being done, every ten seconds."""
+def _progress() -> Progress:
+    """Return what prints the progress, every ten seconds."""
     last = time.monotonic()
 
-    def log(message: str) -> None:
+    def show(what: str, done: int | None = None, total: int | None = None) -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            click.echo(f"  {message}")
+            click.echo(f"  {what}")
 
-    return log
+    return show
 
 
 def _tables(result: Evaluation) -> list[Table | Text]:
@@ -312,13 +313,13 @@ def _sample_oracle(connection: psycopg.Connection) -> sources.Oracle | None:
             return None  # the tastes are known from day 0 on
         known = odds(World(start=start), (day - start).days)
         return tuple(
-            _aligned(matrix, known.user_ids, known.track_ids, user_ids, track_ids) for matrix in (known.new, known.next)
+            _align(matrix, known.user_ids, known.track_ids, user_ids, track_ids) for matrix in (known.new, known.next)
         )
 
     return oracle
 
 
-def _aligned(
+def _align(
     matrix: Floats, users: Sequence[int], tracks: Sequence[int], user_ids: Integers, track_ids: Integers
 ) -> Floats:
     """Return the matrix with a row and a column for each id; 0 for ids that it does not have."""

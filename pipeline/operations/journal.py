@@ -14,6 +14,7 @@ from pipeline.console import event_log
 from pipeline.console.terminal import StepDisplay
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Meter
+from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
@@ -34,12 +35,12 @@ class Journal:
         else:
             event_log.log_event(event, self.run_id, message=message, **fields)
 
-    def step(self, stage: str) -> contextlib.AbstractContextManager:
+    def step(self, stage: str) -> contextlib.AbstractContextManager[Progress]:
         return self.display(self.run_id, stage)
 
 
 @contextlib.contextmanager
-def recorded(settings: Settings, warehouse: Warehouse, run_id: str, command: str) -> Iterator[dict[str, Any]]:
+def record_command(settings: Settings, warehouse: Warehouse, run_id: str, command: str) -> Iterator[dict[str, Any]]:
     """Record the command in the run ledger when it has ended: others may be in progress beside it.
 
     Yields its figures, which are also the message of its success.

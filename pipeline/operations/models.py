@@ -140,9 +140,9 @@ def promote(
                 registry.promote(connection, row["list"], number, reason)
             output.print(f"changed {change}; its lists follow with the next run: make run", soft_wrap=True)
             return
-    from recommender import nightly
+    from recommender import publishing
     from recommender.artefacts import ArtefactError
-    from recommender.nightly import ChampionChangedError
+    from recommender.publishing import ChampionChangedError
 
     with (
         lock_for_writing(warehouse, prepares=False),
@@ -150,11 +150,11 @@ def promote(
         warehouse.at_work("recommend").connect() as work,
     ):
         known = known_range.read(work)
-        promotions = [nightly.Promotion(row["list"], number, reason)]
+        promotions = [publishing.Promotion(row["list"], number, reason)]
         try:
-            with StepDisplay(output, "", "promote") as show_progress:
+            with StepDisplay(output, "", "promote") as show:
                 outcome = recommending.publish(
-                    work, known, show_progress, artist_cap=artist_cap, budget=0, promotions=promotions
+                    work, known, show, artist_cap=artist_cap, budget=0, promotions=promotions
                 )
         except (ArtefactError, ChampionChangedError, MemoryError) as error:
             raise recommending.to_command_error(work, error) from None
@@ -181,7 +181,7 @@ def roll_back(warehouse: Warehouse, output: Console, reason: str, *, is_dry_run:
             target = releases.champions(connection) | {name: former for name, (_, former) in changes.items()}
             stated = "; ".join(_describe_change(name, now, former) for name, (now, former) in changes.items())
             if not is_dry_run:
-                anchors = registry.aliased(connection, registry.ANCHOR)
+                anchors = registry.versions_by_alias(connection, registry.ANCHOR)
                 for name, (now, former) in changes.items():
                     for alias in (releases.CHAMPION, *((registry.ANCHOR,) if anchors.get(name) == now else ())):
                         registry.promote(connection, name, former, f"{registry.ROLLBACK}{now}: {reason}", alias)

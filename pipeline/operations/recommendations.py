@@ -39,7 +39,7 @@ order by shown.rank
 
 def show(connection: psycopg.Connection, output: Console, user_id: int, limit: int) -> None:
     """Print the published lists of a user, with reasons."""
-    release = _published(connection)
+    release = _published_release(connection)
     rows = connection.execute(ROWS, [user_id]).fetchall()
     if not rows:
         raise CommandError(
@@ -64,7 +64,7 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
 
 def list_releases(connection: psycopg.Connection, output: Console, limit: int) -> None:
     """Print the newest releases, and which one is published."""
-    _published(connection)
+    _published_release(connection)
     table = _table("release", "users", "lists", left=("released at (UTC)", "models", "state", "reason", "by"))
     for column in table.columns:
         column.no_wrap = column.header != "reason"
@@ -89,7 +89,7 @@ def roll_back(warehouse: Warehouse, reason: str) -> str:
     Needs no run lock: readers of a bad release must not wait for the end of a run.
     """
     with database.translate_database_errors(warehouse), warehouse.at_work("recommend").connect() as connection:
-        _published(connection)
+        _published_release(connection)
         former, current = releases.roll_back(connection, reason)
     return (
         f"readers see release {current} again, not {former}; a new release follows with the next"
@@ -97,7 +97,7 @@ def roll_back(warehouse: Warehouse, reason: str) -> str:
     )
 
 
-def _published(connection: psycopg.Connection) -> int:
+def _published_release(connection: psycopg.Connection) -> int:
     """Return the number of the published release. Raises CommandError(WRONG_SETTINGS) if there is none."""
     if not database.has(connection, "recommendations.releases"):
         if database.has(connection, "ops.runs"):

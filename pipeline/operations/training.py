@@ -1,50 +1,31 @@
-"""Train models in stages, and say what was trained, on what, compared with what, and how and why it was decided."""
+"""Carry out the stages of a training: prepare, tune, evaluate, promote."""
 
 import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import psycopg
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from pipeline.console.terminal import minute
-from pipeline.operations.journal import Journal, recorded
-from pipeline.operations.recommendations import LISTS
+from pipeline.operations import training_report
+from pipeline.operations.journal import Journal, record_command
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
+from pipeline.run.progress import Progress
 from pipeline.settings import Settings
-from recommender import known_range, registry, releases, triggers
-from recommender.registry import EVALUATE, PREPARE, PROMOTE, STAGES, TUNE, Training
+from recommender import known_range, registry, triggers
+from recommender.registry import EVALUATE, PREPARE, PROMOTE, STAGES, TUNE
 from recommender.triggers import Trigger
 from warehouse import database, locks, schema
-from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
 # A night ends the backends with the name of a run; a training goes on beside it.
 APPLICATION = "moovitamix train"
 COMMAND = "train"
-CONTENDERS = {
-    "challenger": "best recipe of the tuning window",
-    "champion": "recipe of the champion, on the same data",
-    "served": "the champion as it is served now",
-    "anchor": "last recipe promoted for being better",
-    "popularity": "what many users heard lately",
-}
-OUTCOMES = {
-    "promoted": "promoted",
-    "refreshed": "the champion's recipe is fitted to everything known now",
-    "popularity": "popularity is served",
-    "refused": "the champion stays",
-    "too_little_data": "nothing is trained",
-    "data_refused": "nothing is trained",
-    "abandoned": "abandoned",
-}
 
 
 @dataclass(frozen=True)
@@ -85,12 +66,12 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Re
             stages = _stages(work, request, journal)
             if not stages:
                 return
-            with recorded(settings, at_work, journal.run_id, COMMAND) as figures:
+            with record_command(settings, at_work, journal.run_id, COMMAND) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
-                    if stage != PROMOTE and not registry.unfinished(work):
+                    if stage != PROMOTE and not registry.unfinished_trainings(work):
                         break
-                figures |= _report(work, journal, request)
+                figures |= training_report.report_outcome(work, journal, is_later=request.is_later)
 
 
 def _check_is_prepared(connection: psycopg.Connection) -> None:
@@ -171,16 +152,16 @@ def _do_stage(
     except (ArtefactError, MemoryError) as error:
         raise recommending.to_command_error(connection, error) from None
     if stage == PREPARE:
-        _report_data(rows, journal)
+        training_report.report_data(rows, journal)
     elif stage == PROMOTE:
         _drop_unused_files(connection, folder, journal)
 
 
 def _promote(
-    warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Any
+    warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Progress
 ) -> None:
     from recommender import retraining
-    from recommender.nightly import ChampionChangedError
+    from recommender.publishing import ChampionChangedError
 
     decided = retraining.promotions(connection)
     try:
@@ -229,123 +210,3 @@ def _run_lock(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
                 error.code, "a run is using the warehouse; what was trained is kept, finish it later with: make train"
             ) from None
         yield stack.enter_context(of_run.at_work("recommend").connect())
-
-
-def _report_data(rows: Sequence[Training], journal: Journal) -> None:
-    """Say what is trained on, or raise CommandError(RECOMMENDATIONS_FAILED) if the data failed a check."""
-    row = rows[0]
-    if row.outcome == "data_refused":
-        raise CommandError(
-            ExitCode.RECOMMENDATIONS_FAILED,
-            f"nothing was trained: {row.reason}; readers keep their lists; see the last runs with: make status,"
-            " or if the data are right, train with: make train ARGS=--accept-data",
-        )
-    journal.say("trigger", f"trigger: {row.trigger} ({row.trigger_detail})", trigger=row.trigger)
-    if row.outcome:
-        return
-    journal.say(
-        "data",
-        f"data: {count(row.users, 'user')}, {count(row.tracks, 'track')} and {count(row.listens, 'listen')},"
-        f" as known on {minute(row.known_at)} UTC",
-        users=row.users,
-        tracks=row.tracks,
-        listens=row.listens,
-    )
-    journal.say(
-        "windows",
-        f"tuned on what users heard from {row.tuning_from} to {row.final_from - dt.timedelta(days=1)},"
-        f" compared on {row.final_from} to {row.final_until}; models know only what was known before",
-    )
-    if row.is_overlapping:
-        journal.say(
-            "windows", "the final window overlaps one that was used for an earlier promotion, so it is not quite fair"
-        )
-
-
-def _report(connection: psycopg.Connection, journal: Journal, request: Request) -> dict[str, Any]:
-    """Say how far the training has come, or what it decided for each list; return the outcomes by list."""
-    rows = registry.unfinished(connection)
-    (started_at,) = connection.execute("select max(started_at) from recommendations.trainings").fetchone()
-    of_training = registry.trainings(connection, "started_at = %s", [started_at])
-    (trials,) = connection.execute(
-        "select trials from recommendations.trainings where training_id = %s", [of_training[0].training_id]
-    ).fetchone()
-    if trials:
-        tried = ", ".join(f"{name} {number}" for name, number in trials.items())
-        journal.say("trials", f"tuning tried so many parameters: {tried}", trials=trials)
-    for row in sorted(of_training, key=lambda row: row.training_id):
-        if row.outcome:
-            _report_list(connection, row, journal)
-    if rows:
-        following = STAGES[STAGES.index(rows[0].stage) + 1]
-        journal.say("next_stage", f"the next stage is: make train ARGS={following}")
-        return {}
-    changed = [row.list for row in of_training if row.outcome in ("promoted", "refreshed", "popularity")]
-    release = releases.published(connection)
-    if changed and request.is_later:
-        journal.say("closing", "the lists of the new champions follow with the next run: make run")
-    elif changed and release:
-        journal.say(
-            "closing",
-            f"release {release.release_id} with {count(release.lists, 'list')} is published; see the models with:"
-            " make model ARGS=list",
-            release_id=release.release_id,
-        )
-    return {row.list: row.outcome for row in of_training}
-
-
-def _report_list(connection: psycopg.Connection, row: Training, journal: Journal) -> None:
-    from recommender.recipes import Recipe
-
-    compared = registry.evaluations(connection, row.training_id)
-    recipe = str(Recipe(**row.recipe)) if row.recipe else None
-    if journal.output.is_terminal:
-        journal.output.print(f"\n[bold]{row.list}[/]: tracks that {LISTS[row.list]}")
-        if compared:
-            journal.output.print(_table(compared))
-        if recipe:
-            journal.output.print(f"challenger: {escape(recipe)}", soft_wrap=True)
-    for each in compared if not journal.output.is_terminal else ():
-        if each["segment"] == "all":
-            journal.say(
-                "compared",
-                f"{row.list}: {each['contender']} ({CONTENDERS[each['contender']]}), {each['model']}:"
-                f" NDCG@10 {each['ndcg']:.4f}, vs popularity {_interval(each, 'popularity') or 'the same'}",
-                list=row.list,
-                **{name: value for name, value in each.items() if name not in ("training_id", "segment")},
-            )
-    journal.say(
-        "decided",
-        f"decision for {row.list}: {OUTCOMES[row.outcome]}. Why: {row.reason}",
-        list=row.list,
-        outcome=row.outcome,
-        recipe=recipe,
-    )
-
-
-def _table(compared: Sequence[dict[str, Any]]) -> Table:
-    """Return what was compared, for all users."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("contender", "model"):
-        table.add_column(column, no_wrap=True)
-    for column in ("users", "NDCG@10", "vs popularity", "vs champion's recipe"):
-        table.add_column(column, justify="right", no_wrap=True)
-    of_all = {each["contender"]: each for each in compared if each["segment"] == "all"}
-    for contender in CONTENDERS:
-        if each := of_all.get(contender):
-            table.add_row(
-                contender,
-                each["model"],
-                f"{each['users']:,}",
-                f"{each['ndcg']:.4f}",
-                _interval(each, "popularity"),
-                _interval(each, "champion"),
-            )
-    return table
-
-
-def _interval(each: dict[str, Any], base: str) -> str:
-    value, low, high = (each[f"{base}_difference{part}"] for part in ("", "_low", "_high"))
-    if value is None or each["contender"] == base:
-        return ""
-    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

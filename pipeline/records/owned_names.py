@@ -57,8 +57,8 @@ def check(connection: psycopg.Connection) -> None:
             ExitCode.WRONG_SETTINGS,
             f"the database {connection.info.dbname} has relations that this project did not make, but whose names it"
             f" needs: {foreign}; nothing was written. Rename or drop them, or set DATABASE_URL to another database."
-            f" If this project did make them, it was a release without {ownership.REGISTER}: first run the last"
-            " release that has no migrations",
+            f" If this project did make them, it was a version without {ownership.REGISTER}: first run the last"
+            " version that has no migrations",
         ) from None
 
 

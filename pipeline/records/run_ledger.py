@@ -312,7 +312,7 @@ def rejected_and_not_landed(connection: psycopg.Connection) -> set[tuple[str, st
 def newest_sample_day(connection: psycopg.Connection) -> tuple[dt.date | None, int] | None:
     """Return the start of the sample world and the day that was read last; None if no run has read any.
 
-    The start is None in a warehouse that an earlier release filled.
+    The start is None in a warehouse that an earlier version filled.
     """
     return connection.execute(
         "select sample_start, sample_day from ops.runs where sample_day is not null order by run_seq desc limit 1"

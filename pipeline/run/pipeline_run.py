@@ -48,7 +48,7 @@ class PipelineRun:
     sample_day: sample_source.SampleDay | None = None
     """The day of the sample world that the run reads; None if the API is real, or nothing is read."""
     extraction: Extraction | None = None
-    judgements: list[gate.Judgement] = field(default_factory=list)
+    verdicts: list[gate.Verdict] = field(default_factory=list)
     rows_held: dict[str, int] = field(default_factory=dict)
     """By table, the rows in quarantine after the gate, whichever load brought them."""
     is_a_load_blocked: bool = False
@@ -92,7 +92,7 @@ class PipelineRun:
             return "built, while a load is blocked" if self.is_a_load_blocked else ALL_PUBLISHED
         if self.recommendations:
             return self.recommendations.message
-        if self.judgements:
+        if self.verdicts:
             return "checked, not built yet"
         if self.extraction:
             return "loaded, not checked yet"
@@ -239,7 +239,7 @@ def _enter_figures(connection: psycopg.Connection, this_run: PipelineRun, step: 
         rows["run_tables"] = run_details.of_tables(this_run.traffic, this_run.extraction)
         rows["run_columns"] = run_details.of_columns(this_run.extraction) if this_run.extraction else ()
     elif step == "gate":
-        rows["run_loads"] = run_details.of_loads(this_run.judgements)
+        rows["run_loads"] = run_details.of_loads(this_run.verdicts)
     elif step == "build":
         rows["run_nodes"] = run_details.of_nodes(step, this_run.build)
     for table, about in rows.items():
@@ -255,7 +255,7 @@ def _moved_amounts(this_run: PipelineRun, step: str) -> Measures:
         if this_run.extraction:
             moved["rows"] = sum(scan.rows_read for scan in this_run.extraction.scans.values())
     elif step == "gate":
-        batches = [judgement.batch for judgement in this_run.judgements]
+        batches = [verdict.batch for verdict in this_run.verdicts]
         moved["rows"] = sum(batch.rows_landed + batch.rows_removed for batch in batches)
     elif step == "build" and this_run.build:
         moved["rows"] = sum(node.rows_affected or 0 for node in this_run.build.nodes)
@@ -321,15 +321,15 @@ def _gate(
     show: Progress,
     figures: dict[str, Any],
 ) -> None:
-    this_run.judgements = gate.judge_pending(
+    this_run.verdicts = gate.check_pending(
         this_run.warehouse.at_work("gate").conninfo,
         progress=lambda load_id, table: show(table),
         shares=shares,
     )
     this_run.rows_held = ledger.rows_held(connection)
-    broken = [judgement for judgement in this_run.judgements if judgement.error]
-    blocked = [judgement for judgement in this_run.judgements if judgement.state == "blocked"]
-    has_several_loads = len({judgement.batch.load_id for judgement in this_run.judgements}) > 1
+    broken = [verdict for verdict in this_run.verdicts if verdict.error]
+    blocked = [verdict for verdict in this_run.verdicts if verdict.state == "blocked"]
+    has_several_loads = len({verdict.batch.load_id for verdict in this_run.verdicts}) > 1
 
     def name(batch: gate.Batch) -> str:
         return f"{batch.table} of load {batch.load_id}" if has_several_loads else batch.table
@@ -337,13 +337,13 @@ def _gate(
     if broken:
         raise CommandError(
             ExitCode.GATE_BROKEN,
-            f"the gate could not check {', '.join(name(judgement.batch) for judgement in broken)}"
+            f"the gate could not check {', '.join(name(verdict.batch) for verdict in broken)}"
             f" ({redaction.redact(broken[0].error, this_run.warehouse.conninfo)});"
             " what could not be checked stays pending; fix the cause, then: make run",
         )
     if blocked:
-        what = ", ".join(f"{name(judgement.batch)} ({judgement.reason})" for judgement in blocked)
-        advice = blocked_advice([(judgement.batch.load_id, judgement.batch.table) for judgement in blocked])
+        what = ", ".join(f"{name(verdict.batch)} ({verdict.reason})" for verdict in blocked)
+        advice = blocked_advice([(verdict.batch.load_id, verdict.batch.table) for verdict in blocked])
         raise CommandError(ExitCode.BLOCKED, f"blocked: {what}{advice}")
 
 

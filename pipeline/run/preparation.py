@@ -107,7 +107,7 @@ def prepare(warehouse: Warehouse, connection: psycopg.Connection, say: Callable[
     session holds a table; BUILD_FAILED if dbt fails.
     """
     schema.check_may_upgrade(connection)
-    say(f"preparing the warehouse for this release: {describe(connection)}")
+    say(f"preparing the warehouse for this version: {describe(connection)}")
     schema.upgrade(warehouse, owned_names.names())
     normalization.create_function(connection)
     database.export(warehouse.at_work("build"))
@@ -125,7 +125,7 @@ def prepare(warehouse: Warehouse, connection: psycopg.Connection, say: Callable[
 def script(connection: psycopg.Connection) -> str:
     """Return the SQL of the missing migrations, followed by a comment about the other parts."""
     if is_prepared(connection):
-        return "-- nothing to do: the warehouse is prepared for this release"
+        return "-- nothing to do: the warehouse is prepared for this version"
     note = f"-- nothing was changed; without --dry-run this prepares: {describe(connection)}"
     return "\n".join((schema.script(connection), note))
 

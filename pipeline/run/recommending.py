@@ -17,7 +17,7 @@ from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from recommender.nightly import Outcome
+    from recommender.publishing import Outcome
 
 SOURCES = ("model", "genres", "popular")
 NOT_BUILT = "there is nothing to recommend, because nothing is built yet"
@@ -80,10 +80,10 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     if not database.has(connection, "features.known_range"):
         return Recommendations(NOT_BUILT)
     known = known_range.read(connection)
-    if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
+    if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return _keep(connection, kept)
     from recommender.artefacts import ArtefactError
-    from recommender.nightly import ChampionChangedError
+    from recommender.publishing import ChampionChangedError
 
     try:
         outcome = publish(
@@ -113,16 +113,16 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
     if not database.has(connection, "features.known_range"):
         return ShardResult(NOT_BUILT)
     known = known_range.read(connection)
-    if kept := releases.unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
+    if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return ShardResult(f"nothing has changed since release {kept.release_id}")
     champions = releases.champions(connection)
     if missing := [name for name in LISTS if name not in champions]:
         return ShardResult(f"there is no champion of {' and '.join(missing)} yet, so `recommend` makes all lists")
-    from recommender import nightly
+    from recommender import publishing
     from recommender.artefacts import ArtefactError
 
     try:
-        users = nightly.make_shard(
+        users = publishing.make_shard(
             connection,
             known.now,
             known.until_seq,
@@ -148,11 +148,11 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
 def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "Outcome":
     """Publish a release for what is known, with the folder of artefacts and the cache of the settings.
 
-    `options` and errors: of `nightly.publish`.
+    `options` and errors: of `publishing.publish`.
     """
-    from recommender import nightly
+    from recommender import publishing
 
-    return nightly.publish(
+    return publishing.publish(
         connection,
         known.now,
         known.until_seq,
@@ -200,7 +200,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
 
     `error`: an ArtefactError, a MemoryError, or a ChampionChangedError.
     """
-    from recommender.nightly import ChampionChangedError
+    from recommender.publishing import ChampionChangedError
 
     problem, advice = str(error), "train a new model with: make train"
     if isinstance(error, ChampionChangedError):

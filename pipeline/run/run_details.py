@@ -5,7 +5,7 @@ They contain no data of source rows, so an erasure does not have to search them.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from expectations.gate import Judgement
+from expectations.gate import Verdict
 from extract.extraction import Extraction
 from extract.pages import Traffic
 from pipeline.run.dbt import DbtOutcome
@@ -41,14 +41,14 @@ def of_columns(extraction: Extraction) -> Iterator[Row]:
             yield {"table_name": name, "column_name": field, **count._asdict()}
 
 
-def of_loads(judgements: Iterable[Judgement]) -> Iterator[Row]:
+def of_loads(verdicts: Iterable[Verdict]) -> Iterator[Row]:
     """Yield rows of `ops.run_loads`: the verdicts. The failed rules are in gate.loads."""
-    for judgement in judgements:
+    for verdict in verdicts:
         yield {
-            "load_id": judgement.batch.load_id,
-            "table_name": judgement.batch.table,
-            "state": judgement.state,
-            "rows_quarantined": judgement.rows_quarantined,
+            "load_id": verdict.batch.load_id,
+            "table_name": verdict.batch.table,
+            "state": verdict.state,
+            "rows_quarantined": verdict.rows_quarantined,
         }
 
 

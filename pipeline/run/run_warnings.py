@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
-from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS, Judgement
+from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS, Verdict
 from pipeline.run import runbooks
 from warehouse.counts import count
 
@@ -44,8 +44,8 @@ class RunWarning(NamedTuple):
 
 def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     """Return the warnings of the run's loads, including loads that the gate has not checked yet."""
-    found = find_in_judgements(this_run.judgements, this_run.rows_held)
-    checked = {(judgement.batch.load_id, judgement.batch.table) for judgement in this_run.judgements}
+    found = find_in_verdicts(this_run.verdicts, this_run.rows_held)
+    checked = {(verdict.batch.load_id, verdict.batch.table) for verdict in this_run.verdicts}
     if this_run.extraction:
         for table, scan in this_run.extraction.scans.items():
             if (this_run.extraction.load_id, table) not in checked:
@@ -53,18 +53,18 @@ def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     return found
 
 
-def find_in_judgements(judgements: Iterable[Judgement], rows_held: Mapping[str, int]) -> list[RunWarning]:
-    """Return the warnings of the judged loads. `rows_held`: by table, the rows that are in quarantine now."""
+def find_in_verdicts(verdicts: Iterable[Verdict], rows_held: Mapping[str, int]) -> list[RunWarning]:
+    """Return the warnings of the checked loads. `rows_held`: by table, the rows that are in quarantine now."""
     found: list[RunWarning] = []
-    for judgement in judgements:
-        batch = judgement.batch
-        rules = [{"rule": failed.rule, "examples": failed.examples} for failed in judgement.failed_rules]
-        if judgement.state in PUBLISHED_BY_THE_GATE:
+    for verdict in verdicts:
+        batch = verdict.batch
+        rules = [{"rule": failed.rule, "examples": failed.examples} for failed in verdict.failed_rules]
+        if verdict.state in PUBLISHED_BY_THE_GATE:
             found += _floods(batch.table, batch.load_id, batch.rows_removed, rules)
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
         # those of earlier loads too: they are held back as long as they wait
-        if held := max(judgement.rows_quarantined, rows_held.get(batch.table, 0)):
-            found.append(_quarantined(batch.table, batch.load_id, held))
+        if held := max(verdict.rows_quarantined, rows_held.get(batch.table, 0)):
+            found.append(_quarantine_warning(batch.table, batch.load_id, held))
     return found
 
 
@@ -131,7 +131,7 @@ def _unreadable(table: str, load_id: str, rows: int) -> list[RunWarning]:
     return [RunWarning("unreadable rows", table, load_id, what, advice)]
 
 
-def _quarantined(table: str, load_id: str, rows: int) -> RunWarning:
+def _quarantine_warning(table: str, load_id: str, rows: int) -> RunWarning:
     what = f"{_rows(rows, table)} quarantined"
     return RunWarning("quarantined rows", table, load_id, what, f"{what} until the API sends valid versions.")
 

@@ -38,7 +38,7 @@ def next_day(previous: tuple[dt.date | None, int] | None, wanted_start: dt.date 
     """Return the day after the previous one, which is (start, day), or that one again if the next day has not begun.
 
     The first day begins at `wanted_start`, or some days before now. Raises CommandError(WRONG_SETTINGS) for a start
-    that is not that of this warehouse, and for a world of a release that recorded no start.
+    that is not that of this warehouse, and for a world of a version that recorded no start.
     """
     if previous is None:
         return SampleDay(wanted_start or now - dt.timedelta(days=DAYS_BEFORE_FIRST_RUN), 0)
@@ -46,7 +46,7 @@ def next_day(previous: tuple[dt.date | None, int] | None, wanted_start: dt.date 
     if start is None:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            "this warehouse holds the sample world of an earlier release, which this release cannot continue;"
+            "this warehouse holds the sample world of an earlier version, which this version cannot continue;"
             " begin a new one: empty the embedded warehouse with: make clean, or set another DATABASE_URL",
         )
     if wanted_start not in (None, start):

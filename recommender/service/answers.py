@@ -16,8 +16,8 @@ import numpy as np
 
 from recommender import list_rows
 from recommender.interactions import Flags, find, number_of
+from recommender.list_making import Lists
 from recommender.releases import AGAIN, DISCOVER, Release
-from recommender.scoring import Lists
 from recommender.service.loaded_models import LoadedModels, UserHistory
 from recommender.service.state import State
 from recommender.stored_lists import Reason, StoredList, encode_genre

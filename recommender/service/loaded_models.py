@@ -11,10 +11,10 @@ from recommender import artefact_store, artefacts, dataset, interactions, regist
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
 from recommender.interactions import Flags, Integers
+from recommender.list_making import Lists, Recommender, recommend
 from recommender.list_rows import sources_of
 from recommender.registry import CountedModel
 from recommender.releases import LISTS, Release
-from recommender.scoring import Lists, Recommender, recommend
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import psycopg
 from recommender import releases
 from recommender.artefacts import ArtefactError
 from recommender.interactions import Flags, Integers, find
+from recommender.list_making import Lists
 from recommender.releases import DISCOVER, Release
-from recommender.scoring import Lists
 from recommender.service import loaded_models
 from recommender.service.loaded_models import LoadedModels, UserHistory
 from warehouse import database, redaction

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from tests import library_shortcuts
-from tests.databases import copied, created, migrate_url, prepare
+from tests.databases import database_copy, migrate_url, new_database, prepare
 from warehouse import embedded_postgres
 
 # the last one, because the data may be in memory
@@ -62,7 +62,7 @@ def postgres_url(postgres_folder) -> str:
 @pytest.fixture
 def database_url(postgres_url) -> Iterator[str]:
     """Yield the URL of an empty database for this test."""
-    with created(postgres_url, "test") as url:
+    with new_database(postgres_url, "test") as url:
         yield url
 
 
@@ -76,7 +76,7 @@ def connection(database_url) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url) -> Iterator[str]:
     """Return the name of a template database with all tables, and no rows."""
-    with created(postgres_url, "migrated") as url:
+    with new_database(postgres_url, "migrated") as url:
         migrate_url(url)
         yield "migrated"
 
@@ -84,7 +84,7 @@ def migrated_template(postgres_url) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def prepared_template(postgres_url) -> Iterator[str]:
     """Return the name of a template database that is prepared for runs: tables and typed views, and no rows."""
-    with created(postgres_url, "prepared") as url:
+    with new_database(postgres_url, "prepared") as url:
         prepare(url)
         yield "prepared"
 
@@ -92,7 +92,7 @@ def prepared_template(postgres_url) -> Iterator[str]:
 @pytest.fixture
 def prepared_url(postgres_url, prepared_template) -> Iterator[str]:
     """Yield the URL of a database for this test, prepared for the first run: that takes a second in an empty one."""
-    with copied(postgres_url, prepared_template, "test") as url:
+    with database_copy(postgres_url, prepared_template, "test") as url:
         yield url
 
 
@@ -117,7 +117,7 @@ def built_template(postgres_url) -> Iterator[str]:
 @pytest.fixture
 def built_database_url(built_template, postgres_url) -> Iterator[str]:
     """Yield the URL of a database for this test, after two runs on small sample data."""
-    with copied(postgres_url, built_template, "built_test") as url:
+    with database_copy(postgres_url, built_template, "built_test") as url:
         yield url
 
 

@@ -9,11 +9,11 @@ import pytest
 from dlt.common.storages import load_package
 
 from expectations import ledger
-from expectations.gate import judge_pending
+from expectations.gate import check_pending
 from expectations.verdicts import Shares
 from extract import extraction, scan
 from sample_api.server import serve
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.integration.expectations.warehouse import document, track, user
 from tests.marts import contents
 from tests.runs import run_pipeline_on
@@ -115,7 +115,7 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
     """The marts after RUNS, one at each of these moments."""
 
     def play(moments):
-        with copied(postgres_url, built_template, "clocks") as url:
+        with database_copy(postgres_url, built_template, "clocks") as url:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("alter database clocks set timezone = 'Europe/Berlin'")
                 for moment, rows in zip(moments, RUNS, strict=True):
@@ -123,9 +123,9 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
                     with serve(rows) as api:
                         pull(url, api.url, connection)
                     # the template's tracks are gone at once
-                    judgements = judge_pending(url, shares=Shares(max_removed=1))
-                    assert {judgement.state for judgement in judgements} <= {"accepted", "accepted_with_quarantine"}
-                    assert {judgement.batch.table for judgement in judgements} == set(rows)
+                    verdicts = check_pending(url, shares=Shares(max_removed=1))
+                    assert {verdict.state for verdict in verdicts} <= {"accepted", "accepted_with_quarantine"}
+                    assert {verdict.batch.table for verdict in verdicts} == set(rows)
                 connection.execute("alter database clocks reset timezone")
             assert run_pipeline_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED
             return contents(url)

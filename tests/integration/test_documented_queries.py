@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.settings import PROJECT
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from warehouse.errors import ExitCode
 
 BLOCKS = re.compile(r"^```(sql|sh)\n(.*?)^```", re.M | re.S)
@@ -50,7 +50,7 @@ QUERIES = [(page, query) for page, query in ALL_QUERIES if not any(name in query
 @pytest.fixture(scope="module", params=MOMENTS, ids=str)
 def after_three_runs(request, postgres_url):
     """Yield the URL of a warehouse after three runs on one day; for Postgres, it is this moment."""
-    with created(postgres_url, "documented") as url:
+    with new_database(postgres_url, "documented") as url:
         settings = {"DATABASE_URL": url, "SAMPLE": "1"}
         if request.param:
             moment = dt.datetime.fromisoformat(request.param).replace(tzinfo=dt.UTC)

@@ -8,7 +8,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from sample_api.world import World, snapshot
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.marts import contents
 from tests.runs import run_pipeline_on, states
 from tests.world_model import Row, WorldModel, utc
@@ -150,12 +150,12 @@ def test_a_listen_waits_for_its_user_and_track_and_enters_when_they_come(databas
     )
     assert states(quarantined)["users"] == "accepted_with_quarantine"
     assert waiting(connection) == [(1, 7, True, False), (2, 8, False, True)]
-    assert kept(connection) == [(2, 7), (3, 7)]
+    assert listen_pairs(connection) == [(2, 7), (3, 7)]
 
     run_pipeline_on(database_url, {"users": [user(1), *good_users], "tracks": [track(7), track(8)], **listens})
 
     assert waiting(connection) == []
-    assert kept(connection) == [(1, 7), (2, 7), (2, 8), (3, 7)]
+    assert listen_pairs(connection) == [(1, 7), (2, 7), (2, 8), (3, 7)]
     closed = rows(connection, "select rule, outcome from gate.quarantined_rows")
     assert closed == [{"rule": "email_is_an_address", "outcome": "superseded"}]
 
@@ -175,13 +175,13 @@ def test_removed_rows_stay_marked_and_are_restored_when_they_return(database_url
         """
     ).fetchone()
     assert gone_at == scanned_at
-    assert kept(connection) == [(1, 7)], "a vanished document takes no listen with it"
+    assert listen_pairs(connection) == [(1, 7)], "a vanished document takes no listen with it"
     assert rows(connection, "select user_id from features.user_profile") == [{"user_id": 2}]
 
     run_pipeline_on(database_url, everybody)
 
     assert rows(connection, "select id from marts.users where deleted_at is not null") == []
-    assert kept(connection) == [(1, 7)]
+    assert listen_pairs(connection) == [(1, 7)]
 
 
 def waiting(connection):
@@ -194,7 +194,7 @@ def waiting(connection):
     ]
 
 
-def kept(connection):
+def listen_pairs(connection):
     return [
         tuple(row.values())
         for row in rows(connection, "select user_id, track_id from marts.listen_history order by 1, 2")
@@ -267,7 +267,7 @@ def test_rows_fixed_at_the_source_give_the_same_marts_as_rows_that_were_always_v
     verdicts = []
 
     def marts_after(*nights):
-        with copied(postgres_url, "template1", "mended") as url:
+        with database_copy(postgres_url, "template1", "mended") as url:
             for rows_of_the_night in nights:
                 verdicts.append(states(run_pipeline_on(url, rows_of_the_night, steps=("extract", "gate"))))
             assert run_pipeline_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED

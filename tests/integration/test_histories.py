@@ -28,7 +28,7 @@ import expectations.tracks
 import expectations.users
 from expectations import decisions, ledger
 from expectations.decisions import DecisionError
-from expectations.gate import judge_pending
+from expectations.gate import check_pending
 from expectations.replay import replay
 from extract import extraction
 from extract.errors import SourceError
@@ -251,8 +251,8 @@ class HistoryMachine(RuleBasedStateMachine):
             return
         broken_table = kind.removeprefix("no rules for ") if kind.startswith("no rules for ") else None
         with self._rules(broken_table):
-            judge_pending(self.url)
-        self.model.judge({broken_table})
+            check_pending(self.url)
+        self.model.check({broken_table})
         self.rendered.build(self.connection, models)
 
     def _extract(self, rows, kind) -> None:
@@ -555,7 +555,7 @@ ON_18 = pytest.mark.parametrize("server_of_version", ["18"], indirect=True, scop
 @ON_18
 @pytest.mark.parametrize("scene", SCENES)
 def test_releasing_an_overtaken_load_does_not_replace_newer_versions(scene, histories):
-    with begun(histories) as machine:
+    with first_night(histories) as machine:
         for verb, what in SCENES[scene]:
             if verb == "night":
                 machine.night(what, "good")
@@ -567,7 +567,7 @@ def test_releasing_an_overtaken_load_does_not_replace_newer_versions(scene, hist
 @ON_18
 @pytest.mark.parametrize("table", TABLES)
 def test_what_was_known_when_follows_a_load_that_is_rejected_and_released_again(table, histories):
-    with begun(histories) as machine:
+    with first_night(histories) as machine:
         machine.night([("add a user", 0), ("add a track", 0), ("add a document", 4)], "good")
         for step in (
             lambda: machine.reject(0, table),
@@ -581,7 +581,7 @@ def test_what_was_known_when_follows_a_load_that_is_rejected_and_released_again(
 @ON_18
 @pytest.mark.parametrize("from_the_end", [1, 2])
 def test_old_waiting_listens_are_counted_although_the_build_is_killed(from_the_end, histories):
-    with begun(histories) as machine:
+    with first_night(histories) as machine:
         machine.night([("add a document", 4)], "good")
         models = len(machine.rendered.statements) - from_the_end
         machine.night_whose_build_is_killed([("add a user", 0), ("add a user", 1)], models, is_pruned=False)
@@ -590,7 +590,7 @@ def test_old_waiting_listens_are_counted_although_the_build_is_killed(from_the_e
 
 @ON_18
 def test_an_earlier_listen_that_comes_late_is_the_first_one_until_it_is_rejected(histories):
-    with begun(histories) as machine:
+    with first_night(histories) as machine:
         machine.night([("add a document", 1)], "good")
         machine.night([("add a late document", 1)], "good")
         machine.gate_and_marts_match_the_model()
@@ -606,13 +606,13 @@ def test_an_earlier_listen_that_comes_late_is_the_first_one_until_it_is_rejected
 
 @ON_18
 def test_a_build_after_a_prune_still_notices_changed_genres(histories):
-    with begun(histories) as machine:
+    with first_night(histories) as machine:
         machine.night_whose_build_is_killed([("retag a track", 3)], 1, is_pruned=True)
         machine.gate_and_marts_match_the_model()
 
 
 @contextlib.contextmanager
-def begun(histories: type[HistoryMachine]) -> Iterator[HistoryMachine]:
+def first_night(histories: type[HistoryMachine]) -> Iterator[HistoryMachine]:
     """A history after its first night."""
     machine = histories()
     machine.begin()

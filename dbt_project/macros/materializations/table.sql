@@ -1,6 +1,6 @@
 {#
     dbt's own table materialization creates each table under another name and renames it, in every build. This one fills an
-    existing table again, because structure changes at release only. It creates the table if there is none, if the columns have
+    existing table again, because structure changes with the version only. It creates the table if there is none, if the columns have
     changed, and with --full-refresh.
 #}
 {% materialization table, adapter='postgres' %}

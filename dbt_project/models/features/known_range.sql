@@ -26,7 +26,7 @@ publications as (
 
 prunings as (
 
-    -- earlier releases recorded no horizon
+    -- earlier versions recorded no horizon
     select max(coalesce((details ->> 'horizon')::timestamptz, decided_at)) as known_from
     from {{ source('gate', 'decisions') }}
     where verb = 'prune'

@@ -22,7 +22,7 @@ from recommender.service.warehouse_reads import WarehouseReads
 from tests import citus
 from tests.citus import DISTRIBUTED, REFERENCE, Catalog, Text
 from tests.command import command
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.runs import run_pipeline
 from warehouse.database import find
 from warehouse.errors import ExitCode
@@ -156,7 +156,7 @@ def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards)
     log = postgres_folder / "postgres.log"
     nights = log.read_bytes()
     with (
-        copied(postgres_url, built_template, "on_citus") as url,
+        database_copy(postgres_url, built_template, "on_citus") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
     ):
         connection.execute(DROP_MODELS)

@@ -12,7 +12,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from pipeline.operations import docs
 from tests import browsers
-from tests.databases import copied
+from tests.databases import database_copy
 from warehouse import database
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ PAGES = {
 @pytest.fixture(scope="module")
 def address(postgres_url, built_template):
     """Serve the docs of a small warehouse and return their address."""
-    with copied(postgres_url, built_template, "documented") as url, docs.server(0) as server:
+    with database_copy(postgres_url, built_template, "documented") as url, docs.server(0) as server:
         with mock.patch.dict(os.environ):
             docs.make(database.find(url, "test"))
         thread = threading.Thread(target=server.serve_forever)

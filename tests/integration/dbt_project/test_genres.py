@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from pipeline.run import preparation
-from tests.databases import LOCALE_C, LOCALE_TURKISH, created
+from tests.databases import LOCALE_C, LOCALE_TURKISH, new_database
 from tests.debian_postgres import debian_database
 from tests.integration.expectations.warehouse import document, track, user
 from tests.runs import render, run_pipeline_on
@@ -35,8 +35,8 @@ def night(url: str) -> None:
 @pytest.mark.parametrize(
     "database",
     [
-        lambda postgres_url: created(postgres_url, "genres"),
-        lambda postgres_url: created(postgres_url, "genres", LOCALE_C),
+        lambda postgres_url: new_database(postgres_url, "genres"),
+        lambda postgres_url: new_database(postgres_url, "genres", LOCALE_C),
         lambda postgres_url: debian_database(LOCALE_TURKISH),
     ],
     ids=["default", "C", "Turkish"],

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.integration.expectations.warehouse import Warehouse
 
 _numbers = itertools.count(1)
@@ -20,7 +20,7 @@ def new_warehouse(prepared_template, postgres_url) -> Callable[[], AbstractConte
     @contextmanager
     def make() -> Iterator[Warehouse]:
         with (
-            copied(postgres_url, prepared_template, f"gate_{next(_numbers)}") as url,
+            database_copy(postgres_url, prepared_template, f"gate_{next(_numbers)}") as url,
             psycopg.connect(url, autocommit=True) as connection,
         ):
             yield Warehouse(url, connection)

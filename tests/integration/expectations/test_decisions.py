@@ -7,7 +7,7 @@ import pytest
 
 from expectations import decisions, ledger
 from expectations.decisions import DecisionError
-from expectations.gate import judge_pending
+from expectations.gate import check_pending
 from tests.integration.expectations.warehouse import user
 
 BAD = "nobody"
@@ -23,7 +23,7 @@ def reject(warehouse, load_id, table="users", *, is_dry_run=False):
 
 def land(warehouse, *users, **figures):
     load_id = warehouse.land({"users": list(users)}, **figures)
-    warehouse.judge()
+    warehouse.check()
     return load_id
 
 
@@ -31,11 +31,11 @@ def publications(warehouse):
     return warehouse.rows("select load_id, table_name, kind from gate.publications order by seq")
 
 
-def decided(warehouse):
+def decisions_of(warehouse):
     return warehouse.rows("select verb, load_id, table_name, reason, details from gate.decisions order by decision_seq")
 
 
-def held(warehouse):
+def quarantined_rows(warehouse):
     """Return (key, outcome) of all quarantined rows; outcome None: open."""
     return warehouse.rows("select key, outcome from gate.quarantined_rows order by key, quarantined_at, dlt_id")
 
@@ -55,9 +55,9 @@ def test_a_released_load_is_published_except_its_quarantined_rows(warehouse):
 
     assert (decision.before.state, decision.after.state) == ("blocked", "released")
     assert (decision.after.versions, decision.after.published, decision.after.held) == (3, 1, 2)
-    assert warehouse.published() == ["[1]"] and held(warehouse) == [("[2]", None), ("[3]", None)]
+    assert warehouse.published() == ["[1]"] and quarantined_rows(warehouse) == [("[2]", None), ("[3]", None)]
     assert publications(warehouse) == [(load_id, "users", "release")]
-    [(*decision, details)] = decided(warehouse)
+    [(*decision, details)] = decisions_of(warehouse)
     assert decision == ["release", load_id, "users", "it is right"]
     assert details == {
         "before": {"state": "blocked", "reason": "2 bad rows are 67% of the 3 rows read (more than 20%)"}
@@ -86,29 +86,29 @@ def test_a_rejected_load_is_unpublished_and_its_quarantined_rows_are_closed(ware
     decision = reject(warehouse, load_id)
     assert (decision.before.state, decision.after.state) == ("accepted_with_quarantine", "rejected")
     assert (decision.before.published, decision.after.published) == (1, 0)
-    assert warehouse.published() == [] and held(warehouse) == [("[2]", "rejected")]
+    assert warehouse.published() == [] and quarantined_rows(warehouse) == [("[2]", "rejected")]
     assert publications(warehouse) == [(load_id, "users", "load"), (load_id, "users", "reject")]
 
 
 def test_a_quarantined_row_overtaken_by_a_rejected_load_is_open_again(warehouse):
     land(warehouse, user(1, email=BAD))
     newer = land(warehouse, user(1))
-    assert held(warehouse) == [("[1]", "superseded")]
+    assert quarantined_rows(warehouse) == [("[1]", "superseded")]
     reject(warehouse, newer)
-    assert held(warehouse) == [("[1]", None)]
+    assert quarantined_rows(warehouse) == [("[1]", None)]
     release(warehouse, newer)
-    assert held(warehouse) == [("[1]", "superseded")]
+    assert quarantined_rows(warehouse) == [("[1]", "superseded")]
 
 
 def test_the_summary_counts_the_keys_that_only_the_rejected_load_has(warehouse):
     land(warehouse, user(1), user(2, email=BAD))
     accepted = warehouse.land({"users": [user(3)]})
-    warehouse.judge()
+    warehouse.check()
     blocked = land(warehouse, user(4), total=5)
     newest = warehouse.land(
         {"users": [user(1), user(2), user(3), user(4), user(5), user(6, email=BAD)]}, removed={"users": ["[7]"]}
     )
-    warehouse.judge()
+    warehouse.check()
     assert decisions.summarize_load(warehouse.connection, newest, "users").only_here == 3, "users 2, 4 and 5"
     assert decisions.summarize_load(warehouse.connection, blocked, "users").only_here == 0, "it is not published"
     reject(warehouse, accepted)
@@ -120,10 +120,10 @@ def test_a_pending_load_can_be_rejected_and_is_never_checked(warehouse, monkeypa
     load_id = warehouse.land({"users": [user(1)]})
     with monkeypatch.context() as patch:
         patch.setattr("expectations.users.suite", lambda: 1 / 0)
-        judge_pending(warehouse.url)
+        check_pending(warehouse.url)
     assert warehouse.states() == ["pending"]
     reject(warehouse, load_id)
-    assert warehouse.judge() == {} and warehouse.states() == ["rejected"] and publications(warehouse) == []
+    assert warehouse.check() == {} and warehouse.states() == ["rejected"] and publications(warehouse) == []
 
 
 @pytest.mark.parametrize("verb", [release, reject])
@@ -136,7 +136,7 @@ def test_a_dry_run_returns_the_same_and_changes_nothing(verb, warehouse):
 
 
 MISFITS = {
-    ("release", "pending"): "is pending: it has no verdict yet; let the gate judge it with: make gate",
+    ("release", "pending"): "is pending: it has no verdict yet; let the gate check it with: make gate",
     ("release", "accepted"): "is accepted: it is published already",
     (
         "release",
@@ -198,10 +198,10 @@ def test_a_decision_updates_ledger_publications_and_record_in_one_transaction(wa
 )
 def test_decisions_cannot_be_changed_and_always_have_a_reason(statement, warehouse):
     reject(warehouse, land(warehouse, user(1)))
-    before = decided(warehouse)
+    before = decisions_of(warehouse)
     with pytest.raises((psycopg.errors.RaiseException, psycopg.errors.CheckViolation)):
         warehouse.execute(statement)
-    assert decided(warehouse) == before
+    assert decisions_of(warehouse) == before
 
 
 def test_a_decision_is_signed_with_the_login_that_made_it(warehouse):
@@ -222,5 +222,5 @@ def test_the_order_of_decisions_does_not_matter(order, warehouse):
         release(warehouse, loads[number])
     reject(warehouse, loads[1])
     assert warehouse.states() == ["released", "rejected", "released"]
-    assert held(warehouse) == [("[1]", "superseded")]
+    assert quarantined_rows(warehouse) == [("[1]", "superseded")]
     assert warehouse.published() == ["[1]"]

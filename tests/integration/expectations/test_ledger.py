@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from expectations import ledger, rule_failures, users
-from expectations.gate import judge_pending
+from expectations.gate import check_pending
 from tests.databases import migrate
 from tests.integration.expectations.warehouse import document, track, user
 
@@ -24,9 +24,9 @@ def bad(number: int, **changes: object):
     return user(number, email="nobody", **changes)
 
 
-def test_in_a_new_warehouse_there_is_nothing_to_judge(database_url, connection):
+def test_in_a_new_warehouse_there_is_nothing_to_check(database_url, connection):
     migrate(connection)
-    assert judge_pending(database_url) == []
+    assert check_pending(database_url) == []
     assert ledger.disregarded_loads(connection) == {}
 
 
@@ -39,25 +39,25 @@ def test_verdict_quarantine_and_publication_are_one_transaction(relation, wareho
     when = "update of verdict" if relation == "gate.loads" else "insert"
     warehouse.execute(f"create trigger fails after {when} on {relation} execute function fail()")
 
-    judgement = warehouse.judge()["users"]
+    verdict = warehouse.check()["users"]
 
-    assert judgement.state == "pending"
-    assert judgement.error.startswith("RaiseException: disk on fire")
+    assert verdict.state == "pending"
+    assert verdict.error.startswith("RaiseException: disk on fire")
     assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
     assert warehouse.rows("select state, verdict, judged_at, rows_quarantined from gate.loads") == [
         ("pending", None, None, 0)
     ]
     warehouse.execute(f"drop trigger fails on {relation}")
-    assert warehouse.judge()["users"].state == "accepted_with_quarantine"
+    assert warehouse.check()["users"].state == "accepted_with_quarantine"
     assert warehouse.rows(EVERYTHING) == [(1,), (1,)]
 
 
 def test_a_load_is_checked_and_published_once(warehouse):
     load_id = warehouse.land({"users": [user(1)]})
-    warehouse.judge()
+    warehouse.check()
     published = warehouse.rows("select * from gate.publications")
 
-    assert warehouse.judge() == {}
+    assert warehouse.check() == {}
 
     assert warehouse.rows("select * from gate.publications") == published
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -84,7 +84,7 @@ def while_users_are_checked(warehouse, monkeypatch):
 
 
 @pytest.mark.parametrize("state", ["rejected", "blocked"])
-def test_a_decision_made_while_the_gate_judges_the_load_stands(state, warehouse, while_users_are_checked):
+def test_a_decision_made_while_the_gate_checks_the_load_stands(state, warehouse, while_users_are_checked):
     """Refuse a stale publication."""
     warehouse.land({"users": [user(1), bad(2)], "tracks": [track(1)]})
     while_users_are_checked(
@@ -92,15 +92,15 @@ def test_a_decision_made_while_the_gate_judges_the_load_stands(state, warehouse,
         " where table_name = 'users'"
     )
 
-    judgements = warehouse.judge()
+    verdicts = warehouse.check()
 
-    assert (judgements["users"].state, judgements["users"].reason) == (state, "others did")
+    assert (verdicts["users"].state, verdicts["users"].reason) == (state, "others did")
     assert warehouse.rows("select state, reason, verdict, decided_by from gate.loads where table_name = 'users'") == [
         (state, "others did", None, "others")
     ]
     assert warehouse.quarantined() == []
     assert warehouse.rows("select table_name from gate.publications") == [("tracks",)]
-    assert judgements["tracks"].state == "accepted"
+    assert verdicts["tracks"].state == "accepted"
 
 
 def test_a_load_checked_by_two_gates_is_published_once_with_the_first_verdict(warehouse, while_users_are_checked):
@@ -114,24 +114,24 @@ def test_a_load_checked_by_two_gates_is_published_once_with_the_first_verdict(wa
         """
     )
 
-    judgement = warehouse.judge()["users"]
+    verdict = warehouse.check()["users"]
 
-    assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 1)
+    assert (verdict.state, verdict.rows_quarantined) == ("accepted_with_quarantine", 1)
     assert warehouse.rows(EVERYTHING) == [(1,), (1,)]
     assert warehouse.published() == ["[1]"]
 
 
-def test_a_load_withdrawn_while_the_gate_judges_it_is_not_published(warehouse, while_users_are_checked):
+def test_a_load_withdrawn_while_the_gate_checks_it_is_not_published(warehouse, while_users_are_checked):
     warehouse.land({"users": [user(1)]})
     while_users_are_checked("delete from gate.loads")
-    assert warehouse.judge()["users"].error == "the load was withdrawn while it was judged"
+    assert warehouse.check()["users"].error == "the load was withdrawn while it was checked"
     assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
 
 
 def test_a_load_whose_scan_was_withdrawn_is_not_published(warehouse):
     warehouse.land({"users": [user(1)]})
-    (judgement,) = judge_pending(warehouse.url, progress=lambda *_: warehouse.execute("delete from staging.scans"))
-    assert judgement.error == "the load has 0 scans of this table"
+    (verdict,) = check_pending(warehouse.url, progress=lambda *_: warehouse.execute("delete from staging.scans"))
+    assert verdict.error == "the load has 0 scans of this table"
     assert warehouse.rows(EVERYTHING) == [(0,), (0,)]
 
 
@@ -139,9 +139,9 @@ def test_loads_are_checked_and_published_in_landing_order(warehouse):
     landed = [warehouse.land({"users": [user(number)]}) for number in range(3)]
     calls = []
 
-    judgements = judge_pending(warehouse.url, progress=lambda *arguments: calls.append(arguments))
+    verdicts = check_pending(warehouse.url, progress=lambda *arguments: calls.append(arguments))
 
-    assert [judgement.batch.load_id for judgement in judgements] == landed
+    assert [verdict.batch.load_id for verdict in verdicts] == landed
     assert calls == [(load_id, "users") for load_id in landed]
     published = warehouse.rows("select load_id from gate.publications order by seq")
     assert [load_id for (load_id,) in published] == landed
@@ -152,11 +152,11 @@ def test_a_load_that_dlt_has_not_completed_is_ignored(warehouse):
     unfinished = warehouse.land({"users": [user(3)]}, is_complete=False)
     warehouse.execute("insert into staging._dlt_loads values (%s, 'moovitamix', 1, now(), '')", unfinished)
 
-    assert warehouse.judge() == {}
+    assert warehouse.check() == {}
     assert warehouse.states() == []
 
     warehouse.complete(crashed)
-    assert warehouse.judge()["users"].state == "accepted_with_quarantine"
+    assert warehouse.check()["users"].state == "accepted_with_quarantine"
     assert warehouse.published() == ["[1]"]
 
 
@@ -164,10 +164,10 @@ def test_a_withdrawn_load_is_deleted_from_the_ledger_while_pending_and_kept_once
     warehouse.land({"tracks": [track(1)], "users": [user(1)]})
     with monkeypatch.context() as patch:
         patch.setattr(users, "suite", lambda: None)
-        assert warehouse.judge()["users"].state == "pending"
+        assert warehouse.check()["users"].state == "pending"
     warehouse.execute("delete from staging._dlt_loads")
 
-    assert warehouse.judge() == {}
+    assert warehouse.check() == {}
 
     assert (warehouse.states("tracks"), warehouse.states("users")) == (["accepted"], [])
 
@@ -186,7 +186,7 @@ def test_an_unpublished_load_does_not_count_as_delivered_for_the_next_extraction
     }
 
 
-def test_two_concurrent_gates_judge_each_load_once(warehouse):
+def test_two_concurrent_gates_check_each_load_once(warehouse):
     loads = {}
     for number in range(4):
         load_id = warehouse.land({"users": [bad(number), *(user(1000 * number + n) for n in range(1, 4 + number))]})
@@ -195,14 +195,14 @@ def test_two_concurrent_gates_judge_each_load_once(warehouse):
 
     def gate(_):
         together.wait()
-        return judge_pending(warehouse.url)
+        return check_pending(warehouse.url)
 
     with ThreadPoolExecutor(2) as pool:
-        judgements = [judgement for results in pool.map(gate, range(2)) for judgement in results]
+        verdicts = [verdict for results in pool.map(gate, range(2)) for verdict in results]
 
-    assert sorted(judgement.batch.load_id for judgement in judgements) == sorted(loads)
-    assert {judgement.state for judgement in judgements} == {"accepted_with_quarantine"}
-    assert {judgement.rows_quarantined for judgement in judgements} == {1}
+    assert sorted(verdict.batch.load_id for verdict in verdicts) == sorted(loads)
+    assert {verdict.state for verdict in verdicts} == {"accepted_with_quarantine"}
+    assert {verdict.rows_quarantined for verdict in verdicts} == {1}
     held = warehouse.rows("select load_id, array_agg(key) from gate.quarantined_rows group by 1")
     assert dict(held) == loads
     assert warehouse.rows("select count(*) from gate.publications") == [(4,)]
@@ -220,14 +220,14 @@ def open_rows(warehouse):
 @pytest.mark.parametrize("newer", ["a better version", "another bad version", "a removal"])
 def test_a_quarantined_row_is_closed_when_a_newer_version_of_its_key_is_published(newer, warehouse):
     first = warehouse.land({"users": [bad(1), bad(2)]})
-    warehouse.judge()
+    warehouse.check()
     assert open_rows(warehouse) == ["[1]", "[2]"]
     warehouse.land(
         {"users": {"a better version": [user(1)], "another bad version": [bad(1, gender="x")], "a removal": []}[newer]},
         removed={"users": ["[1]"] if newer == "a removal" else []},
     )
 
-    warehouse.judge()
+    warehouse.check()
 
     closed = warehouse.rows(
         "select key, closed_at is not null, outcome from gate.quarantined_rows where load_id = %s", first
@@ -238,11 +238,11 @@ def test_a_quarantined_row_is_closed_when_a_newer_version_of_its_key_is_publishe
 
 def test_a_quarantined_row_stays_open_when_the_newer_version_is_blocked_or_of_another_table(warehouse):
     warehouse.land({"users": [bad(1)]})
-    warehouse.judge()
+    warehouse.check()
     warehouse.land({"users": [user(1)], "tracks": [track(1)]}, rows_read=0)
-    assert {judgement.state for judgement in warehouse.judge().values()} == {"blocked"}
+    assert {verdict.state for verdict in warehouse.check().values()} == {"blocked"}
     warehouse.land({"tracks": [track(1)]})
-    assert warehouse.judge()["tracks"].state == "accepted"
+    assert warehouse.check()["tracks"].state == "accepted"
 
     assert open_rows(warehouse) == ["[1]"]
 
@@ -250,10 +250,10 @@ def test_a_quarantined_row_stays_open_when_the_newer_version_is_blocked_or_of_an
 def test_an_older_load_checked_late_closes_no_row_and_its_overtaken_rows_are_closed(warehouse):
     late = warehouse.land({"users": [user(1), bad(2), bad(3)]}, is_complete=False)
     newer = warehouse.land({"users": [bad(1), user(2)]})
-    warehouse.judge()
+    warehouse.check()
     warehouse.complete(late)
 
-    warehouse.judge()
+    warehouse.check()
 
     waiting = warehouse.rows("select load_id, key from gate.quarantined_rows where closed_at is null order by key")
     assert waiting == [(newer, "[1]"), (late, "[3]")]
@@ -261,7 +261,7 @@ def test_an_older_load_checked_late_closes_no_row_and_its_overtaken_rows_are_clo
 
 def test_both_rows_of_a_duplicate_key_are_quarantined(warehouse):
     warehouse.land({"users": [user(1), user(1, gender="x")]})
-    warehouse.judge()
+    warehouse.check()
     assert open_rows(warehouse) == ["[1]", "[1]"]
 
 
@@ -271,8 +271,8 @@ def test_both_rows_of_a_duplicate_key_are_quarantined(warehouse):
 def test_a_run_without_changes_does_not_import_great_expectations(warehouse):
     warehouse.land({"users": [], "tracks": [], "listen_history": []})
     code = (
-        "import sys; from expectations.gate import judge_pending;"
-        "print([judgement.state for judgement in judge_pending(sys.argv[1])]);"
+        "import sys; from expectations.gate import check_pending;"
+        "print([verdict.state for verdict in check_pending(sys.argv[1])]);"
         "print([name for name in sys.modules if name.startswith(('great_expectations', 'pandas', 'sqlalchemy'))])"
     )
     ended = subprocess.run(
@@ -302,9 +302,9 @@ def test_any_password_and_any_session_setting_reach_great_expectations(warehouse
         info = warehouse.connection.info
         address = f"postgresql://{quote(role)}:{quote(ODD_PASSWORD, safe='')}@{info.host}:{info.port}/{info.dbname}"
 
-        (judgement,) = judge_pending(f"{address}?options=-c%20lock_timeout%3D77s")
+        (verdict,) = check_pending(f"{address}?options=-c%20lock_timeout%3D77s")
 
-        assert (judgement.state, judgement.error) == ("accepted_with_quarantine", None)
+        assert (verdict.state, verdict.error) == ("accepted_with_quarantine", None)
         assert warehouse.quarantined() == [("[2]", "email_is_an_address")]
     finally:
         warehouse.execute(f'reassign owned by "{role}" to current_user')
@@ -312,7 +312,7 @@ def test_any_password_and_any_session_setting_reach_great_expectations(warehouse
 
 
 def test_all_rows_of_a_large_load_are_checked(warehouse):
-    """Judge 100,000 rows, a few of which break several rules."""
+    """Check 100,000 rows, a few of which break several rules."""
     warehouse.execute("""
         insert into staging.listen_history (key, payload, content_hash, _dlt_load_id, _dlt_id)
         select
@@ -327,9 +327,9 @@ def test_all_rows_of_a_large_load_are_checked(warehouse):
         from generate_series(1, 100000) as number
     """)
     warehouse.land({"listen_history": []}, rows_landed=100_000)
-    judgement = warehouse.judge()["listen_history"]
-    assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 100)
-    assert {failed.rule: failed.rows for failed in judgement.failed_rules} == {
+    verdict = warehouse.check()["listen_history"]
+    assert (verdict.state, verdict.rows_quarantined) == ("accepted_with_quarantine", 100)
+    assert {failed.rule: failed.rows for failed in verdict.failed_rules} == {
         "items_are_track_ids": 100,
         "updated_at_is_a_time": 33,
         "items_is_not_null": 100,

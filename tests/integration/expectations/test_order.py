@@ -1,4 +1,4 @@
-"""Test loads that are judged late, in another order, or that repeat: the marts are identical."""
+"""Test loads that are checked late, in another order, or that repeat: the marts are identical."""
 
 import pytest
 
@@ -41,11 +41,11 @@ def land(warehouse):
     return [warehouse.land(load, removed=gone, is_complete=False) for load, gone in zip(LOADS, GONE, strict=True)]
 
 
-def judge(warehouse, models, load_ids):
-    """Run gate and build once per load, each with one more load to judge."""
+def check(warehouse, models, load_ids):
+    """Run gate and build once per load, each with one more load to check."""
     for load_id in load_ids:
         warehouse.complete(load_id)
-        assert {judgement.state for judgement in warehouse.judge().values()} <= {"accepted", "accepted_with_quarantine"}
+        assert {verdict.state for verdict in warehouse.check().values()} <= {"accepted", "accepted_with_quarantine"}
         models.build(warehouse.connection)
 
 
@@ -61,7 +61,7 @@ def everything(warehouse):
 
 def test_the_order_of_the_verdicts_does_not_matter(warehouse, models):
     load_ids = land(warehouse)
-    judge(warehouse, models, load_ids)
+    check(warehouse, models, load_ids)
     expected = everything(warehouse)
     assert all(expected.values()), "each table should have rows"
 
@@ -71,13 +71,13 @@ def test_the_order_of_the_verdicts_does_not_matter(warehouse, models):
         )
         for table in COLUMNS:
             warehouse.execute(f"truncate {table} cascade")
-        judge(warehouse, models, [load_ids[number] for number in order])
+        check(warehouse, models, [load_ids[number] for number in order])
         assert everything(warehouse) == expected, order
 
 
 def test_a_repeated_load_changes_only_the_load_id_of_rows(warehouse, models):
-    judge(warehouse, models, land(warehouse))
+    check(warehouse, models, land(warehouse))
     expected = contents(warehouse.url)
     for _ in range(2):
-        judge(warehouse, models, [warehouse.land(LOADS[-1], removed=GONE[-1])])
+        check(warehouse, models, [warehouse.land(LOADS[-1], removed=GONE[-1])])
         assert contents(warehouse.url) == expected

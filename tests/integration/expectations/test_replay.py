@@ -8,7 +8,15 @@ from expectations import users
 from expectations.decisions import DecisionError
 from expectations.replay import ReplayResult, replay
 from expectations.verdicts import GateError
-from tests.integration.expectations.test_decisions import decided, everything, held, land, publications, reject, release
+from tests.integration.expectations.test_decisions import (
+    decisions_of,
+    everything,
+    land,
+    publications,
+    quarantined_rows,
+    reject,
+    release,
+)
 from tests.integration.expectations.warehouse import track, user
 
 pytestmark = pytest.mark.slow
@@ -54,7 +62,7 @@ def test_rows_that_pass_the_fixed_rule_are_freed_and_published(warehouse, withou
     assert publications(warehouse) == [(load_id, "users", "load"), (load_id, "users", "replay")], (
         "a load is published once"
     )
-    assert decided(warehouse) == [
+    assert decisions_of(warehouse) == [
         ("replay", None, "users", "the rule was wrong", {"rule": None, "looked_at": 3, "freed": 2})
     ]
 
@@ -126,29 +134,29 @@ def test_a_duplicate_key_is_not_freed_when_only_one_of_its_rows_is_replayed(ware
 
 def test_only_rows_of_the_given_table_and_rule_are_freed(warehouse, monkeypatch, without_rule):
     warehouse.land({"users": [user(1, email="nobody"), user(2, created_at="late")], "tracks": [track(1, duration="x")]})
-    warehouse.judge()
+    warehouse.check()
     without_rule("email_is_an_address", "created_at_is_a_time")
     monkeypatch.setattr("expectations.tracks.suite", users.suite)
     assert replayed(warehouse, table="users", is_dry_run=True) == [ReplayResult("users", 2, 2)]
     assert replayed(warehouse, table="users", rule="created_at_is_a_time") == [ReplayResult("users", 1, 1)]
-    [(*_, details)] = decided(warehouse)
+    [(*_, details)] = decisions_of(warehouse)
     assert details == {"rule": "created_at_is_a_time", "looked_at": 1, "freed": 1}
     assert (warehouse.published("users"), warehouse.published("tracks")) == (["[2]"], [])
 
 
-@pytest.mark.parametrize("newer", ["published", "held too", "removal", "not judged yet"])
+@pytest.mark.parametrize("newer", ["published", "held too", "removal", "not checked yet"])
 def test_a_row_that_is_not_the_newest_of_its_key_is_not_replayed(newer, warehouse, without_rule):
     land(warehouse, user(1, email="nobody", first_name="Old"))
     if newer == "removal":
         warehouse.land({"users": []}, removed={"users": ["[1]"]})
     else:
         warehouse.land({"users": [user(1, email="nobody" if newer == "held too" else "a@b.org")]})
-    if newer != "not judged yet":
-        warehouse.judge()
+    if newer != "not checked yet":
+        warehouse.check()
     without_rule("email_is_an_address")
     if newer == "held too":
         assert replayed(warehouse) == [ReplayResult("users", checked=1, freed=1)]
-        assert held(warehouse) == [("[1]", "superseded"), ("[1]", "freed")]
+        assert quarantined_rows(warehouse) == [("[1]", "superseded"), ("[1]", "freed")]
     else:
         with pytest.raises(DecisionError, match=r"^no row waits that is the newest of its key"):
             replayed(warehouse)
@@ -164,7 +172,7 @@ def test_a_newer_version_that_counts_as_not_delivered_is_ignored(passed_by, ware
     )
     if passed_by == "given up by dlt":
         warehouse.execute("insert into staging._dlt_loads values (%s, 'moovitamix', 1, now(), '')", newer)
-    warehouse.judge()
+    warehouse.check()
     if passed_by == "rejected":  # but not its tracks
         reject(warehouse, newer)
     without_rule("email_is_an_address")

@@ -296,8 +296,8 @@ def plant(warehouse: Warehouse) -> None:
 def planted(new_warehouse) -> dict[str, TableVerdict]:
     with new_warehouse() as warehouse:
         plant(warehouse)
-        judgements = warehouse.judge()
-        assert {judgement.state for judgement in judgements.values()} == {"accepted_with_quarantine"}, judgements
+        verdicts = warehouse.check()
+        assert {verdict.state for verdict in verdicts.values()} == {"accepted_with_quarantine"}, verdicts
         found = {}
         for table in TABLES:
             held = warehouse.rows("select key, rule, detail from gate.quarantined_rows where table_name = %s", table)
@@ -332,7 +332,7 @@ def test_valid_and_unusual_rows_are_published(table, planted):
 def test_absent_null_and_malformed_values_are_distinguished(warehouse):
     values = {"[1]": ABSENT, "[2]": None, "[3]": "yesterday", "[4]": "null", "[5]": ""}
     warehouse.land({"users": [user(number, created_at=value) for number, value in enumerate(values.values(), start=1)]})
-    warehouse.judge()
+    warehouse.check()
     details = dict(warehouse.rows("select key, detail from gate.quarantined_rows"))
     assert details == {"[1]": None, "[2]": "null", "[3]": '"yesterday"', "[4]": '"null"', "[5]": '""'}
 
@@ -341,7 +341,7 @@ def test_absent_null_and_malformed_values_are_distinguished(warehouse):
 @pytest.mark.parametrize("table", TABLES)
 def test_a_row_that_is_no_object_is_quarantined(table, text, warehouse):
     warehouse.land({table: [text, {"users": user, "tracks": track, "listen_history": document}[table](5)]})
-    assert warehouse.judge()[table].state == "accepted_with_quarantine"
+    assert warehouse.check()[table].state == "accepted_with_quarantine"
     assert len(warehouse.published(table)) == 1
     id_rule = "user_id_is_a_whole_number" if table == "listen_history" else "id_is_a_whole_number"
     details = dict(warehouse.rows("select rule, detail from gate.quarantined_rows"))
@@ -360,8 +360,8 @@ def test_any_number_of_bad_rows_is_quarantined(warehouse):
     warehouse.land(
         {"users": [user(number, email="nobody" if number <= 2500 else "a@b.org") for number in range(1, 13001)]}
     )
-    judgement = warehouse.judge()["users"]
-    assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 2500)
+    verdict = warehouse.check()["users"]
+    assert (verdict.state, verdict.rows_quarantined) == ("accepted_with_quarantine", 2500)
     assert warehouse.rows("select count(*) from gate.quarantined_rows where rule = 'email_is_an_address'") == [(2500,)]
     assert len(warehouse.published()) == 10_500
 
@@ -422,7 +422,7 @@ WORTH_KNOWING = {
 
 @pytest.fixture(scope="module")
 def planted_warehouse(new_warehouse) -> Iterator[Warehouse]:
-    """Yield a warehouse with all faults, to be judged by changed suites."""
+    """Yield a warehouse with all faults, to be checked by changed suites."""
     with new_warehouse() as warehouse:
         plant(warehouse)
         yield warehouse
@@ -445,7 +445,7 @@ def rows_by_failed_rule(warehouse: Warehouse, table: str, severity: str) -> dict
 
 @pytest.mark.parametrize("table", TABLES)
 def test_info_rules_are_counted_in_the_verdict_and_quarantine_no_row(table, informed):
-    judge_again(informed, table)
+    check_again(informed, table)
     rows, expected = WORTH_KNOWING[table]
     assert rows_by_failed_rule(informed, table, "info") == expected
     assert rows_by_failed_rule(informed, table, "warning") == {}
@@ -456,10 +456,10 @@ def test_info_rules_are_counted_in_the_verdict_and_quarantine_no_row(table, info
 def test_a_field_outside_the_contract_is_reported_once(warehouse):
     def reported(*rows: object) -> list[str]:
         warehouse.land({"users": list(rows)})
-        (judgement,) = warehouse.judge().values()
+        (verdict,) = warehouse.check().values()
         return [
             example["detail"]
-            for failed in judgement.failed_rules
+            for failed in verdict.failed_rules
             if failed.rule == "fields_are_known"
             for example in failed.examples
         ]
@@ -470,14 +470,14 @@ def test_a_field_outside_the_contract_is_reported_once(warehouse):
     assert reported(user(3, age=1, pet="dog", **{long: 1})) == [long[:200]]
     assert reported(user(4, **{long: 2}), user(5)) == []
     warehouse.land({"tracks": [track(1, age=2)]})
-    assert [failed.rule for failed in warehouse.judge()["tracks"].failed_rules] == ["fields_are_known"], "another table"
+    assert [failed.rule for failed in warehouse.check()["tracks"].failed_rules] == ["fields_are_known"], "another table"
 
 
-def judge_again(warehouse: Warehouse, table: str) -> None:
-    """Delete all results of the gate for the table, and let it judge the table again."""
+def check_again(warehouse: Warehouse, table: str) -> None:
+    """Delete all results of the gate for the table, and let it check the table again."""
     for relation in ("publications", "quarantined_rows", "known_fields", "loads"):
         warehouse.execute(f"delete from gate.{relation} where table_name = %s", table)
-    assert table in warehouse.judge()
+    assert table in warehouse.check()
 
 
 CAUGHT_BY_ONE_RULE = {(fault.table, *fault.rules) for fault in FAULTS.values() if len(fault.rules) == 1}
@@ -510,7 +510,7 @@ def without(rule: str, make_suite):
 def test_without_its_expectation_a_fault_is_not_caught(table, rule, planted_warehouse, monkeypatch):
     module = importlib.import_module(f"expectations.{table}")
     monkeypatch.setattr(module, "suite", without(rule, module.suite))
-    judge_again(planted_warehouse, table)
+    check_again(planted_warehouse, table)
     passed = {
         Warehouse.key(table, row)
         for fault in FAULTS.values()
@@ -524,5 +524,5 @@ def test_without_its_expectation_a_fault_is_not_caught(table, rule, planted_ware
 def test_without_its_expectation_a_fact_is_not_recorded(table, rule, informed, monkeypatch):
     module = importlib.import_module(f"expectations.{table}")
     monkeypatch.setattr(module, "suite", without(rule, module.suite))
-    judge_again(informed, table)
+    check_again(informed, table)
     assert rule not in rows_by_failed_rule(informed, table, "info")

@@ -16,17 +16,17 @@ def bad(number: int):
     return user(number, email="nobody")
 
 
-def failed_rules(judgement, severity):
-    return [failed.rule for failed in judgement.failed_rules if failed.severity == severity]
+def failed_rules(verdict, severity):
+    return [failed.rule for failed in verdict.failed_rules if failed.severity == severity]
 
 
 def test_a_valid_load_is_accepted_and_published(warehouse):
     load_id = warehouse.land({"users": [user(1), user(2)]}, removed={"users": ["[3]"]})
 
-    judgement = warehouse.judge()["users"]
+    verdict = warehouse.check()["users"]
 
-    assert (judgement.state, judgement.reason) == ("accepted", "all rules passed")
-    assert judgement.batch == gate.Batch(load_id, "users", rows_read=1002, rows_landed=2, rows_removed=1)
+    assert (verdict.state, verdict.reason) == ("accepted", "all rules passed")
+    assert verdict.batch == gate.Batch(load_id, "users", rows_read=1002, rows_landed=2, rows_removed=1)
     assert warehouse.published() == ["[1]", "[2]", "[3]"]
     assert warehouse.rows(
         "select load_id, state, rows_read, rows_landed, rows_removed, rows_quarantined, decided_by from gate.loads"
@@ -36,17 +36,17 @@ def test_a_valid_load_is_accepted_and_published(warehouse):
 def test_bad_rows_are_quarantined_and_the_others_published(warehouse):
     warehouse.land({"users": [user(1), bad(2), user(3)]})
 
-    judgement = warehouse.judge()["users"]
+    verdict = warehouse.check()["users"]
 
-    assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 1)
-    assert judgement.reason == "1 bad row of 1,003 read"
+    assert (verdict.state, verdict.rows_quarantined) == ("accepted_with_quarantine", 1)
+    assert verdict.reason == "1 bad row of 1,003 read"
     assert warehouse.published() == ["[1]", "[3]"]
     assert warehouse.quarantined() == [("[2]", "email_is_an_address")]
 
 
 def test_a_load_of_removals_only_is_published(warehouse):
     warehouse.land({"users": []}, removed={"users": ["[3]"]})
-    assert warehouse.judge()["users"].state == "accepted"
+    assert warehouse.check()["users"].state == "accepted"
     assert warehouse.published() == ["[3]"]
 
 
@@ -63,7 +63,7 @@ def test_a_load_of_removals_only_is_published(warehouse):
 )
 def test_more_than_a_fifth_of_bad_rows_among_the_rows_read_blocks_the_load(bad_rows, read, state, warehouse):
     warehouse.land({"users": [bad(number) for number in range(bad_rows)]}, rows_read=read)
-    assert warehouse.judge()["users"].state == state
+    assert warehouse.check()["users"].state == state
     assert warehouse.rows("select count(*) from gate.publications") == [(0 if state == "blocked" else 1,)]
     # the bad rows are recorded in both cases
     assert len(warehouse.quarantined()) == bad_rows
@@ -71,27 +71,27 @@ def test_more_than_a_fifth_of_bad_rows_among_the_rows_read_blocks_the_load(bad_r
 
 def test_one_bad_row_is_compared_with_all_rows_read_not_with_the_landed_ones(warehouse):
     warehouse.land({"users": [bad(1)]}, rows_read=10_000)
-    assert warehouse.judge()["users"].state == "accepted_with_quarantine"
+    assert warehouse.check()["users"].state == "accepted_with_quarantine"
 
 
 def test_a_row_with_many_faults_counts_as_one_bad_row(warehouse):
     warehouse.land({"users": [user(1, email="nobody", gender=5, created_at="no", updated_at=ABSENT)]}, rows_read=5)
-    judgement = warehouse.judge()["users"]
-    assert (judgement.state, judgement.rows_quarantined) == ("accepted_with_quarantine", 1)
+    verdict = warehouse.check()["users"]
+    assert (verdict.state, verdict.rows_quarantined) == ("accepted_with_quarantine", 1)
     assert len(warehouse.quarantined()) == 4
 
 
 @pytest.mark.parametrize(("unreadable", "state"), [(1, "accepted_with_quarantine"), (2, "blocked")])
 def test_an_unreadable_row_counts_as_a_bad_row(unreadable, state, warehouse):
     warehouse.land({"users": [bad(1)]}, rows_unreadable=unreadable, rows_read=10)
-    judgement = warehouse.judge()["users"]
-    assert (judgement.state, judgement.rows_quarantined) == (state, 1)
-    assert failed_rules(judgement, "info") == ["rows_are_readable"]
+    verdict = warehouse.check()["users"]
+    assert (verdict.state, verdict.rows_quarantined) == (state, 1)
+    assert failed_rules(verdict, "info") == ["rows_are_readable"]
 
 
 def test_a_load_of_mostly_unreadable_known_rows_is_blocked(warehouse):
     warehouse.land({"users": []}, rows_unreadable=3, rows_read=10)
-    assert warehouse.judge()["users"].state == "blocked"
+    assert warehouse.check()["users"].state == "blocked"
 
 
 SCAN_FAULTS = {
@@ -130,13 +130,13 @@ def test_a_delivery_that_contradicts_itself_is_blocked(fault, warehouse):
     warehouse.land({"users": [user(number) for number in range(landed)]}, removed={"users": removed}, **figures)
     warehouse.land({"tracks": [track(1)]})
 
-    judgements = warehouse.judge()
+    verdicts = warehouse.check()
 
-    assert judgements["users"].state == "blocked"
-    assert set(failed_rules(judgements["users"], "critical")) == rules
-    assert all(rule in judgements["users"].reason for rule in rules)
+    assert verdicts["users"].state == "blocked"
+    assert set(failed_rules(verdicts["users"], "critical")) == rules
+    assert all(rule in verdicts["users"].reason for rule in rules)
     assert warehouse.published("users") == []
-    assert judgements["tracks"].state == "accepted"
+    assert verdicts["tracks"].state == "accepted"
     assert warehouse.published("tracks") == ["[1]"]
 
 
@@ -148,7 +148,7 @@ def test_without_its_expectation_a_contradiction_is_not_caught(rule, warehouse, 
     made.expectations = [expectation for expectation in made.expectations if expectation.meta["rule"] != rule]
     monkeypatch.setattr(scans, "suite", lambda: made)
     warehouse.land({"users": [user(number) for number in range(landed)]}, removed={"users": removed}, **figures)
-    assert warehouse.judge()["users"].state == "accepted"
+    assert warehouse.check()["users"].state == "accepted"
 
 
 def test_there_is_a_fault_for_every_expectation_about_the_scan():
@@ -166,9 +166,9 @@ def test_there_is_a_fault_for_every_expectation_about_the_scan():
 def test_many_removals_are_reported_and_block_nothing(removed, failed, warehouse):
     keys = [f"[{number}]" for number in range(removed)]
     warehouse.land({"users": []}, removed={"users": keys}, keys_known=10)
-    judgement = warehouse.judge()["users"]
-    assert judgement.state == "accepted"
-    assert failed_rules(judgement, "info") == failed
+    verdict = warehouse.check()["users"]
+    assert verdict.state == "accepted"
+    assert failed_rules(verdict, "info") == failed
     assert warehouse.published() == keys
 
 
@@ -196,25 +196,25 @@ def test_a_mass_removal_is_blocked_and_a_smaller_one_published(removed, figures,
     warehouse.land({"users": []}, removed={"users": keys}, **figures)
     warehouse.land({"tracks": [track(1)]})
 
-    judgements = warehouse.judge()
+    verdicts = warehouse.check()
 
-    judgement = judgements["users"]
-    assert failed_rules(judgement, "critical") == (["no_mass_removal"] if reason else [])
-    assert judgement.state == ("blocked" if reason else "accepted")
+    verdict = verdicts["users"]
+    assert failed_rules(verdict, "critical") == (["no_mass_removal"] if reason else [])
+    assert verdict.state == ("blocked" if reason else "accepted")
     assert warehouse.published() == ([] if reason else sorted(keys))
     if reason:
-        assert judgement.reason == reason
-        assert "few_removals" not in failed_rules(judgement, "info"), "nothing is removed"
-    assert judgements["tracks"].state == "accepted"
+        assert verdict.reason == reason
+        assert "few_removals" not in failed_rules(verdict, "info"), "nothing is removed"
+    assert verdicts["tracks"].state == "accepted"
 
 
 def test_many_removed_documents_are_reported_and_block_nothing(warehouse):
     keys = [f"[{number}]" for number in range(90)]
     removed = {"listen_history": keys}
     warehouse.land({"listen_history": [document(1)]}, removed=removed, keys_known=100, keys_changed=100)
-    judgement = warehouse.judge()["listen_history"]
-    assert (judgement.state, failed_rules(judgement, "critical")) == ("accepted", [])
-    assert {"few_removals", "few_changes"} & set(failed_rules(judgement, "info")) == {"few_removals"}
+    verdict = warehouse.check()["listen_history"]
+    assert (verdict.state, failed_rules(verdict, "critical")) == ("accepted", [])
+    assert {"few_removals", "few_changes"} & set(failed_rules(verdict, "info")) == {"few_removals"}
 
 
 @pytest.mark.parametrize("table", ["users", "tracks"])
@@ -230,10 +230,10 @@ def test_many_removed_documents_are_reported_and_block_nothing(warehouse):
 def test_a_mass_change_is_published_and_reported(changed, figures, reported, table, warehouse):
     row = {"users": user, "tracks": track}[table](1)
     warehouse.land({table: [row]}, keys_changed=changed, **figures)
-    judgement = warehouse.judge()[table]
-    assert judgement.state == "accepted"
+    verdict = warehouse.check()[table]
+    assert verdict.state == "accepted"
     assert warehouse.published(table) == ["[1]"]
-    found = [example for failed in judgement.failed_rules for example in failed.examples]
+    found = [example for failed in verdict.failed_rules for example in failed.examples]
     assert found == ([{"mass_change": f"{reported.format(table)} than MAX_CHANGED_SHARE 50 %)"}] if reported else [])
 
 
@@ -241,20 +241,20 @@ def test_the_shares_are_settings(warehouse):
     keys = [f"[{number}]" for number in range(25)]
     for _ in range(2):
         warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
-        (judgement,) = gate.judge_pending(warehouse.url, shares=Shares(0.245, 0.6))
-        assert judgement.reason.endswith("25 of the 100 known users (25 %, more than MAX_REMOVED_SHARE 24.5 %)")
-        assert failed_rules(judgement, "info") == []
+        (verdict,) = gate.check_pending(warehouse.url, shares=Shares(0.245, 0.6))
+        assert verdict.reason.endswith("25 of the 100 known users (25 %, more than MAX_REMOVED_SHARE 24.5 %)")
+        assert failed_rules(verdict, "info") == []
     warehouse.land({"users": [user(1)]}, removed={"users": keys}, keys_known=100, keys_changed=60)
-    (judgement,) = gate.judge_pending(warehouse.url, shares=Shares(1, 1))
-    assert (judgement.state, failed_rules(judgement, "info")) == ("accepted", ["few_removals"])
+    (verdict,) = gate.check_pending(warehouse.url, shares=Shares(1, 1))
+    assert (verdict.state, failed_rules(verdict, "info")) == ("accepted", ["few_removals"])
 
 
 def test_a_scan_without_a_total_contradicts_nothing(warehouse):
     warehouse.land({"users": [user(1)]}, total=None)
-    assert warehouse.judge()["users"].state == "accepted"
+    assert warehouse.check()["users"].state == "accepted"
     warehouse.land({"users": []}, total=None)
     ledger.register_pending(warehouse.connection)
-    ((batch, is_quiet),) = ledger.pending(warehouse.connection)
+    ((batch, is_quiet),) = ledger.pending_batches(warehouse.connection)
     assert batch.table == "users" and is_quiet
 
 
@@ -263,40 +263,40 @@ def test_scans_of_the_previous_version_have_removals_and_no_changes(warehouse):
     warehouse.land({"users": []}, removed={"users": keys}, keys_known=50)
     warehouse.land({"tracks": [track(1)]}, keys_known=50)
     warehouse.execute("update staging.scans set keys_delivered = null, keys_lost = null, keys_changed = null")
-    judgements = warehouse.judge()
-    assert judgements["users"].reason == MASS_REMOVAL.format("25 of the 50", 50)
-    assert judgements["tracks"].reason == "all rules passed"
+    verdicts = warehouse.check()
+    assert verdicts["users"].reason == MASS_REMOVAL.format("25 of the 50", 50)
+    assert verdicts["tracks"].reason == "all rules passed"
 
 
 def test_a_mass_removal_with_other_failures_reports_all_of_them(warehouse):
     keys = [f"[{number}]" for number in range(25)]
     warehouse.land({"users": []}, removed={"users": keys}, keys_known=50, rows_read=0)
-    assert warehouse.judge()["users"].reason == (
+    assert warehouse.check()["users"].reason == (
         f"the delivery cannot be trusted: source_is_not_empty; {MASS_REMOVAL.format('25 of the 50', 50)}"
     )
 
 
 def test_a_source_that_has_always_been_empty_is_accepted(warehouse):
     warehouse.land({"users": []}, rows_read=0, keys_known=0)
-    assert warehouse.judge()["users"].state == "accepted"
+    assert warehouse.check()["users"].state == "accepted"
 
 
 def test_a_load_of_only_known_rows_is_accepted_and_not_published(warehouse):
     warehouse.land({"users": []})
-    judgement = warehouse.judge()["users"]
-    assert (judgement.state, judgement.reason) == ("accepted", "nothing had changed")
+    verdict = warehouse.check()["users"]
+    assert (verdict.state, verdict.reason) == ("accepted", "nothing had changed")
     assert warehouse.rows("select count(*) from gate.publications") == [(0,)]
 
 
 def test_bad_rows_of_earlier_loads_do_not_affect_the_verdict(warehouse):
     warehouse.land({"users": [bad(number) for number in range(5)]})
-    warehouse.judge()
+    warehouse.check()
     warehouse.execute("truncate gate.quarantined_rows")  # as if other rules had applied then
     warehouse.land({"users": [user(10)]}, rows_read=5)
 
-    judgement = warehouse.judge()["users"]
+    verdict = warehouse.check()["users"]
 
-    assert (judgement.state, judgement.failed_rules) == ("accepted", ())
+    assert (verdict.state, verdict.failed_rules) == ("accepted", ())
 
 
 # Superseded
@@ -312,10 +312,10 @@ def test_bad_rows_of_earlier_loads_do_not_affect_the_verdict(warehouse):
 )
 def test_a_blocked_load_does_not_block_the_next_one_and_is_superseded_by_it(next_night, state, warehouse):
     first = warehouse.land({"users": [bad(1)]}, rows_read=1)
-    assert warehouse.judge()["users"].state == "blocked"
+    assert warehouse.check()["users"].state == "blocked"
     second = warehouse.land(next_night)
 
-    assert warehouse.judge()["users"].state == state
+    assert warehouse.check()["users"].state == state
 
     assert warehouse.states() == ["superseded", state]
     ((reason,),) = warehouse.rows("select reason from gate.loads where load_id = %s", first)
@@ -327,7 +327,7 @@ def test_a_blocked_load_does_not_block_the_next_one_and_is_superseded_by_it(next
 def test_a_blocked_load_is_superseded_by_another_blocked_one(warehouse):
     for _ in range(3):
         warehouse.land({"users": [bad(1)]}, rows_read=1)
-        warehouse.judge()
+        warehouse.check()
     assert warehouse.states() == ["superseded", "superseded", "blocked"]
     assert warehouse.rows("select count(*) from gate.quarantined_rows where closed_at is null") == [(1,)]
 
@@ -335,17 +335,17 @@ def test_a_blocked_load_is_superseded_by_another_blocked_one(warehouse):
 def test_a_blocked_load_is_not_superseded_by_another_table(warehouse):
     warehouse.land({"users": [bad(1)]}, rows_read=1)
     warehouse.land({"tracks": [track(1)]})
-    warehouse.judge()
+    warehouse.check()
     assert (warehouse.states("users"), warehouse.states("tracks")) == (["blocked"], ["accepted"])
 
 
 def test_a_blocked_load_waits_until_its_own_table_is_checked(warehouse, monkeypatch):
     warehouse.land({"users": [bad(1)], "tracks": [track(1, duration="long")]}, rows_read=1)
-    warehouse.judge()
+    warehouse.check()
     warehouse.land({"users": [user(1)], "tracks": [track(1)]})
     monkeypatch.setattr("expectations.tracks.suite", broken_suite)
 
-    warehouse.judge()
+    warehouse.check()
 
     assert (warehouse.states("users"), warehouse.states("tracks")) == (
         ["superseded", "accepted"],
@@ -357,10 +357,10 @@ def test_a_blocked_load_waits_until_its_own_table_is_checked(warehouse, monkeypa
 def test_a_blocked_load_is_not_superseded_by_an_older_one_that_is_checked_late(warehouse):
     late = warehouse.land({"users": [user(1)]}, is_complete=False)
     warehouse.land({"users": [user(2)]}, rows_read=0)
-    assert warehouse.judge()["users"].state == "blocked"
+    assert warehouse.check()["users"].state == "blocked"
     warehouse.complete(late)
 
-    assert warehouse.judge()["users"].state == "accepted"
+    assert warehouse.check()["users"].state == "accepted"
 
     assert warehouse.states() == ["accepted", "blocked"]
 
@@ -403,9 +403,9 @@ SUITES = {
 }
 
 
-def assert_nothing_came_of(warehouse, judgement, why):
-    assert judgement.state == "pending"
-    assert why in judgement.error
+def assert_nothing_came_of(warehouse, verdict, why):
+    assert verdict.state == "pending"
+    assert why in verdict.error
     assert warehouse.states("users") == ["pending"]
     assert warehouse.published("users") == []
     assert warehouse.quarantined("users") == []
@@ -415,10 +415,10 @@ def assert_nothing_came_of(warehouse, judgement, why):
 
 
 def assert_only_users_are_broken(warehouse, why):
-    """Assert that the other tables are judged, before and after the broken one."""
-    judgements = warehouse.judge()
-    assert_nothing_came_of(warehouse, judgements.pop("users"), why)
-    assert {table: judgement.state for table, judgement in judgements.items()} == {
+    """Assert that the other tables are checked, before and after the broken one."""
+    verdicts = warehouse.check()
+    assert_nothing_came_of(warehouse, verdicts.pop("users"), why)
+    assert {table: verdict.state for table, verdict in verdicts.items()} == {
         "tracks": "accepted",
         "listen_history": "accepted",
     }
@@ -429,9 +429,9 @@ def assert_only_users_are_broken(warehouse, why):
     ]
 
 
-def assert_the_next_gate_judges(warehouse):
-    judgements = warehouse.judge()
-    assert {table: judgement.state for table, judgement in judgements.items()} == {"users": "accepted_with_quarantine"}
+def assert_the_next_gate_checks(warehouse):
+    verdicts = warehouse.check()
+    assert {table: verdict.state for table, verdict in verdicts.items()} == {"users": "accepted_with_quarantine"}
     assert warehouse.published("users") == ["[1]"]
 
 
@@ -448,14 +448,14 @@ def test_a_rule_that_cannot_run_leaves_the_load_pending(what, landed, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(users, "suite", make())
         assert_only_users_are_broken(landed, why)
-    assert_the_next_gate_judges(landed)
+    assert_the_next_gate_checks(landed)
 
 
 def test_a_missing_suite_leaves_the_load_pending(landed, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "expectations.users", None)
         assert_only_users_are_broken(landed, "there is no suite for users")
-    assert_the_next_gate_judges(landed)
+    assert_the_next_gate_checks(landed)
 
 
 @pytest.mark.parametrize(
@@ -497,18 +497,18 @@ def test_rows_missing_in_the_staging_view_leave_the_load_pending(wrong, right, w
     landed.connection.execute(wrong)
     assert_only_users_are_broken(landed, why)
     landed.connection.execute(right)
-    assert_the_next_gate_judges(landed)
+    assert_the_next_gate_checks(landed)
 
 
 def test_a_missing_landing_table_leaves_the_load_pending(warehouse):
     """Drop users, not tracks: the rules of documents read both."""
     warehouse.land({"users": [user(1), bad(2)], "tracks": [track(1)]})
     warehouse.execute("alter table staging.users rename to gone")
-    judgements = warehouse.judge()
-    assert judgements["users"].error == 'UndefinedTable: relation "staging.users" does not exist'
-    assert judgements["tracks"].state == "accepted"
+    verdicts = warehouse.check()
+    assert verdicts["users"].error == 'UndefinedTable: relation "staging.users" does not exist'
+    assert verdicts["tracks"].state == "accepted"
     warehouse.execute("alter table staging.gone rename to users")
-    assert_the_next_gate_judges(warehouse)
+    assert_the_next_gate_checks(warehouse)
 
 
 @pytest.mark.parametrize("where", ["in Great Expectations", "in the gate itself"])
@@ -528,7 +528,7 @@ def test_a_statement_that_hangs_leaves_the_load_pending(where, landed, monkeypat
         landed.connection.execute(
             "drop view prep.stg_moovitamix__users; alter view prep.quick rename to stg_moovitamix__users"
         )
-    assert_the_next_gate_judges(landed)
+    assert_the_next_gate_checks(landed)
 
 
 def test_a_database_that_fails_is_not_a_failed_rule(landed, monkeypatch):
@@ -543,9 +543,9 @@ def test_a_database_that_fails_is_not_a_failed_rule(landed, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(users, "suite", suite_while_the_server_restarts)
         with pytest.raises(psycopg.OperationalError):
-            landed.judge()
+            landed.check()
     assert (landed.states("tracks"), landed.states("users")) == (["accepted"], ["pending"])
-    assert {table: judgement.state for table, judgement in landed.judge().items()} == {
+    assert {table: verdict.state for table, verdict in landed.check().items()} == {
         "users": "accepted_with_quarantine",
         "listen_history": "accepted",
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from expectations.gate import Judgement, judge_pending
+from expectations.gate import Verdict, check_pending
 from extract.rows import read_row
 from extract.source_tables import SOURCE_TABLES
 
@@ -141,9 +141,9 @@ class Warehouse:
         places = ", ".join(["%s"] * len(scan))
         self.execute(f"insert into staging.scans ({', '.join(scan)}) values ({places})", *scan.values())
 
-    def judge(self) -> dict[str, Judgement]:
-        """Run the gate, and return the judgements by table. For tests in which no table is judged twice."""
-        return {judgement.batch.table: judgement for judgement in judge_pending(self.url)}
+    def check(self) -> dict[str, Verdict]:
+        """Run the gate, and return the verdicts by table. For tests in which no table is checked twice."""
+        return {verdict.batch.table: verdict for verdict in check_pending(self.url)}
 
     def execute(self, query: str, *values: object) -> psycopg.Cursor:
         return self.connection.execute(query, values or None)

@@ -17,7 +17,7 @@ from extract import extraction
 from extract.extraction import Extraction
 from extract.limits import Limits
 from sample_api.server import serve
-from tests.databases import copied
+from tests.databases import database_copy
 
 QUICK = Limits(attempts=3, attempt_seconds=5, first_wait_seconds=0.01, longest_wait_seconds=0.05)
 
@@ -27,7 +27,7 @@ Night = Callable[..., Extraction]
 @pytest.fixture
 def database_url(postgres_url, migrated_template) -> Iterator[str]:
     """Yield the URL of a database without rows for this test."""
-    with copied(postgres_url, migrated_template, "test") as url:
+    with database_copy(postgres_url, migrated_template, "test") as url:
         yield url
 
 

@@ -296,7 +296,7 @@ UNREADABLE = [
     ],
     ids=["a new field", "a number becomes text", "text becomes a list", "a field disappears", "all fields disappear"],
 )
-def test_a_row_with_a_drifted_schema_lands_unchanged_and_the_gate_judges_it(api, night, connection, drifted):
+def test_a_row_with_a_drifted_schema_lands_unchanged_and_the_gate_checks_it(api, night, connection, drifted):
     api.set_rows({"users": [{"id": 1, "name": "a", "plays": 3}, user(2)]})
     night()
     api.set_rows({"users": [drifted, user(2)]})
@@ -328,7 +328,7 @@ def test_a_row_that_jsonb_cannot_hold_is_set_aside_once_and_the_run_succeeds(api
 ROW_BYTES = Limits().row_bytes
 
 
-def filled(number: int, pattern: bytes, separator: bytes = b",", brackets: bytes = b"[]") -> bytes:
+def fill_row(number: int, pattern: bytes, separator: bytes = b",", brackets: bytes = b"[]") -> bytes:
     """Return a row of the maximum size; field `a` is filled with copies of `pattern` (`%d`: the number of the copy)."""
     start, end = b'{"id":%d,"a":%b' % (number, brackets[:1]), brackets[1:] + b"}"
     copy = pattern % 9_999_999 if b"%d" in pattern else pattern
@@ -364,16 +364,16 @@ def test_texts_set_aside_earlier_take_little_memory_and_are_not_stored_twice(api
 
 def test_the_largest_rows_of_every_kind_land_and_are_readable_and_larger_ones_are_set_aside(api, night, connection):
     kinds = [
-        filled(1, b"0"),
-        filled(2, b"[]"),
-        filled(3, b"{}"),
-        filled(4, b'""'),
-        filled(5, b'"%d":0', brackets=b"{}"),
-        filled(6, b'{"":[[]]}'),
-        filled(7, b"\\n", b"", brackets=b'""'),
+        fill_row(1, b"0"),
+        fill_row(2, b"[]"),
+        fill_row(3, b"{}"),
+        fill_row(4, b'""'),
+        fill_row(5, b'"%d":0', brackets=b"{}"),
+        fill_row(6, b'{"":[[]]}'),
+        fill_row(7, b"\\n", b"", brackets=b'""'),
         b'{"id":8,"a":[%b]}' % b",".join([b"1e999"] * 1000),
         b'{"id":9,"a":[%b]}' % b",".join([b"1e999"] * 2000),
-        filled(10, b"1e999"),
+        fill_row(10, b"1e999"),
         b'{"id":11,"a":[%b]}' % b",".join([b"0"] * 2_000_000),
     ]
     api.set_rows({"users": kinds})
@@ -401,7 +401,7 @@ def test_a_key_whose_row_became_unreadable_is_neither_removed_nor_changed(api, n
     assert figures(night()) == (2, 2, 0, 0, 0)
 
 
-def test_rows_without_a_key_land_and_the_gate_judges_them(api, night, connection):
+def test_rows_without_a_key_land_and_the_gate_checks_them(api, night, connection):
     api.set_rows({"users": [b'{"name":"a"}', b'{"name":"b"}', b"5", user(1)]})
     assert figures(night()) == (4, 0, 4, 0, 0)
     assert sorted(live_rows(connection, "users")) == ["[1]", "[null]"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extract.changes import missing
+from extract.changes import missing_keys
 from extract.errors import IncompleteScanError
 from extract.pages import Page
 from extract.rows import read_row
@@ -266,7 +266,7 @@ def test_no_scan_removes_a_row_that_still_exists(tmp_path, size, gone_before, st
         ]
     except IncompleteScanError:
         return
-    gone = {number for number, digest in digests.items() if not len(missing(digest, scanned.gone))}
+    gone = {number for number, digest in digests.items() if not len(missing_keys(digest, scanned.gone))}
     assert not gone & source.stood
     assert len(scanned.spool) == scanned.total
     if scanned.keys_unsettled == 0:
@@ -292,13 +292,13 @@ def test_a_scan_without_totals_misses_no_row_that_stood_still_and_removes_none(
         scanned = scan(client, [USERS], window=window, folder=tmp_path, known={"users": known(digests)})["users"]
     except IncompleteScanError:
         return
-    gone = {number for number, digest in digests.items() if not len(missing(digest, scanned.gone))}
+    gone = {number for number, digest in digests.items() if not len(missing_keys(digest, scanned.gone))}
     assert not gone & source.stood
     assert scanned.passes > 1 or scanned.total is not None
     read = scanned.spool.digests()
     has_doubles = len(np.unique(read[:, :2], axis=0)) < len(read)
     if not has_doubles:
-        assert not len(missing(known({number: digests[number] for number in source.stood if number < size}), read))
+        assert not len(missing_keys(known({number: digests[number] for number in source.stood if number < size}), read))
         assert scanned.keys_unsettled or gone >= {number for number in numbers if number >= 100}
     scanned.spool.delete()
 
@@ -341,9 +341,9 @@ class LateClient(MovingClient):
 def test_a_pass_without_totals_counts_the_rows_after_all_others_are_read(tmp_path):
     digests = digests_of(range(8))
     scanned = scan(LateClient(), [USERS], window=6, folder=tmp_path, known={"users": known(digests)})["users"]
-    gone = {number for number, digest in digests.items() if not len(missing(digest, scanned.gone))}
+    gone = {number for number, digest in digests.items() if not len(missing_keys(digest, scanned.gone))}
     assert 5 not in gone
-    assert not len(missing(digests[5], scanned.spool.digests()))
+    assert not len(missing_keys(digests[5], scanned.spool.digests()))
 
 
 @settings(

@@ -1,4 +1,4 @@
-"""Test that a load which an earlier release left unfinished is completed."""
+"""Test that a load which an earlier version left unfinished is completed."""
 
 import contextlib
 

@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, launched, step_is_running, until
-from tests.databases import created, migrate
+from tests.databases import migrate, new_database
 from tests.forks import forked
 from tests.integration.monitoring.prometheus import Prometheus, running
 from tests.integration.monitoring.records import enter_pull, enter_quality, enter_release, enter_run
@@ -49,27 +49,27 @@ def generated(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(generated):
+def dashboard_file(generated):
     return json.loads((generated / "dashboards" / "moovitamix.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def panels(made):
-    return [panel for panel in made["panels"] if panel["type"] != "row"]
+def panels(dashboard_file):
+    return [panel for panel in dashboard_file["panels"] if panel["type"] != "row"]
 
 
 def queries(panels):
     return [(panel, target) for panel in panels for target in panel["targets"]]
 
 
-def test_the_provisioning_files_name_the_prometheus_and_the_dashboard(generated, made):
+def test_the_provisioning_files_name_the_prometheus_and_the_dashboard(generated, dashboard_file):
     datasource = yaml.safe_load((generated / "provisioning" / "datasources" / "moovitamix.yaml").read_text())
     assert datasource["apiVersion"] == 1
     (source,) = datasource["datasources"]
     assert (source["type"], source["url"]) == ("prometheus", "http://prometheus.example:9090")
     provider = yaml.safe_load((generated / "provisioning" / "dashboards" / "moovitamix.yaml").read_text())
     assert provider["providers"][0]["options"]["path"] == str(generated / "dashboards")
-    (variable,) = made["templating"]["list"]
+    (variable,) = dashboard_file["templating"]["list"]
     assert (variable["type"], variable["name"], variable["query"]) == ("datasource", "datasource", "prometheus")
 
 
@@ -79,11 +79,11 @@ def test_an_unwritable_folder_is_reported(tmp_path):
     assert str(tmp_path) in line and "name another folder" in line
 
 
-def test_each_panel_has_a_number_a_position_a_unit_and_a_description(made, panels):
-    ids = [panel["id"] for panel in made["panels"]]
+def test_each_panel_has_a_number_a_position_a_unit_and_a_description(dashboard_file, panels):
+    ids = [panel["id"] for panel in dashboard_file["panels"]]
     assert len(set(ids)) == len(ids) and all(ids)
     taken = set()
-    for panel in made["panels"]:
+    for panel in dashboard_file["panels"]:
         place = panel["gridPos"]
         cells = {
             (x, y)
@@ -173,7 +173,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
     find = database.find
     with (
         pytest.MonkeyPatch.context() as patch,
-        created(postgres_url, "watched") as url,
+        new_database(postgres_url, "watched") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
         serve(snapshot(WORLD, 0)) as api,
         launched("metrics", "--port", "0", DATABASE_URL=url) as exporter,

@@ -271,20 +271,20 @@ def test_freshness_is_the_start_of_the_newest_published_and_built_pull(ledger):
             "update ops.steps set figures = jsonb_build_object('published_seq', %s::int) where step = 'build'", [seq]
         )
 
-    def begun(run):
+    def start_of(run):
         return epoch(ledger, f"(select started_at from ops.steps where run_id = '{run}' and step = 'extract')")
 
     assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] is None, "nothing is built"
     for seq, run in ((1, nights[0]), (2, nights[1]), (3, nights[4])):
         built(seq)
-        assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] == begun(run)
+        assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] == start_of(run)
     # a load that brought nothing has nothing to be built
     ledger.execute("delete from gate.publications where load_id = '4'")
     built(2)
-    assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] == begun(nights[4])
+    assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] == start_of(nights[4])
     ledger.execute("update gate.loads set state = 'released' where state = 'blocked'")
     ledger.execute("update gate.loads set state = 'rejected' where load_id = '4'")
-    assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] == begun(nights[3])
+    assert MetricValues(ledger)["table_fresh_timestamp_seconds", "users"] == start_of(nights[3])
     assert MetricValues(ledger)["table_fresh_timestamp_seconds", "tracks"] is None
 
 
@@ -598,12 +598,12 @@ def scraped(records: exporter.Records) -> dict:
 NOTHING = {("records_readable", frozenset()): 0}
 
 
-def test_a_ledger_of_an_earlier_release_is_not_read_and_the_log_names_the_command(nights, database_url, capsys):
+def test_a_ledger_of_an_earlier_version_is_not_read_and_the_log_names_the_command(nights, database_url, capsys):
     nights.execute("alter table ops.run_nodes rename to run_models")
     records = exporter.Records(lambda: database_url)
     assert scraped(records) == scraped(records) == NOTHING
     assert capsys.readouterr().out == (
-        "metrics: unavailable: the warehouse must be upgraded for this release: make migrate\n"
+        "metrics: unavailable: the warehouse must be upgraded for this version: make migrate\n"
     )
     nights.execute("alter table ops.run_models rename to run_nodes")
     assert len(scraped(records)) > 50

@@ -20,7 +20,7 @@ from monitoring.run_history import NIGHTS_SHOWN
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
-from tests.databases import copied, migrate
+from tests.databases import database_copy, migrate
 from tests.hostile_text import HOSTILE, obeyed
 from tests.integration.monitoring import records
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
@@ -117,7 +117,7 @@ def night(postgres_url, built_template, tmp_path_factory) -> Iterator[Night]:
     valid = [{**world.users[0], "id": number} for number in range(990001, 990010)]
     hostile = {**world.users[0], "id": 990099, "first_name": PLANTED, "email": PLANTED, "gender": None, PLANTED: 1}
     with (
-        copied(postgres_url, built_template, "reported") as url,
+        database_copy(postgres_url, built_template, "reported") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
         serve(
             {**world.tables(), "users": [*world.users, *valid, hostile]},
@@ -155,8 +155,8 @@ def test_the_flow_from_the_api_to_the_marts_shows_the_counts_of_the_ledgers(nigh
         expected = night.column(pulled.format(name))
         assert f" {words} {' '.join(map(figure, expected))} " in night.page.text, words
     held = night.column(pulled.format(
-        "(select rows_quarantined from ops.run_loads as judged where judged.run_id = run_tables.run_id"
-        " and judged.table_name = run_tables.table_name)"
+        "(select rows_quarantined from ops.run_loads as checked where checked.run_id = run_tables.run_id"
+        " and checked.table_name = run_tables.table_name)"
     ))  # fmt: skip
     changed = night.column(pulled.format("rows_landed + rows_removed"))
     assert changed[0] > held[0] > 0 and held[1] > 0 and held[2] == 0
@@ -304,11 +304,11 @@ def test_ledgers_without_a_run_make_the_same_report_as_no_ledgers(database_url, 
     assert "no run yet; start one with: make run" in report(database_url, tmp_path).text
 
 
-def test_a_warehouse_of_an_earlier_release_is_reported(database_url, ledgers, tmp_path):
+def test_a_warehouse_of_an_earlier_version_is_reported(database_url, ledgers, tmp_path):
     enter_run(ledgers, 0)
     ledgers.execute("update ops.alembic_version set version_num = '0001'")
     text = report(database_url, tmp_path).text
-    assert "the warehouse must be upgraded for this release: make migrate" in text
+    assert "the warehouse must be upgraded for this version: make migrate" in text
 
 
 def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):
@@ -395,7 +395,7 @@ def test_a_load_checked_by_a_later_run_is_shown_with_its_current_state(database_
     run_id = enter_run(ledgers, 0, "crashed", None, "ended without a word")
     enter_pull(ledgers, run_id, "users", "L")
     crashed = report(database_url, tmp_path)
-    assert "users pending 9 read" in crashed.text and "The gate has not judged this load yet." in crashed.text
+    assert "users pending 9 read" in crashed.text and "The gate has not checked this load yet." in crashed.text
     assert " waiting 6 published – " in crashed.text
     ledgers.execute("insert into gate.loads values ('L', 'users', 'accepted', 9, 5, 1)")
     assert "users pending, accepted since 9 read" in report(database_url, tmp_path).text
@@ -428,7 +428,7 @@ def test_a_retried_pull_makes_no_separate_night(database_url, ledgers, tmp_path)
         for _ in range(3):
             enter_run(ledgers, days, "failed", 3, "the source failed", run="extract")
         enter_run(ledgers, days, message="loaded, not checked yet", run="extract")
-        enter_run(ledgers, days, "failed", 8, "the gate could not judge", run="gate")
+        enter_run(ledgers, days, "failed", 8, "the gate could not check", run="gate")
         enter_run(ledgers, days, message="checked, not built yet", run="gate")
         enter_run(ledgers, days, run="build")
     whole = report(database_url, tmp_path)
@@ -676,8 +676,8 @@ def test_the_failed_rules_of_older_nights_are_shown_with_their_consequences(data
     assert timeline.count(" → ") == 4
 
 
-def test_a_rule_is_shown_once_in_the_run_that_judged_the_load(database_url, ledgers, tmp_path):
-    """The gate fails after one of two loads; it judges the other one at its next attempt."""
+def test_a_rule_is_shown_once_in_the_run_that_checked_the_load(database_url, ledgers, tmp_path):
+    """The gate fails after one of two loads; it checks the other one at its next attempt."""
     enter_run(ledgers, 1, message="loaded, not checked yet", run="extract")
     first = enter_run(ledgers, 1, "failed", 8, "the gate could not check tracks", run="gate")
     records.enter_load(ledgers, first, "users", "L", "accepted_with_quarantine", {("key_comes_once", "warning"): 2})

@@ -9,7 +9,7 @@ import pytest
 from sample_api.server import SampleServer, serve
 from sample_api.world import World, snapshot
 from tests import debian_postgres as packed
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.marts import contents
 from tests.runs import run_pipeline
 from warehouse.errors import ExitCode
@@ -29,15 +29,15 @@ def third_run_api() -> Iterator[SampleServer]:
 @pytest.fixture(scope="session")
 def checked_template(postgres_url, built_template, third_run_api) -> Iterator[str]:
     """Return the name of a template database in which the third load is checked, but not built."""
-    with copied(postgres_url, built_template, "judged") as url:
+    with database_copy(postgres_url, built_template, "checked") as url:
         assert run_pipeline(url, third_run_api.url, ("extract", "gate")).exit_code == ExitCode.PUBLISHED
-        yield "judged"
+        yield "checked"
 
 
 @pytest.fixture(scope="session")
 def uninterrupted_twin(postgres_url, checked_template, third_run_api) -> dict[str, list[tuple]]:
     """Return the marts after an undisturbed third run."""
-    with copied(postgres_url, checked_template, "twin") as url:
+    with database_copy(postgres_url, checked_template, "twin") as url:
         assert run_pipeline(url, third_run_api.url, ("build",)).exit_code == ExitCode.PUBLISHED
         return contents(url)
 

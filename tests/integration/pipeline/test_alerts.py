@@ -13,16 +13,16 @@ import time
 import psycopg
 import pytest
 
-from expectations.gate import Batch, Judgement, RuleResult
+from expectations.gate import Batch, RuleResult, Verdict
 from pipeline.alerts import messages, run_notifier
 from pipeline.records import run_ledger
 from pipeline.run import pipeline_run
 from pipeline.run.dbt import DbtOutcome
-from pipeline.schedule import nightly
+from pipeline.schedule import scheduler
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.inboxes import http_inbox, mail_inbox
 from tests.integration.monitoring.records import CRASHED, enter_run
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
@@ -171,7 +171,7 @@ def test_every_failed_run_and_the_first_success_after_it_send_an_alert(settings,
 
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("update ops.runs set started_at = '2026-01-02T03:04Z' where status = 'failed'")
-    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not judge users")
+    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not check users")
     outcome["build"] = fail(ExitCode.BUILD_FAILED, "dbt failed")
     assert command("run", **settings).code == ExitCode.GATE_BROKEN
     _, _, again = only(inbox)
@@ -204,7 +204,7 @@ def test_alert_of_a_blocked_table_still_reports_the_first_failure(settings, inbo
     )
 
     def block(connection, current, *_):
-        current.judgements = [Judgement(Batch("17.5", "users", 9, 9, 0), "blocked", 9, rules)]
+        current.verdicts = [Verdict(Batch("17.5", "users", 9, 9, 0), "blocked", 9, rules)]
         raise CommandError(ExitCode.BLOCKED, "blocked: users")
 
     outcome["extract"] = fail(ExitCode.SOURCE_FAILED, "the source failed")
@@ -227,9 +227,9 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
     def publish(connection, current, *_):
         users = Batch("17.5", "users", 50, 30, 0, rows_unreadable=2)
         tracks = Batch("17.5", "tracks", 9, 0, 0, rows_unreadable=1)
-        current.judgements = [
-            Judgement(users, "accepted_with_quarantine", 1, rules),
-            Judgement(tracks, "accepted"),
+        current.verdicts = [
+            Verdict(users, "accepted_with_quarantine", 1, rules),
+            Verdict(tracks, "accepted"),
         ]
 
     outcome["gate"] = publish
@@ -254,7 +254,7 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
     assert command("run", **settings).code == ExitCode.PUBLISHED
     assert received(inbox) == [], "a clean night after it is silent"
 
-    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not judge users")
+    outcome["gate"] = fail(ExitCode.GATE_BROKEN, "the gate could not check users")
     assert command("run", **settings).code == ExitCode.GATE_BROKEN
     assert only(inbox)[1] == "failure"
     outcome["gate"] = publish
@@ -464,7 +464,7 @@ def test_a_blocked_night_of_single_steps_sends_the_alert_of_a_blocked_run(
     sent = []
     with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows@users=0.6/2"]) as api:
         for run in ("all at once", "in steps"):
-            with copied(postgres_url, built_template, "blocked_night") as url:
+            with database_copy(postgres_url, built_template, "blocked_night") as url:
                 given = settings | {"API_BASE_URL": api.url, "DATABASE_URL": url}
                 if run == "in steps":
                     assert notify(night_in_steps(given), DATABASE_URL=url).code == ExitCode.PUBLISHED
@@ -556,7 +556,7 @@ def test_notify_checks_its_input_and_the_addresses(settings, inbox, outcome, not
 def test_an_invalid_alert_address_ends_the_run_before_it_starts(
     addresses, number, of, settings, inbox, database_url, monkeypatch
 ):
-    monkeypatch.setattr(nightly, "run", lambda *_: None)
+    monkeypatch.setattr(scheduler, "run", lambda *_: None)
     given = addresses.format(good=settings["ALERT_URLS"])
     for verb in ("run", "schedule"):
         line = command(verb, **settings | {"ALERT_URLS": given}).err

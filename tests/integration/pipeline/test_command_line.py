@@ -167,7 +167,7 @@ def test_an_unexpected_error_is_one_line_and_shows_its_traceback_on_request(data
     def fail(*_):
         raise KeyError("what nobody foresaw")
 
-    monkeypatch.setattr("pipeline.operations.status.show", fail)
+    monkeypatch.setattr("pipeline.console.status_view.show", fail)
     line = command("status", DATABASE_URL=database_url).only_line(ExitCode.UNEXPECTED_ERROR)
     assert "KeyError" in line and "MOOVITAMIX_TRACEBACK=1" in line and "nobody foresaw" not in line
     shown = command("status", DATABASE_URL=database_url, MOOVITAMIX_TRACEBACK="1")

@@ -16,7 +16,7 @@ import pytest
 from extract import extraction
 from sample_api.server import serve
 from tests.command import LIMIT_SECONDS
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.forks import fork
 from tests.integration.extract.test_previous_version import previous_version
 from tests.integration.pipeline import crashing_run
@@ -40,7 +40,7 @@ def url(postgres_url):
 def crashing_database(postgres_url, template) -> Iterator[psycopg.Connection]:
     """A connection to a copy of the template."""
     with (
-        copied(postgres_url, template, NAME) as url,
+        database_copy(postgres_url, template, NAME) as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
     ):
         yield connection
@@ -114,7 +114,7 @@ def test_runs_killed_at_random_moments_equal_an_undisturbed_run(
     url, postgres_url, built_template, third_run_api, start, home, uninterrupted_twin
 ):
     """Case 2: six kills, each a little later in the night than the one before; then a run that is left alone."""
-    with copied(postgres_url, built_template, NAME):
+    with database_copy(postgres_url, built_template, NAME):
         began = time.monotonic()
         process, log = start(crashing_run.NOWHERE, "run")
         process.join(LIMIT_SECONDS)

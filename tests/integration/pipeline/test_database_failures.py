@@ -9,7 +9,7 @@ from dbt.adapters.postgres.connections import PostgresConnectionManager
 from psycopg.conninfo import make_conninfo
 
 from tests.call_hooks import acting_after, acting_before, nth
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.failing_postgres import CuttingProxy, crash
 from tests.integration.pipeline.conftest import check_ledger
 from tests.integration.pipeline.crashing_run import is_of, sent
@@ -67,7 +67,7 @@ def test_killing_one_backend_fails_only_one_run(
 
     template = built_template if where == "in a verdict" else checked_template
     with (
-        copied(postgres_url, template, "cut_off") as url,
+        database_copy(postgres_url, template, "cut_off") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
     ):
         before = whole(connection)
@@ -135,7 +135,7 @@ def test_a_lost_commit_answer_neither_duplicates_nor_loses_rows(
     message, at = TRANSACTIONS[transaction]
     is_verdict = "verdict" in transaction
     with (
-        copied(postgres_url, built_template if is_verdict else checked_template, "unheard") as url,
+        database_copy(postgres_url, built_template if is_verdict else checked_template, "unheard") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
         contextlib.closing(CuttingProxy(url, at, of=message)) as proxy,
     ):

@@ -115,7 +115,7 @@ def erase(database_url, *arguments, person=PERSON, reason=REASON, key=KEY):
     )
 
 
-def held(connection):
+def relations_with_user(connection):
     """The tables and views in which somebody finds the user."""
     relations = connection.execute(
         """
@@ -190,7 +190,7 @@ def template(postgres_url, built_template):
         assert run_with(url, 2, night=0).exit_code == ExitCode.PUBLISHED
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("analyze")
-            assert held(connection) >= {*HELD, "pg_stats"}
+            assert relations_with_user(connection) >= {*HELD, "pg_stats"}
         yield "with_the_user"
 
 
@@ -233,7 +233,7 @@ def test_an_erased_user_is_gone_stays_away_and_everything_else_is_unaffected(url
 
     assert (ended.code, ended.err) == (ExitCode.PUBLISHED, "")
     assert "3 rows of staging.users" in ended.out and "next: every later run needs this ERASURE_KEY" in ended.out
-    assert held(connection) == set() and in_files() == []
+    assert relations_with_user(connection) == set() and in_files() == []
     assert tables(url) == others
     assert_rows_add_up(connection)
     (decision,) = decisions(connection)
@@ -255,14 +255,14 @@ def test_an_erased_user_is_gone_stays_away_and_everything_else_is_unaffected(url
 
     assert finished.exit_code == ExitCode.PUBLISHED and set(states(finished).values()) == {"accepted"}
     assert finished.extraction.scans["users"].rows_unreadable == 0
-    assert held(connection) == set() and in_files() == []
+    assert relations_with_user(connection) == set() and in_files() == []
     assert tables(url) == twin
     assert_rows_add_up(connection)
 
     before = everything(connection)
     again = erase(url)
     assert again.code == ExitCode.PUBLISHED and "already erased" in again.out and "deleted: nothing" in again.out
-    assert changed(before, everything(connection)) <= RUN_LEDGER
+    assert changed_relations(before, everything(connection)) <= RUN_LEDGER
 
 
 def test_repeating_an_erasure_deletes_rows_restored_from_a_backup(url, connection):
@@ -276,12 +276,12 @@ def test_repeating_an_erasure_deletes_rows_restored_from_a_backup(url, connectio
             f"insert into {relation} select * from backup.{relation.replace('.', '_')} on conflict do nothing"
         )
     connection.execute("update marts.users set email = 'other@example.org' where id = %s", [PERSON])
-    assert held(connection) >= HELD
+    assert relations_with_user(connection) >= HELD
 
     ended = erase(url)
 
     assert "already erased" in ended.out and "3 rows of staging.users" in ended.out
-    assert held(connection) == set()
+    assert relations_with_user(connection) == set()
     assert len(decisions(connection)) == 2
     ((tombstone, aliases, *rest),) = connection.execute("select * from gate.erasures").fetchall()
     assert [(tombstone, *rest)] == [(made, *others) for made, _, *others in erasures]
@@ -356,7 +356,7 @@ def test_other_wrong_arguments_are_refused_in_one_line(arguments, message_part):
 @pytest.mark.parametrize("person", ["900719925474", "900719925474.0", " 0900719925474 "])
 def test_the_id_may_have_any_spelling_of_the_source(person, url, connection):
     assert erase(url, person=person).code == ExitCode.PUBLISHED
-    assert held(connection) == set()
+    assert relations_with_user(connection) == set()
 
 
 @pytest.mark.parametrize("person", ["somebody", str(10**30), "-7"])
@@ -368,7 +368,7 @@ def test_an_id_that_is_not_a_64_bit_integer_is_erased_too(person, url, connectio
     )
     assert erase(url, person=person).code == ExitCode.PUBLISHED
     assert connection.execute("select from staging.users where _dlt_id = 'odd'").rowcount == 0
-    assert held(connection) >= HELD
+    assert relations_with_user(connection) >= HELD
 
 
 def test_a_reason_that_identifies_the_user_is_refused(url, connection):
@@ -419,7 +419,7 @@ def test_reasons_that_identify_the_user_are_blanked_or_listed_for_the_owner(url,
         "tracks": "it was right",
         "listen_history": erasure.BLANK,
     }
-    assert held(connection) == {"gate.decisions"}
+    assert relations_with_user(connection) == {"gate.decisions"}
     again = erase(url, "--dry-run").out
     assert "gate.decisions: the decisions 1, 2, 4 identify the user" in again, "nobody knows the name any more"
 
@@ -428,7 +428,7 @@ def test_reasons_that_identify_the_user_are_blanked_or_listed_for_the_owner(url,
     statements.write_text(re.search("```sql\n(.*?)```", runbook, re.DOTALL)[1].replace("NUMBERS", "1, 2, 3, 4"))
     blanked = command("psql", "-v", "ON_ERROR_STOP=1", "-f", str(statements), DATABASE_URL=url)
     assert blanked.code == 0, blanked
-    assert held(connection) == set() and "gate.decisions:" not in erase(url, "--dry-run").out
+    assert relations_with_user(connection) == set() and "gate.decisions:" not in erase(url, "--dry-run").out
     assert [decision["reason"] for decision in decisions(connection)] == [erasure.BLANK] * 4 + [REASON]
     with pytest.raises(psycopg.errors.RaiseException):
         connection.execute("update gate.decisions set reason = 'another'")
@@ -490,7 +490,7 @@ def test_the_embedded_postgres_has_its_own_key(url, connection, tmp_path, monkey
     ["select from marts.users for update", "lock table gate.decisions in exclusive mode", releases.LOCK],
 )
 def test_a_killed_erasure_deletes_all_rows_or_none(blocked_by, url, connection):
-    before = held(connection)
+    before = relations_with_user(connection)
     arguments = ["erase", str(PERSON), "--reason", REASON]
     with psycopg.connect(url, application_name="test") as other:
         other.execute(blocked_by)
@@ -499,12 +499,12 @@ def test_a_killed_erasure_deletes_all_rows_or_none(blocked_by, url, connection):
             process.send_signal(signal.SIGKILL)
             process.finish()
     with locks.run_lock(database.find(url, locks.RUN_APPLICATION)):
-        assert held(connection) == before and decisions(connection) == []
+        assert relations_with_user(connection) == before and decisions(connection) == []
     assert 'repeat it: make erase ARGS="..."' in command("status", DATABASE_URL=url).out
 
     assert erase(url).code == ExitCode.PUBLISHED
 
-    assert held(connection) == set() and len(decisions(connection)) == 1
+    assert relations_with_user(connection) == set() and len(decisions(connection)) == 1
     ended = connection.execute("select status from ops.runs where command = 'erase' order by run_seq").fetchall()
     assert ended == [("crashed",), ("succeeded",)]
 
@@ -515,7 +515,7 @@ def test_a_pending_load_must_be_checked_before_an_erasure(url, connection):
     for arguments in ([], ["--dry-run"]):
         line = erase(url, *arguments).only_line(ExitCode.WRONG_SETTINGS)
         assert newest_load(connection) in line and "first run: make gate" in line
-    assert held(connection) >= HELD
+    assert relations_with_user(connection) >= HELD
     connection.execute(
         "insert into gate.loads select _dlt_load_id, table_name, 'pending', 0, 0, 0 from staging.scans"
         " on conflict do nothing"
@@ -533,7 +533,7 @@ def test_an_erasure_deletes_the_load_package_of_a_crashed_run(url, connection):
     ended = erase(url)
 
     assert "recovered: Dropped the unfinished load" in ended.out
-    assert held(connection) == set() and in_files() == []
+    assert relations_with_user(connection) == set() and in_files() == []
     assert recover(url, folder) == Recovery()
 
 
@@ -543,14 +543,14 @@ def test_an_erasure_is_refused_while_a_run_is_in_progress(url, connection, monke
     monkeypatch.setattr(extract_database, "LOCK_SECONDS", 0.1)
     extract_database.lock(connection)
     assert "Another extraction" in erase(url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
-    assert held(connection) >= HELD
+    assert relations_with_user(connection) >= HELD
 
 
 def newest_load(connection):
     return connection.execute("select max(load_id) from staging._dlt_loads").fetchone()[0]
 
 
-def changed(before, after):
+def changed_relations(before, after):
     return {relation for relation in before.keys() | after.keys() if before.get(relation) != after.get(relation)}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sample_api.server import serve
 from tests.command import Ended, command
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.inboxes import http_inbox
 from tests.integration.expectations.warehouse import document, track, user
 from tests.integration.monitoring.records import MetricValues
@@ -95,7 +95,7 @@ def closing_line(ended: Ended) -> str:
 @pytest.fixture(scope="module")
 def template(postgres_url):
     """Return the name of a template database after one successful run."""
-    with copied(postgres_url, "template1", "before_the_flood") as url:
+    with database_copy(postgres_url, "template1", "before_the_flood") as url:
         assert run_pipeline_on(url, WORLD).message == "all published"
         yield "before_the_flood"
 
@@ -103,7 +103,7 @@ def template(postgres_url):
 @pytest.fixture(scope="module")
 def blocked_template(postgres_url, template):
     """Return the name of a template database after two more, blocked runs on a wrong server."""
-    with copied(postgres_url, template, "flooded") as url:
+    with database_copy(postgres_url, template, "flooded") as url:
         for _ in range(2):
             assert run_pipeline_on(url, WRONG_SERVER).exit_code == ExitCode.BLOCKED
         yield "flooded"
@@ -112,7 +112,7 @@ def blocked_template(postgres_url, template):
 @pytest.fixture
 def make(postgres_url, home):
     def opened(name: str):
-        return copied(postgres_url, name, "flood_test")
+        return database_copy(postgres_url, name, "flood_test")
 
     return opened
 

@@ -7,7 +7,7 @@ from pipeline.records import owned_names
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from warehouse.errors import ExitCode
 from warehouse.names import SCHEMAS
 
@@ -163,12 +163,12 @@ def test_a_name_taken_by_others_after_a_run_is_foreign(built_database_url, api):
         assert "table marts.users__dbt_backup" in line
 
 
-def test_a_warehouse_of_a_release_without_the_register_is_refused_with_the_way_out(built_database_url, api):
+def test_a_warehouse_of_a_version_without_the_register_is_refused_with_the_way_out(built_database_url, api):
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         connection.execute("drop table ops.owned_relations")
     line = command("run", DATABASE_URL=built_database_url, API_BASE_URL=api.url).only_line(ExitCode.WRONG_SETTINGS)
     assert "table ops.runs" in line and "table marts.users" in line
-    assert "first run the last release that has no migrations" in line
+    assert "first run the last version that has no migrations" in line
 
 
 def test_the_run_after_a_killed_first_run_recognizes_its_relations(database_url, connection, api):
@@ -200,7 +200,7 @@ def test_a_restore_never_meets_a_table_of_others(postgres_url, built_database_ur
     """Or what the dump lists as this project's own would cover it."""
     file = str(tmp_path / "warehouse.dump")
     assert command("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url).code == 0
-    with created(postgres_url, "restored") as url:
+    with new_database(postgres_url, "restored") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("create schema marts; create table marts.users (id bigint, plan text)")
             before = everything(connection)

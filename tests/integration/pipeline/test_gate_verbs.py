@@ -7,7 +7,7 @@ import pytest
 from expectations import decisions, users
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.runs import run_pipeline_on
 from warehouse import database, locks
 from warehouse.errors import ExitCode
@@ -22,7 +22,7 @@ NEXT_DAY = snapshot(WORLD, 2).tables()
 @pytest.fixture(scope="module")
 def blocked_template(postgres_url, built_template):
     """Return the name of a template database after a night whose users are blocked: every other address is wrong."""
-    with copied(postgres_url, built_template, "blocked") as url:
+    with database_copy(postgres_url, built_template, "blocked") as url:
         night(url, email="nobody")
         yield "blocked"
 
@@ -30,7 +30,7 @@ def blocked_template(postgres_url, built_template):
 @pytest.fixture(scope="module")
 def released_template(postgres_url, blocked_template):
     """Return the name of a template database in which the users of that night are released."""
-    with copied(postgres_url, blocked_template, "released") as url:
+    with database_copy(postgres_url, blocked_template, "released") as url:
         with psycopg.connect(url) as connection:
             load_id = newest_load(connection)
         decision = ("release", load_id, "users", "--reason", "it was looked at")
@@ -50,7 +50,7 @@ def template(request):
 
 @pytest.fixture
 def built_database_url(postgres_url, template):
-    with copied(postgres_url, template, "built_test") as url:
+    with database_copy(postgres_url, template, "built_test") as url:
         yield url
 
 

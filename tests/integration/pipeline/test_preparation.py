@@ -1,4 +1,4 @@
-"""Structure changes at release: migrations, typed views, batch tables and privileges. A run only moves data."""
+"""Structure changes with the version: migrations, typed views, batch tables and privileges. A run only moves data."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from tests.runs import run_pipeline_on
 from warehouse import embedded_postgres, schema
 from warehouse.errors import ExitCode
 
-# Made by the last release without migrations: three runs, one with quarantined rows, grants, and views of an analyst.
+# Made by the last version without migrations: three runs, one with quarantined rows, grants, and views of an analyst.
 EARLIER_WAREHOUSE = Path(__file__).parents[2] / "data" / "warehouse_before_migrations.sql"
 # The rows of the three days that it has read, and of the next one.
 EARLIER_DAYS = json.loads((Path(__file__).parents[2] / "data" / "days_before_migrations.json").read_text())
@@ -43,7 +43,7 @@ order by 1, 2, 3
 
 @pytest.fixture
 def earlier_url(own_postgres) -> str:
-    """Return the URL of a warehouse of the last release without migrations, on a server of its own."""
+    """Return the URL of a warehouse of the last version without migrations, on a server of its own."""
     url = embedded_postgres.url(own_postgres)
     with psycopg.connect(url, autocommit=True) as connection:
         for name in ROLES:
@@ -57,7 +57,7 @@ def earlier_url(own_postgres) -> str:
 
 
 @pytest.mark.slow
-def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place(earlier_url, database_url):
+def test_a_warehouse_of_the_last_version_without_migrations_is_upgraded_in_place(earlier_url, database_url):
     recorded_fields = "select table_name, field, load_id from gate.{}"
     kept = ("gate.publications", "gate.quarantined_rows", "gate.loads", "ops.runs", "staging.users", "analysis.users")
     with psycopg.connect(earlier_url, autocommit=True) as connection:
@@ -104,7 +104,7 @@ def test_a_warehouse_of_the_last_release_without_migrations_is_upgraded_in_place
     assert contents(earlier_url) == contents(database_url)
 
 
-def test_keys_of_earlier_releases_are_rewritten_and_nothing_lands_again(earlier_url):
+def test_keys_of_earlier_versions_are_rewritten_and_nothing_lands_again(earlier_url):
     """The SQL of the migration makes the keys that `extract.keys` makes."""
     times = ["2026-01-05 10:00", "2026-01-05T10:00:00.5", "2026-01-05T12:00:00.9999999+02", "2026-02-30T10:00", "noon"]
     spelled = [f'[{number},"{time}"]' for number in ("7.0", "70e-1", "7.5") for time in times]
@@ -122,7 +122,7 @@ def test_keys_of_earlier_releases_are_rewritten_and_nothing_lands_again(earlier_
                 " where table_name = 'listen_history' limit 1",
                 [old_key, f"spelled {number}"],
             )
-        # one document as an earlier release would have keyed another spelling of it
+        # one document as an earlier version would have keyed another spelling of it
         connection.execute(
             "update staging.listen_history set key = replace(key, 'T', ' ') where _dlt_id not like 'spelled %'"
         )
@@ -180,7 +180,7 @@ def test_a_dry_run_prints_the_statements_and_changes_nothing(database_url, conne
     assert "CREATE" not in command("migrate", "--dry-run", DATABASE_URL=database_url).out
 
 
-def test_a_warehouse_of_a_newer_release_is_refused(built_database_url):
+def test_a_warehouse_of_a_newer_version_is_refused(built_database_url):
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         connection.execute("update ops.alembic_version set version_num = '9999'")
         connection.execute("create temporary table before as select * from ops.runs")

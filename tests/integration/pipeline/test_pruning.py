@@ -14,7 +14,7 @@ from sample_api.world import World, snapshot
 from tests.command import command, last_run
 from tests.databases import prepare
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
-from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed, decisions, everything
+from tests.integration.pipeline.test_erasure import RUN_LEDGER, changed_relations, decisions, everything
 from tests.runs import run_dbt, run_pipeline_on
 from warehouse import database, locks
 from warehouse.counts import count
@@ -111,7 +111,7 @@ def test_a_superseded_version_is_kept_for_the_given_time(built_database_url, con
     published_days_ago(connection, 6)
     before = everything(connection)
     assert prune(built_database_url, keep="1w").code == ExitCode.PUBLISHED
-    assert changed(before, everything(connection)) <= RUN_LEDGER
+    assert changed_relations(before, everything(connection)) <= RUN_LEDGER
     assert "0 of staging.users" not in prune(built_database_url, keep="5d").out
 
 

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from pipeline.run import pipeline_run
-from recommender import nightly
+from recommender import publishing
+from recommender.releases import LISTS
 from sample_api.server import serve
 from sample_api.world import snapshot
 from tests.command import command
@@ -66,7 +67,7 @@ def test_a_night_ends_with_recommendations_and_keeps_them_while_nothing_changes(
     assert event(ended, "run_ended")["message"] == "all published; query the warehouse with: make psql"
     logged = event(ended, "recommendations")
     assert logged["message"] == "release 1 is published" and logged["users"] > 0
-    assert set(logged["by_list"]) == set(nightly.LISTS)
+    assert set(logged["by_list"]) == set(LISTS)
     assert warehouse.execute("select command from ops.runs order by run_seq desc limit 1").fetchone() == FULL_RUNS[:1]
     state, figures = steps(warehouse)["recommend"]
     assert state == "succeeded" and all(logged.get(name) == value for name, value in figures.items())
@@ -87,7 +88,7 @@ def test_a_night_ends_with_recommendations_and_keeps_them_while_nothing_changes(
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(nightly, "publish", fail)
+    monkeypatch.setattr(publishing, "publish", fail)
     ended = night()
     line = ended.err
     assert ended.code == ExitCode.RECOMMENDATIONS_FAILED and "readers keep release 1" in line, ended

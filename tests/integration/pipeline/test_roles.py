@@ -498,8 +498,8 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
         assert cells == rights
 
 
-def test_only_the_owner_prepares_the_warehouse_for_a_new_release(granted, monkeypatch):
-    monkeypatch.setattr(preparation, "fingerprint", lambda: "of a new release")
+def test_only_the_owner_prepares_the_warehouse_for_a_new_version(granted, monkeypatch):
+    monkeypatch.setattr(preparation, "fingerprint", lambda: "of a new version")
     before = granted.rights()
     with serve(snapshot(WORLD, NEXT_DAY)) as api:
         for login, step in STEP_LOGINS.items():

@@ -14,7 +14,7 @@ from pipeline.records import run_ledger, table_sizes
 from pipeline.run import run_details
 from sample_api.server import serve
 from sample_api.world import snapshot
-from tests.databases import copied
+from tests.databases import database_copy
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
 from tests.marts import rows_on_disk
 from tests.runs import run_pipeline
@@ -69,7 +69,7 @@ def nights(postgres_url, built_template) -> Iterator[RecordedRuns]:
     lacking = {name: value for name, value in world.users[0].items() if name != "last_name"} | {"id": 990100}
     rows = {**world.tables(), "users": [*world.users, hostile, lacking]}
     with (
-        copied(postgres_url, built_template, "recorded") as url,
+        database_copy(postgres_url, built_template, "recorded") as url,
         psycopg.connect(url, autocommit=True, application_name="test") as connection,
         serve(rows) as api,
     ):

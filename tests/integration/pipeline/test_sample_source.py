@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.run import sample_source
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from warehouse.errors import ExitCode
 
 START = "2026-02-27"
@@ -59,7 +59,7 @@ def test_later_runs_continue_the_world_until_today_and_then_say_so(database_url,
 def test_another_warehouse_has_a_world_of_its_own(database_url, connection, postgres_url, today):
     today(2026, 12, 31)
     command("extract", "--sample", f"--sample-start={START}", DATABASE_URL=database_url)
-    with created(postgres_url, "other") as other_url:
+    with new_database(postgres_url, "other") as other_url:
         command("extract", "--sample", DATABASE_URL=other_url)
         with psycopg.connect(other_url) as other:
             assert days_read(other) == [("2026-12-25", 0)]
@@ -85,8 +85,8 @@ def test_an_impossible_start_is_refused_before_anything_is_written(settings, why
     assert connection.execute("select to_regnamespace('ops') is null").fetchone()[0]
 
 
-def test_the_world_of_an_earlier_release_is_not_continued(database_url, connection):
+def test_the_world_of_an_earlier_version_is_not_continued(database_url, connection):
     assert command("migrate", DATABASE_URL=database_url).code == ExitCode.PUBLISHED
     connection.execute("insert into ops.runs (run_id, command, sample_day) values ('earlier', 'extract', 2)")
     line = command("extract", "--sample", DATABASE_URL=database_url).only_line(ExitCode.WRONG_SETTINGS)
-    assert "sample world of an earlier release" in line and "make clean" in line
+    assert "sample world of an earlier version" in line and "make clean" in line

@@ -20,11 +20,11 @@ from apscheduler.schedulers import background, base, blocking
 from pipeline.alerts import messages
 from pipeline.cli import steps
 from pipeline.records import run_ledger
-from pipeline.schedule import nightly
+from pipeline.schedule import scheduler
 from pipeline.schedule.timetable import Timetable, time_of_day, zone
 from sample_api.server import serve
 from tests.command import PROJECT, command, last_run, step_is_running, until
-from tests.databases import copied
+from tests.databases import database_copy
 from warehouse import database, locks
 from warehouse.errors import CommandError, ExitCode
 
@@ -69,7 +69,7 @@ class PlayedTime:
 
     def process(self, command, **__):
         """Stand for the process of a night, or for the training that follows it."""
-        if command == nightly.TRAIN_COMMAND:
+        if command == scheduler.TRAIN_COMMAND:
             self.trainings.append(self.now)
             return Played(0)
         return self.night()
@@ -112,7 +112,7 @@ class PlayedTime:
             def wait(self, seconds):
                 if self._is_set:
                     return
-                clock.now += dt.timedelta(seconds=min(seconds, nightly.CLOCK_SECONDS))
+                clock.now += dt.timedelta(seconds=min(seconds, scheduler.CLOCK_SECONDS))
                 for asleep, awake in clock.awake_again.items():
                     if utc(asleep) <= clock.now < utc(awake):
                         clock.now = utc(awake)
@@ -122,16 +122,16 @@ class PlayedTime:
                     raise _Over
 
         table = Timetable(time_of_day(runtime), zone(place))
-        scheduler = blocking.BlockingScheduler(executors={"default": DebugExecutor()}, timezone=dt.UTC)
+        blocking_scheduler = blocking.BlockingScheduler(executors={"default": DebugExecutor()}, timezone=dt.UTC)
         first = len(self.nights)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(blocking, "Event", Jump)
             patch.setattr(base, "datetime", type("Frozen", (dt.datetime,), {"now": lambda zone=None: self.now}))
-            patch.setattr(nightly, "_now", lambda: self.now)
-            patch.setattr(nightly.subprocess, "Popen", self.process)
-            nightly.Schedule(table, lambda: self.find(), trains=self.trains).enter(scheduler)
+            patch.setattr(scheduler, "_now", lambda: self.now)
+            patch.setattr(scheduler.subprocess, "Popen", self.process)
+            scheduler.Schedule(table, lambda: self.find(), trains=self.trains).enter(blocking_scheduler)
             with contextlib.suppress(_Over):
-                scheduler.start()
+                blocking_scheduler.start()
         return [f"{moment.astimezone(table.zone):%m-%d %H:%M}" for moment, _ in self.nights[first:]]
 
 
@@ -157,7 +157,7 @@ def utc(text):
 @pytest.fixture
 def database_url(postgres_url, migrated_template):
     """Yield the URL of a warehouse before its first run."""
-    with copied(postgres_url, migrated_template, "test") as url:
+    with database_copy(postgres_url, migrated_template, "test") as url:
         yield url
 
 
@@ -200,7 +200,7 @@ def test_a_first_start_waits_for_its_slot_and_names_it(played, capsys):
 
 
 @pytest.mark.parametrize(
-    "code", [code for code in ExitCode if code not in (ExitCode.UNEXPECTED_ERROR, *nightly.MAY_NOT_HAVE_STARTED)]
+    "code", [code for code in ExitCode if code not in (ExitCode.UNEXPECTED_ERROR, *scheduler.MAY_NOT_HAVE_STARTED)]
 )
 def test_a_completed_run_is_followed_by_that_of_the_next_day(code, played, capsys):
     time = played("2026-07-01T12:00")
@@ -323,7 +323,7 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
             return super().wait(seconds)
 
     def night(command, **__):
-        if command == nightly.TRAIN_COMMAND:
+        if command == scheduler.TRAIN_COMMAND:
             return Played(ExitCode.PUBLISHED)
         begun.append(clock["now"])
         os.kill(os.getpid(), signal.SIGTERM)
@@ -334,10 +334,10 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
         clock["now"] = utc("2026-07-02T07:00")
 
     monkeypatch.setattr(base, "datetime", type("Frozen", (dt.datetime,), {"now": lambda zone=None: clock["now"]}))
-    monkeypatch.setattr(nightly, "_now", lambda: clock["now"])
-    monkeypatch.setattr(nightly, "CLOCK_SECONDS", 0.05)
+    monkeypatch.setattr(scheduler, "_now", lambda: clock["now"])
+    monkeypatch.setattr(scheduler, "CLOCK_SECONDS", 0.05)
     monkeypatch.setattr(background, "Event", Timer)
-    monkeypatch.setattr(nightly.subprocess, "Popen", night)
+    monkeypatch.setattr(scheduler.subprocess, "Popen", night)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     machine = threading.Thread(target=sleep)
     machine.start()
@@ -345,7 +345,7 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
     in_vain.start()
     try:
         table = Timetable(time_of_day("00:00"), zone("UTC"))
-        nightly.run(table, lambda: database.find(database_url, "test"), trains=True)
+        scheduler.run(table, lambda: database.find(database_url, "test"), trains=True)
     finally:
         in_vain.cancel()
         machine.join()
@@ -357,7 +357,9 @@ def test_the_schedule_checks_the_clock_as_soon_as_the_machine_wakes_up(database_
 def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_files(monkeypatch, tmp_path):
     (tmp_path / "url").write_text("postgresql://of-the-file")
     seen = {}
-    monkeypatch.setattr(nightly, "run", lambda table, find, trains: seen.update(os.environ, table=table, trains=trains))
+    monkeypatch.setattr(
+        scheduler, "run", lambda table, find, trains: seen.update(os.environ, table=table, trains=trains)
+    )
     ended = command(
         "schedule",
         "--pipeline_runtime=02:30",
@@ -385,7 +387,7 @@ def test_options_reach_scheduled_runs_by_environment_and_override_variables_and_
 
 
 def test_a_fixed_offset_zone_gives_a_warning(monkeypatch):
-    monkeypatch.setattr(nightly, "run", lambda *_, **__: None)
+    monkeypatch.setattr(scheduler, "run", lambda *_, **__: None)
     ended = command("schedule", "--timezone", "EST")
     assert ended.code == ExitCode.PUBLISHED and "warning: EST is UTC-05:00 all year" in ended.err
 
@@ -571,8 +573,8 @@ def test_runs_killed_before_they_are_recorded_send_a_limited_number_of_alerts(pl
     time.codes = dict.fromkeys(range(10), -signal.SIGKILL)
     time.not_entered = set(range(5))
     time.play("00:00", "UTC", "2026-07-02T00:50")
-    assert len(time.nights) > nightly.MAX_ATTEMPTS + 1
-    assert [title for title, _, _ in sent] == ["MooVitamix: the run crashed"] * nightly.MAX_ATTEMPTS
+    assert len(time.nights) > scheduler.MAX_ATTEMPTS + 1
+    assert [title for title, _, _ in sent] == ["MooVitamix: the run crashed"] * scheduler.MAX_ATTEMPTS
 
 
 def test_the_schedule_sends_no_second_alert_about_a_failed_run_or_a_taken_lock(played, sent, database_url):

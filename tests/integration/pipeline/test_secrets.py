@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 
 from monitoring.exporter import Records
-from pipeline.schedule import nightly
+from pipeline.schedule import scheduler
 from pipeline.settings import SECRETS, secret
 from tests.command import LIMIT_SECONDS, PROJECT, Ended, command, last_run
 from tests.proxies import forwarding_proxy
@@ -237,7 +237,7 @@ def test_the_traceback_of_an_unexpected_error_contains_no_secret(files, monkeypa
         except ValueError as error:
             raise RuntimeError(f"{PASSWORD} {quote(PASSWORD)} {quote_plus(PASSWORD)} {json.dumps(PASSWORD)}") from error
 
-    monkeypatch.setattr("pipeline.operations.status.show", fail)
+    monkeypatch.setattr("pipeline.console.status_view.show", fail)
     ended = command("status", MOOVITAMIX_TRACEBACK="1", **files)
     assert "in fail\n" in ended.err and "RuntimeError: *** ***" in ended.err and "ValueError: *** ***" in ended.err
     check("the traceback", ended.err.encode())
@@ -312,6 +312,6 @@ def test_a_schedule_reads_a_changed_secret_file_again(built_database_url, monkey
 
     file = tmp_path / "url"
     file.write_text(built_database_url)
-    monkeypatch.setattr(nightly, "run", check_twice)
+    monkeypatch.setattr(scheduler, "run", check_twice)
     assert command("schedule", "--sample", DATABASE_URL_FILE=str(file)).code == ExitCode.PUBLISHED
     assert ["work_mem=8MB" in options for options in places] == [False, True]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from expectations import ledger
 from extract.erasures import key_check, tombstone
+from pipeline.console import status_view
 from pipeline.console.terminal import minute
 from pipeline.operations import status
 from pipeline.records import run_ledger
@@ -93,10 +94,10 @@ def test_the_order_of_runs_does_not_depend_on_the_clock(built_database_url, conn
     assert not run_ledger.has_read_real_api(connection)
 
 
-def test_a_warehouse_of_another_release_is_named_with_the_command_that_helps(built_database_url, connection):
+def test_a_warehouse_of_another_version_is_named_with_the_command_that_helps(built_database_url, connection):
     connection.execute("update ops.alembic_version set version_num = '0001'")
     assert command("status", DATABASE_URL=built_database_url).out.splitlines()[1:] == [
-        "next: the warehouse must be upgraded for this release: make migrate"
+        "next: the warehouse must be upgraded for this version: make migrate"
     ]
     connection.execute("update ops.alembic_version set version_num = '9999'")
     line = command("status", DATABASE_URL=built_database_url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
@@ -206,7 +207,7 @@ def test_the_status_fits_a_narrow_terminal_and_shows_whole_load_ids(columns, bui
             ('0123456789ab', 'gate release build', 'failed', 5, repeat('message ', 20)),
             ('123456789abc', 'extract gate build and another step', 'failed', 5, 'oh')
     """)
-    *lines, next_step = shown(connection, built_database_url, columns)
+    *lines, next_step = status_lines(connection, built_database_url, columns)
     assert next_step.startswith("next: ") and max(map(len, lines)) <= columns
     for (load_id,) in connection.execute("select distinct load_id from gate.loads"):
         assert sum(line.startswith(f"{load_id} ") for line in lines) >= 3
@@ -214,10 +215,10 @@ def test_the_status_fits_a_narrow_terminal_and_shows_whole_load_ids(columns, bui
         assert [line.partition(run_id)[2][:1] for line in lines if run_id in line] == [" ", ":"]
 
 
-def shown(connection, url, columns):
+def status_lines(connection, url, columns):
     """Return the lines of the status on a terminal of this width."""
     output = Console(file=io.StringIO(), width=columns, highlight=False)
-    status.show(Settings(database_url=url), connection, output)
+    status_view.show(status.read(Settings(database_url=url), connection), output)
     return output.file.getvalue().splitlines()
 
 
@@ -249,7 +250,7 @@ def test_a_run_without_success_has_two_lines_what_happened_and_the_next_step(
         """,
         ["failed", code, message] if code else ["running", None, None],  # nobody holds the lock: it was killed
     )
-    assert lines_of("0123456789ab", shown(connection, built_database_url, 80)) == [
+    assert lines_of("0123456789ab", status_lines(connection, built_database_url, 80)) == [
         f"0123456789ab: {message}",
         f"  next: {step}; runbook: docs/runbooks/{runbook}",
     ]
@@ -269,14 +270,14 @@ def test_a_decision_without_success_is_repeated(command_, step, runbook, built_d
         "insert into ops.runs (run_id, command, status, exit_code, message) values ('r', %s, 'failed', 7, 'the disk')",
         [command_],
     )
-    assert lines_of("r", shown(connection, built_database_url, 80)) == [
+    assert lines_of("r", status_lines(connection, built_database_url, 80)) == [
         "r: the disk",
         f"  next: {step}; runbook: docs/runbooks/{runbook}",
     ]
     connection.execute(
         "insert into ops.runs (run_id, command, status, exit_code) values ('s', %s, 'succeeded', 0)", [command_]
     )
-    assert "  next: nothing, it was repeated" in lines_of("r", shown(connection, built_database_url, 80))[1]
+    assert "  next: nothing, it was repeated" in lines_of("r", status_lines(connection, built_database_url, 80))[1]
 
 
 def test_a_run_that_a_later_one_made_up_for_needs_nothing(built_database_url, connection):
@@ -286,12 +287,14 @@ def test_a_run_that_a_later_one_made_up_for_needs_nothing(built_database_url, co
         insert into ops.steps (run_id, step, status)
         values ('r', 'gate', 'succeeded'), ('r', 'build', 'succeeded'), ('s', 'gate', 'succeeded')
     """)
-    assert "  next: make run, when" in lines_of("r", shown(connection, built_database_url, 80))[1], "nothing was loaded"
+    assert "  next: make run, when" in lines_of("r", status_lines(connection, built_database_url, 80))[1], (
+        "nothing was loaded"
+    )
     connection.execute("""
         insert into ops.runs (run_id, command, status) values ('t', 'extract', 'succeeded');
         insert into ops.steps (run_id, step, status) values ('t', 'extract', 'succeeded')
     """)
-    assert lines_of("r", shown(connection, built_database_url, 80))[1:] == [
+    assert lines_of("r", status_lines(connection, built_database_url, 80))[1:] == [
         "  next: nothing, a later run did it; runbook: docs/runbooks/failed-source.md"
     ]
 
@@ -302,16 +305,17 @@ def test_a_blocked_run_names_its_load_until_it_is_decided(built_database_url, co
     run_id, load_id = connection.execute(
         "select run_id, load_id from ops.run_loads where state = 'blocked' and table_name = 'users'"
     ).fetchone()
-    what, *after = lines_of(run_id, shown(connection, built_database_url, 100))
+    what, *after = lines_of(run_id, status_lines(connection, built_database_url, 100))
     assert re.fullmatch(rf"{run_id}: blocked: users \(\d+ bad rows are \d+% of the \d+ rows read \(.*\)\)", what)
     assert after == [f'  next: make gate ARGS="show {load_id}"; runbook: docs/runbooks/blocked-load.md']
-    narrow = lines_of(run_id, shown(connection, built_database_url, 80))
+    narrow = lines_of(run_id, status_lines(connection, built_database_url, 80))
     assert narrow[-2:] == [f'  next: make gate ARGS="show {load_id}"', "  runbook: docs/runbooks/blocked-load.md"]
 
     decided = command("gate", "release", load_id, "users", "--reason", "it is right", DATABASE_URL=built_database_url)
     assert decided.code == ExitCode.PUBLISHED
     assert (
-        "  next: nothing, it is not blocked any more" in lines_of(run_id, shown(connection, built_database_url, 100))[1]
+        "  next: nothing, it is not blocked any more"
+        in lines_of(run_id, status_lines(connection, built_database_url, 100))[1]
     )
 
 
@@ -323,7 +327,7 @@ def test_the_message_of_a_blocked_run_keeps_what_else_failed(built_database_url)
 
 @pytest.mark.parametrize(
     ("message", "kept"),
-    [("§" * 500, "§" * (status.LONGEST_MESSAGE - 1)), ("17.1234567890 " * 30, "17.1234567890 " * 21)],
+    [("§" * 500, "§" * (status_view.LONGEST_MESSAGE - 1)), ("17.1234567890 " * 30, "17.1234567890 " * 21)],
     ids=["one word", "words"],
 )
 def test_a_long_message_is_cut_between_words(message, kept, built_database_url, connection):
@@ -331,7 +335,7 @@ def test_a_long_message_is_cut_between_words(message, kept, built_database_url, 
         "insert into ops.runs (run_id, command, status, exit_code, message) values ('r', 'run', 'failed', 5, %s)",
         [message],
     )
-    *lines, _ = lines_of("r", shown(connection, built_database_url, 100))
+    *lines, _ = lines_of("r", status_lines(connection, built_database_url, 100))
     # a line ends between two words, or in a word that is longer than a line
     assert "".join(lines).replace(" ", "") == f"r:{kept}…".replace(" ", "")
 
@@ -353,7 +357,7 @@ def test_freshness_is_that_of_the_published_data_and_by_table_where_they_differ(
     )
 
     def freshness():
-        lines = shown(connection, built_database_url, 80)
+        lines = status_lines(connection, built_database_url, 80)
         start = next(number for number, line in enumerate(lines) if line.startswith("freshness: "))
         return lines[start:-1]
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from expectations.verdicts import Batch, Judgement, RuleResult
+from expectations.verdicts import Batch, RuleResult, Verdict
 from extract.extraction import Extraction, Scan
 from pipeline.console import summary
 from pipeline.run.dbt import DbtOutcome
@@ -23,10 +23,10 @@ from warehouse.database import Warehouse
 def test_each_state_of_a_load_can_be_shown(state):
     """This includes states that a person decided while the gate was checking."""
     batch = Batch("load 1", "users", rows_read=3, rows_landed=2, rows_removed=1)
-    assert state in shown(PipelineRun(Warehouse({}), "run 1", judgements=[Judgement(batch, state)]))
+    assert state in show_summary(PipelineRun(Warehouse({}), "run 1", verdicts=[Verdict(batch, state)]))
 
 
-def shown(night: PipelineRun) -> str:
+def show_summary(night: PipelineRun) -> str:
     """Return the summary as on a terminal, with colour codes."""
     output = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="standard", highlight=False)
     summary.show(night, output)
@@ -34,7 +34,7 @@ def shown(night: PipelineRun) -> str:
 
 
 YELLOW = "\x1b[33m"
-MANY_REMOVALS = Judgement(
+MANY_REMOVALS = Verdict(
     Batch("load 1", "users", rows_read=383, rows_landed=0, rows_removed=1617),
     "accepted",
     failed_rules=(RuleResult("few_removals", "info", 1, [{"removed_share": "0.8085"}]),),
@@ -42,8 +42,8 @@ MANY_REMOVALS = Judgement(
 
 
 def test_many_removals_are_a_warning_with_number_and_share_and_in_the_last_line():
-    night = PipelineRun(Warehouse({}), "run 1", judgements=[MANY_REMOVALS], build=DbtOutcome((), ()))
-    assert f"{YELLOW}users: 1,617 keys are gone from the source, 81% of the known keys." in shown(night)
+    night = PipelineRun(Warehouse({}), "run 1", verdicts=[MANY_REMOVALS], build=DbtOutcome((), ()))
+    assert f"{YELLOW}users: 1,617 keys are gone from the source, 81% of the known keys." in show_summary(night)
     assert summary.closing_line(night) == (
         "all published, but 1,617 keys of users are gone from the source (81% of the known keys);"
         ' see the details with: make gate ARGS="show"'
@@ -51,8 +51,8 @@ def test_many_removals_are_a_warning_with_number_and_share_and_in_the_last_line(
 
 
 def test_the_last_line_lists_all_warnings():
-    held = Judgement(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
-    night = PipelineRun(Warehouse({}), "run 1", judgements=[MANY_REMOVALS, held], build=DbtOutcome((), ()))
+    held = Verdict(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
+    night = PipelineRun(Warehouse({}), "run 1", verdicts=[MANY_REMOVALS, held], build=DbtOutcome((), ()))
     assert summary.closing_line(night) == (
         "all published, but 1,617 keys of users are gone from the source (81% of the known keys)"
         ' and 2 rows of tracks are quarantined; see the details with: make gate ARGS="show"'
@@ -61,18 +61,18 @@ def test_the_last_line_lists_all_warnings():
 
 MASS_CHANGE = "30 of the 50 known users (60 %, more than MAX_CHANGED_SHARE 50 %)"
 WITH_WARNINGS = [
-    Judgement(
+    Verdict(
         Batch("load 1", "users", 9, 3, 0, rows_unreadable=12),
         "accepted_with_quarantine",
         rows_quarantined=3,
         failed_rules=(RuleResult("few_changes", "info", 1, [{"mass_change": MASS_CHANGE}]),),
     ),
-    Judgement(Batch("load 1", "tracks", 9, 3, 0, rows_unreadable=1), "accepted", rows_quarantined=1),
+    Verdict(Batch("load 1", "tracks", 9, 3, 0, rows_unreadable=1), "accepted", rows_quarantined=1),
 ]
 
 
 def test_rows_held_back_for_any_reason_and_a_mass_change_are_in_the_last_line():
-    night = PipelineRun(Warehouse({}), "run 1", judgements=WITH_WARNINGS, build=DbtOutcome((), ()))
+    night = PipelineRun(Warehouse({}), "run 1", verdicts=WITH_WARNINGS, build=DbtOutcome((), ()))
     assert summary.closing_line(night) == (
         f"all published, but {MASS_CHANGE} have changed, 12 rows of users are unreadable,"
         " 3 rows of users are quarantined, 1 row of tracks is unreadable and 1 row of tracks is quarantined;"
@@ -81,7 +81,7 @@ def test_rows_held_back_for_any_reason_and_a_mass_change_are_in_the_last_line():
 
 
 def test_unreadable_rows_and_a_mass_change_are_warnings_of_the_event_log(capsys):
-    summary.log_summary(PipelineRun(Warehouse({}), "run 1", judgements=WITH_WARNINGS, build=DbtOutcome((), ())))
+    summary.log_summary(PipelineRun(Warehouse({}), "run 1", verdicts=WITH_WARNINGS, build=DbtOutcome((), ())))
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     warnings = [event["message"] for event in events if event["event"] == "notice" and event["level"] == "warning"]
     assert warnings == [
@@ -103,9 +103,9 @@ def test_an_extraction_alone_reports_unreadable_rows_and_the_next_step():
 
 def test_keys_of_failing_rows_are_shown_only_on_a_terminal(capsys):
     failed = RuleResult("email_is_an_address", "warning", 1, [{"key": "[4711]", "detail": "mary"}])
-    judgement = Judgement(Batch("load 1", "users", 9, 3, 0), "accepted_with_quarantine", failed_rules=(failed,))
-    night = PipelineRun(Warehouse({}), "run 1", judgements=[judgement])
-    assert "users: email_is_an_address, 1 row, such as [4711]" in shown(night)
+    verdict = Verdict(Batch("load 1", "users", 9, 3, 0), "accepted_with_quarantine", failed_rules=(failed,))
+    night = PipelineRun(Warehouse({}), "run 1", verdicts=[verdict])
+    assert "users: email_is_an_address, 1 row, such as [4711]" in show_summary(night)
     summary.log_summary(night)
     logged = capsys.readouterr().out
     assert "users: email_is_an_address, 1 row" in logged
@@ -121,7 +121,7 @@ def scan_of(table: str, **figures: int) -> Scan:
 
 def test_unseen_keys_without_a_proven_removal_are_reported():
     scans = {name: scan_of(name, keys_unsettled=unsettled) for name, unsettled in {"users": 3, "tracks": 0}.items()}
-    text = shown(PipelineRun(Warehouse({}), "run 1", extraction=Extraction("load 1", scans)))
+    text = show_summary(PipelineRun(Warehouse({}), "run 1", extraction=Extraction("load 1", scans)))
     assert f"{YELLOW}users: 3 known keys were not seen, but the removal is not proven" in text
     assert "tracks: 0" not in text
 

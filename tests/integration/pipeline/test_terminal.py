@@ -26,7 +26,7 @@ def test_a_pipe_gets_a_json_line_per_event_with_the_id_of_the_run(database_url):
         bad = finish(launch("extract", API_BASE_URL=api.url, **environment))
     assert good.code == 0 and good.err == ""
     prepared, started, began, ended, *tables, closed = events(good)
-    assert prepared["event"] == "notice" and "preparing the warehouse for this release" in prepared["message"]
+    assert prepared["event"] == "notice" and "preparing the warehouse for this version" in prepared["message"]
     assert started["event"] == "run_started"
     host_and_database = database_url.rpartition("@")[2]
     assert (started["warehouse"], started["api"]) == (f"moovitamix@{host_and_database} (DATABASE_URL)", api.url)

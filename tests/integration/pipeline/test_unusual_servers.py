@@ -20,7 +20,7 @@ from pipeline.run.dbt import Dbt, to_command_error
 from sample_api.server import serve
 from sample_api.world import World, snapshot
 from tests.command import command, finish, launch
-from tests.databases import created
+from tests.databases import new_database
 from tests.debian_postgres import debian_database
 from tests.marts import contents
 from tests.runs import forget_builds
@@ -119,7 +119,7 @@ def test_a_landing_that_takes_too_long_names_the_setting(built_database_url):
 
 @pytest.mark.parametrize("name", ["it's", 'say "so"'])
 def test_a_database_that_dbt_cannot_name_is_refused(postgres_url, name):
-    with created(postgres_url, sql.Identifier(name).as_string()):
+    with new_database(postgres_url, sql.Identifier(name).as_string()):
         address = make_conninfo(postgres_url, dbname=name)
         line = command("run", DATABASE_URL=address, API_BASE_URL="http://127.0.0.1:9").only_line(
             ExitCode.WRONG_SETTINGS
@@ -130,7 +130,7 @@ def test_a_database_that_dbt_cannot_name_is_refused(postgres_url, name):
 @pytest.mark.slow
 def test_any_other_name_of_a_database_works(postgres_url, api):
     name = r"100 %s \ {{ x }} $HOME & é"
-    with created(postgres_url, sql.Identifier(name).as_string()):
+    with new_database(postgres_url, sql.Identifier(name).as_string()):
         ended = command("run", DATABASE_URL=make_conninfo(postgres_url, dbname=name), API_BASE_URL=api.url)
         assert ended.code == ExitCode.PUBLISHED, ended
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from pipeline.cli import main
-from recommender import drafts, list_rows, nightly, releases
+from recommender import drafts, list_rows, release_models, releases
 from tests.call_hooks import die, then_die
 
 encode = list_rows.encode
@@ -17,7 +17,7 @@ def encode_one_list_and_die(*arguments: object) -> Iterator[bytes]:
 
 
 POINTS: dict[str, tuple[object, str, Callable]] = {
-    "scoring": (nightly, "recommend", then_die(nightly.recommend)),
+    "scoring": (release_models, "recommend", then_die(release_models.recommend)),
     "copying the lists": (list_rows, "encode", encode_one_list_and_die),
     "before the commit": (releases, "publish", then_die(releases.publish)),
     "before old lists are dropped": (releases, "drop_old", die),

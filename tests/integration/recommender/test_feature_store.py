@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from recommender import feature_store
 from tests.command import command
-from tests.databases import created
+from tests.databases import new_database
 from tests.forks import forked
 from tests.integration.expectations.warehouse import document, track, user
 from tests.runs import render, run_pipeline_on
@@ -60,7 +60,7 @@ def two_moments(connection):
 @pytest.fixture(scope="module")
 def template(postgres_url):
     """Name of a database after two nights: a genre changes, user 8 and five listens come."""
-    with created(postgres_url, "two_nights") as url:
+    with new_database(postgres_url, "two_nights") as url:
         for rows, documents in zip(NIGHTS, ([HEARD], [HEARD_MORE, OTHER, RECENT]), strict=True):
             assert run_pipeline_on(url, {**rows, "listen_history": documents}).exit_code == ExitCode.PUBLISHED
         yield "two_nights"
@@ -68,7 +68,7 @@ def template(postgres_url):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "looking_back", f"template {template}") as url:
+    with new_database(postgres_url, "looking_back", f"template {template}") as url:
         yield url
 
 
@@ -174,7 +174,7 @@ def test_a_question_that_cannot_be_answered_is_refused(arguments, words, url):
     "change",
     [
         "update prep.builds set seq = seq - 1 where model = 'marts.users'",
-        "update prep.builds set fingerprint = 'of another release' where model = 'marts.users'",
+        "update prep.builds set fingerprint = 'of another version' where model = 'marts.users'",
         "delete from prep.builds where model = 'marts.listen_history'",
     ],
 )

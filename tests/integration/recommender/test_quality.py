@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from recommender import nightly, quality, releases
-from tests.databases import created
+from recommender import publishing, quality, releases
+from tests.databases import new_database
 
 NIGHTS = 7
 DAY = dt.timedelta(days=1)
@@ -28,7 +28,7 @@ SEGMENTS = {
 @pytest.fixture
 def warehouse(postgres_url, built_template):
     with (
-        created(postgres_url, f"judged_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
+        new_database(postgres_url, f"measured_{uuid.uuid4().hex[:8]}", f"template {built_template}") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         yield connection
@@ -156,7 +156,7 @@ def summary(people):
     }
 
 
-def stored(connection):
+def stored_quality(connection):
     rows = connection.cursor(row_factory=dict_row).execute(
         "select quality.*, releases.model_versions from recommendations.quality inner join recommendations.releases"
         " using (release_id)"
@@ -193,14 +193,14 @@ def test_quality_equals_plain_python_through_late_listens_a_rollback_and_a_remov
     for night in range(NIGHTS):
         now = first + night * DAY
         before = dict(remembered)
-        outcome = nightly.publish(warehouse, now, 1, artist_cap=3, budget=0)
+        outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
         assert outcome.quality_problem is None
         kept, ranked = (
             {release for (release,) in warehouse.execute(f"select distinct release_id from recommendations.{name}")}
             for name in ("lists", "popular_tracks")
         )
         assert kept == ranked
-        found = stored(warehouse)
+        found = stored_quality(warehouse)
         assert found.keys() == remembered.keys()
         for key, row in found.items():
             assert row == pytest.approx(remembered[key]), key
@@ -223,14 +223,14 @@ def test_a_failure_leaves_the_release_published(warehouse, monkeypatch):
 
     monkeypatch.setattr(quality, "_rows", fail)
     (now,) = warehouse.execute("select now()").fetchone()
-    outcome = nightly.publish(warehouse, now, 1, artist_cap=3, budget=0)
+    outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
     assert outcome.quality_problem == "no space left on device"
     assert releases.published(warehouse).release_id == outcome.release.release_id
 
 
 def test_the_ranking_counts_the_users_of_each_track_who_listened_lately(warehouse):
     (now,) = warehouse.execute("select now()").fetchone()
-    outcome = nightly.publish(warehouse, now, 1, artist_cap=3, budget=0)
+    outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
     there = {number for (number,) in warehouse.execute("select id from marts.tracks where deleted_at is null")}
     heard = warehouse.execute("select user_id, track_id, listened_at from marts.listen_history").fetchall()
     for name, track_ids in warehouse.execute("select list, track_ids from recommendations.popular_tracks").fetchall():

@@ -12,10 +12,20 @@ import pytest
 from psycopg.rows import dict_row
 from scipy.sparse import random
 
-from recommender import artefacts, dataset, known_range, nightly, quality, registry, releases
+from recommender import (
+    artefacts,
+    dataset,
+    known_range,
+    list_rows,
+    publishing,
+    quality,
+    registry,
+    release_models,
+    releases,
+)
 from recommender.models.neighbours import FIRST_TRIALS, Neighbours
 from tests.command import LIMIT_SECONDS, PROJECT, command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.forks import fork
 from tests.integration.expectations.warehouse import document, track, user
 from tests.integration.recommender import crashing_recommend
@@ -32,7 +42,7 @@ for arguments in (["recommend", "--shard", "1/2"], ["recommend"]):
     try:
         main.main()
     except SystemExit as end:
-        print(end.code, sorted({"scipy", "implicit", "optuna", "pandas", "recommender.nightly"} & set(sys.modules)))
+        print(end.code, sorted({"scipy", "implicit", "optuna", "pandas", "recommender.publishing"} & set(sys.modules)))
 """
 
 
@@ -45,7 +55,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "recommending", f"template {template}") as url:
+    with new_database(postgres_url, "recommending", f"template {template}") as url:
         yield url
 
 
@@ -66,7 +76,7 @@ def publish(connection, **options):
     """Publish a new release, whatever has changed."""
     known = known_range.read(connection)
     now, until_seq = known.now, known.until_seq
-    return nightly.publish(connection, now, until_seq, **{"artist_cap": 3, "budget": 0, **options})
+    return publishing.publish(connection, now, until_seq, **{"artist_cap": 3, "budget": 0, **options})
 
 
 def current(connection):
@@ -117,7 +127,9 @@ def test_lists_are_ranked_from_one_without_gaps_and_within_the_cap_per_artist(wa
     for row in current(warehouse):
         by_list.setdefault((row["user_id"], row["list"]), []).append(row)
     for (_, name), rows in by_list.items():
-        assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) <= nightly.LENGTHS[name]
+        assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) <= release_models.LENGTHS[
+            name
+        ]
         assert len({row["track_id"] for row in rows}) == len(rows)
         own = [artists[row["track_id"]] for row in rows if artists[row["track_id"]]]
         assert max(map(own.count, own), default=0) <= 3
@@ -151,15 +163,15 @@ def test_an_unchanged_warehouse_keeps_its_release_without_importing_a_library_of
 def test_a_release_is_made_when_something_changed(change, warehouse):
     known = known_range.read(warehouse)
     now, until_seq = known.now, known.until_seq
-    lists = nightly.LISTS
-    assert releases.unchanged(warehouse, now, until_seq, 3, lists)
+    lists = releases.LISTS
+    assert releases.find_unchanged(warehouse, now, until_seq, 3, lists)
     if "aliases" in change:
         warehouse.execute(
             "insert into recommendations.model_versions (list, model, params, fallback_params, track_count, until_seq,"
             " known_at, code_version) values ('discover', 'popularity', '{}', '{}', 1, 1, now(), '')"
         )
     warehouse.execute(change)
-    assert releases.unchanged(warehouse, now, until_seq, 3, lists) is None
+    assert releases.find_unchanged(warehouse, now, until_seq, 3, lists) is None
 
 
 def test_a_later_release_uses_the_champions_and_three_are_kept_until_they_are_measured(warehouse, monkeypatch):
@@ -174,7 +186,7 @@ def test_a_later_release_uses_the_champions_and_three_are_kept_until_they_are_me
             monkeypatch.setattr(quality, "compute", fail)
         outcome = publish(warehouse)
         assert outcome.release.model_versions == champions | {
-            name: outcome.release.model_versions[name] for name in nightly.LISTS if name not in champions
+            name: outcome.release.model_versions[name] for name in releases.LISTS if name not in champions
         }
     assert outcome.release.release_id == 4
     assert (measured, outcome.quality_problem) == ([4], "no space left")
@@ -226,7 +238,7 @@ def test_history_cannot_be_changed(warehouse):
 )
 def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(function, warehouse, monkeypatch):
     rows, before = current(warehouse), counts(warehouse)
-    module = {"publish": releases, "drop_old": releases, "encode": nightly.list_rows}.get(function, registry)
+    module = {"publish": releases, "drop_old": releases, "encode": list_rows}.get(function, registry)
     real = getattr(module, function)
 
     def fail_afterwards(*arguments, **named):
@@ -241,7 +253,7 @@ def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(fu
         raise RuntimeError("planted")
 
     monkeypatch.setattr(module, function, fail_afterwards if function == "encode" else fail_at_once)
-    promotions = [nightly.Promotion("discover", releases.champions(warehouse)["discover"], "again")]
+    promotions = [publishing.Promotion("discover", releases.champions(warehouse)["discover"], "again")]
     with pytest.raises(RuntimeError, match="planted"):
         publish(warehouse, promotions=promotions)
     if function == "drop_old":  # the release is out, and the next one drops what is too much
@@ -412,7 +424,7 @@ def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, pre
     assert run_pipeline_on(prepared_url, rows).exit_code == ExitCode.PUBLISHED
     out = recommend(prepared_url)
     (event,) = [json.loads(line) for line in out.splitlines() if '"event": "recommendations"' in line]
-    assert set(event["popularity"]) == set(nightly.LISTS) and all(event["popularity"].values())
+    assert set(event["popularity"]) == set(releases.LISTS) and all(event["popularity"].values())
     assert ("there are no users or no tracks yet" in event["message"]) is not bool(users and tracks)
     with psycopg.connect(prepared_url) as connection:
         assert releases.champions(connection) == {}

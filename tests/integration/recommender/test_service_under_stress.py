@@ -14,9 +14,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from benchmarks.http_load import load
-from recommender import known_range, nightly
+from recommender import known_range, publishing
 from tests.command import command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.failing_postgres import Switch
 from tests.recommended import recommended
 from tests.services import serving
@@ -37,7 +37,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "stressed", f"template {template}") as url:
+    with new_database(postgres_url, "stressed", f"template {template}") as url:
         yield url
 
 
@@ -49,7 +49,7 @@ def warehouse(url):
 
 def publish(connection, artist_cap):
     known = known_range.read(connection)
-    nightly.publish(connection, known.now, known.until_seq, artist_cap=artist_cap, budget=0)
+    publishing.publish(connection, known.now, known.until_seq, artist_cap=artist_cap, budget=0)
 
 
 def test_no_request_fails_and_no_answer_mixes_releases_while_releases_flip(url, warehouse):

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from pipeline.operations import shards
-from recommender import artefacts, dataset, drafts, known_range, nightly, registry, releases
+from recommender import artefacts, dataset, drafts, known_range, publishing, registry, release_models, releases
 from tests.command import LIMIT_SECONDS, command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.forks import fork
 from tests.integration.recommender import crashing_recommend
 from tests.recommended import RECOMMEND, recommended
@@ -32,7 +32,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "sharded", f"template {template}") as url:
+    with new_database(postgres_url, "sharded", f"template {template}") as url:
         yield url
 
 
@@ -57,15 +57,15 @@ def age(connection):
 
 def make(url, shard, *arguments):
     """Make a shard, and return what it says."""
-    return said(command("recommend", "--shard", shard, *arguments, DATABASE_URL=url), "shard")
+    return message_of(command("recommend", "--shard", shard, *arguments, DATABASE_URL=url), "shard")
 
 
 def recommend(url, *arguments):
     """Publish, and return what the step says."""
-    return said(command(*RECOMMEND, *arguments, DATABASE_URL=url), "recommendations")
+    return message_of(command(*RECOMMEND, *arguments, DATABASE_URL=url), "recommendations")
 
 
-def said(ended, event):
+def message_of(ended, event):
     assert (ended.code, ended.err) == (ExitCode.PUBLISHED, ""), ended
     (found,) = [line for line in map(json.loads, ended.out.splitlines()) if line["event"] == event]
     return found["message"]
@@ -76,7 +76,7 @@ def sizes(connection):
     return tuple(connection.execute(f"select count(*) from recommendations.{name}").fetchone()[0] for name in TABLES)
 
 
-def made(connection):
+def made_shards(connection):
     """Return the shards of the draft that are made, as (number, count)."""
     return connection.execute(
         "select shard, shards from recommendations.drafts inner join recommendations.draft_shards using (draft_id)"
@@ -115,13 +115,13 @@ def another_champion(connection):
 @pytest.fixture
 def scored(monkeypatch):
     """Return the list that grows with the number of users whenever lists are made."""
-    numbers, real = [], nightly.recommend
+    numbers, real = [], release_models.recommend
 
     def recommend_and_note(recommender, users, *arguments, **named):
         numbers.append(len(users))
         return real(recommender, users, *arguments, **named)
 
-    monkeypatch.setattr(nightly, "recommend", recommend_and_note)
+    monkeypatch.setattr(release_models, "recommend", recommend_and_note)
     return numbers
 
 
@@ -207,13 +207,13 @@ def test_another_draft_begins_if_the_one_there_does_not_fit_and_a_promotion_publ
     number = another_champion(warehouse)
     make(url, "1/2")
     lists = "select distinct model_version from recommendations.draft_lists where list = 'discover'"
-    assert made(warehouse) == [(1, 2)] and warehouse.execute(lists).fetchall() == [(number,)]
+    assert made_shards(warehouse) == [(1, 2)] and warehouse.execute(lists).fetchall() == [(number,)]
     make(url, "2/3")
-    assert made(warehouse) == [(2, 3)]
+    assert made_shards(warehouse) == [(2, 3)]
     make(url, "1/1")
-    assert made(warehouse) == [(1, 1)]
-    known, promotions = known_range.read(warehouse), [nightly.Promotion("discover", 1, "test")]
-    outcome = nightly.publish(warehouse, known.now, known.until_seq, artist_cap=3, budget=0, promotions=promotions)
+    assert made_shards(warehouse) == [(1, 1)]
+    known, promotions = known_range.read(warehouse), [publishing.Promotion("discover", 1, "test")]
+    outcome = publishing.publish(warehouse, known.now, known.until_seq, artist_cap=3, budget=0, promotions=promotions)
     assert outcome.release.model_versions["discover"] == 1 and sizes(warehouse) == (0, 0, 0)
 
 
@@ -228,13 +228,13 @@ def test_a_shard_is_stored_once_and_says_when_its_draft_is_gone(url, warehouse, 
     monkeypatch.setattr(dataset, "read", read_while_another_process_works)
     make(url, "1/2")
     pairs = "select count(*), count(distinct (user_id, list)) from recommendations.draft_lists"
-    assert made(warehouse) == [(1, 2)] and len(set(warehouse.execute(pairs).fetchone())) == 1
+    assert made_shards(warehouse) == [(1, 2)] and len(set(warehouse.execute(pairs).fetchone())) == 1
 
     meanwhile.append(lambda: (another_champion(warehouse), make(url, "2/2")))
     line = command("recommend", "--shard", "2/2", DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
     assert "shard 2/2 was not stored: shards of another release began since" in line
     assert "make all lists with: make recommend" in line
-    assert made(warehouse) == [(2, 2)]
+    assert made_shards(warehouse) == [(2, 2)]
     versions = warehouse.execute("select distinct list, model_version from recommendations.draft_lists").fetchall()
     assert dict(versions) == releases.champions(warehouse) and len(versions) == 2
 
@@ -244,7 +244,7 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
     with locks.run_lock(place):
         line = command("recommend", "--shard", "1/2", DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
         assert "another run is using" in line
-    seen, real, others = [], nightly.recommend, ["2/2"]
+    seen, real, others = [], release_models.recommend, ["2/2"]
 
     def while_a_shard_works(*arguments, **named):
         if others:
@@ -252,6 +252,11 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
             for arguments_of_run in (RECOMMEND, ("erase", "1", "--reason", "x")):
                 refused = command(*arguments_of_run, DATABASE_URL=url, ERASURE_KEY="k" * 32)
                 seen.append(refused.only_line(ExitCode.ALREADY_RUNNING))
+            # a run that was killed, and does not hold the lock
+            warehouse.execute("insert into ops.runs (run_id, command) values ('killed', 'run')")
+            seen.append(
+                warehouse.execute("select status from ops.current_runs where run_id = 'killed'").fetchone()[0],
+            )
             # the connection that works would hold runs off, if its process were killed
             seen.append(
                 warehouse.execute(
@@ -262,14 +267,15 @@ def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeyp
             )
         return real(*arguments, **named)
 
-    monkeypatch.setattr(nightly, "recommend", while_a_shard_works)
+    monkeypatch.setattr(release_models, "recommend", while_a_shard_works)
     # what a killed run has left is ended
     with psycopg.connect(url, application_name=locks.RUN_APPLICATION) as left:
         make(url, "1/2")
         with pytest.raises(psycopg.OperationalError):
             left.execute("select 1")
-    assert seen[0].startswith("shard 2/2 is made") and seen[-1] == (1,)
-    assert made(warehouse) == [(1, 2), (2, 2)] and not locks.is_running(warehouse)
+    assert seen[0].startswith("shard 2/2 is made") and seen[-2:] == ["crashed", (1,)]
+    assert all("shards of a release are using" in line for line in seen[1:-2]) and len(seen) == 5
+    assert made_shards(warehouse) == [(1, 2), (2, 2)] and not locks.is_running(warehouse)
 
 
 def test_an_erased_user_is_in_no_draft_and_its_shards_are_not_used(url, warehouse):

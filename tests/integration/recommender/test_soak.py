@@ -9,22 +9,23 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from recommender import (
+    artefacts,
     known_range,
     metrics,
-    nightly,
     promotion,
+    publishing,
     quality,
     registry,
     releases,
     retraining,
-    training,
     triggers,
+    tuning,
 )
 from recommender.known_range import KnownRange
 from recommender.models.neighbours import FIRST_TRIALS
 from recommender.recipes import Recipe
-from recommender.training import Tuned
 from recommender.triggers import Trigger
+from recommender.tuning import TunedRecipes
 from tests.databases import migrate
 from tests.listening_world import ListeningWorld
 
@@ -68,18 +69,18 @@ class Nights:
         if is_measured:
             self._measure(before)
         if is_published:
-            nightly.publish(self.connection, self.now, 1, artist_cap=50, budget=0)
+            publishing.publish(self.connection, self.now, 1, artist_cap=50, budget=0)
 
     def train(self, challenger: Recipe) -> registry.Training:
         """Retrain if it is due; tuning finds this challenger. Return what was decided for `discover`."""
         trigger = triggers.due(self.connection, self.now, EVERY, 10.0) or Trigger("asked", "")
-        tuned = Tuned({"discover": challenger, "again": AGAIN}, {})
-        self.patch.setattr(training, "tune_recipes", lambda *_: tuned)
+        tuned = TunedRecipes({"discover": challenger, "again": AGAIN}, {})
+        self.patch.setattr(tuning, "tune_recipes", lambda *_: tuned)
         retraining.prepare(self.connection, trigger, None, budget=0, seed=self.seed)
         retraining.tune(self.connection, None, lambda *_: None)
         retraining.evaluate(self.connection, None, lambda *_: None)
         decided = retraining.promotions(self.connection)
-        nightly.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=decided)
+        publishing.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=decided)
         return next(row for row in registry.trainings(self.connection) if row.list == "discover")
 
     @property
@@ -104,7 +105,7 @@ class Nights:
         weights: csr_matrix = stored.model.weights[shuffled]
         broken = type(stored.model)(weights.tocsr(), stored.model.taste_half_life)
         catalogue = type("Catalogue", (), {"track_ids": stored.track_ids, "genre_names": stored.genre_names})
-        content = training.artefacts.dump(broken, catalogue)
+        content = artefacts.dump(broken, catalogue)
         number = registry.register(
             self.connection,
             {
@@ -116,8 +117,8 @@ class Nights:
                 "known_at": self.now,
             },
         )
-        promoted = nightly.Promotion("discover", number, "planted")
-        nightly.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=[promoted])
+        promoted = publishing.Promotion("discover", number, "planted")
+        publishing.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=[promoted])
 
     def _measure(self, release: releases.Release) -> None:
         """Store how the lists did beside the most popular tracks, on the users who heard a track of neither before."""

@@ -10,14 +10,14 @@ import psycopg
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from recommender import artefact_store, nightly, registry, releases, retraining, triggers
+from recommender import artefact_store, publishing, registry, releases, retraining, triggers
 from recommender.artefacts import ArtefactError
 from recommender.registry import STAGES
 from recommender.releases import LISTS
 from recommender.service import loaded_models
 from recommender.service.state import APPLICATION, Refresher
 from tests.command import command, until
-from tests.databases import created
+from tests.databases import new_database
 from tests.integration.monitoring.records import MetricValues
 from warehouse import database, locks
 from warehouse.errors import ExitCode
@@ -51,7 +51,7 @@ def hear(connection, first, last):
 @pytest.fixture(scope="module")
 def template(postgres_url, built_template):
     """Name of a database with one training on 20 days of listens, and 15 later days that it did not know."""
-    with created(postgres_url, "trained", f"template {built_template}") as url:
+    with new_database(postgres_url, "trained", f"template {built_template}") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("delete from marts.listen_history")
             hear(connection, 0, 19)
@@ -62,7 +62,7 @@ def template(postgres_url, built_template):
 
 @pytest.fixture
 def url(postgres_url, template):
-    with created(postgres_url, "training", f"template {template}") as url:
+    with new_database(postgres_url, "training", f"template {template}") as url:
         yield url
 
 
@@ -123,10 +123,10 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
     ):
         assert words in said
     assert rows["discover"].reason in said and rows["again"].reason in said
-    assert {row.outcome for row in rows.values()} == {"refreshed"} and not registry.unfinished(warehouse)
+    assert {row.outcome for row in rows.values()} == {"refreshed"} and not registry.unfinished_trainings(warehouse)
     champions = releases.champions(warehouse)
     assert releases.published(warehouse).model_versions == champions
-    assert registry.aliased(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
+    assert registry.versions_by_alias(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
     compared = {
         (row["contender"], row["segment"]): row for row in registry.evaluations(warehouse, rows["discover"].training_id)
     }
@@ -161,7 +161,7 @@ def test_each_stage_runs_in_a_command_of_its_own(url, warehouse):
             assert f"has completed {completed} already" in messages(train(url, completed, "--if-due"))
         if stage != STAGES[-1]:
             assert f"the next stage is: make train ARGS={STAGES[done + 1]}" in said
-            assert {row.stage for row in registry.unfinished(warehouse)} == {stage}
+            assert {row.stage for row in registry.unfinished_trainings(warehouse)} == {stage}
     assert "decision for discover" in said and releases.published(warehouse).release_id == 2
 
 
@@ -170,12 +170,12 @@ def fail_to_load(*_):
 
 
 def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, warehouse, weak_champion, monkeypatch):
-    nightly.publish(warehouse, now_of(warehouse), 2, artist_cap=3, budget=0)
+    publishing.publish(warehouse, now_of(warehouse), 2, artist_cap=3, budget=0)
     before = lists(warehouse)
     said = messages(train(url))
     assert "decision for discover: promoted. Why: neighbours beats the champion's recipe by +0." in said
     champion = releases.champions(warehouse)["discover"]
-    assert registry.aliased(warehouse, "anchor")["discover"] == champion != weak_champion
+    assert registry.versions_by_alias(warehouse, "anchor")["discover"] == champion != weak_champion
     assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
     shown = command("model", "list", DATABASE_URL=url).out
     assert any(
@@ -216,7 +216,7 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
         assert registry.previous_champions(warehouse, "discover") == {"discover": (champion, weak_champion)}
     ended = command("model", "promote", str(champion), "--reason", "rollback from 1", DATABASE_URL=url)
     assert "--reason begins with 'rollback from '" in ended.only_line(ExitCode.WRONG_SETTINGS)
-    assert registry.aliased(warehouse, "anchor")["discover"] == weak_champion
+    assert registry.versions_by_alias(warehouse, "anchor")["discover"] == weak_champion
     (decision, *_) = registry.alias_history(warehouse, "discover", 1)
     assert decision["reason"] == f"rollback from {champion}: no good"
 
@@ -280,7 +280,7 @@ def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url,
     with locks.run_lock(place):
         line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
     assert "what was trained is kept, finish it later with: make train" in line
-    assert {row.stage for row in registry.unfinished(warehouse)} == {"evaluate"}
+    assert {row.stage for row in registry.unfinished_trainings(warehouse)} == {"evaluate"}
     assert releases.champions(warehouse) == {"again": 2, "discover": 1}
     with psycopg.connect(url, autocommit=True) as other, retraining.training_lock(other):
         line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
@@ -318,7 +318,7 @@ def test_a_training_that_was_killed_at_any_point_continues(module, function, url
     assert (lists(warehouse), releases.champions(warehouse)) == before
     monkeypatch.undo()
     train(url)
-    assert not registry.unfinished(warehouse)
+    assert not registry.unfinished_trainings(warehouse)
     assert releases.published(warehouse).model_versions == releases.champions(warehouse) != before[1]
     (models,) = warehouse.execute("select count(*) from recommendations.model_versions").fetchone()
     assert models == 4, "no model may be registered twice"
@@ -334,7 +334,7 @@ def test_an_old_training_starts_over_and_one_for_another_champion_is_abandoned(u
         train(url, *((stage,) if stage != "prepare" else ("prepare",)))
     (old,) = {row.reason for row in registry.trainings(warehouse, "outcome = 'abandoned'")}
     assert old == "abandoned after the stage prepare: a later training replaced it"
-    decided = {row.list: row.training_id for row in registry.unfinished(warehouse)}
+    decided = {row.list: row.training_id for row in registry.unfinished_trainings(warehouse)}
     registry.promote(warehouse, "discover", 1, "rollback from 1: test")
     other = registry.history(warehouse, limit=10)[-1]["model_version"]
     warehouse.execute(
@@ -345,7 +345,7 @@ def test_an_old_training_starts_over_and_one_for_another_champion_is_abandoned(u
     registry.promote(warehouse, "discover", other, "by a person")
     said = messages(train(url, "promote"))
     assert "abandoned: the champion of discover has changed since the comparison" in said
-    assert releases.champions(warehouse)["discover"] == other and not registry.unfinished(warehouse)
+    assert releases.champions(warehouse)["discover"] == other and not registry.unfinished_trainings(warehouse)
     assert {
         row.outcome for row in registry.trainings(warehouse, "training_id = any(%s)", [list(decided.values())])
     } == {"abandoned"}
@@ -384,25 +384,25 @@ cross join lateral (values (1, 500, of_first), (2, 5, 0.2)) as releases (release
 
 @pytest.mark.slow
 def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_and_says_so(url, warehouse):
-    def said(*arguments):
+    def due_messages(*arguments):
         ended = command("train", "prepare", "--if-due", *OPTIONS, *arguments, DATABASE_URL=url)
         assert ended.code == ExitCode.PUBLISHED, ended
         found = messages([json.loads(line) for line in ended.out.splitlines()])
-        started = [row.trigger for row in registry.unfinished(warehouse)]
+        started = [row.trigger for row in registry.unfinished_trainings(warehouse)]
         warehouse.execute("delete from recommendations.trainings where finished_at is null")
         return found, set(started)
 
-    found, started = said("--volume", "1")
+    found, started = due_messages("--volume", "1")
     assert not started and "no retraining is due; train all the same with: make train" in found
     assert "not due: the last training was 0.0 days ago, and one is due after 7.0 days" in found
     assert "not due: discover: nothing to compare: the champion is popularity, or new" in found
-    found, started = said()
+    found, started = due_messages()
     assert started == {"volume"} and "978 listens, +74.3% since the last training, and one is due at +20%" in found
     for days, due in ((7, {"schedule"}), (-7, set())):
         warehouse.execute(
             "update recommendations.trainings set started_at = started_at - %s * interval '1 day'", [days]
         )
-        assert said("--volume", "1")[1] == due
+        assert due_messages("--volume", "1")[1] == due
     warehouse.execute("""
         create table features.histories as table features.track_history;
         drop view features.track_history cascade;
@@ -424,7 +424,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
         ([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05], 1, True),
     ):
         psycopg.ClientCursor(warehouse).execute(QUALITY, {"nights": nights, "version": version})
-        found, started = said("--volume", "1")
+        found, started = due_messages("--volume", "1")
         assert started == ({"degradation"} if is_due else set()), nights
     assert "due: discover: NDCG@10 differs from popularity by +0.0500 in the last 3 nights, and by +0.1000 at" in found
     # a training that did not end does not hide it

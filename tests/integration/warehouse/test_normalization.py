@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.databases import LOCALE_C, LOCALE_TURKISH, created
+from tests.databases import LOCALE_C, LOCALE_TURKISH, new_database
 from tests.debian_postgres import debian_database
 from warehouse import normalization
 from warehouse.normalization import normalize
@@ -83,8 +83,8 @@ def test_a_lone_surrogate_stays():
 
 
 DATABASES = {
-    "18": lambda postgres_url: created(postgres_url, "normalized"),
-    "18, C": lambda postgres_url: created(postgres_url, "normalized", LOCALE_C),
+    "18": lambda postgres_url: new_database(postgres_url, "normalized"),
+    "18, C": lambda postgres_url: new_database(postgres_url, "normalized", LOCALE_C),
     "15, C": lambda postgres_url: debian_database(LOCALE_C),
     "15, Turkish": lambda postgres_url: debian_database(LOCALE_TURKISH),
 }

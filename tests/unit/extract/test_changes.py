@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import changes
-from extract.changes import compare, delivered_among, missing, tally, view_digests
+from extract.changes import compare, count_delivered, missing_keys, tally, view_digests
 
 # Few keys and contents, so that they collide, and half of a key never identifies it.
 HALVES = st.sampled_from([0, 1, 2**63, 2**63 + 1])
@@ -66,8 +66,8 @@ def test_a_delivered_key_has_changed_when_its_content_differs_even_if_later_load
     before = table([(key, content) for key, contents in known.items() for content in contents])
     with sliced(slice_rows):
         found = compare(before, table(rows), readable(rows))
-        gone = missing(before, table(rows))
-        lost = delivered_among(gone, before)
+        gone = missing_keys(before, table(rows))
+        lost = count_delivered(gone, before)
 
     texts: dict[tuple, set] = {}
     for key, content, is_readable in rows:
@@ -93,7 +93,7 @@ def test_a_row_that_lands_again_unchanged_is_no_change_and_an_undelivered_row_is
 def test_known_keys_are_missing_when_no_readable_or_unreadable_row_has_them(known, rows, slice_rows):
     before = table([(key, content) for key, contents in known.items() for content in contents])
     with sliced(slice_rows):
-        digests = missing(before, table(rows))
+        digests = missing_keys(before, table(rows))
     found = [(int(first), int(second)) for first, second in digests]
     assert sorted(found) == sorted(known.keys() - {key for key, _, _ in rows})
 

@@ -46,7 +46,7 @@ def test_a_chosen_start_gives_room_for_more_runs(start):
     ("previous", "wanted_start", "why"),
     [
         ((dt.date(2026, 1, 1), 3), dt.date(2026, 1, 2), "began on 2026-01-01; unset SAMPLE_START"),
-        ((None, 3), None, "of an earlier release"),
+        ((None, 3), None, "of an earlier version"),
     ],
 )
 def test_a_start_that_cannot_be_is_refused(previous, wanted_start, why):

@@ -14,10 +14,10 @@ from scipy.sparse import csr_matrix
 from recommender import artefact_store, artefacts
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
+from recommender.list_making import Recommender, recommend
 from recommender.models import CANDIDATES, again
 from recommender.registry import ModelVersion
 from recommender.releases import AGAIN, DISCOVER
-from recommender.scoring import Recommender, recommend
 from tests.listens import random_dataset
 
 NAMES = [*CANDIDATES, again.NAME]
@@ -38,7 +38,7 @@ def lists_of(model, users, catalogue, name):
     return recommend(Recommender(model, ()), users, catalogue, list_name, 10)
 
 
-def changed(data, draw):
+def next_day(data, draw):
     """The catalogue and users of another day: two new tracks, one new genre, and other numbers for the others."""
     old, new = data.catalogue, Catalogue
     ids = np.sort(np.concatenate([old.track_ids, draw.choice(np.arange(-50, 5), 1), [10_000]]))
@@ -74,7 +74,7 @@ def test_a_model_is_the_same_after_storing_it(name):
 def test_renumbering_a_model_and_scoring_with_it_commute(seed, name):
     """Tracks with equal scores may swap, so scores are compared in order, and tracks by their scores."""
     data = random_dataset(seed, gone=(2,))
-    catalogue, users = changed(data, np.random.default_rng(seed))
+    catalogue, users = next_day(data, np.random.default_rng(seed))
     model = fit(data, name)
     moved = artefacts.renumber(Artefact(model, data.catalogue.track_ids, data.catalogue.genre_names), catalogue)
     before = lists_of(model, data.users, data.catalogue, name)

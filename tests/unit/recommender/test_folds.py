@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import folds, sources
-from recommender.evaluation import evaluated
+from recommender.evaluation import users_with_targets
 from recommender.files import Log, read_file
 from recommender.releases import AGAIN, DISCOVER
 from recommender.sources import DataError
@@ -51,7 +51,7 @@ def test_a_log_is_cut_by_whole_days():
 
 def test_a_user_without_targets_is_left_out_and_a_repeated_target_counts_once():
     made = sources.cut_in_time(log(*[(1, 10, day) for day in range(8)], (2, 20, 0), (3, 10, 7), (3, 10, 7.5)), window=1)
-    users, wanted = evaluated(made.final, DISCOVER)
+    users, wanted = users_with_targets(made.final, DISCOVER)
     assert made.final.dataset.user_ids[users].tolist() == [3] and wanted.nnz == 1 and wanted.data.tolist() == [1]
 
 
@@ -93,7 +93,7 @@ TRAINING = [(user, track, day) for user in range(1, 9) for track, day in ((user,
 
 def test_a_later_test_file_is_compared_and_its_tuning_window_lies_in_training():
     training, test = logs(TRAINING, [(1, 5, 10), (1, 1, 10), (2, 99, 11), (50, 4, 12)])
-    made = sources.given_split(training, test, 0)
+    made = sources.take_split(training, test, 0)
     assert targets(made.final, DISCOVER) == {(1, 5), (50, 4)} and targets(made.final, AGAIN) == {(1, 1)}
     assert made.final.dropped == 1
     assert made.tuning.dataset.listens.days.max() < 9
@@ -104,7 +104,7 @@ def test_a_test_file_within_the_time_of_training_is_accepted_as_a_random_split()
     training, test = logs(
         TRAINING, [(user, user + 4, day) for user, day in zip(range(1, 5), (0.5, 2, 6, 8), strict=True)]
     )
-    made = sources.given_split(training, test, 0)
+    made = sources.take_split(training, test, 0)
     assert any("may know the future" in note for note in made.notes)
     assert any("tuned on a random fifth" in note for note in made.notes)
 
@@ -119,11 +119,11 @@ def test_a_test_file_within_the_time_of_training_is_accepted_as_a_random_split()
 )
 def test_a_split_that_would_fool_the_evaluation_is_refused(test, why):
     with pytest.raises(DataError, match=why):
-        sources.given_split(*logs(TRAINING, test), 0)
+        sources.take_split(*logs(TRAINING, test), 0)
 
 
 def test_the_same_file_twice_is_refused_without_times_too(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("user_id,track_id\n1,2\n1,3\n2,2\n")
     with pytest.raises(DataError, match="both files hold the same listens"):
-        sources.given_split(*read_file(path, path), 0)
+        sources.take_split(*read_file(path, path), 0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from recommender import artefacts, list_rows
+from recommender.list_making import Recommender, recommend
 from recommender.releases import AGAIN, DISCOVER, LISTS, Release
-from recommender.scoring import Recommender, recommend
 from recommender.service import answers, cached_lists, middleware
 from recommender.service.answers import NoModelsError
 from recommender.service.loaded_models import LoadedModels, UserHistory
@@ -19,7 +19,7 @@ from recommender.service.warehouse_reads import genres_in
 from recommender.stored_lists import StoredList, decode, pack, parse_reason, unpack
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import random_dataset
-from tests.unit.recommender.test_scoring import recommender
+from tests.unit.recommender.test_list_making import recommender
 
 NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 

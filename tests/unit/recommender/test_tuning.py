@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from recommender.evaluation import NEAR_POPULARITY, Judgement, coinciding, intervals, judge, overlap
+from recommender.evaluation import NEAR_POPULARITY, Measurement, find_coinciding, intervals, measure, overlap
 from recommender.folds import Fold, fold_of_log, of_some_users
+from recommender.list_making import Recommender
 from recommender.models import CANDIDATES, again, als, neighbours, popularity
 from recommender.releases import AGAIN, DISCOVER
-from recommender.scoring import Recommender
-from recommender.tuning import Tuned, Tuning, tune
+from recommender.tuning import BestTrial, Tuning, tune
 from tests.listens import random_dataset
 
 
@@ -20,7 +20,7 @@ def fold(seed: int = 1, users: int = 150, tracks: int = 45) -> Fold:
     return fold_of_log(np.arange(users), np.arange(tracks), listens.where(~is_target), targets)
 
 
-def judgements_of(data: Fold) -> dict[str, Judgement]:
+def measurements_of(data: Fold) -> dict[str, Measurement]:
     models = {
         "popularity": popularity.fit(data.dataset, {"half_life": None}, 0),
         "same": popularity.fit(data.dataset, {"half_life": None}, 0),
@@ -29,27 +29,27 @@ def judgements_of(data: Fold) -> dict[str, Judgement]:
     for name, regularization in (("als", 1.0), ("regularised", 20.0)):
         params = {"factors": 32, "regularization": regularization, "alpha": 1.0, "taste_half_life": None}
         models[name] = als.fit(data.dataset, params, 0)
-    return {name: judge(Recommender(model, ()), data, DISCOVER) for name, model in models.items()}
+    return {name: measure(Recommender(model, ()), data, DISCOVER) for name, model in models.items()}
 
 
 def test_models_that_make_the_same_lists_are_named():
-    assert coinciding(judgements_of(fold())) == [("popularity", "same")]
+    assert find_coinciding(measurements_of(fold())) == [("popularity", "same")]
 
 
 def test_als_that_was_regularised_into_popularity_is_near_it():
-    found = judgements_of(fold())
+    found = measurements_of(fold())
     assert overlap(found["regularised"], found["popularity"]) >= NEAR_POPULARITY
     assert overlap(found["als"], found["popularity"]) < NEAR_POPULARITY
     assert overlap(found["neighbours"], found["popularity"]) < NEAR_POPULARITY
 
 
 def test_a_model_that_only_repeats_popularity_is_not_chosen():
-    found = judgements_of(fold())
+    found = measurements_of(fold())
     tuning = Tuning()
-    tuning.best[DISCOVER].update({name: Tuned({}, found[name]) for name in ("same", "popularity")})
+    tuning.best[DISCOVER].update({name: BestTrial({}, found[name]) for name in ("same", "popularity")})
     found["same"].values["ndcg@10"][:] = 1  # even if it seems to be better by accident
     assert tuning.challenger(DISCOVER) == "popularity"
-    tuning.best[DISCOVER]["neighbours"] = Tuned({}, found["neighbours"])
+    tuning.best[DISCOVER]["neighbours"] = BestTrial({}, found["neighbours"])
     assert tuning.challenger(DISCOVER) == "neighbours"
 
 
@@ -60,8 +60,8 @@ def test_the_same_seed_gives_the_same_trials(monkeypatch):
     one, other = (tune(fold(), names, 1000, 3) for _ in range(2))
     assert one.trials == other.trials and one.trials["ease"] == 4
     for list_name in (DISCOVER, AGAIN):
-        found = {name: (tuned.params, tuned.judgement.ndcg) for name, tuned in one.best[list_name].items()}
-        assert found == {name: (tuned.params, tuned.judgement.ndcg) for name, tuned in other.best[list_name].items()}
+        found = {name: (trial.params, trial.measurement.ndcg) for name, trial in one.best[list_name].items()}
+        assert found == {name: (trial.params, trial.measurement.ndcg) for name, trial in other.best[list_name].items()}
         assert one.challenger(list_name) == other.challenger(list_name)
         if list_name == AGAIN:
             assert all(params.get("taste_half_life") is None for params, _ in found.values())

@@ -30,7 +30,7 @@ def test_a_draw_depends_on_its_address_only():
     assert uniform(-3, "a field", 41, 8) != all_at_once[41, 7]
 
 
-def test_draws_are_the_same_in_every_release():
+def test_draws_are_the_same_in_every_version():
     """A world must not change because numpy or this code did."""
     assert uniform(7, "a field", 1, 2).tolist() == [0.9550771251008611]
 

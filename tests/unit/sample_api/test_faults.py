@@ -276,7 +276,7 @@ def test_spoiled_rows_match_their_account():
     world = snapshot(World(users=300, tracks=300, documents=300), 2)
     with serve(world, ["bad_rows=0.2"]) as server:
         for table, rows in world.tables().items():
-            spoiled = server.spoiled(table)
+            spoiled = server.spoiled_rows(table)
             assert len(spoiled) == -(-len(rows) // 5)
             assert {row.how for row in spoiled} == set(DAMAGES[table])
             total = get(server, f"/{table}").json()["total"]

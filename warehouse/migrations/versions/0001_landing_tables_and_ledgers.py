@@ -1,6 +1,6 @@
 """Create the landing tables, the gate's ledger and the run ledger.
 
-A warehouse of the last release without migrations has these tables already: `if not exists` adopts them.
+A warehouse of the last version without migrations has these tables already: `if not exists` adopts them.
 """
 
 from warehouse.migrations.sql import execute

@@ -1,4 +1,4 @@
-"""Rename what earlier releases named in words of their own, and record which release prepared the warehouse."""
+"""Rename what earlier versions named in words of their own, and record which version prepared the warehouse."""
 
 from warehouse.migrations.sql import execute
 

@@ -1,4 +1,4 @@
-"""Add `known_at` to the marts that an earlier release has built; the next build fills it. dbt makes new ones so."""
+"""Add `known_at` to the marts that an earlier version has built; the next build fills it. dbt makes new ones so."""
 
 from warehouse.migrations.sql import execute
 

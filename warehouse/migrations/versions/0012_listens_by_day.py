@@ -1,4 +1,4 @@
-"""Index the days of listens in a mart that an earlier release has built. dbt makes new ones so."""
+"""Index the days of listens in a mart that an earlier version has built. dbt makes new ones so."""
 
 from warehouse.migrations.sql import execute
 

@@ -10,7 +10,7 @@ from warehouse.errors import CommandError, ExitCode
 CONNECT_SECONDS = 5
 
 
-def stop(folder: Path, *, is_forced: bool) -> bool:
+def stop_embedded_postgres(folder: Path, *, is_forced: bool) -> bool:
     """Stop the server of `folder`. Return False if it was not running.
 
     Raises CommandError(ALREADY_RUNNING) while a run is in progress, unless `is_forced`.

@@ -1,4 +1,4 @@
-"""Planted challengers are refused in the final window, data that have shrunk, too, and a bad last fit is noticed."""
+"""Planted challengers are refused in the final window, and a bad last fit is noticed."""
 
 import datetime as dt
 from dataclasses import replace
@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from recommender import artefacts, recipes, training
+from recommender import artefacts, recipes
 from recommender.artefacts import Artefact
-from recommender.evaluation import judge
+from recommender.evaluation import measure
+from recommender.final_window import compare_finalists, fit_recipe, refit_problems, served_model
 from recommender.folds import Fold, fold_of_log
+from recommender.interactions import day_of
 from recommender.models.neighbours import FIRST_TRIALS
 from recommender.recipes import Recipe
 from recommender.registry import ModelVersion
 from recommender.releases import DISCOVER
-from recommender.training import DataSize, compare_finalists, data_problems, refit_problems, served_model
 from tests.listens import random_dataset
 
 NOW = dt.datetime(2026, 7, 31, tzinfo=dt.UTC)
@@ -62,7 +63,7 @@ def test_a_planted_challenger_is_refused_and_the_recipe_stays(challenger, words,
 
 
 def test_a_better_challenger_wins_beside_champion_anchor_and_served_model(fold, few_users_are_enough):
-    served = training._fitted(WORSE, fold.dataset, 0)
+    served = fit_recipe(WORSE, fold.dataset, 0)
     found = compare_finalists(
         fold, DISCOVER, CHAMPION, 0, champion=WORSE, anchor=recipes.of_popularity(), served=served
     )
@@ -77,7 +78,7 @@ def test_the_served_model_is_compared_unless_it_knows_the_final_window(fold):
     model = recipes.fit(CHAMPION.model, CHAMPION.params, fold.dataset, 0)
     stored = Artefact(model, fold.dataset.catalogue.track_ids, ())
     version = ModelVersion(1, 1, DISCOVER, "neighbours", CHAMPION.params, {}, b"", None, None, None, NOW)
-    last = training.day_of(fold.dataset.listens.today)
+    last = day_of(fold.dataset.listens.today)
     assert served_model(version, stored, last, fold, 0) is not None
     assert served_model(version, stored, last + dt.timedelta(days=1), fold, 0) is None
     assert served_model(version, None, last, fold, 0) is None
@@ -89,7 +90,7 @@ def test_the_served_model_is_compared_unless_it_knows_the_final_window(fold):
 def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
     data = fold.dataset
     model = recipes.fit(CHAMPION.model, CHAMPION.params, data, 0)
-    before = judge(training._fitted(CHAMPION, data, 0), fold, DISCOVER)
+    before = measure(fit_recipe(CHAMPION, data, 0), fold, DISCOVER)
 
     def problems(changed):
         return refit_problems(changed, data.catalogue, CHAMPION, fold, DISCOVER, before, 0)
@@ -107,16 +108,3 @@ def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
     empty = problems(replace(model, weights=model.weights * 0))
     assert any(problem.startswith("it shows ") for problem in empty)
     assert artefacts.check_is_finite(model) is None
-
-
-def test_data_are_refused_that_are_missing_shrunk_or_stale():
-    size = DataSize(1_000, 500, 20_000, NOW - dt.timedelta(days=1))
-    before = {"users": 1_000, "tracks": 500, "listens": 20_000}
-    assert data_problems(size, None, NOW) == data_problems(size, before, NOW) == []
-    assert data_problems(replace(size, listens=14_001), before, NOW) == []
-    (shrunk,) = data_problems(replace(size, listens=13_999), before, NOW)
-    assert shrunk == "there are 13,999 listens, 30% fewer than the 20,000 at the last training"
-    (empty,) = data_problems(replace(size, tracks=0), before, NOW)
-    assert empty == "there are no tracks yet"
-    (stale,) = data_problems(replace(size, newest=NOW - dt.timedelta(days=11)), before, NOW)
-    assert stale == "the newest listen became known on 2026-07-20, more than 10 days ago"

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from pipeline.console import connections
+from pipeline.console import header
 from pipeline.operations import status
 from pipeline.settings import PROJECT, Settings
 from tests.command import command
@@ -57,10 +57,10 @@ def test_an_option_is_distinguished_from_a_variable(built_database_url, warehous
 
 def test_the_embedded_warehouse_is_described_by_its_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("MOOVITAMIX_HOME", str(PROJECT))
-    assert connections.describe_warehouse(Settings(), Warehouse({})) == "the embedded Postgres in .postgres"
+    assert header.describe_warehouse(Settings(), Warehouse({})) == "the embedded Postgres in .postgres"
     monkeypatch.setenv("MOOVITAMIX_HOME", str(tmp_path))
-    assert connections.describe_warehouse(Settings(), Warehouse({})) == f"the embedded Postgres in {tmp_path}/.postgres"
-    assert connections.describe_api(Settings()) == "the sample API of this project"
+    assert header.describe_warehouse(Settings(), Warehouse({})) == f"the embedded Postgres in {tmp_path}/.postgres"
+    assert header.describe_api(Settings()) == "the sample API of this project"
 
 
 def test_an_embedded_warehouse_with_real_data_requires_its_api(connection):
@@ -86,5 +86,5 @@ def test_commands_that_change_the_warehouse_print_its_address(built_database_url
 
 def test_an_unusual_name_stays_on_one_line_without_the_password():
     parameters = {"user": "u", "host": "h", "port": "1", "dbname": "a\nb\x1b[31m", "password": "pl4nted"}
-    described = connections.describe_warehouse(Settings(database_url="any"), Warehouse(parameters))
+    described = header.describe_warehouse(Settings(database_url="any"), Warehouse(parameters))
     assert described == "u@h:1/a\\nb\\x1b[31m (--database-url)"

@@ -1,13 +1,13 @@
-"""Make the lists of users from what is known, and publish those of all users as one release.
+"""Publish the lists of all users as one release, and make the lists of a shard of them.
 
-Shards of users may make the lists before. Then a draft holds them until the release.
+Shards make their lists before a release, and a draft holds them until then.
 """
 
 import contextlib
 import datetime as dt
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,31 +21,24 @@ from recommender import (
     artefacts,
     dataset,
     drafts,
-    list_rows,
+    first_models,
     metrics,
     quality,
-    recipes,
     registry,
+    release_models,
     releases,
-    training,
 )
 from recommender.cache import Cache
-from recommender.dataset import Dataset, Users
+from recommender.dataset import Dataset
 from recommender.drafts import Basis, Draft, Shard
-from recommender.interactions import Integers
-from recommender.models import CANDIDATES
+from recommender.first_models import Choice
+from recommender.progress import Progress, report_nothing
 from recommender.promotion import TOO_LITTLE_DATA
-from recommender.releases import AGAIN, DISCOVER, LISTS
-from recommender.scoring import Lists, Recommender, recommend
-from recommender.training import Choice
-from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
-from warehouse import binary_copy, redaction
+from recommender.release_models import ReleaseModel
+from recommender.releases import LISTS
+from warehouse import redaction
 
-LENGTHS = {DISCOVER: 50, AGAIN: 20}
-USERS_AT_ONCE = 2000
 NO_CHAMPION = "no_champion"
-
-Show = Callable[..., None]
 
 # Figures of the lists in the table of a release. `shown`: tracks among the first ones of somebody.
 FIGURES = """
@@ -67,21 +60,6 @@ from {partition}
 inner join shown using (list)
 group by list, shown.tracks
 """
-
-
-@dataclass(frozen=True)
-class Maker:
-    """Hold what makes a list: the model with its fallbacks, and where it is from.
-
-    `version`: of the champion, or None for `choice`, which is not registered yet. `artefact` None: a model that counts.
-    """
-
-    recommender: Recommender
-    model: str
-    sources: Sequence[int]
-    version: int | None = None
-    choice: Choice | None = None
-    artefact: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -116,14 +94,11 @@ class Outcome:
     is_draft_outdated: bool = False
 
 
-Parts = Sequence[tuple[Integers, Lists]]
-
-
 class ChampionChangedError(Exception):
     """Report that the champion of a list is no longer the one with which the lists, or a challenger, were made."""
 
 
-def _repeated_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
+def _repeat_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
     """Make the lists once more if a person changed a champion while they were made."""
 
     @functools.wraps(publish)
@@ -136,7 +111,7 @@ def _repeated_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
     return publish_at_most_twice
 
 
-@_repeated_once
+@_repeat_once
 def publish(
     connection: psycopg.Connection,
     now: dt.datetime,
@@ -148,7 +123,7 @@ def publish(
     promotions: Sequence[Promotion] = (),
     artefact_folder: str | None = None,
     redis_url: str | None = None,
-    show: Show = lambda what, done=None, total=None: None,
+    show: Progress = report_nothing,
 ) -> Outcome:
     """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `now`.
 
@@ -169,22 +144,23 @@ def publish(
     choices: list[Choice] = []
     if missing:
         show(f"training a model for {' and '.join(missing)}")
-        choices = training.choose(connection, missing, now, budget, seed, show)
+        choices = first_models.choose(connection, missing, now, budget, seed, show)
     show("reading what is known")
     known = dataset.read(connection, now)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
-        makers = {choice.list: _of_choice(choice, known, seed) for choice in choices}
-        makers |= _of_champions(connection, champions, artefact_folder, known, seed)
-        parts = {} if is_made else _make(makers, known, np.flatnonzero(known.is_listed), artist_cap, show)
-    counted = [model for name in LISTS for model in _counted(makers[name], known, name)]
+        models = {choice.list: release_models.of_choice(choice, known, seed) for choice in choices}
+        models |= release_models.of_champions(connection, champions, artefact_folder, known, seed)
+        users = np.flatnonzero(known.is_listed)
+        parts = {} if is_made else release_models.make_lists(models, known, users, artist_cap, show)
+    counted = [model for name in LISTS for model in release_models.counted_models(models[name], known, name)]
     cache = Cache(redis_url, now)
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
         _check_champions(connection, before)
         versions = {
-            name: makers[name].version or _register(connection, makers[name], known, now, until_seq, artefact_folder)
+            name: models[name].version or _register(connection, models[name], known, now, until_seq, artefact_folder)
             for name in LISTS
         }
         promote(connection, promotions)
@@ -192,18 +168,19 @@ def publish(
         if is_made:
             drafts.copy_lists(connection, draft, release_id, partition)
         else:
-            releases.copy_lists(connection, partition, _rows(release_id, makers, versions, parts, known))
+            rows = release_models.encode_lists(release_id, models, versions, parts, known)
+            releases.copy_lists(connection, partition, rows)
         cache.fill(connection, release_id, partition)
         columns = {
             "as_of": now,
             "until_seq": until_seq,
             "model_versions": versions,
             "artist_cap": artist_cap,
-            **_figures(connection, partition, makers, known),
+            **_figures(connection, partition, models, known),
             "seconds": time.monotonic() - started + (draft.seconds if is_made else 0),
         }
         releases.publish(connection, release_id, columns, releases.MADE)
-        rankings = {name: quality.popular_tracks(makers[name].recommender, known.catalogue) for name in LISTS}
+        rankings = {name: quality.popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
         registry.keep_counted(connection, release_id, counted)
         drafts.remove(connection)
@@ -230,7 +207,7 @@ def make_shard(
     artist_cap: int,
     seed: int = 0,
     artefact_folder: str | None = None,
-    show: Show = lambda what, done=None, total=None: None,
+    show: Progress = report_nothing,
 ) -> int | None:
     """Make the lists of the users of one shard, store them in a draft, and return the number of these users.
 
@@ -247,11 +224,11 @@ def make_shard(
     known = dataset.read(connection, draft.as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
-        makers = _of_champions(connection, champions, artefact_folder, known, seed)
+        models = release_models.of_champions(connection, champions, artefact_folder, known, seed)
         users = np.flatnonzero(known.is_listed & (known.user_ids % shard.count == shard.number - 1))
-        parts = _make(makers, known, users, artist_cap, show)
+        parts = release_models.make_lists(models, known, users, artist_cap, show)
     show("storing the lists")
-    rows = _rows(draft.draft_id, makers, champions, parts, known)
+    rows = release_models.encode_lists(draft.draft_id, models, champions, parts, known)
     drafts.store(connection, draft, shard.number, rows, time.monotonic() - started)
     return len(users)
 
@@ -285,94 +262,16 @@ def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> 
             registry.promote(connection, each.list, each.model_version, each.reason, registry.ANCHOR)
 
 
-def _of_choice(choice: Choice, known: Dataset, seed: int) -> Maker:
-    recipe = choice.recipe
-    model = recipes.fit(recipe.model, recipe.params, known, seed)
-    content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
-    recommender, sources = _with_fallbacks(model, recipe.model, recipe.fallback_params, known, seed)
-    return Maker(recommender, recipe.model, sources, choice=choice, artefact=content)
-
-
-def _of_champions(
-    connection: psycopg.Connection,
-    versions: Mapping[str, int],
-    artefact_folder: str | None,
-    known: Dataset,
-    seed: int,
-) -> dict[str, Maker]:
-    return {name: _of_champion(connection, number, artefact_folder, known, seed) for name, number in versions.items()}
-
-
-def _of_champion(
-    connection: psycopg.Connection, number: int, artefact_folder: str | None, known: Dataset, seed: int
-) -> Maker:
-    """Return the champion for the tracks of now; one that only counts is counted again."""
-    version = registry.read(connection, number)
-    try:
-        if version.model in FALLBACKS:
-            if not CANDIDATES[version.model].is_possible(known):
-                raise artefacts.ArtefactError("no track has what it counts")
-            model = recipes.fit(version.model, version.params, known, seed)
-        else:
-            model = artefacts.renumber(artefact_store.load(version, artefact_folder), known.catalogue)
-    except artefacts.ArtefactError as error:
-        raise artefacts.ArtefactError(f"model version {number} ({version.list}, {version.model}): {error}") from None
-    recommender, sources = _with_fallbacks(model, version.model, version.fallback_params, known, seed)
-    return Maker(recommender, version.model, sources, version=number)
-
-
-def _with_fallbacks(
-    model: Any, name: str, params: Mapping[str, Any], known: Dataset, seed: int
-) -> tuple[Recommender, list[int]]:
-    """Return the model with those that fill its lists, which are counted from what is known now, and their sources."""
-    fallbacks = fallbacks_of(name, fit_fallbacks(known, params, seed))
-    # the last one is popularity, and there are no genres before it if no track has any
-    names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]
-    return Recommender(model, fallbacks), list_rows.sources_of((name, *names))
-
-
-def _counted(maker: Maker, known: Dataset, list_name: str) -> Iterator[registry.CountedModel]:
-    """Yield the models that no model version holds: those that were counted for this release."""
-    for place, model in enumerate((maker.recommender.model, *maker.recommender.fallbacks)):
-        if place or maker.model in FALLBACKS:
-            content = artefacts.dump(model, known.catalogue)
-            name = type(model).__name__.lower()
-            yield registry.CountedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
-
-
-def _make(
-    makers: Mapping[str, Maker], known: Dataset, users: Integers, artist_cap: int, show: Show
-) -> dict[str, Parts]:
-    """Return by list the lists of the users at these positions, some at a time, with the ids of their users."""
-    return {name: list(_make_parts(makers[name], known, users, name, artist_cap, show)) for name in LISTS}
-
-
-def _make_parts(
-    maker: Maker, known: Dataset, users: Integers, list_name: str, artist_cap: int, show: Show
-) -> Iterator[tuple[Integers, Lists]]:
-    if not known.catalogue.is_candidate.any():
-        return
-    for start in range(0, len(users), USERS_AT_ONCE):
-        show(list_name, start, len(users))
-        some = users[start : start + USERS_AT_ONCE]
-        people: Users = known.users.take(some)
-        lists = recommend(
-            maker.recommender, people, known.catalogue, list_name, LENGTHS[list_name], per_artist=artist_cap
-        )
-        yield known.user_ids[some], lists
-    show(list_name, len(users), len(users))
-
-
 def _register(
     connection: psycopg.Connection,
-    maker: Maker,
+    model: ReleaseModel,
     known: Dataset,
     now: dt.datetime,
     until_seq: int,
     artefact_folder: str | None,
 ) -> int:
     """Store a chosen model, and return its version. It becomes the champion unless there was nothing to compare on."""
-    choice = maker.choice
+    choice = model.choice
     training_id = registry.record_training(
         connection,
         {
@@ -395,7 +294,7 @@ def _register(
             "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),
             **choice.recipe.to_json(),
-            **artefact_store.columns(maker.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
+            **artefact_store.columns(model.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
         },
     )
     if choice.outcome != TOO_LITTLE_DATA:
@@ -404,28 +303,8 @@ def _register(
     return number
 
 
-def _rows(
-    number: int,
-    makers: Mapping[str, Maker],
-    versions: Mapping[str, int],
-    parts: Mapping[str, Parts],
-    known: Dataset,
-) -> Iterator[bytes]:
-    """Yield the lists as a binary COPY. `number`: of the release or the draft."""
-    yield binary_copy.HEADER
-    elements = list_rows.reason_elements(known.catalogue)
-    for name in LISTS:
-        for user_ids, lists in parts[name]:
-            yield b"".join(
-                list_rows.encode(
-                    number, name, versions[name], makers[name].sources, user_ids, lists, known.catalogue, elements
-                )
-            )
-    yield binary_copy.END
-
-
 def _figures(
-    connection: psycopg.Connection, partition: sql.Identifier, makers: Mapping[str, Maker], known: Dataset
+    connection: psycopg.Connection, partition: sql.Identifier, models: Mapping[str, ReleaseModel], known: Dataset
 ) -> dict[str, Any]:
     query = sql.SQL(FIGURES).format(partition=partition, depth=metrics.COVERAGE_DEPTH)
     found = {name: numbers for name, *numbers in connection.execute(query)}
@@ -434,7 +313,7 @@ def _figures(
     for name in LISTS:
         lists, *items, shown = found.get(name, [0] * 5)
         by_list[name] = {
-            "model": makers[name].model,
+            "model": models[name].name,
             "lists": lists,
             "coverage": round(shown / max(1, candidates), 4),
             "items": dict(zip(("model", "genres", "popular"), items, strict=True)),

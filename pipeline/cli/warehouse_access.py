@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 import psycopg
 
-from pipeline.console import connections
+from pipeline.console import header
 from pipeline.settings import Settings, secret
 from warehouse import database, embedded_postgres, locks
 from warehouse.database import Warehouse
@@ -25,7 +25,7 @@ def find_warehouse(settings: Settings, application_name: str = "moovitamix") -> 
 def find_warehouse_to_change(settings: Settings) -> Warehouse:
     """Return the warehouse for a command that changes it, and print which one it is."""
     warehouse = find_warehouse(settings, locks.RUN_APPLICATION)
-    click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+    click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
     return warehouse
 
 

@@ -1,7 +1,7 @@
 """Start the nightly run at the same local time each day: `python -m pipeline schedule`.
 
 Each run is a separate process, `python -m pipeline run`: its memory is freed at the end, and killing it does not affect
-the schedule. It gets its settings by environment, because every user can read a command line. The run ledger tells
+the schedule. It gets its settings by environment, because every user can read a command line. The run ledger shows
 whether the run of a slot is still due, also after a restart and to a second schedule of the same warehouse.
 """
 
@@ -143,7 +143,7 @@ class Schedule:
         slot = self._timetable.last_until(_now())
         if slot != self._alerted_slot:
             self._alerted_slot = slot
-            rule = "the run ledger tells whether a run is due, and could not be read"
+            rule = "the run ledger, which shows whether a run is due, could not be read"
             run_notifier.send_alert(
                 Alert("no run can start", obstacle, rule, when_fixed("make run"), runbooks.NO_NIGHT)
             )

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recommender.list_making import Recommender, recommend
 from recommender.models import CANDIDATES, again
 from recommender.reasons import GENRE, POPULAR, TRACK
 from recommender.releases import AGAIN, DISCOVER, LISTS
-from recommender.scoring import Recommender, recommend
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import dataset, interactions, random_dataset
 

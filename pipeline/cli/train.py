@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from pipeline.cli.connecting import check_cache, find_warehouse
 from pipeline.cli.options import database_url_option, recommend_options, retraining_options, seed_option
-from pipeline.console import connections
+from pipeline.cli.warehouse_access import check_cache, find_warehouse
+from pipeline.console import header
 from pipeline.console.terminal import console
 from pipeline.operations import training as operations
 from pipeline.settings import Settings, secret
@@ -34,7 +34,7 @@ def train(database_url: str | None, stage: str | None, every: dt.timedelta, **op
     warehouse = find_warehouse(settings, operations.APPLICATION)
     output = console()
     if output.is_terminal:
-        click.echo(connections.describe(connections.describe_warehouse(settings, warehouse)))
+        click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
     request = operations.Request(
         stages=(stage,) if stage else STAGES, every=every, artefact_folder=secret("ARTIFACT_FOLDER"), **options
     )
