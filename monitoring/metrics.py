@@ -234,7 +234,10 @@ GROUPS = (
             from (
                 select extract(epoch from finished_at - started_at) as seconds
                 from done
-                where step = newest.step and status = 'succeeded' and run_seq < newest.run_seq
+                where
+                    step = newest.step and status = 'succeeded' and run_seq < newest.run_seq
+                    -- a build that was left out takes no time
+                    and not (step = 'build' and rows = 0)
                 order by run_seq desc
                 limit %(usual_of)s
             ) as earlier

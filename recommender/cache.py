@@ -53,7 +53,7 @@ def find_problem(release_id: int, count: bytes | None, hashes: int) -> str | Non
     """Return why a release is not in the cache, if so. `count`: the value of `name_of`; `hashes`: how many exist."""
     if count is None:
         return f"it does not hold release {release_id}"
-    return None if hashes == int(count) else f"it lost lists of release {release_id}"
+    return None if count == b"%d" % hashes else f"it lost lists of release {release_id}"
 
 
 class Cache:
@@ -109,8 +109,7 @@ class Cache:
             return
         key = key_of(release_id, self._as_of, list_name)
         try:
-            lists = [stored_lists.decode(row) for row in rows]
-            values = {str(each.user_id): stored_lists.pack(each) for each in lists}
+            values = {str(each.user_id): stored_lists.pack(each) for each in map(stored_lists.decode, rows)}
             compared = Random(0).sample(sorted(values), min(COMPARED, len(values)))
             self._client.hset(key, mapping=values)
             self._client.expire(key, LIFETIME)

@@ -18,7 +18,7 @@ Reason = int | str | None
 
 
 class StoredList(NamedTuple):
-    """Hold one list: the columns of recommendations.lists. The reasons can be read once, in order."""
+    """Hold one list: the columns of recommendations.lists."""
 
     release_id: int
     user_id: int
@@ -28,7 +28,7 @@ class StoredList(NamedTuple):
     genre_items: int
     track_ids: list[int]
     scores: list[float]
-    reasons: Iterable[Reason]
+    reasons: list[Reason]
 
 
 _DECODER = msgspec.msgpack.Decoder(
@@ -37,7 +37,7 @@ _DECODER = msgspec.msgpack.Decoder(
 
 
 def parse_reason(text: str) -> Reason:
-    """Return a reason from its text in recommendations.lists."""
+    """Return a reason from its text in recommendations.lists, which `list_rows.reason_elements` writes."""
     kind, _, value = text.partition(" ")
     if kind == "track":
         return int(value)

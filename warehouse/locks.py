@@ -60,10 +60,14 @@ def is_running(connection: psycopg.Connection) -> bool:
     return connection.execute(f"select exists ({HOLDERS})").fetchone()[0]
 
 
+def are_shards_running(connection: psycopg.Connection) -> bool:
+    """Return whether shards of a release hold the lock now."""
+    return {mode for (mode,) in connection.execute(HOLDERS)} == {"ShareLock"}
+
+
 def _describe_holder(connection: psycopg.Connection, warehouse: Warehouse) -> str:
     """Return who holds the lock, and what to do, as the message of an error."""
-    modes = {mode for (mode,) in connection.execute(HOLDERS)}
-    if modes == {"ShareLock"}:
+    if are_shards_running(connection):
         return f"shards of a release are using {warehouse.display_name}; wait until their lists are made, and run again"
     return f"another run is using {warehouse.display_name}; wait for it, or see its progress with: make status"
 

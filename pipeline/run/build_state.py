@@ -1,8 +1,8 @@
-"""Find what a build of the dbt project can leave out, because it would change nothing.
+"""Choose how much of the dbt project a build needs.
 
-Each build records what it followed from in its step's `figures`. Views that are as the previous build left them stay:
-analysts never wait for a view that is replaced by an equal one. If nothing was published or decided since either, dbt
-does not even start. Anything that is missing, different or unknown leads to a whole build.
+Each build records its inputs and its relations in the `figures` of its step. If both are equal before the next build,
+dbt does not start. If only rows changed, unchanged views are left out: comparing them takes dbt a second. Anything
+missing, different or unknown leads to a whole build. See docs/decisions/2026-11-29-builds-without-changes.md.
 """
 
 import hashlib
@@ -12,68 +12,96 @@ from typing import Any
 import psycopg
 
 from pipeline.records import owned_names
-from pipeline.run import preparation
 from pipeline.run.dbt import PROFILE, PROJECT_FOLDER
 from pipeline.settings import PROJECT
 
 # Without audits: they read the whole history, but the cost of a run must follow its changes.
 WHOLE_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "tag:audit")
-WITHOUT_VIEWS = (
+BUILD_WITHOUT_VIEWS = (
     *WHOLE_BUILD,
     *("--select", "config.materialized:table", "config.materialized:incremental", "resource_type:test"),
 )
-# What determines the relations of dbt: its project, and the versions of dbt and of the adapter.
-SOURCES = (PROJECT_FOLDER / "dbt_project.yml", PROFILE, PROJECT / "requirements.lock")
+# All that determines the relations of dbt: its project, and the versions of dbt and of the adapter.
+FILES = (PROJECT_FOLDER / "dbt_project.yml", PROFILE, PROJECT / "requirements.lock")
 FOLDERS = (PROJECT_FOLDER / "models", PROJECT_FOLDER / "macros", PROJECT_FOLDER / "tests")
+# Inputs that change rows, but no view.
+ROW_INPUTS = ("published_seq", "decision_seq", "day")
 
 
 def read_inputs(connection: psycopg.Connection) -> dict[str, Any]:
-    """Return what decides over the rows: the newest publication and decision, and the day in UTC."""
-    published_seq, decision_seq, day = connection.execute("""
+    """Return the inputs of a build that starts now: ROW_INPUTS, the newest preparation, and a digest of the project."""
+    published_seq, decision_seq, day, preparation_seq = connection.execute("""
         select
             (select max(seq) from gate.publications),
             (select max(decision_seq) from gate.decisions),
-            (now() at time zone 'UTC')::date
+            -- each day, more listens are too old to be counted one by one
+            (now() at time zone 'UTC')::date::text,
+            -- migrations, typed views, the function that normalizes genres
+            (select max(preparation_seq) from ops.preparations)
     """).fetchone()
-    # the day, because each day more listens are too old to be counted one by one
-    return {"published_seq": published_seq, "decision_seq": decision_seq, "day": day.isoformat()}
+    return {
+        "published_seq": published_seq,
+        "decision_seq": decision_seq,
+        "day": day,
+        "preparation_seq": preparation_seq,
+        "project": digest_project(),
+    }
 
 
-def read_relations(connection: psycopg.Connection) -> dict[str, str | None]:
-    """Return digests of the project's files and of the relations in the warehouse; None if a relation is missing."""
-    (relations,) = connection.execute(
+def read_relations(connection: psycopg.Connection) -> str | None:
+    """Return a digest of the relations of dbt, and of the state that builds keep; None if a relation is missing.
+
+    Any change of a relation, its columns or its privileges changes the digest; writing rows does not.
+    """
+    return connection.execute(
         """
         select
             case when bool_and(relations.oid is not null) then
-                md5(string_agg(concat_ws(' ', relations.oid, relations.xmin, columns.amount), ',' order by models.name))
+                md5(concat(
+                    string_agg(concat_ws(' ', relations.oid, relations.xmin, columns.names), ',' order by models.name),
+                    (select string_agg(builds::text, ',' order by model) from prep.builds)
+                ))
             end
         from unnest(%s::text[]) as models (name)
-        -- its row in the catalogue has a new xmin after each change of the relation, and of who may read it
         left join pg_class as relations on to_regclass(models.name) = relations.oid
         left join lateral (
-            select count(*) as amount from pg_attribute
+            select string_agg(concat_ws(' ', attname, atttypid, atttypmod), ' ' order by attnum) as names
+            from pg_attribute
             where attrelid = relations.oid and attnum > 0 and not attisdropped
         ) as columns on true
         """,
         [list(owned_names.models())],
-    ).fetchone()
-    return {"project": _project_digest(), "relations": relations}
+    ).fetchone()[0]
 
 
 def choose_build(connection: psycopg.Connection, inputs: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the arguments of the dbt command that is needed, None if a build would change nothing.
+    """Return the arguments of the dbt command that is needed; None if a build would change nothing.
 
     `inputs`: from `read_inputs`.
     """
     previous = _figures_of_previous_build(connection)
     relations = read_relations(connection)
-    if relations["relations"] is None or not relations.items() <= previous.items():
+    changed = {name for name, value in inputs.items() if name not in previous or previous[name] != value}
+    if relations is None or previous.get("relations") != relations or not changed <= set(ROW_INPUTS):
         return WHOLE_BUILD
-    return None if inputs.items() <= previous.items() else WITHOUT_VIEWS
+    return BUILD_WITHOUT_VIEWS if changed else None
+
+
+def digest_project() -> str:
+    """Return a digest of the dbt target, and of the files that determine the relations."""
+    digest = hashlib.md5(os.environ.get("DBT_TARGET", "").encode(), usedforsecurity=False)
+    in_folders = [path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in (*FILES, *in_folders):
+        digest.update(f"\n{path.name}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _figures_of_previous_build(connection: psycopg.Connection) -> dict[str, Any]:
-    """Return the figures of the newest build, empty if there was none, or if it failed or was killed."""
+    """Return the figures of the newest build, empty if there was none, or if it failed or was killed.
+
+    The step of this build is 'running'. That of a killed one is not any more: the start of a run has ended it.
+    """
     newest = connection.execute("""
         select steps.status = 'succeeded', steps.figures
         from ops.steps
@@ -84,14 +112,3 @@ def _figures_of_previous_build(connection: psycopg.Connection) -> dict[str, Any]
     """).fetchone()
     has_succeeded, figures = newest or (False, {})
     return figures if has_succeeded else {}
-
-
-def _project_digest() -> str:
-    # a warehouse that was prepared otherwise has another function that normalizes genres
-    settings = f"{preparation.fingerprint()} {os.environ.get('DBT_TARGET', '')}\n"
-    digest = hashlib.md5(settings.encode(), usedforsecurity=False)
-    files = [path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in (*SOURCES, *files):
-        digest.update(f"{path.relative_to(PROJECT)}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

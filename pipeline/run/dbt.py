@@ -80,7 +80,7 @@ class DbtOutcome:
         return (self.broken, *self.failures) if self.broken else self.failures
 
 
-NOTHING_TO_BUILD = DbtOutcome((), ())
+NO_NODES = DbtOutcome((), ())
 
 
 class Dbt:

@@ -22,7 +22,7 @@ from extract.recovery import Recovery
 from pipeline.records import run_ledger
 from pipeline.records.resource_usage import Measures, Meter
 from pipeline.run import analyst_login, build_state, erasure_key, privileges, recommending, run_details, sample_source
-from pipeline.run.dbt import NOTHING_TO_BUILD, Dbt, DbtOutcome, to_command_error
+from pipeline.run.dbt import NO_NODES, Dbt, DbtOutcome, to_command_error
 from pipeline.run.message_parts import ALL_PUBLISHED, blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
@@ -352,10 +352,11 @@ def _build(
 ) -> None:
     if not ledger.has_loads(connection):
         return
+    # before dbt parses the project, which may change during the build
     figures |= build_state.read_inputs(connection)
     this_run.is_a_load_blocked = bool(ledger.blocked_loads(connection))
     arguments = build_state.choose_build(connection, figures)
-    this_run.build = dbt.invoke(*arguments, progress=show) if arguments else NOTHING_TO_BUILD
+    this_run.build = dbt.invoke(*arguments, progress=show) if arguments else NO_NODES
     if not this_run.build.succeeded:
         raise to_command_error(this_run.build, this_run.warehouse, ExitCode.BUILD_FAILED, "dbt failed")
     if "build" in this_run.warehouse.roles:
@@ -363,7 +364,7 @@ def _build(
             privileges.grant_new_columns(builder)
     if this_run.warehouse.server:
         analyst_login.keep(connection, Settings().postgres_folder)
-    figures |= build_state.read_relations(connection)
+    figures["relations"] = build_state.read_relations(connection)
 
 
 def _recommend(settings: Settings, this_run: PipelineRun, show: Progress, figures: dict[str, Any]) -> None:

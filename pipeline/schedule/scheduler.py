@@ -114,7 +114,8 @@ class Schedule:
         """Start the run if it is due. Return what prevents it, or None."""
         with self._find().connect() as connection:
             if locks.is_running(connection):
-                return "another run is using the warehouse"
+                user = "shards of a release are" if locks.are_shards_running(connection) else "another run is"
+                return f"{user} using the warehouse"
             now = _now()
             slot = self._timetable.last_until(now)
             # by age, because the server has its own clock

@@ -14,7 +14,9 @@ from recommender.stored_lists import StoredList
 
 # A slow cache is worse than none: the warehouse answers in a millisecond.
 SECONDS = 0.1
+# Of a check, and of a new connection, which may need several round trips.
 SECONDS_OF_A_CHECK = 0.5
+MOST_IDLE_CONNECTIONS = 32
 SECONDS_BETWEEN_CHECKS = 1
 
 NO_CACHE, NOT_CHECKED, DAMAGED = "there is no cache", "it was not checked yet", "a list in it is damaged"
@@ -44,7 +46,7 @@ class CachedLists:
             self._checking.cancel()
             await self._checker.aclose()
             for connection in self._idle:
-                await connection.disconnect()
+                await connection.disconnect(nowait=True)
 
     async def read_list(self, state: State, user_id: int, list_name: str) -> StoredList | None:
         """Return the list of a user in the released lists, or None if the cache does not have it."""
@@ -52,8 +54,7 @@ class CachedLists:
             return None
         release = state.release
         try:
-            async with asyncio.timeout(SECONDS):
-                value = await self._ask(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
+            value = await self._ask(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
         except (redis.RedisError, OSError) as error:
             self._report(_describe(error))
             return None
@@ -72,13 +73,20 @@ class CachedLists:
             # an idle connection may have been cut, such as by the server's `timeout`
             if connection.is_connected and await connection.can_read():
                 await connection.disconnect(nowait=True)
-            await connection.send_command("HGET", key, field)
-            value = await connection.read_response()
+            if not connection.is_connected:
+                async with asyncio.timeout(SECONDS_OF_A_CHECK):
+                    await connection.connect()
+            async with asyncio.timeout(SECONDS):
+                await connection.send_command("HGET", key, field)
+                value = await connection.read_response()
         except BaseException:
             # a late answer would be taken for that to the next command
             await connection.disconnect(nowait=True)
             raise
-        self._idle.append(connection)
+        if len(self._idle) < MOST_IDLE_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            await connection.disconnect(nowait=True)
         return value
 
     async def _check(self) -> None:

@@ -71,7 +71,7 @@ class WarehouseReads:
         if row is None:
             return None
         *columns, reasons = row
-        return StoredList(release_id, user_id, list_name, *columns, map(parse_reason, reasons))
+        return StoredList(release_id, user_id, list_name, *columns, [parse_reason(text) for text in reasons])
 
     async def read_history(self, user_id: int) -> UserHistory:
         """Return what is known of a user now; nothing if there is no such user."""

@@ -182,6 +182,8 @@ def test_marts_that_are_not_built_up_to_the_newest_publication_are_refused(chang
     warehouse.execute(change)
     assert "run: make build" in features(url, "snapshot").only_line(ExitCode.WRONG_SETTINGS)
     assert warehouse.execute("select count(*) from features.snapshots").fetchone() == (0,)
+    assert command("build", DATABASE_URL=url).code == ExitCode.PUBLISHED
+    assert features(url, "snapshot").code == ExitCode.PUBLISHED
 
 
 def test_a_warehouse_without_a_run_says_what_to_do(database_url):
