@@ -12,6 +12,11 @@ from psycopg.types.json import Jsonb
 from recommender.releases import CHAMPION
 
 ANCHOR = "anchor"
+# Besides the champion as it is served and the anchor, a final window compares the best recipe of the tuning window, the
+# champion's recipe fitted to the same data, and popularity.
+CHALLENGER, REFRESHED, POPULARITY = "challenger", "refreshed", "popularity"
+# The names in recommendations.evaluations, where they differ.
+STORED_CONTENDERS = {REFRESHED: "champion", CHAMPION: "served"}
 PREPARE, TUNE, EVALUATE, PROMOTE = STAGES = ("prepare", "tune", "evaluate", "promote")
 # The champions of both lists that one training promoted.
 SAME_DECISION = dt.timedelta(seconds=1)
@@ -187,10 +192,10 @@ def unfinished_trainings(connection: psycopg.Connection) -> list[Training]:
 
 def evaluations(connection: psycopg.Connection, training_id: int) -> list[dict[str, Any]]:
     """Return what a training compared in the final window."""
+    names = {stored: name for name, stored in STORED_CONTENDERS.items()}
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "select * from recommendations.evaluations where training_id = %s", [training_id]
-        ).fetchall()
+        rows = cursor.execute("select * from recommendations.evaluations where training_id = %s", [training_id])
+        return [{**row, "contender": names.get(row["contender"], row["contender"])} for row in rows]
 
 
 def insert(connection: psycopg.Connection, table: str, columns: Mapping[str, Any], returning: str) -> int:
@@ -230,7 +235,8 @@ def record_evaluation(connection: psycopg.Connection, training_id: int, rows: Se
     """Replace what the training compared in the final window."""
     connection.execute("delete from recommendations.evaluations where training_id = %s", [training_id])
     for row in rows:
-        insert(connection, "evaluations", {"training_id": training_id, **row}, "training_id")
+        stored = {**row, "contender": STORED_CONTENDERS.get(row["contender"], row["contender"])}
+        insert(connection, "evaluations", {"training_id": training_id, **stored}, "training_id")
 
 
 def register(connection: psycopg.Connection, columns: Mapping[str, Any]) -> int:

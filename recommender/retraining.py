@@ -195,10 +195,10 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
                 row.list,
                 Recipe(**row.recipe),
                 seed,
-                champion=champion and champion.recipe,
+                champion_recipe=champion and champion.recipe,
                 anchor=_recipe(registry.read(connection, anchor)) if anchor else None,
-                served=champion
-                and final_window.served_model(champion.version, champion.stored, champion.newest_day, fold, seed),
+                champion=champion
+                and final_window.champion_as_served(champion.version, champion.stored, champion.newest_day, fold, seed),
                 show=show,
             )
         winners = {name: found for name, found in compared.items() if found and found.winner}

@@ -18,8 +18,8 @@ from warehouse.errors import CommandError, ExitCode
 
 CONTENDERS = {
     "challenger": "best recipe of the tuning window",
-    "champion": "recipe of the champion, on the same data",
-    "served": "the champion as it is served now",
+    "refreshed": "recipe of the champion, on the same data",
+    "champion": "the champion as it is served now",
     "anchor": "last recipe promoted for being better",
     "popularity": "what many users heard lately",
 }
@@ -142,13 +142,14 @@ def _table(compared: Sequence[dict[str, Any]]) -> Table:
                 f"{each['users']:,}",
                 f"{each['ndcg']:.4f}",
                 _interval(each, "popularity"),
-                _interval(each, "champion"),
+                _interval(each, "champion", "refreshed"),
             )
     return table
 
 
-def _interval(each: dict[str, Any], base: str) -> str:
+def _interval(each: dict[str, Any], base: str, contender: str = "popularity") -> str:
+    """Return a difference with its interval; nothing for the contender itself. `base`: how its columns begin."""
     value, low, high = (each[f"{base}_difference{part}"] for part in ("", "_low", "_high"))
-    if value is None or each["contender"] == base:
+    if value is None or each["contender"] == contender:
         return ""
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

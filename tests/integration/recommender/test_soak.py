@@ -189,7 +189,7 @@ def play(nights: Nights, last: int) -> None:
                     for each in registry.evaluations(nights.connection, row.training_id)
                     if each["segment"] == "all"
                 }
-                assert rows["challenger"] >= 1.2 * rows["champion"], "the planted improvement"
+                assert rows["challenger"] >= 1.2 * rows["refreshed"], "the planted improvement"
         elif night == 22:
             nights.plant_broken_champion()
         elif night > 22 and nights.is_due():
