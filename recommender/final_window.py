@@ -110,7 +110,7 @@ def _contenders(challenger: Recipe, champion_recipe: Recipe | None, anchor: Reci
 
 
 def fit_recipe(recipe: Recipe, dataset: Dataset, seed: int) -> Recommender:
-    """Fit the model of a recipe, and those that fill its lists."""
+    """Fit the model of a recipe, and its fallback models."""
     model = recipes.fit(recipe.model, recipe.params, dataset, seed)
     return Recommender(model, fallbacks_of(recipe.model, fit_fallbacks(dataset, recipe.fallback_params, seed)))
 

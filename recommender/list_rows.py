@@ -32,7 +32,7 @@ def encode(
 ) -> Iterator[bytes]:
     """Yield a row for each user who has a list, in the order of releases.COLUMNS.
 
-    `sources`: for the model of the lists and each of its fallbacks, MODEL, GENRES or POPULAR. `elements`: those of
+    `sources`: for the model of the lists and each of its fallback models, MODEL, GENRES or POPULAR. `elements`: those of
     `reason_elements`.
     """
     sizes = (lists.tracks >= 0).sum(axis=1)

@@ -153,7 +153,7 @@ def publish(
         models |= release_models.of_champions(connection, champions, artefact_folder, known, seed)
         users = np.flatnonzero(known.is_listed)
         parts = {} if is_made else release_models.make_lists(models, known, users, artist_cap, show)
-    counted = [model for name in LISTS for model in release_models.counted_models(models[name], known, name)]
+    refitted = [model for name in LISTS for model in release_models.refitted_models(models[name], known, name)]
     cache = Cache(redis_url, now)
     show("publishing")
     with connection.transaction():
@@ -182,7 +182,7 @@ def publish(
         releases.publish(connection, release_id, columns, releases.MADE)
         rankings = {name: quality.popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
-        registry.keep_counted(connection, release_id, counted)
+        registry.store_refitted(connection, release_id, refitted)
         drafts.remove(connection)
         cache.verify(release_id)
     cache.remove_older(release_id)

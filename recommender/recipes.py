@@ -14,7 +14,7 @@ WINDOW = "window"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hold a model, its parameters, and those of the models that fill its lists.
+    """Hold a model, its parameters, and those of its fallback models.
 
     `params` include WINDOW, and of `again` the base model and its parameters.
     """
@@ -24,7 +24,7 @@ class Recipe:
     fallback_params: Mapping[str, Params]
 
     def is_same(self, other: "Recipe | None") -> bool:
-        """Return whether both fit the same model. What fills the lists is counted each night, so it does not matter."""
+        """Return whether both fit the same model. Fallback models are fitted for each release, so they do not count."""
         return other is not None and (self.model, dict(self.params)) == (other.model, dict(other.params))
 
     def to_json(self) -> dict[str, Any]:

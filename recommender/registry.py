@@ -65,7 +65,8 @@ left join recommendations.trainings as trainings on versions.training_id = train
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """Hold a registered model. Without artefact and file, the model only counts: it is counted for each release."""
+    """Hold a registered model. A refitted model (popularity, genres) is fitted again for each release, and has neither
+    artefact nor file."""
 
     model_version: int
     training_id: int | None
@@ -121,8 +122,8 @@ def reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> di
 
 
 @dataclass(frozen=True)
-class CountedModel:
-    """Hold a model that was counted for a release. `place` 0: the model of the list itself, else one that fills it."""
+class RefittedModel:
+    """Hold a model that was fitted for a release. `place` 0: the model of the list itself, else a fallback model."""
 
     list: str
     place: int
@@ -132,8 +133,8 @@ class CountedModel:
     format_version: int
 
 
-def keep_counted(connection: psycopg.Connection, release_id: int, models: Iterable[CountedModel]) -> None:
-    """Store the models that were counted for a release."""
+def store_refitted(connection: psycopg.Connection, release_id: int, models: Iterable[RefittedModel]) -> None:
+    """Store the models that were fitted for a release."""
     for model in models:
         connection.execute(
             "insert into recommendations.release_models"
@@ -142,15 +143,15 @@ def keep_counted(connection: psycopg.Connection, release_id: int, models: Iterab
         )
 
 
-def read_counted(connection: psycopg.Connection, release_id: int) -> list[CountedModel]:
-    """Return the models that were counted for a release, by list and place."""
+def read_refitted(connection: psycopg.Connection, release_id: int) -> list[RefittedModel]:
+    """Return the models that were fitted for a release, by list and place."""
     rows = connection.execute(
         "select list, place, model, artefact, checksum, format_version"
         " from recommendations.release_models where release_id = %s order by list, place",
         [release_id],
         binary=True,
     )
-    return [CountedModel(*row) for row in rows]
+    return [RefittedModel(*row) for row in rows]
 
 
 def read(connection: psycopg.Connection, model_version: int) -> ModelVersion | None:

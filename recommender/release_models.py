@@ -25,9 +25,9 @@ Parts = Sequence[tuple[Integers, Lists]]
 
 @dataclass(frozen=True)
 class ReleaseModel:
-    """Hold what makes a list of a release: the model with its fallbacks, and where it is from.
+    """Hold what makes a list of a release: the model with its fallback models, and where it is from.
 
-    `version`: of the champion, or None for `choice`, which is not registered yet. `artefact` None: a model that counts.
+    `version`: of the champion, or None for `choice`, which is not registered yet. `artefact` None: a refitted model.
     """
 
     recommender: Recommender
@@ -61,12 +61,12 @@ def of_champions(
 def _of_champion(
     connection: psycopg.Connection, number: int, artefact_folder: str | None, known: Dataset, seed: int
 ) -> ReleaseModel:
-    """Return the champion for the tracks of now; one that only counts is counted again."""
+    """Return the champion for the tracks of now; a refitted model is fitted again."""
     version = registry.read(connection, number)
     try:
         if version.model in FALLBACKS:
             if not CANDIDATES[version.model].is_possible(known):
-                raise artefacts.ArtefactError("no track has what it counts")
+                raise artefacts.ArtefactError("no track has a genre")
             model = recipes.fit(version.model, version.params, known, seed)
         else:
             model = artefacts.renumber(artefact_store.load(version, artefact_folder), known.catalogue)
@@ -79,20 +79,20 @@ def _of_champion(
 def _with_fallbacks(
     model: Any, name: str, params: Mapping[str, Any], known: Dataset, seed: int
 ) -> tuple[Recommender, list[int]]:
-    """Return the model with those that fill its lists, which are counted from what is known now, and their sources."""
+    """Return the model with its fallback models, which are fitted to what is known now, and their sources."""
     fallbacks = fallbacks_of(name, fit_fallbacks(known, params, seed))
     # the last one is popularity, and there are no genres before it if no track has any
     names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]
     return Recommender(model, fallbacks), list_rows.sources_of((name, *names))
 
 
-def counted_models(release_model: ReleaseModel, known: Dataset, list_name: str) -> Iterator[registry.CountedModel]:
-    """Yield the models that no model version holds: those that were counted for this release."""
+def refitted_models(release_model: ReleaseModel, known: Dataset, list_name: str) -> Iterator[registry.RefittedModel]:
+    """Yield the models that no model version holds: those that were fitted for this release."""
     for place, model in enumerate((release_model.recommender.model, *release_model.recommender.fallbacks)):
         if place or release_model.name in FALLBACKS:
             content = artefacts.dump(model, known.catalogue)
             name = type(model).__name__.lower()
-            yield registry.CountedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
+            yield registry.RefittedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
 
 
 def make_lists(

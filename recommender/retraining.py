@@ -258,7 +258,7 @@ def _refit(
     problems = final_window.refit_problems(model, known.catalogue, recipe, fold, list_name, found.measurement, seed)
     columns = {**recipe.to_json(), "track_count": len(known.catalogue.track_ids), "metrics": dict(found.metrics)}
     if not problems:
-        # what only counts is counted again for each release
+        # a refitted model is fitted again for each release
         content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
         columns |= store(content)
     return columns, problems

@@ -119,7 +119,7 @@ def _degradation(connection: psycopg.Connection, list_name: str, champion: int) 
 
 def _unknown_tracks(connection: psycopg.Connection, list_name: str, number: int, now: dt.datetime) -> Check:
     (known_at,) = connection.execute(
-        # without an artefact, the model counts the tracks of each night
+        # a refitted model, which has no artefact, knows the tracks of each night
         "select case when checksum is null then now() else known_at end from recommendations.model_versions"
         " where model_version = %s",
         [number],

@@ -31,7 +31,7 @@ MOST_USERS = 5000
 WINDOWS = (None, 30, 90, 365)
 # The part of the budget that `again` gets: it needs no fit.
 SHARE_OF_AGAIN = 0.15
-# These fill the lists of the others, in this order.
+# The fallback models: they fill the lists of the others, in this order.
 FALLBACKS = (genres.NAME, popularity.NAME)
 
 
@@ -133,7 +133,7 @@ def tune(
 
 
 def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
-    """Fit the models that fill the lists of others, with their first parameters where `params` has none."""
+    """Fit the fallback models, with their first parameters where `params` has none."""
     return [
         recipes.fit(name, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), dataset, seed)
         for name in FALLBACKS
@@ -142,7 +142,7 @@ def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> 
 
 
 def fallbacks_of(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[FittedModel]:
-    """Return what fills the lists of this model. Popularity has an answer for everybody, and genres need only it."""
+    """Return the fallback models of this model. Popularity has an answer for everybody, and genres need only it."""
     if name == popularity.NAME:
         return ()
     return fallbacks[-1:] if name == genres.NAME else fallbacks

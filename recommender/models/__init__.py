@@ -42,7 +42,7 @@ class Candidate(Protocol):
         ...
 
 
-# In the order in which they are tried; the first two fill the lists of the others.
+# In the order in which they are tried; the first two are the fallback models of the others.
 CANDIDATES: dict[str, Candidate] = {module.NAME: module for module in (popularity, genres, neighbours, als, ease)}
 
 __all__ = ["CANDIDATES", "Candidate", "Catalogue", "FittedModel", "Params"]

@@ -109,7 +109,7 @@ def test_each_listed_user_has_new_tracks_and_known_ones_that_are_there_with_a_re
     for row in rows:
         pair = row["user_id"], row["track_id"]
         assert row["track_id"] in there and (pair in heard) == (row["list"] == "again")
-        # popularity makes `again`; in `discover` neighbours explain by tracks, and those that fill the list do not
+        # popularity makes `again`; in `discover` neighbours explain by tracks, and fallback models do not
         source = "popular" if row["list"] == "again" else "model" if row["reason"]["type"] == "track" else "genres"
         assert row["source"] == source
         if row["reason"]["type"] == "track":
@@ -234,7 +234,7 @@ def test_history_cannot_be_changed(warehouse):
 
 @pytest.mark.parametrize(
     "function",
-    ["promote", "publish", "encode", "keep_counted", "drop_old"],
+    ["promote", "publish", "encode", "store_refitted", "drop_old"],
 )
 def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(function, warehouse, monkeypatch):
     rows, before = current(warehouse), counts(warehouse)

@@ -43,7 +43,7 @@ def test_discover_holds_candidates_that_the_user_has_not_heard_once_each(seed, n
             assert np.bincount(artists[artists >= 0], minlength=1).max() <= per_artist
         else:
             assert len(shown) == min(k, 30 - len(heard_by(data, user) | {0, 3, 11}))
-        # the model's own first, then those that fill the list; the best first within each
+        # the model's own first, then those of its fallback models; the best first within each
         sources, scores = lists.sources[user, : len(shown)], lists.scores[user, : len(shown)]
         assert (np.diff(sources) >= 0).all()
         for source in set(sources.tolist()):

@@ -127,7 +127,7 @@ def test_a_page_is_json_with_a_reason_of_each_kind_and_none_that_names_a_removed
     assert json.loads(msgspec.json.encode(ranked.make_page(4, 2)))["items"] == []
 
 
-def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, models):
+def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_fallback_models(data, models):
     for user, row in enumerate(encoded_lists(data, models)[0][:20]):
         stored = decode(row)
         gone = stored.track_ids[1::5]
@@ -211,7 +211,7 @@ def test_loopback_is_known(host):
     assert is_loopback(host) and not is_loopback("0.0.0.0") and not is_loopback("::") and not is_loopback("example.com")
 
 
-def test_counted_models_survive_storing(data):
+def test_refitted_models_survive_storing(data):
     for model in fallbacks_of("neighbours", fit_fallbacks(data, {}, 0)):
         content = artefacts.dump(model, data.catalogue)
         loaded = artefacts.renumber(artefacts.load(content, artefacts.checksum(content), 1), data.catalogue)
