@@ -30,8 +30,8 @@ class Recommender:
 class Lists:
     """Hold the lists of some users, users x k, best first; -1 for none.
 
-    `sources`: 0 for the model, 1 for its first fallback model and so on, -1 for none. Scores of different sources do not
-    compare.
+    `sources`: 0 for the model, 1 for its first fallback model and so on, -1 for none. Scores of different sources do
+    not compare.
     """
 
     tracks: Integers

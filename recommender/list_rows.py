@@ -32,8 +32,8 @@ def encode(
 ) -> Iterator[bytes]:
     """Yield a row for each user who has a list, in the order of releases.COLUMNS.
 
-    `sources`: for the model of the lists and each of its fallback models, MODEL, GENRES or POPULAR. `elements`: those of
-    `reason_elements`.
+    `sources`: for the model of the lists and each of its fallback models, MODEL, GENRES or POPULAR. `elements`: those
+    of `reason_elements`.
     """
     sizes = (lists.tracks >= 0).sum(axis=1)
     kinds = np.where(lists.tracks >= 0, np.array(sources)[lists.sources], -1)

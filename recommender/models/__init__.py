@@ -1,10 +1,11 @@
-"""List the models. To add one, write a module with the same five names, and add it to CANDIDATES: see README.md."""
+"""List the models. To add one, write a module with the same six names, and add it to CANDIDATES: see README.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import optuna
 
+from recommender.axes import Axes
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Integers
 from recommender.models import als, ease, genres, neighbours, popularity
@@ -32,6 +33,8 @@ class Candidate(Protocol):
     NAME: str
     FIRST_TRIALS: Sequence[Params]
     """Parameters that are tried first, even without a budget."""
+    AXES: Axes
+    """What the rows and the columns of the arrays stand for in the class that `fit` returns."""
 
     def suggest(self, trial: optuna.Trial) -> Params: ...
 

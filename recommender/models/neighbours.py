@@ -17,6 +17,7 @@ from implicit.nearest_neighbours import NearestNeighboursScorer
 from scipy.sparse import csr_matrix, vstack
 
 from recommender import reasons
+from recommender.axes import TRACKS
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.models.popularity import suggest_half_life, suggest_trend, trends
@@ -71,6 +72,9 @@ class Neighbours:
             order = np.argsort(data[at] * heard.data[mine][source], kind="stable")
             positions[user, rank[order]] = own[source[order]]
         return reasons.because_of(reasons.TRACK, positions)
+
+
+AXES = {Neighbours: {"weights": (TRACKS, TRACKS)}}
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:
