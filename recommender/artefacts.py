@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from recommender.axes import CATALOGUE_GENRES, GENRES, TRACKS, Axes
 from recommender.dataset import Catalogue
 from recommender.interactions import Integers, find
-from recommender.models import CANDIDATES, FittedModel, again
+from recommender.models import MODELS, FittedModel, again
 
 FORMAT = 1
 
@@ -115,7 +115,7 @@ def check_is_finite(model: FittedModel) -> None:
 
 def axes_by_class() -> Axes:
     """Return the axes that the modules of the models declare."""
-    return {kind: axes for module in (*CANDIDATES.values(), again) for kind, axes in module.AXES.items()}
+    return {kind: axes for module in (*MODELS.values(), again) for kind, axes in module.AXES.items()}
 
 
 Move = tuple[Integers, np.ndarray, int]

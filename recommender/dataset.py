@@ -16,7 +16,7 @@ from recommender.interactions import Flags, Integers, Interactions
 class Catalogue:
     """Hold the tracks known at one moment, by position.
 
-    `track_ids` are sorted. `is_candidate`: the track may be recommended; others were heard, but are gone.
+    `track_ids` are sorted. `is_candidate`: a candidate track, which may be recommended; others are gone.
     `artists`: equal numbers for equal artists, -1 for none. `genres`: tracks x genres, 1 where the track has the genre.
     """
 

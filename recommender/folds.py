@@ -76,7 +76,7 @@ def windows(first_day: int, last_day: int, size: int | None = None) -> tuple[int
 
 
 def fold_of_log(user_ids: Integers, track_ids: Integers, training: Interactions, targets: csr_matrix) -> Fold:
-    """Return a fold of a log without a catalogue: the candidates are the tracks in training."""
+    """Return a fold of a log without a catalogue: the candidate tracks are those in training."""
     is_candidate = np.zeros(len(track_ids), bool)
     is_candidate[training.tracks] = True
     catalogue = Catalogue(
@@ -91,7 +91,7 @@ def fold_of_log(user_ids: Integers, track_ids: Integers, training: Interactions,
 
 
 def without_unreachable(fold: Fold) -> Fold:
-    """Return the fold without targets that are no candidates, and their number."""
+    """Return the fold without targets that are no candidate tracks, and their number."""
     is_kept = fold.dataset.catalogue.is_candidate[fold.targets.indices]
     return replace(fold, targets=_only(fold.targets, is_kept), dropped=fold.dropped + int((~is_kept).sum()))
 

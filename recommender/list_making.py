@@ -51,7 +51,7 @@ def recommend(
     with_reasons: bool = True,
     batch: int = BATCH,
 ) -> Lists:
-    """Return the list of each user: candidates the user has not heard (`discover`), or has heard (`again`).
+    """Return the list of each user: candidate tracks the user has not heard (`discover`), or has heard (`again`).
 
     At most `per_artist` tracks of one artist; None: any number.
     """

@@ -34,7 +34,7 @@ def per_user(tracks: Integers, targets: csr_matrix) -> dict[str, Floats]:
 
 
 def coverage(tracks: Integers, is_candidate: Flags) -> float:
-    """Return the share of the candidates that somebody gets among the first 10."""
+    """Return the share of the candidate tracks that somebody gets among the first 10."""
     shown = np.unique(tracks[:, :COVERAGE_DEPTH])
     return float((shown >= 0).sum() / max(1, is_candidate.sum()))
 

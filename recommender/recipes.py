@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recommender.dataset import Dataset
-from recommender.models import CANDIDATES, FittedModel, Params, again, popularity
+from recommender.models import MODELS, FittedModel, Params, again, popularity
 
-MODELS = (*CANDIDATES, again.NAME)
+MODEL_NAMES = (*MODELS, again.NAME)
 # A parameter of every model: fit to the listens of so many days only. Without it: to all of them.
 WINDOW = "window"
 
@@ -40,7 +40,7 @@ class Recipe:
 
 def complete(model: str, params: Params) -> Params:
     """Return the parameters with those that a later version of the code added, as its first trial has them."""
-    first = again.FIRST_TRIALS[0] if model == again.NAME else CANDIDATES[model].FIRST_TRIALS[0]
+    first = again.FIRST_TRIALS[0] if model == again.NAME else MODELS[model].FIRST_TRIALS[0]
     return {**first, **params}
 
 
@@ -52,7 +52,7 @@ def fit(model: str, params: Params, dataset: Dataset, seed: int) -> FittedModel:
     if model == again.NAME:
         base = fit(params["base"], params["base_params"], dataset, seed)
         return again.fit(dataset, params, base)
-    return CANDIDATES[model].fit(dataset, params, seed)
+    return MODELS[model].fit(dataset, params, seed)
 
 
 def of_last_days(dataset: Dataset, days: int) -> Dataset:
@@ -63,7 +63,7 @@ def of_last_days(dataset: Dataset, days: int) -> Dataset:
 
 def of_popularity(params: Params | None = None) -> Recipe:
     """Return the recipe of popularity, by default one that counts all listens alike."""
-    return Recipe(popularity.NAME, params or CANDIDATES[popularity.NAME].FIRST_TRIALS[-1], {})
+    return Recipe(popularity.NAME, params or MODELS[popularity.NAME].FIRST_TRIALS[-1], {})
 
 
 def _format(value: Any) -> str:

@@ -11,7 +11,7 @@ from recommender.dataset import Dataset, Users
 from recommender.first_models import Choice
 from recommender.interactions import Integers
 from recommender.list_making import Lists, Recommender, recommend
-from recommender.models import CANDIDATES
+from recommender.models import MODELS
 from recommender.progress import Progress
 from recommender.releases import AGAIN, DISCOVER, LISTS
 from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
@@ -65,7 +65,7 @@ def _of_champion(
     version = registry.read(connection, number)
     try:
         if version.model in FALLBACKS:
-            if not CANDIDATES[version.model].is_possible(known):
+            if not MODELS[version.model].is_possible(known):
                 raise artefacts.ArtefactError("no track has a genre")
             model = recipes.fit(version.model, version.params, known, seed)
         else:

@@ -19,9 +19,9 @@ from recommender.dataset import Dataset
 from recommender.evaluation import COINCIDENCE, Measurement, agreement, measure
 from recommender.folds import Fold, of_some_users
 from recommender.list_making import Recommender
-from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
+from recommender.models import MODELS, FittedModel, Params, again, genres, popularity
 from recommender.progress import Progress, report_nothing
-from recommender.recipes import MODELS, WINDOW, Recipe
+from recommender.recipes import MODEL_NAMES, WINDOW, Recipe
 from recommender.releases import AGAIN, DISCOVER, LISTS
 
 MOST_TRIALS = 40
@@ -80,7 +80,7 @@ def tune_recipes(fold: Fold, budget: float, seed: int, champions: Mapping[str, R
     for recipe in champions.values():
         own = {name: value for name, value in recipe.params.items() if name not in ("base", "base_params")}
         first.setdefault(recipe.model, []).append(own)
-    tuning = tune(fold, MODELS, budget, seed, show, first)
+    tuning = tune(fold, MODEL_NAMES, budget, seed, show, first)
     found = {name: challenger for name in LISTS if (challenger := tuning.challenger(name))}
     return TunedRecipes({name: _recipe(tuning, name, model) for name, model in found.items()}, tuning.trials)
 
@@ -105,12 +105,12 @@ def tune(
     """
     first = {
         name: _distinct([*(first_trials or {}).get(name, ()), *module.FIRST_TRIALS])
-        for name, module in (*CANDIDATES.items(), (again.NAME, again))
+        for name, module in (*MODELS.items(), (again.NAME, again))
     }
     tuning = Tuning()
     fold = of_some_users(fold, MOST_USERS, seed)
     windows = windows_of(fold.dataset)
-    possible = [name for name in CANDIDATES if name in names and CANDIDATES[name].is_possible(fold.dataset)]
+    possible = [name for name in MODELS if name in names and MODELS[name].is_possible(fold.dataset)]
     with threadpool_limits(1, "blas"):
         ends_at = time.monotonic() + budget * (1 - SHARE_OF_AGAIN)
         in_turn = dict.fromkeys([popularity.NAME, *possible])
@@ -119,14 +119,14 @@ def tune(
         fallbacks: Sequence[FittedModel] = ()
         for name, study in studies.items():
             for _ in first[name]:
-                _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
+                _try_model(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
             if name in FALLBACKS:
                 best = tuning.best[DISCOVER] or tuning.best[AGAIN]
                 fallbacks = fit_fallbacks(fold.dataset, {name: trial.params for name, trial in best.items()}, seed)
         turns = itertools.cycle(studies.items())
         while time.monotonic() < ends_at and min(tuning.trials.values()) < MOST_TRIALS:
             name, study = next(turns)
-            _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
+            _try_model(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
         if again.NAME in names and tuning.best[AGAIN]:
             _tune_again(tuning, fold, fallbacks, first[again.NAME], budget * SHARE_OF_AGAIN, seed, show)
     return tuning
@@ -135,9 +135,9 @@ def tune(
 def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
     """Fit the fallback models, with their first parameters where `params` has none."""
     return [
-        recipes.fit(name, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), dataset, seed)
+        recipes.fit(name, params.get(name, MODELS[name].FIRST_TRIALS[0]), dataset, seed)
         for name in FALLBACKS
-        if CANDIDATES[name].is_possible(dataset)
+        if MODELS[name].is_possible(dataset)
     ]
 
 
@@ -148,7 +148,7 @@ def fallbacks_of(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[Fitted
     return fallbacks[-1:] if name == genres.NAME else fallbacks
 
 
-def _try_candidate(
+def _try_model(
     tuning: Tuning,
     study: optuna.Study,
     tried: dict[tuple, float],
@@ -161,7 +161,7 @@ def _try_candidate(
 ) -> None:
     """Make one trial; parameters that were tried before are not fitted again."""
     trial = study.ask()
-    params = dict(CANDIDATES[name].suggest(trial))
+    params = dict(MODELS[name].suggest(trial))
     if days := trial.suggest_categorical(WINDOW, windows):
         params[WINDOW] = days
     key = (name, *params.items())

@@ -24,8 +24,9 @@ from pipeline.settings import Settings
 from recommender import files, sources
 from recommender.evaluation import Row, users_with_targets
 from recommender.interactions import Floats, Integers, find
-from recommender.models import CANDIDATES, again, popularity
+from recommender.models import popularity
 from recommender.protocol import Evaluation, evaluate
+from recommender.recipes import MODEL_NAMES
 from recommender.releases import LISTS
 from recommender.sources import Folds
 from warehouse import database
@@ -33,7 +34,6 @@ from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 
 DEFAULT_FILE = report.DEFAULT_FILE.with_name(report.EVALUATION)
-MODELS = (*CANDIDATES, again.NAME)
 # The names of the metrics in the JSON, by the name in a row.
 METRICS = {"ndcg": "ndcg@10", "recall": "recall@20", "map": "map@10"}
 SECONDS_BETWEEN_LINES = 10
@@ -60,7 +60,7 @@ class Request:
 
     @property
     def names(self) -> Sequence[str]:
-        return MODELS if self.models is None else [name.strip() for name in self.models.split(",") if name.strip()]
+        return MODEL_NAMES if self.models is None else [name.strip() for name in self.models.split(",") if name.strip()]
 
 
 def check(request: Request) -> Request:
@@ -73,9 +73,9 @@ def check(request: Request) -> Request:
         raise _wrong("--protocol random splits the log of --interactions; give that file, or leave the protocol out")
     if request.window and (request.train or request.protocol == "random"):
         raise _wrong("--window is for a cut in time; leave it out")
-    unknown = [name for name in request.names if name not in MODELS]
+    unknown = [name for name in request.names if name not in MODEL_NAMES]
     if unknown or not request.names:
-        raise _wrong(f"--models knows {', '.join(MODELS)}, not {unknown[0] if unknown else 'nothing'!r}")
+        raise _wrong(f"--models knows {', '.join(MODEL_NAMES)}, not {unknown[0] if unknown else 'nothing'!r}")
     for file in (request.json_file, request.output):
         if file and not file.resolve().parent.is_dir():
             raise _wrong(f"the folder of {file} does not exist; create it, or name another file")

@@ -1,4 +1,4 @@
-"""List the models. To add one, write a module with the same six names, and add it to CANDIDATES: see README.md."""
+"""List the models. To add one, write a module with the same six names, and add it to MODELS: see README.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ class FittedModel(Protocol):
         ...
 
 
-class Candidate(Protocol):
+class ModelModule(Protocol):
     """Describe a module of this package."""
 
     NAME: str
@@ -45,7 +45,7 @@ class Candidate(Protocol):
         ...
 
 
-# In the order in which they are tried; the first two are the fallback models of the others.
-CANDIDATES: dict[str, Candidate] = {module.NAME: module for module in (popularity, genres, neighbours, als, ease)}
+# The models in the race, in the order in which they are tried; the first two are the fallback models of the others.
+MODELS: dict[str, ModelModule] = {module.NAME: module for module in (popularity, genres, neighbours, als, ease)}
 
-__all__ = ["CANDIDATES", "Candidate", "Catalogue", "FittedModel", "Params"]
+__all__ = ["MODELS", "Catalogue", "FittedModel", "ModelModule", "Params"]

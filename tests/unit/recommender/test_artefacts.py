@@ -16,18 +16,18 @@ from recommender.artefacts import Artefact, ArtefactError
 from recommender.axes import CATALOGUE_GENRES, GENRES, TRACKS
 from recommender.dataset import Catalogue, Users
 from recommender.list_making import Recommender, recommend
-from recommender.models import CANDIDATES, again
+from recommender.models import MODELS, again
 from recommender.registry import ModelVersion
 from recommender.releases import AGAIN, DISCOVER
 from tests.listens import random_dataset
 
-NAMES = [*CANDIDATES, again.NAME]
+NAMES = [*MODELS, again.NAME]
 
 
 def fit(data, name):
     if name == again.NAME:
         return again.fit(data, again.FIRST_TRIALS[0], fit(data, "genres"))
-    return CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[-1], 0)
+    return MODELS[name].fit(data, MODELS[name].FIRST_TRIALS[-1], 0)
 
 
 def load(content):

@@ -6,21 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.list_making import Recommender, recommend
-from recommender.models import CANDIDATES, again
+from recommender.models import MODELS, again
 from recommender.reasons import GENRE, POPULAR, TRACK
 from recommender.releases import AGAIN, DISCOVER, LISTS
 from recommender.tuning import fallbacks_of, fit_fallbacks
 from tests.listens import dataset, interactions, random_dataset
 
-NAMES = list(CANDIDATES)
+NAMES = list(MODELS)
 
 
 def recommender(data, name, with_fallbacks=True) -> Recommender:
     fallbacks = fit_fallbacks(data, {}, 0) if with_fallbacks else ()
     if name == again.NAME:
-        base = CANDIDATES["neighbours"].fit(data, CANDIDATES["neighbours"].FIRST_TRIALS[0], 0)
+        base = MODELS["neighbours"].fit(data, MODELS["neighbours"].FIRST_TRIALS[0], 0)
         return Recommender(again.fit(data, again.FIRST_TRIALS[0], base), fallbacks)
-    model = CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[-1], 0)
+    model = MODELS[name].fit(data, MODELS[name].FIRST_TRIALS[-1], 0)
     return Recommender(model, fallbacks_of(name, fallbacks) if fallbacks else ())
 
 
@@ -30,7 +30,7 @@ def heard_by(data, user) -> set[int]:
 
 @given(st.integers(0, 10_000), st.sampled_from(NAMES), st.sampled_from([None, 1, 2]), st.sampled_from([3, 20, 60]))
 @settings(max_examples=60, deadline=None)
-def test_discover_holds_candidates_that_the_user_has_not_heard_once_each(seed, name, per_artist, k):
+def test_discover_holds_candidate_tracks_that_the_user_has_not_heard_once_each(seed, name, per_artist, k):
     data = random_dataset(seed, gone=(0, 3, 11))
     lists = recommend(recommender(data, name), data.users, data.catalogue, DISCOVER, k, per_artist=per_artist)
     for user, row in enumerate(lists.tracks):
@@ -52,7 +52,7 @@ def test_discover_holds_candidates_that_the_user_has_not_heard_once_each(seed, n
 
 @given(st.integers(0, 10_000), st.sampled_from([*NAMES, again.NAME]), st.sampled_from([None, 2]))
 @settings(max_examples=40, deadline=None)
-def test_again_holds_candidates_that_the_user_has_heard(seed, name, per_artist):
+def test_again_holds_candidate_tracks_that_the_user_has_heard(seed, name, per_artist):
     data = random_dataset(seed, gone=(0, 3))
     lists = recommend(recommender(data, name), data.users, data.catalogue, AGAIN, 20, per_artist=per_artist)
     for user, row in enumerate(lists.tracks):

@@ -63,7 +63,7 @@ def test_they_equal_those_of_ir_measures(users):
         assert found[names[metric.measure]][int(metric.query_id)] == pytest.approx(metric.value)
 
 
-def test_coverage_counts_candidates_that_somebody_gets():
+def test_coverage_counts_candidate_tracks_that_somebody_gets():
     ranked = np.array([[0, 1, -1], [1, 2, -1]])
     assert coverage(ranked, np.array([True] * 6)) == 0.5
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, issparse
 
 from recommender.dataset import Users
-from recommender.models import CANDIDATES, again, als, ease, neighbours, popularity
+from recommender.models import MODELS, again, als, ease, neighbours, popularity
 from recommender.models.neighbours import FEWEST_USERS
 from recommender.models.popularity import trends
 from tests.listens import dataset, interactions, random_dataset
 
-ALL = list(CANDIDATES.values())
+ALL = list(MODELS.values())
 
 
 def arrays(model):

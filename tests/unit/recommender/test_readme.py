@@ -23,7 +23,7 @@ def test_the_model_of_the_readme_is_compared_with_the_others_and_can_be_stored(m
     module = ModuleType("recommender.models.recent")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # where dataclasses look names up
     exec(source, vars(module))
-    monkeypatch.setitem(models.CANDIDATES, module.NAME, module)
+    monkeypatch.setitem(models.MODELS, module.NAME, module)
     listens = random_dataset(1).listens
     is_target = np.random.default_rng(0).random(len(listens.tracks)) < 0.3
     targets = listens.where(is_target).weights()

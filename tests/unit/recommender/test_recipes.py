@@ -3,7 +3,7 @@
 import numpy as np
 
 from recommender import recipes
-from recommender.models import CANDIDATES
+from recommender.models import MODELS
 from recommender.recipes import Recipe
 from recommender.tuning import windows_of
 from tests.listens import TODAY, dataset, interactions, random_dataset
@@ -33,7 +33,7 @@ def test_again_fits_its_base_to_the_same_window():
 
 def test_parameters_that_were_added_later_have_the_values_of_the_first_trial():
     data = random_dataset(3)
-    for name, module in CANDIDATES.items():
+    for name, module in MODELS.items():
         assert recipes.complete(name, {}) == module.FIRST_TRIALS[0]
         recipes.fit(name, {}, data, 0)
 
