@@ -17,7 +17,7 @@ from recommender import releases
 
 # The popularity of a draft is that of its moment.
 LONGEST_KEPT = dt.timedelta(days=1)
-LISTS = sql.Identifier("recommendations", "draft_lists")
+DRAFT_LISTS = sql.Identifier("recommendations", "draft_lists")
 # In the order of the rows that `store` copies.
 COLUMNS = ("draft_id", *releases.COLUMNS[1:])
 
@@ -127,7 +127,7 @@ def store(connection: psycopg.Connection, draft: Draft, shard: int, rows: Iterab
     try:
         with connection.transaction():
             if connection.execute(CLAIM, [draft.draft_id, shard, seconds]).rowcount:
-                releases.copy_lists(connection, LISTS, rows, COLUMNS)
+                releases.copy_lists(connection, DRAFT_LISTS, rows, COLUMNS)
     except psycopg.errors.ForeignKeyViolation:
         raise DraftReplacedError from None
 
@@ -139,7 +139,7 @@ def copy_lists(connection: psycopg.Connection, draft: Draft, release_id: int, pa
             partition=partition,
             names=sql.SQL(", ").join(map(sql.Identifier, COLUMNS[1:])),
             release_id=sql.Literal(release_id),
-            lists=LISTS,
+            lists=DRAFT_LISTS,
             draft_id=sql.Literal(draft.draft_id),
         )
     )

@@ -16,7 +16,7 @@ from recommender.interactions import number_of
 from recommender.list_making import Recommender
 from recommender.models import FittedModel, popularity
 from recommender.progress import Progress, report_nothing
-from recommender.promotion import Decision, Difference, Finalist
+from recommender.promotion import Difference, Finalist, PromotionDecision
 from recommender.recipes import Recipe
 from recommender.registry import ANCHOR, CHALLENGER, CHAMPION, POPULARITY, REFRESHED, ModelVersion
 from recommender.tuning import fallbacks_of, fit_fallbacks
@@ -34,7 +34,7 @@ class Comparison:
     known before the window. `rows`: those of recommendations.evaluations. `metrics`: of the winner.
     """
 
-    decision: Decision
+    decision: PromotionDecision
     winner: Recipe | None
     measurement: Measurement | None
     rows: Sequence[Mapping[str, Any]]
@@ -121,7 +121,7 @@ def _decide(
     challenger: str | None,
     fold: Fold,
     seed: int,
-) -> Decision:
+) -> PromotionDecision:
     def finalist(name: str, baseline: str | None, anchor: str | None) -> Finalist:
         def to(other: str | None) -> Difference | None:
             if other is None or other not in measurements or other == name:

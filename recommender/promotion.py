@@ -94,7 +94,7 @@ class Finalist:
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionDecision:
     """Hold the outcome, which finalist becomes the champion (None: the champion stays), and why, in one sentence."""
 
     outcome: str
@@ -110,18 +110,18 @@ def difference(values: Floats, base: Floats, seed: int) -> Difference:
     return Difference(len(each), float(np.mean(base)), float(each.mean()), low, high, deviation)
 
 
-def decide_first(challenger: Finalist) -> Decision:
+def decide_first(challenger: Finalist) -> PromotionDecision:
     """Decide for a list without a champion: the challenger must beat popularity beyond doubt."""
     if challenger.to_popularity is None:
-        return Decision(POPULARITY, "popularity", "popularity did best in the tuning window")
+        return PromotionDecision(POPULARITY, "popularity", "popularity did best in the tuning window")
     if challenger.to_popularity.low > 0:
         reason = f"{challenger.model} beats popularity by {challenger.to_popularity}"
-        return Decision(PROMOTED, "challenger", reason)
+        return PromotionDecision(PROMOTED, "challenger", reason)
     reason = f"{challenger.model} is not proven better than popularity: {challenger.to_popularity}"
-    return Decision(POPULARITY, "popularity", reason)
+    return PromotionDecision(POPULARITY, "popularity", reason)
 
 
-def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
+def decide(challenger: Finalist | None, refreshed: Finalist) -> PromotionDecision:
     """Decide for a list with a champion.
 
     `challenger`: a new recipe; None if tuning found none. `refreshed`: the champion's recipe, fitted to newer data.
@@ -132,7 +132,7 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
         if not against_new:
             outcome = PROMOTED if challenger.to_popularity else POPULARITY
             reason = f"{challenger.model} beats the champion's recipe by {challenger.to_baseline}"
-            return Decision(outcome, "challenger", reason)
+            return PromotionDecision(outcome, "challenger", reason)
     against_refresh = refusals_of_refresh(refreshed)
     recipe_stays = f"the recipe stays, because {_join(against_new)}"
     if not against_refresh:
@@ -140,11 +140,11 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
         quality = "it is fitted to newer data"
         if compared:
             quality += f", which differs from the champion by {compared}"
-        return Decision(REFRESHED, "refreshed", f"{recipe_stays}; {quality}")
+        return PromotionDecision(REFRESHED, "refreshed", f"{recipe_stays}; {quality}")
     if refreshed.to_popularity is not None and refreshed.to_popularity.high < 0:
         reason = f"popularity beats the champion: its recipe differs from popularity by {refreshed.to_popularity}"
-        return Decision(POPULARITY, "popularity", reason)
-    return Decision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
+        return PromotionDecision(POPULARITY, "popularity", reason)
+    return PromotionDecision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
 
 
 def refusals_of_new_recipe(challenger: Finalist) -> list[str]:

@@ -77,7 +77,7 @@ class Promotion:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PublishResult:
     """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody.
 
     `quality_problem`: why the quality of earlier releases could not be computed, if so. `cache_problem`: why the lists
@@ -98,11 +98,11 @@ class ChampionChangedError(Exception):
     """Report that the champion of a list is no longer the one with which the lists, or a challenger, were made."""
 
 
-def _repeat_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
+def _repeat_once(publish: Callable[..., PublishResult]) -> Callable[..., PublishResult]:
     """Make the lists once more if a person changed a champion while they were made."""
 
     @functools.wraps(publish)
-    def publish_at_most_twice(*arguments: Any, **options: Any) -> Outcome:
+    def publish_at_most_twice(*arguments: Any, **options: Any) -> PublishResult:
         # the second time begins after the error is gone, and with it the memory of the first lists
         with contextlib.suppress(ChampionChangedError):
             return publish(*arguments, **options)
@@ -124,7 +124,7 @@ def publish(
     artefact_folder: str | None = None,
     redis_url: str | None = None,
     show: Progress = report_nothing,
-) -> Outcome:
+) -> PublishResult:
     """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `now`.
 
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
@@ -195,7 +195,9 @@ def publish(
         problem = redaction.redact(error, connection.info.dsn) or type(error).__name__
     # after the comparison, which the oldest lists need
     kept_too_long = releases.drop_old(connection)
-    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated)
+    return PublishResult(
+        releases.published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated
+    )
 
 
 def make_shard(

@@ -40,7 +40,7 @@ SECONDS_BETWEEN_LINES = 10
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """Hold the options of the command. `models`: names, separated by commas; None: all."""
 
     interactions: Path | None = None
@@ -63,7 +63,7 @@ class Request:
         return MODEL_NAMES if self.models is None else [name.strip() for name in self.models.split(",") if name.strip()]
 
 
-def check(request: Request) -> Request:
+def check(request: EvaluationRequest) -> EvaluationRequest:
     """Return the request. Raises CommandError(WRONG_SETTINGS) for options that do not fit together."""
     if bool(request.train) != bool(request.test):
         raise _wrong("--train and --test belong together; give both")
@@ -82,7 +82,7 @@ def check(request: Request) -> Request:
     return request
 
 
-def read_files(request: Request) -> Folds:
+def read_files(request: EvaluationRequest) -> Folds:
     """Read the files of the request. Raises CommandError(WRONG_SETTINGS) for files that cannot be evaluated on."""
     try:
         if request.train:
@@ -95,7 +95,7 @@ def read_files(request: Request) -> Folds:
         raise _wrong(str(error)) from None
 
 
-def read_warehouse(connection: psycopg.Connection, request: Request) -> Folds:
+def read_warehouse(connection: psycopg.Connection, request: EvaluationRequest) -> Folds:
     """Read the folds from the warehouse. Raises CommandError(WRONG_SETTINGS) if it holds too little."""
     for relation in ("marts.listen_history", "features.user_history", "features.track_history", "features.known_range"):
         if not database.has(connection, relation):
@@ -106,7 +106,7 @@ def read_warehouse(connection: psycopg.Connection, request: Request) -> Folds:
         raise _wrong(str(error)) from None
 
 
-def run(settings: Settings, request: Request, folds: Folds) -> None:
+def run(settings: Settings, request: EvaluationRequest, folds: Folds) -> None:
     """Evaluate, print the result, and write it to the files of the request."""
     output = console()
     started = time.monotonic()
@@ -265,7 +265,7 @@ def rows_of(result: Evaluation) -> list[dict[str, Any]]:
     return published
 
 
-def _write_json(file: Path, result: Evaluation, folds: Folds, request: Request) -> None:
+def _write_json(file: Path, result: Evaluation, folds: Folds, request: EvaluationRequest) -> None:
     document = {
         "rows": rows_of(result),
         "chosen": result.chosen,

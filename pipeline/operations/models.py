@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.console.terminal import StepDisplay, minute
-from pipeline.operations.recommendations import LISTS
+from pipeline.operations.recommendations import QUESTIONS
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
 from recommender import known_range, registry, releases
@@ -54,7 +54,7 @@ def list_models(connection: psycopg.Connection, output: Console, limit: int) -> 
 def show(connection: psycopg.Connection, output: Console, number: int) -> None:
     """Print the recipe of a model, its training, and the decisions about it."""
     row = _version(connection, number)
-    output.print(f"version {number} of {row['list']}: tracks that {LISTS[row['list']]}")
+    output.print(f"version {number} of {row['list']}: tracks that {QUESTIONS[row['list']]}")
     output.print(f"is now: {row['aliases'] or 'neither champion nor anchor'}")
     output.print(f"recipe: {escape(_recipe(row))}", soft_wrap=True)
     output.print(f"fitted on {minute(row['trained_at'])} UTC to what was known on {minute(row['known_at'])} UTC")

@@ -14,7 +14,7 @@ from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
-LISTS = {"discover": "the user has not heard", "again": "the user knows"}
+QUESTIONS = {"discover": "the user has not heard", "again": "the user knows"}
 ROWS = """
 select
     shown.list,
@@ -47,7 +47,7 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
             f"release {release} has no list of user {user_id}, who is unknown, removed, or newer; check USER_ID",
         )
     output.print(f"user {user_id}, release {release} of {minute(rows[0][-1])} UTC")
-    for name, question in LISTS.items():
+    for name, question in QUESTIONS.items():
         mine = [row for row in rows if row[0] == name]
         if not mine:
             output.print(f"\n{name}: no list, because there is no track that {question}", soft_wrap=True)

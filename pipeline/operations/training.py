@@ -29,7 +29,7 @@ COMMAND = "train"
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainingRequest:
     """Hold the options of the command."""
 
     stages: Sequence[str] = STAGES
@@ -44,7 +44,7 @@ class Request:
     artefact_folder: str | None = field(default=None, repr=False)
 
 
-def train(settings: Settings, warehouse: Warehouse, output: Console, request: Request) -> None:
+def train(settings: Settings, warehouse: Warehouse, output: Console, request: TrainingRequest) -> None:
     """Carry out the stages of a training, and say what it decided.
 
     Raises CommandError: WRONG_SETTINGS before the first build, while the marts are behind, and for a stage that is not
@@ -82,7 +82,7 @@ def _check_is_prepared(connection: psycopg.Connection) -> None:
     known_range.read(connection)
 
 
-def _stages(connection: psycopg.Connection, request: Request, journal: Journal) -> Sequence[str]:
+def _stages(connection: psycopg.Connection, request: TrainingRequest, journal: Journal) -> Sequence[str]:
     """Return the stages to carry out: of a new training, the rest of an interrupted one, or none if nothing is due."""
     from recommender import retraining
 
@@ -108,7 +108,7 @@ def _stages(connection: psycopg.Connection, request: Request, journal: Journal) 
     return rest
 
 
-def _is_due(connection: psycopg.Connection, request: Request, now: dt.datetime, journal: Journal) -> bool:
+def _is_due(connection: psycopg.Connection, request: TrainingRequest, now: dt.datetime, journal: Journal) -> bool:
     checks = list(triggers.checks(connection, now, request.every, request.volume))
     if not checks:
         journal.say("not_due", "there is no champion yet; the recommendations of a run train the first one")
@@ -122,7 +122,7 @@ def _is_due(connection: psycopg.Connection, request: Request, now: dt.datetime, 
 
 
 def _do_stage(
-    stage: str, warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal
+    stage: str, warehouse: Warehouse, connection: psycopg.Connection, request: TrainingRequest, journal: Journal
 ) -> None:
     from recommender import retraining
     from recommender.artefacts import ArtefactError
@@ -158,7 +158,7 @@ def _do_stage(
 
 
 def _promote(
-    warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Progress
+    warehouse: Warehouse, connection: psycopg.Connection, request: TrainingRequest, journal: Journal, show: Progress
 ) -> None:
     from recommender import retraining
     from recommender.publishing import ChampionChangedError

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipeline.console.terminal import minute
 from pipeline.operations.journal import Journal
-from pipeline.operations.recommendations import LISTS
+from pipeline.operations.recommendations import QUESTIONS
 from recommender import registry, releases
 from recommender.registry import STAGES, Training
 from warehouse.counts import count
@@ -103,7 +103,7 @@ def _report_list(connection: psycopg.Connection, row: Training, journal: Journal
     compared = registry.evaluations(connection, row.training_id)
     recipe = str(Recipe(**row.recipe)) if row.recipe else None
     if journal.output.is_terminal:
-        journal.output.print(f"\n[bold]{row.list}[/]: tracks that {LISTS[row.list]}")
+        journal.output.print(f"\n[bold]{row.list}[/]: tracks that {QUESTIONS[row.list]}")
         if compared:
             journal.output.print(_table(compared))
         if recipe:
