@@ -66,37 +66,37 @@ class Dataset:
 
 
 USERS = """
-select user_id, favorite_genres, (removed_at is null or removed_at > %(at)s) and created_at <= %(at)s
+select user_id, favorite_genres, (removed_at is null or removed_at > %(as_of)s) and created_at <= %(as_of)s
 from features.user_history
-where (valid_from is null or valid_from <= %(at)s) and (valid_to is null or valid_to > %(at)s)
+where (valid_from is null or valid_from <= %(as_of)s) and (valid_to is null or valid_to > %(as_of)s)
 order by user_id
 """
 TRACKS = """
 select
     track_id,
     genres,
-    (removed_at is null or removed_at > %(at)s) and created_at <= %(at)s,
+    (removed_at is null or removed_at > %(as_of)s) and created_at <= %(as_of)s,
     dense_rank() over (order by artist),
     artist is null
 from features.track_history
-where (valid_from is null or valid_from <= %(at)s) and (valid_to is null or valid_to > %(at)s)
+where (valid_from is null or valid_from <= %(as_of)s) and (valid_to is null or valid_to > %(as_of)s)
 order by track_id
 """
 
 
-def read(connection: psycopg.Connection, at: dt.datetime) -> Dataset:
-    """Read what is known at a moment from the warehouse."""
-    catalogue = read_catalogue(connection, at)
-    users = connection.execute(USERS, {"at": at}).fetchall()
+def read(connection: psycopg.Connection, as_of: dt.datetime) -> Dataset:
+    """Read what was known at `as_of` from the warehouse."""
+    catalogue = read_catalogue(connection, as_of)
+    users = connection.execute(USERS, {"as_of": as_of}).fetchall()
     user_ids = np.array([row[0] for row in users], np.int64)
-    listens = interactions.read(connection, user_ids, catalogue.track_ids, until=at)
+    listens = interactions.read(connection, user_ids, catalogue.track_ids, until=as_of)
     favorites = indicators([row[1] for row in users], catalogue.genre_names)
     return Dataset(user_ids, np.array([row[2] for row in users], bool), Users(listens, favorites), catalogue)
 
 
-def read_catalogue(connection: psycopg.Connection, at: dt.datetime) -> Catalogue:
-    """Read the tracks known at a moment from the warehouse."""
-    tracks = connection.execute(TRACKS, {"at": at}).fetchall()
+def read_catalogue(connection: psycopg.Connection, as_of: dt.datetime) -> Catalogue:
+    """Read the tracks known at `as_of` from the warehouse."""
+    tracks = connection.execute(TRACKS, {"as_of": as_of}).fetchall()
     genre_names = sorted({genre for _, genres, *_ in tracks for genre in genres or ()})
     return Catalogue(
         np.array([row[0] for row in tracks], np.int64),

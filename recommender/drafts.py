@@ -105,17 +105,20 @@ def exists(connection: psycopg.Connection) -> bool:
     return connection.execute("select exists (select 1 from recommendations.drafts)").fetchone()[0]
 
 
-def join(connection: psycopg.Connection, basis: Basis, now: dt.datetime, shards: int) -> Draft:
-    """Return the draft with this basis and number of shards. If there is none, begin it at `now`, and remove others."""
+def join(connection: psycopg.Connection, basis: Basis, as_of: dt.datetime, shards: int) -> Draft:
+    """Return the draft with this basis and number of shards.
+
+    If there is none, begin one for what is known at `as_of`, and remove others.
+    """
     with connection.transaction():
         # two shards that come first begin one draft
         releases.lock(connection)
-        found = find(connection, basis, now)
+        found = find(connection, basis, as_of)
         if found and found.shards == shards:
             return found
         remove(connection)
-        connection.execute(BEGIN, {**_columns(basis), "as_of": now, "shards": shards})
-        return find(connection, basis, now)
+        connection.execute(BEGIN, {**_columns(basis), "as_of": as_of, "shards": shards})
+        return find(connection, basis, as_of)
 
 
 def store(connection: psycopg.Connection, draft: Draft, shard: int, rows: Iterable[bytes], seconds: float) -> None:

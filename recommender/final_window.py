@@ -49,7 +49,7 @@ def champion_as_served(
     `stored`: its artefact. `newest_day`: of the listens that it knows; None: not known. None if it has no artefact, or
     knows what came after the cut.
     """
-    newest_day = newest_day or version.known_at.astimezone(dt.UTC).date()
+    newest_day = newest_day or version.as_of.astimezone(dt.UTC).date()
     if stored is None or number_of(newest_day) > fold.dataset.listens.today:
         return None
     model = artefacts.renumber(stored, fold.dataset.catalogue)

@@ -33,7 +33,7 @@ def compare(
     """Compare two versions. Raises DataError if nothing was heard since, ArtefactError if one cannot be used."""
     versions = {f"version {number}": registry.read(connection, number) for number in (one, other)}
     list_name = versions[f"version {one}"].list
-    newest = max(version.known_at for version in versions.values())
+    newest = max(version.as_of for version in versions.values())
     cut = number_of(newest.astimezone(dt.UTC).date()) + 1
     (last,) = connection.execute("select max(listened_at) from marts.listen_history").fetchone()
     stop = number_of(last.astimezone(dt.UTC).date()) + 1 if last else cut

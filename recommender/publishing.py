@@ -114,7 +114,7 @@ def _repeat_once(publish: Callable[..., PublishResult]) -> Callable[..., Publish
 @_repeat_once
 def publish(
     connection: psycopg.Connection,
-    now: dt.datetime,
+    as_of: dt.datetime,
     until_seq: int,
     *,
     artist_cap: int,
@@ -125,7 +125,7 @@ def publish(
     redis_url: str | None = None,
     show: Progress = report_nothing,
 ) -> PublishResult:
-    """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `now`.
+    """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `as_of`.
 
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
     the run lock, and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see
@@ -135,18 +135,18 @@ def publish(
     started = time.monotonic()
     before = releases.champions(connection)
     champions = before | {each.list: each.model_version for each in promotions}
-    draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), now)
+    draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), as_of)
     is_outdated = draft is None and drafts.exists(connection)
     is_made = draft is not None and draft.is_complete
     if is_made:
-        now = draft.as_of
+        as_of = draft.as_of
     missing = [name for name in LISTS if name not in champions]
     choices: list[Choice] = []
     if missing:
         show(f"training a model for {' and '.join(missing)}")
-        choices = first_models.choose(connection, missing, now, budget, seed, show)
+        choices = first_models.choose(connection, missing, as_of, budget, seed, show)
     show("reading what is known")
-    known = dataset.read(connection, now)
+    known = dataset.read(connection, as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
         models = {choice.list: release_models.of_choice(choice, known, seed) for choice in choices}
@@ -154,13 +154,13 @@ def publish(
         users = np.flatnonzero(known.is_listed)
         parts = {} if is_made else release_models.make_lists(models, known, users, artist_cap, show)
     refitted = [model for name in LISTS for model in release_models.refitted_models(models[name], known, name)]
-    cache = Cache(redis_url, now)
+    cache = Cache(redis_url, as_of)
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
         _check_champions(connection, before)
         versions = {
-            name: models[name].version or _register(connection, models[name], known, now, until_seq, artefact_folder)
+            name: models[name].version or _register(connection, models[name], known, as_of, until_seq, artefact_folder)
             for name in LISTS
         }
         promote(connection, promotions)
@@ -172,7 +172,7 @@ def publish(
             releases.copy_lists(connection, partition, rows)
         cache.fill(connection, release_id, partition)
         columns = {
-            "as_of": now,
+            "as_of": as_of,
             "until_seq": until_seq,
             "model_versions": versions,
             "artist_cap": artist_cap,
@@ -189,7 +189,7 @@ def publish(
     show("comparing earlier lists with new listens")
     problem = None
     try:
-        quality.compute(connection, known, now)
+        quality.compute(connection, known, as_of)
     except (psycopg.Error, MemoryError) as error:
         # the release is published, and the next one computes the quality again
         problem = redaction.redact(error, connection.info.dsn) or type(error).__name__
@@ -202,7 +202,7 @@ def publish(
 
 def make_shard(
     connection: psycopg.Connection,
-    now: dt.datetime,
+    as_of: dt.datetime,
     until_seq: int,
     shard: Shard,
     *,
@@ -213,13 +213,13 @@ def make_shard(
 ) -> int | None:
     """Make the lists of the users of one shard, store them in a draft, and return the number of these users.
 
-    None if the draft has them already. The first shard begins the draft at `now`. The caller shares the run lock with
-    other shards; each list has a champion, and the marts are built up to `until_seq`. Raises ArtefactError if a
-    champion cannot be used, and DraftReplacedError if another draft began since.
+    None if the draft has them already. The first shard begins the draft for what is known at `as_of`. The caller shares
+    the run lock with other shards; each list has a champion, and the marts are built up to `until_seq`. Raises
+    ArtefactError if a champion cannot be used, and DraftReplacedError if another draft began since.
     """
     started = time.monotonic()
     champions = releases.champions(connection)
-    draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), now, shard.count)
+    draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), as_of, shard.count)
     if shard.number in draft.made:
         return None
     show("reading what is known")
@@ -268,7 +268,7 @@ def _register(
     connection: psycopg.Connection,
     model: ReleaseModel,
     known: Dataset,
-    now: dt.datetime,
+    as_of: dt.datetime,
     until_seq: int,
     artefact_folder: str | None,
 ) -> int:
@@ -291,7 +291,7 @@ def _register(
         {
             "training_id": training_id,
             "list": choice.list,
-            "known_at": now,
+            "known_at": as_of,
             "until_seq": until_seq,
             "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),

@@ -26,13 +26,13 @@ ROLLBACK = "rollback from "
 VERSION = """
 select
     model_version, training_id, list, model, params, fallback_params, artefact, artefact_file, checksum, format_version,
-    known_at
+    known_at as as_of
 from recommendations.model_versions
 """
 TRAINING = """
 select
-    training_id, list, trigger, trigger_detail, stage, outcome, reason, budget, seed, known_at, users, tracks, listens,
-    tuning_from, final_from, final_until, is_overlapping, champion_version, recipe, code_version, started_at,
+    training_id, list, trigger, trigger_detail, stage, outcome, reason, budget, seed, known_at as as_of, users, tracks,
+    listens, tuning_from, final_from, final_until, is_overlapping, champion_version, recipe, code_version, started_at,
     updated_at, finished_at
 from recommendations.trainings
 """
@@ -44,7 +44,7 @@ select
     versions.params,
     versions.training_id,
     versions.trained_at,
-    versions.known_at,
+    versions.known_at as as_of,
     versions.metrics,
     coalesce(octet_length(versions.artefact), 0) as bytes,
     versions.artefact_file,
@@ -65,8 +65,10 @@ left join recommendations.trainings as trainings on versions.training_id = train
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """Hold a registered model. A refitted model (popularity, genres) is fitted again for each release, and has neither
-    artefact nor file."""
+    """Hold a registered model, which was fitted to what was known at `as_of` (the column known_at).
+
+    A refitted model (popularity, genres) is fitted again for each release, and has neither artefact nor file.
+    """
 
     model_version: int
     training_id: int | None
@@ -78,12 +80,15 @@ class ModelVersion:
     artefact_file: str | None
     checksum: str | None
     format_version: int | None
-    known_at: dt.datetime
+    as_of: dt.datetime
 
 
 @dataclass(frozen=True)
 class Training:
-    """Hold the columns of recommendations.trainings. `outcome` and `reason` are decided by the stage `evaluate`."""
+    """Hold the columns of recommendations.trainings. `as_of`: the column known_at.
+
+    `outcome` and `reason` are decided by the stage `evaluate`.
+    """
 
     training_id: int
     list: str
@@ -94,7 +99,7 @@ class Training:
     reason: str | None
     budget: float | None
     seed: int | None
-    known_at: dt.datetime | None
+    as_of: dt.datetime | None
     users: int | None
     tracks: int | None
     listens: int | None

@@ -139,7 +139,7 @@ def windows_of_warehouse(
 
 def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
     """Return what was known before the day `cut`, and as targets the listens from then to the day before `stop`."""
-    known_until = _midnight(cut) - MICROSECOND
+    as_of = _midnight(cut) - MICROSECOND
     with connection.transaction():
         # a run may publish while this reads
         connection.execute("set transaction isolation level repeatable read")
@@ -149,14 +149,14 @@ def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
             )
             for table in ("users", "tracks")
         )
-        known = dataset.read(connection, known_until)
+        known = dataset.read(connection, as_of)
         after = interactions.read(
             connection,
             user_ids,
             track_ids,
-            after=known_until,
+            after=as_of,
             until=_midnight(stop) - MICROSECOND,
-            known_at=dt.datetime.max.replace(tzinfo=dt.UTC),
+            as_of=dt.datetime.max.replace(tzinfo=dt.UTC),
         )
     return _with_targets(known, user_ids, track_ids, after)
 

@@ -56,12 +56,12 @@ def data_problems(size: DataSize, before: Mapping[str, int] | None, now: dt.date
     return found
 
 
-def training_columns(size: DataSize, now: dt.datetime, windows: Windows, budget: float, seed: int) -> dict[str, Any]:
+def training_columns(size: DataSize, as_of: dt.datetime, windows: Windows, budget: float, seed: int) -> dict[str, Any]:
     """Return what a training is made from, as columns of recommendations.trainings."""
     return {
         "budget": budget,
         "seed": seed,
-        "known_at": now,
+        "known_at": as_of,
         "users": size.users,
         "tracks": size.tracks,
         "listens": size.listens,

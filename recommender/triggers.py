@@ -25,7 +25,7 @@ with first_known as materialized (
     from features.track_history
     group by track_id
 )
-select coalesce(avg((first_known.at > %(known_at)s)::integer), 0)::float
+select coalesce(avg((first_known.at > %(as_of)s)::integer), 0)::float
 from marts.listen_history as plays
 inner join first_known on plays.track_id = first_known.track_id
 where plays.listened_at > %(since)s
@@ -118,13 +118,13 @@ def _degradation(connection: psycopg.Connection, list_name: str, champion: int) 
 
 
 def _unknown_tracks(connection: psycopg.Connection, list_name: str, number: int, now: dt.datetime) -> Check:
-    (known_at,) = connection.execute(
+    (as_of,) = connection.execute(
         # a refitted model, which has no artefact, knows the tracks of each night
         "select case when checksum is null then now() else known_at end from recommendations.model_versions"
         " where model_version = %s",
         [number],
     ).fetchone()
-    (share,) = connection.execute(UNKNOWN, {"known_at": known_at, "since": now - PLAYS_OF}).fetchone()
+    (share,) = connection.execute(UNKNOWN, {"as_of": as_of, "since": now - PLAYS_OF}).fetchone()
     return Check(
         UNKNOWN_TRACKS,
         share >= UNKNOWN_SHARE,

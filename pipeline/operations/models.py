@@ -57,7 +57,7 @@ def show(connection: psycopg.Connection, output: Console, number: int) -> None:
     output.print(f"version {number} of {row['list']}: tracks that {QUESTIONS[row['list']]}")
     output.print(f"is now: {row['aliases'] or 'neither champion nor anchor'}")
     output.print(f"recipe: {escape(_recipe(row))}", soft_wrap=True)
-    output.print(f"fitted on {minute(row['trained_at'])} UTC to what was known on {minute(row['known_at'])} UTC")
+    output.print(f"fitted on {minute(row['trained_at'])} UTC to what was known on {minute(row['as_of'])} UTC")
     for training in registry.trainings(connection, "training_id = %s", [row["training_id"]]):
         output.print(f"trigger: {training.trigger}", soft_wrap=True)
         output.print(f"{training.outcome}: {escape(training.reason)}", soft_wrap=True)

@@ -49,7 +49,7 @@ def report_data(rows: Sequence[Training], journal: Journal) -> None:
     journal.say(
         "data",
         f"data: {count(row.users, 'user')}, {count(row.tracks, 'track')} and {count(row.listens, 'listen')},"
-        f" as known on {minute(row.known_at)} UTC",
+        f" as known on {minute(row.as_of)} UTC",
         users=row.users,
         tracks=row.tracks,
         listens=row.listens,

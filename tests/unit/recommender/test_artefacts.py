@@ -171,7 +171,7 @@ def version(columns):
         model="als",
         params={},
         fallback_params={},
-        known_at=at,
+        as_of=at,
         **own,
     )
 

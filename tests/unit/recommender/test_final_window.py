@@ -84,7 +84,7 @@ def test_the_champion_is_compared_unless_it_knows_the_final_window(fold):
     assert champion_as_served(version, None, last, fold, 0) is None
     # it is not known which listens it knows: those up to its time
     assert champion_as_served(version, stored, None, fold, 0) is None
-    version = replace(version, known_at=dt.datetime.combine(last, dt.time(), dt.UTC))
+    version = replace(version, as_of=dt.datetime.combine(last, dt.time(), dt.UTC))
     assert champion_as_served(version, stored, None, fold, 0) is not None
 
 
