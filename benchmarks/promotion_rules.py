@@ -48,7 +48,7 @@ def new_recipe_share(truth: float, users: int, seed: int) -> float:
     """Return how often a new recipe is promoted, if its true difference is `truth`."""
     draw = np.random.default_rng(seed)
     refusals = [
-        promotion.refusals_of_new_recipe(finalist(draw_difference(draw, truth, users, UNLIKE), users))
+        promotion.find_refusals_of_new_recipe(finalist(draw_difference(draw, truth, users, UNLIKE), users))
         for _ in range(DRAWS)
     ]
     return sum(not reasons for reasons in refusals) / DRAWS

@@ -205,7 +205,7 @@ def _rows(
 ) -> Iterator[bytes]:
     size = len(catalogue.track_ids)
     yield binary_copy.HEADER
-    elements = list_rows.reason_elements(catalogue)
+    elements = list_rows.encode_reasons(catalogue)
     for name in LISTS:
         for start in range(0, size, 2000):
             users = np.arange(start, min(start + 2000, size))

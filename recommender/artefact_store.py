@@ -34,7 +34,7 @@ def subfolder_of(connection: psycopg.Connection) -> str:
     return sha256(identity.encode()).hexdigest()[:16]
 
 
-def columns(content: bytes | None, folder: str | None, subfolder: str | None = None) -> dict[str, Any]:
+def store(content: bytes | None, folder: str | None, subfolder: str | None = None) -> dict[str, Any]:
     """Store an artefact, and return the columns of recommendations.model_versions that name it. None: there is none.
 
     Only a file in a subfolder is ever deleted. Raises ArtefactError if it is too large for the warehouse, and there is

@@ -90,7 +90,7 @@ def read(connection: psycopg.Connection, as_of: dt.datetime) -> Dataset:
     users = connection.execute(USERS, {"as_of": as_of}).fetchall()
     user_ids = np.array([row[0] for row in users], np.int64)
     listens = interactions.read(connection, user_ids, catalogue.track_ids, until=as_of)
-    favorites = indicators([row[1] for row in users], catalogue.genre_names)
+    favorites = make_indicators([row[1] for row in users], catalogue.genre_names)
     return Dataset(user_ids, np.array([row[2] for row in users], bool), Users(listens, favorites), catalogue)
 
 
@@ -102,12 +102,12 @@ def read_catalogue(connection: psycopg.Connection, as_of: dt.datetime) -> Catalo
         np.array([row[0] for row in tracks], np.int64),
         np.array([row[2] for row in tracks], bool),
         np.array([-1 if is_null else rank for *_, rank, is_null in tracks], np.int32),
-        indicators([row[1] for row in tracks], genre_names),
+        make_indicators([row[1] for row in tracks], genre_names),
         genre_names,
     )
 
 
-def indicators(genres: Sequence[Sequence[str] | None], names: Sequence[str]) -> csr_matrix:
+def make_indicators(genres: Sequence[Sequence[str] | None], names: Sequence[str]) -> csr_matrix:
     """Return a matrix with 1 where the row has the genre; genres that no track has are left out."""
     columns = {name: column for column, name in enumerate(names)}
     found = [sorted({columns[genre] for genre in row or () if genre in columns}) for row in genres]

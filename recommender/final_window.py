@@ -10,7 +10,16 @@ import numpy as np
 from recommender import artefacts, metrics, promotion, recipes
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Dataset
-from recommender.evaluation import SEGMENTS, Measurement, Row, agreement, compare, measure, overlap, users_with_targets
+from recommender.evaluation import (
+    SEGMENTS,
+    Measurement,
+    Row,
+    agreement,
+    compare,
+    find_users_with_targets,
+    measure,
+    overlap,
+)
 from recommender.folds import Fold
 from recommender.interactions import number_of
 from recommender.list_making import Recommender
@@ -19,7 +28,7 @@ from recommender.progress import Progress, report_nothing
 from recommender.promotion import Difference, Finalist, PromotionDecision
 from recommender.recipes import Recipe
 from recommender.registry import ANCHOR, CHALLENGER, CHAMPION, POPULARITY, REFRESHED, ModelVersion
-from recommender.tuning import fallbacks_of, fit_fallbacks
+from recommender.tuning import choose_fallbacks, fit_fallbacks
 
 # The fit to everything known must show at least this share of the tracks that the evaluated fit shows, and have this
 # share of its first 10.
@@ -41,7 +50,7 @@ class Comparison:
     metrics: Mapping[str, Any]
 
 
-def champion_as_served(
+def prepare_champion(
     version: ModelVersion, stored: Artefact | None, newest_day: dt.date | None, fold: Fold, seed: int
 ) -> Recommender | None:
     """Return the champion as it is served, for the tracks of the fold, to compare newer fits with it.
@@ -54,7 +63,7 @@ def champion_as_served(
         return None
     model = artefacts.renumber(stored, fold.dataset.catalogue)
     fallbacks = fit_fallbacks(fold.dataset, version.fallback_params, seed)
-    return Recommender(model, fallbacks_of(version.model, fallbacks))
+    return Recommender(model, choose_fallbacks(version.model, fallbacks))
 
 
 def compare_finalists(
@@ -73,9 +82,9 @@ def compare_finalists(
     All recipes are fitted to what was known before the window, also the champion's: that fit is the refreshed champion.
     `champion`: the champion as it is served; None: it cannot be compared. None if no user has a target.
     """
-    if not len(users_with_targets(fold, list_name)[0]):
+    if not len(find_users_with_targets(fold, list_name)[0]):
         return None
-    contenders = _contenders(challenger, champion_recipe, anchor)
+    contenders = _list_contenders(challenger, champion_recipe, anchor)
     measurements: dict[str, Measurement] = {}
     for name, recipe in contenders.items():
         show(f"{list_name}: fitting and scoring {name}, {recipe.model}")
@@ -88,18 +97,18 @@ def compare_finalists(
     # popularity competes under one name, also if tuning chose it
     name = POPULARITY if challenger.model == popularity.NAME else CHALLENGER
     decision = _decide(measurements, models, None if challenger.is_same(champion_recipe) else name, fold, seed)
-    rows, figures = _rows(measurements, models, fold, list_name, seed)
+    rows, figures = _make_rows(measurements, models, fold, list_name, seed)
     if decision.finalist is None:
         return Comparison(decision, None, None, rows, {})
     winner = name if decision.finalist == CHALLENGER else decision.finalist
     return Comparison(decision, contenders[winner], measurements[winner], rows, figures[winner])
 
 
-def _contenders(challenger: Recipe, champion_recipe: Recipe | None, anchor: Recipe | None) -> dict[str, Recipe]:
+def _list_contenders(challenger: Recipe, champion_recipe: Recipe | None, anchor: Recipe | None) -> dict[str, Recipe]:
     """Return the recipes to compare, each once."""
     is_popularity = challenger.model == popularity.NAME
     params = challenger.params if is_popularity else challenger.fallback_params.get(popularity.NAME)
-    found = {POPULARITY: recipes.of_popularity(params)}
+    found = {POPULARITY: recipes.make_popularity_recipe(params)}
     if not is_popularity and not challenger.is_same(champion_recipe):
         found[CHALLENGER] = challenger
     if champion_recipe:
@@ -112,7 +121,7 @@ def _contenders(challenger: Recipe, champion_recipe: Recipe | None, anchor: Reci
 def fit_recipe(recipe: Recipe, dataset: Dataset, seed: int) -> Recommender:
     """Fit the model of a recipe, and its fallback models."""
     model = recipes.fit(recipe.model, recipe.params, dataset, seed)
-    return Recommender(model, fallbacks_of(recipe.model, fit_fallbacks(dataset, recipe.fallback_params, seed)))
+    return Recommender(model, choose_fallbacks(recipe.model, fit_fallbacks(dataset, recipe.fallback_params, seed)))
 
 
 def _decide(
@@ -126,7 +135,7 @@ def _decide(
         def to(other: str | None) -> Difference | None:
             if other is None or other not in measurements or other == name:
                 return None
-            return _difference(measurements, name, other, seed)
+            return _compare_pair(measurements, name, other, seed)
 
         has_baseline = baseline in measurements
         return Finalist(
@@ -134,7 +143,7 @@ def _decide(
             to(baseline),
             None if models[name] == popularity.NAME else to(POPULARITY),
             to(anchor),
-            _by_segment(measurements, name, baseline, fold, seed) if has_baseline else {},
+            _compare_segments(measurements, name, baseline, fold, seed) if has_baseline else {},
             agreement(measurements[name], measurements[baseline]) if has_baseline else 0.0,
         )
 
@@ -144,14 +153,14 @@ def _decide(
     return promotion.decide(new, finalist(REFRESHED, CHAMPION, ANCHOR))
 
 
-def _difference(
+def _compare_pair(
     measurements: Mapping[str, Measurement], name: str, base: str, seed: int, members: Any = slice(None)
 ) -> Difference:
     values, others = (measurements[each].values["ndcg@10"][members] for each in (name, base))
-    return promotion.difference(values, others, seed)
+    return promotion.measure_difference(values, others, seed)
 
 
-def _by_segment(
+def _compare_segments(
     measurements: Mapping[str, Measurement], name: str, base: str, fold: Fold, seed: int
 ) -> dict[str, Difference]:
     listens = fold.dataset.listens.listens()[measurements[name].users]
@@ -159,11 +168,11 @@ def _by_segment(
     for segment, fewest, most in SEGMENTS[1:]:
         members = np.flatnonzero((listens >= fewest) & (listens <= most))
         if len(members) >= promotion.SEGMENT_USERS:
-            found[segment] = _difference(measurements, name, base, seed, members)
+            found[segment] = _compare_pair(measurements, name, base, seed, members)
     return found
 
 
-def _rows(
+def _make_rows(
     measurements: Mapping[str, Measurement], models: Mapping[str, str], fold: Fold, list_name: str, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Return the rows of recommendations.evaluations, and by contender the figures for its model version."""
@@ -211,7 +220,7 @@ def _rows(
     return rows, figures
 
 
-def refit_problems(
+def find_refit_problems(
     model: FittedModel, catalogue: Catalogue, recipe: Recipe, fold: Fold, list_name: str, before: Measurement, seed: int
 ) -> list[str]:
     """Return what is wrong with a fit to everything known, beside the evaluated fit of the same recipe."""
@@ -221,7 +230,7 @@ def refit_problems(
         return [str(error)]
     moved = artefacts.renumber(Artefact(model, catalogue.track_ids, catalogue.genre_names), fold.dataset.catalogue)
     fallbacks = fit_fallbacks(fold.dataset, recipe.fallback_params, seed)
-    after = measure(Recommender(moved, fallbacks_of(recipe.model, fallbacks)), fold, list_name)
+    after = measure(Recommender(moved, choose_fallbacks(recipe.model, fallbacks)), fold, list_name)
     is_candidate = fold.dataset.catalogue.is_candidate
     shown, shown_before = (metrics.coverage(each.tracks, is_candidate) for each in (after, before))
     found = []

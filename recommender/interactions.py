@@ -156,7 +156,7 @@ def read(
     return found if is_wanted.all() else found.where(is_wanted)
 
 
-def of_one_user(track_ids: Integers, heard: Integers, days: Integers, today: int) -> Interactions:
+def make_for_one_user(track_ids: Integers, heard: Integers, days: Integers, today: int) -> Interactions:
     """Return the listens of one user from the ids of the heard tracks and the days; tracks not in `track_ids` are left
     out."""
     positions, is_known = find(track_ids, heard)

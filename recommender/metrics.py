@@ -18,7 +18,7 @@ NDCG_DEPTH, RECALL_DEPTH, AP_DEPTH, COVERAGE_DEPTH = 10, 20, 10, 10
 DEPTH = 20
 
 
-def per_user(tracks: Integers, targets: csr_matrix) -> dict[str, Floats]:
+def measure_users(tracks: Integers, targets: csr_matrix) -> dict[str, Floats]:
     """Return by name the metrics of each user, who has at least 1 target. `tracks`: users x ranks, -1 for none."""
     count = np.diff(targets.indptr)
     is_hit = _is_target(tracks, targets)

@@ -102,7 +102,7 @@ class PromotionDecision:
     reason: str
 
 
-def difference(values: Floats, base: Floats, seed: int) -> Difference:
+def measure_difference(values: Floats, base: Floats, seed: int) -> Difference:
     """Compare two models by the values of the same users, with an interval by paired bootstrap."""
     each = values - base
     (low,), (high,) = intervals(each[:, None], seed)
@@ -128,12 +128,12 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> PromotionDecisio
     """
     against_new = ["tuning found no better recipe"]
     if challenger is not None:
-        against_new = refusals_of_new_recipe(challenger)
+        against_new = find_refusals_of_new_recipe(challenger)
         if not against_new:
             outcome = PROMOTED if challenger.to_popularity else POPULARITY
             reason = f"{challenger.model} beats the champion's recipe by {challenger.to_baseline}"
             return PromotionDecision(outcome, "challenger", reason)
-    against_refresh = refusals_of_refresh(refreshed)
+    against_refresh = find_refusals_of_refresh(refreshed)
     recipe_stays = f"the recipe stays, because {_join(against_new)}"
     if not against_refresh:
         compared = refreshed.to_baseline
@@ -147,7 +147,7 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> PromotionDecisio
     return PromotionDecision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
 
 
-def refusals_of_new_recipe(challenger: Finalist) -> list[str]:
+def find_refusals_of_new_recipe(challenger: Finalist) -> list[str]:
     """Return why a new recipe is not promoted; nothing if it is."""
     compared = challenger.to_baseline
     found = []
@@ -160,20 +160,20 @@ def refusals_of_new_recipe(challenger: Finalist) -> list[str]:
         found.append(f"{challenger.model} makes the same lists ({challenger.agreement:.0%} of the first 10)")
     if compared.low <= 0:
         found.append(f"{challenger.model} is not proven better: {compared}")
-    return [*found, *_refusals_of_either(challenger)]
+    return [*found, *_find_refusals_of_either(challenger)]
 
 
-def refusals_of_refresh(refreshed: Finalist) -> list[str]:
+def find_refusals_of_refresh(refreshed: Finalist) -> list[str]:
     """Return why the champion's recipe is not fitted to newer data; nothing if it is."""
     compared = refreshed.to_baseline
     found = []
     if compared is not None and not compared.is_within_margin:
         limit = f"more than {MARGIN:.0%} below" if compared.has_enough_users else "worse than"
         found.append(f"with newer data it may be {limit} the champion: {compared}")
-    return [*found, *_refusals_of_either(refreshed)]
+    return [*found, *_find_refusals_of_either(refreshed)]
 
 
-def _refusals_of_either(finalist: Finalist) -> list[str]:
+def _find_refusals_of_either(finalist: Finalist) -> list[str]:
     found = []
     if finalist.to_popularity is not None and finalist.to_popularity.low <= 0:
         found.append(f"{finalist.model} is not proven better than popularity: {finalist.to_popularity}")

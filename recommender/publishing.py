@@ -133,7 +133,7 @@ def publish(
     ChampionChangedError if one was changed twice while they were made.
     """
     started = time.monotonic()
-    before = releases.champions(connection)
+    before = releases.read_champions(connection)
     champions = before | {each.list: each.model_version for each in promotions}
     draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), as_of)
     is_outdated = draft is None and drafts.exists(connection)
@@ -149,11 +149,11 @@ def publish(
     known = dataset.read(connection, as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
-        models = {choice.list: release_models.of_choice(choice, known, seed) for choice in choices}
-        models |= release_models.of_champions(connection, champions, artefact_folder, known, seed)
+        models = {choice.list: release_models.fit_choice(choice, known, seed) for choice in choices}
+        models |= release_models.load_champions(connection, champions, artefact_folder, known, seed)
         users = np.flatnonzero(known.is_listed)
         parts = {} if is_made else release_models.make_lists(models, known, users, artist_cap, show)
-    refitted = [model for name in LISTS for model in release_models.refitted_models(models[name], known, name)]
+    refitted = [model for name in LISTS for model in release_models.dump_refitted(models[name], known, name)]
     cache = Cache(redis_url, as_of)
     show("publishing")
     with connection.transaction():
@@ -180,7 +180,7 @@ def publish(
             "seconds": time.monotonic() - started + (draft.seconds if is_made else 0),
         }
         releases.publish(connection, release_id, columns, releases.MADE)
-        rankings = {name: quality.popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
+        rankings = {name: quality.rank_popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
         registry.store_refitted(connection, release_id, refitted)
         drafts.remove(connection)
@@ -196,7 +196,7 @@ def publish(
     # after the comparison, which the oldest lists need
     kept_too_long = releases.drop_old(connection)
     return PublishResult(
-        releases.published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated
+        releases.read_published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated
     )
 
 
@@ -218,7 +218,7 @@ def make_shard(
     ArtefactError if a champion cannot be used, and DraftReplacedError if another draft began since.
     """
     started = time.monotonic()
-    champions = releases.champions(connection)
+    champions = releases.read_champions(connection)
     draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), as_of, shard.count)
     if shard.number in draft.made:
         return None
@@ -226,7 +226,7 @@ def make_shard(
     known = dataset.read(connection, draft.as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
-        models = release_models.of_champions(connection, champions, artefact_folder, known, seed)
+        models = release_models.load_champions(connection, champions, artefact_folder, known, seed)
         users = np.flatnonzero(known.is_listed & (known.user_ids % shard.count == shard.number - 1))
         parts = release_models.make_lists(models, known, users, artist_cap, show)
     show("storing the lists")
@@ -241,7 +241,7 @@ def _basis(until_seq: int, champions: Mapping[str, int], artist_cap: int, seed: 
 
 def _check_champions(connection: psycopg.Connection, before: Mapping[str, int]) -> None:
     """Raise ChampionChangedError if a champion is another one than before."""
-    now = releases.champions(connection)
+    now = releases.read_champions(connection)
     for name in LISTS:
         if now.get(name) != before.get(name):
             raise ChampionChangedError(name)
@@ -252,10 +252,10 @@ def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> 
 
     Raises ChampionChangedError if a training was compared with another champion than the one of now.
     """
-    champions = releases.champions(connection)
+    champions = releases.read_champions(connection)
     for each in promotions:
         if each.training_id is not None:
-            (trained,) = registry.trainings(connection, "training_id = %s", [each.training_id])
+            (trained,) = registry.read_trainings(connection, "training_id = %s", [each.training_id])
             if trained.champion_version != champions.get(each.list):
                 raise ChampionChangedError(each.list)
             registry.finish_training(connection, each.training_id, {"stage": registry.PROMOTE})
@@ -296,7 +296,7 @@ def _register(
             "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),
             **choice.recipe.to_json(),
-            **artefact_store.columns(model.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
+            **artefact_store.store(model.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
         },
     )
     if choice.outcome != TOO_LITTLE_DATA:

@@ -48,20 +48,20 @@ def fit(model: str, params: Params, dataset: Dataset, seed: int) -> FittedModel:
     """Fit a model to what is known, or to the listens of its training window."""
     params = complete(model, params)
     if days := params.get(WINDOW):
-        dataset = of_last_days(dataset, days)
+        dataset = keep_last_days(dataset, days)
     if model == again.NAME:
         base = fit(params["base"], params["base_params"], dataset, seed)
         return again.fit(dataset, params, base)
     return MODELS[model].fit(dataset, params, seed)
 
 
-def of_last_days(dataset: Dataset, days: int) -> Dataset:
+def keep_last_days(dataset: Dataset, days: int) -> Dataset:
     """Return the dataset with the listens of the last days only."""
     listens = dataset.listens.where(dataset.listens.days > dataset.listens.today - days)
     return replace(dataset, users=replace(dataset.users, listens=listens))
 
 
-def of_popularity(params: Params | None = None) -> Recipe:
+def make_popularity_recipe(params: Params | None = None) -> Recipe:
     """Return the recipe of popularity, by default one that counts all listens alike."""
     return Recipe(popularity.NAME, params or MODELS[popularity.NAME].FIRST_TRIALS[-1], {})
 

@@ -115,7 +115,7 @@ class Training:
     finished_at: dt.datetime | None
 
 
-def reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> dict[int, str]:
+def read_reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> dict[int, str]:
     """Return by model version why its training chose it; a version without a training is left out."""
     return dict(
         connection.execute(
@@ -159,13 +159,15 @@ def read_refitted(connection: psycopg.Connection, release_id: int) -> list[Refit
     return [RefittedModel(*row) for row in rows]
 
 
-def read(connection: psycopg.Connection, model_version: int) -> ModelVersion | None:
+def read_version(connection: psycopg.Connection, model_version: int) -> ModelVersion | None:
     """Return a model version with its artefact, or None if there is none with this number."""
     with connection.cursor(row_factory=class_row(ModelVersion)) as cursor:
         return cursor.execute(f"{VERSION} where model_version = %s", [model_version], binary=True).fetchone()
 
 
-def history(connection: psycopg.Connection, model_version: int | None = None, limit: int = 1) -> list[dict[str, Any]]:
+def read_history(
+    connection: psycopg.Connection, model_version: int | None = None, limit: int = 1
+) -> list[dict[str, Any]]:
     """Return model versions without their artefacts, the newest first: one, or the newest ones."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -175,7 +177,7 @@ def history(connection: psycopg.Connection, model_version: int | None = None, li
         ).fetchall()
 
 
-def alias_history(connection: psycopg.Connection, list_name: str | None, limit: int) -> list[dict[str, Any]]:
+def read_alias_history(connection: psycopg.Connection, list_name: str | None, limit: int) -> list[dict[str, Any]]:
     """Return the newest decisions about champions and anchors, the newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -185,18 +187,20 @@ def alias_history(connection: psycopg.Connection, list_name: str | None, limit: 
         ).fetchall()
 
 
-def trainings(connection: psycopg.Connection, condition: str = "true", values: Sequence[Any] = ()) -> list[Training]:
+def read_trainings(
+    connection: psycopg.Connection, condition: str = "true", values: Sequence[Any] = ()
+) -> list[Training]:
     """Return the trainings that fulfil an SQL condition, the newest first."""
     with connection.cursor(row_factory=class_row(Training)) as cursor:
         return cursor.execute(f"{TRAINING} where {condition} order by training_id desc", values).fetchall()
 
 
-def unfinished_trainings(connection: psycopg.Connection) -> list[Training]:
+def read_unfinished_trainings(connection: psycopg.Connection) -> list[Training]:
     """Return the rows of the training that has not ended, by list; none if there is no such training."""
-    return sorted(trainings(connection, "finished_at is null"), key=lambda training: training.training_id)
+    return sorted(read_trainings(connection, "finished_at is null"), key=lambda training: training.training_id)
 
 
-def evaluations(connection: psycopg.Connection, training_id: int) -> list[dict[str, Any]]:
+def read_evaluations(connection: psycopg.Connection, training_id: int) -> list[dict[str, Any]]:
     """Return what a training compared in the final window."""
     names = {stored: name for name, stored in STORED_CONTENDERS.items()}
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -260,7 +264,7 @@ def promote(
     )
 
 
-def versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
+def read_versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
     """Return by list the version that an alias names."""
     rows = connection.execute(
         "select distinct on (list) list, model_version from recommendations.aliases where alias = %s"
@@ -270,7 +274,7 @@ def versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, i
     return dict(rows.fetchall())
 
 
-def previous_champions(connection: psycopg.Connection, list_name: str | None) -> dict[str, tuple[int, int]]:
+def find_previous_champions(connection: psycopg.Connection, list_name: str | None) -> dict[str, tuple[int, int]]:
     """Return by list its champion and the one before: of one list, or of the lists of the newest decision.
 
     What was taken back is skipped, so a second rollback goes one further back.
@@ -298,7 +302,7 @@ def previous_champions(connection: psycopg.Connection, list_name: str | None) ->
     return {name: (history[name][-1], history[name][-2]) for name in lists if len(history.get(name, ())) > 1}
 
 
-def last_used_day(connection: psycopg.Connection) -> dt.date | None:
+def read_last_used_day(connection: psycopg.Connection) -> dt.date | None:
     """Return the last day of a final window that a promotion was decided on."""
     (day,) = connection.execute(
         "select max(final_until) from recommendations.trainings"

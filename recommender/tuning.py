@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from recommender import recipes
 from recommender.dataset import Dataset
 from recommender.evaluation import COINCIDENCE, Measurement, agreement, measure
-from recommender.folds import Fold, of_some_users
+from recommender.folds import Fold, sample_users
 from recommender.list_making import Recommender
 from recommender.models import MODELS, FittedModel, Params, again, genres, popularity
 from recommender.progress import Progress, report_nothing
@@ -87,7 +87,7 @@ def tune_recipes(fold: Fold, budget: float, seed: int, champions: Mapping[str, R
 
 def _recipe(tuning: Tuning, list_name: str, model: str) -> Recipe:
     best = tuning.best[list_name]
-    params = with_base(best[model].params, tuning) if model == again.NAME else dict(best[model].params)
+    params = add_base(best[model].params, tuning) if model == again.NAME else dict(best[model].params)
     return Recipe(model, params, {name: dict(best[name].params) for name in FALLBACKS if name in best})
 
 
@@ -108,8 +108,8 @@ def tune(
         for name, module in (*MODELS.items(), (again.NAME, again))
     }
     tuning = Tuning()
-    fold = of_some_users(fold, MOST_USERS, seed)
-    windows = windows_of(fold.dataset)
+    fold = sample_users(fold, MOST_USERS, seed)
+    windows = list_windows(fold.dataset)
     possible = [name for name in MODELS if name in names and MODELS[name].is_possible(fold.dataset)]
     with threadpool_limits(1, "blas"):
         ends_at = time.monotonic() + budget * (1 - SHARE_OF_AGAIN)
@@ -141,7 +141,7 @@ def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> 
     ]
 
 
-def fallbacks_of(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[FittedModel]:
+def choose_fallbacks(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[FittedModel]:
     """Return the fallback models of this model. Popularity has an answer for everybody, and genres need only it."""
     if name == popularity.NAME:
         return ()
@@ -167,7 +167,7 @@ def _try_model(
     key = (name, *params.items())
     if key not in tried:
         model = recipes.fit(name, params, fold.dataset, seed)
-        recommender = Recommender(model, fallbacks_of(name, fallbacks))
+        recommender = Recommender(model, choose_fallbacks(name, fallbacks))
         # a taste that forgets is the user's own counts in disguise, and `again` has them openly
         lists = LISTS if params.get("taste_half_life") is None else (DISCOVER,)
         reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in lists]
@@ -188,7 +188,7 @@ def _tune_again(
     show: Progress,
 ) -> None:
     ends_at = time.monotonic() + budget
-    name, params = base_of_again(tuning)
+    name, params = choose_base_of_again(tuning)
     base = recipes.fit(name, params, fold.dataset, seed)
     study = _study(first_trials, [None], seed)
     for turn in range(MOST_TRIALS):
@@ -203,7 +203,7 @@ def _tune_again(
         study.tell(trial, value)
 
 
-def base_of_again(tuning: Tuning) -> tuple[str, Params]:
+def choose_base_of_again(tuning: Tuning) -> tuple[str, Params]:
     """Return the model whose scores `again` adds, and its parameters: the best for `discover`, if there is one."""
     list_name = DISCOVER if tuning.best[DISCOVER] else AGAIN
     found = {name: trial for name, trial in tuning.best[list_name].items() if name != again.NAME}
@@ -211,9 +211,9 @@ def base_of_again(tuning: Tuning) -> tuple[str, Params]:
     return name, found[name].params
 
 
-def with_base(params: Params, tuning: Tuning) -> Params:
+def add_base(params: Params, tuning: Tuning) -> Params:
     """Return the parameters of `again` with the base model and its parameters."""
-    base, base_params = base_of_again(tuning)
+    base, base_params = choose_base_of_again(tuning)
     return {**params, "base": base, "base_params": dict(base_params)}
 
 
@@ -230,7 +230,7 @@ def _keep_best(
     return measurement.ndcg
 
 
-def windows_of(dataset: Dataset) -> list[int | None]:
+def list_windows(dataset: Dataset) -> list[int | None]:
     """Return the training windows that are shorter than what is known, and None."""
     days = dataset.listens.days
     span = dataset.listens.today - int(days.min()) + 1 if len(days) else 0

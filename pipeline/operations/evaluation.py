@@ -22,7 +22,7 @@ from pipeline.records import run_ledger
 from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from recommender import files, sources
-from recommender.evaluation import Row, users_with_targets
+from recommender.evaluation import Row, find_users_with_targets
 from recommender.interactions import Floats, Integers, find
 from recommender.models import popularity
 from recommender.protocol import Evaluation, evaluate
@@ -112,7 +112,7 @@ def run(settings: Settings, request: EvaluationRequest, folds: Folds) -> None:
     started = time.monotonic()
     for note in (*folds.notes, *_describe_folds(folds)):
         click.echo(note)
-    if not any(len(users_with_targets(folds.final, name)[0]) for name in LISTS):
+    if not any(len(find_users_with_targets(folds.final, name)[0]) for name in LISTS):
         raise _wrong("no user has a target in the final window, so there is nothing to compare")
     result = evaluate(
         folds.tuning,
@@ -146,7 +146,7 @@ def _describe_folds(folds: Folds) -> list[str]:
         f" to {count(len(np.unique(heard.tracks)), 'track')}"
     ]
     for name in LISTS:
-        users = len(users_with_targets(final, name)[0])
+        users = len(find_users_with_targets(final, name)[0])
         parts.append(f"{name}: {count(users, 'user')} with targets")
     if final.dropped:
         parts.append(f"{count(final.dropped, 'target')} left out: unknown or removed tracks")

@@ -68,7 +68,7 @@ def list_releases(connection: psycopg.Connection, output: Console, limit: int) -
     table = _table("release", "users", "lists", left=("released at (UTC)", "models", "state", "reason", "by"))
     for column in table.columns:
         column.no_wrap = column.header != "reason"
-    for row in releases.history(connection, limit):
+    for row in releases.read_history(connection, limit):
         state = "published" if row["is_published"] else "kept" if row["is_kept"] else "dropped"
         table.add_row(
             str(row["release_id"]),
@@ -105,7 +105,7 @@ def _published_release(connection: psycopg.Connection) -> int:
         raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
     if not database.has(connection, "recommendations.current_recommendations"):
         raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
-    release = releases.published(connection)
+    release = releases.read_published(connection)
     if release is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "there is no release yet; make one with: make recommend")
     return release.release_id

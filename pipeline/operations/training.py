@@ -69,7 +69,7 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Tr
             with record_command(settings, at_work, journal.run_id, COMMAND) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
-                    if stage != PROMOTE and not registry.unfinished_trainings(work):
+                    if stage != PROMOTE and not registry.read_unfinished_trainings(work):
                         break
                 figures |= training_report.report_outcome(work, journal, is_later=request.is_later)
 
@@ -87,7 +87,7 @@ def _stages(connection: psycopg.Connection, request: TrainingRequest, journal: J
     from recommender import retraining
 
     now = known_range.read(connection).now
-    interrupted = retraining.resumable(connection, now)
+    interrupted = retraining.find_resumable(connection, now)
     if request.is_if_due and not interrupted:
         if request.stages[0] != PREPARE:
             journal.say("not_due", "no training is in progress, so there is nothing to do")
@@ -109,7 +109,7 @@ def _stages(connection: psycopg.Connection, request: TrainingRequest, journal: J
 
 
 def _is_due(connection: psycopg.Connection, request: TrainingRequest, now: dt.datetime, journal: Journal) -> bool:
-    checks = list(triggers.checks(connection, now, request.every, request.volume))
+    checks = list(triggers.check_triggers(connection, now, request.every, request.volume))
     if not checks:
         journal.say("not_due", "there is no champion yet; the recommendations of a run train the first one")
         return False
@@ -134,7 +134,7 @@ def _do_stage(
                 trigger = Trigger(triggers.ASKED, "with make train")
                 if request.is_if_due:
                     now = known_range.read(connection).now
-                    trigger = triggers.due(connection, now, request.every, request.volume) or trigger
+                    trigger = triggers.find_due_trigger(connection, now, request.every, request.volume) or trigger
                 rows = retraining.prepare(
                     connection,
                     trigger,
@@ -163,7 +163,7 @@ def _promote(
     from recommender import retraining
     from recommender.publishing import ChampionChangedError
 
-    decided = retraining.promotions(connection)
+    decided = retraining.read_promotions(connection)
     try:
         if request.is_later:
             retraining.promote_later(connection, decided)

@@ -67,9 +67,9 @@ def report_data(rows: Sequence[Training], journal: Journal) -> None:
 
 def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later: bool) -> dict[str, Any]:
     """Say how far the training has come, or what it decided for each list; return the outcomes by list."""
-    rows = registry.unfinished_trainings(connection)
+    rows = registry.read_unfinished_trainings(connection)
     (started_at,) = connection.execute("select max(started_at) from recommendations.trainings").fetchone()
-    of_training = registry.trainings(connection, "started_at = %s", [started_at])
+    of_training = registry.read_trainings(connection, "started_at = %s", [started_at])
     (trials,) = connection.execute(
         "select trials from recommendations.trainings where training_id = %s", [of_training[0].training_id]
     ).fetchone()
@@ -84,7 +84,7 @@ def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later
         journal.say("next_stage", f"the next stage is: make train ARGS={following}")
         return {}
     changed = [row.list for row in of_training if row.outcome in ("promoted", "refreshed", "popularity")]
-    release = releases.published(connection)
+    release = releases.read_published(connection)
     if changed and is_later:
         journal.say("closing", "the lists of the new champions follow with the next run: make run")
     elif changed and release:
@@ -100,7 +100,7 @@ def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later
 def _report_list(connection: psycopg.Connection, row: Training, journal: Journal) -> None:
     from recommender.recipes import Recipe
 
-    compared = registry.evaluations(connection, row.training_id)
+    compared = registry.read_evaluations(connection, row.training_id)
     recipe = str(Recipe(**row.recipe)) if row.recipe else None
     if journal.output.is_terminal:
         journal.output.print(f"\n[bold]{row.list}[/]: tracks that {QUESTIONS[row.list]}")

@@ -115,7 +115,7 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
     known = known_range.read(connection)
     if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return ShardResult(f"nothing has changed since release {kept.release_id}")
-    champions = releases.champions(connection)
+    champions = releases.read_champions(connection)
     if missing := [name for name in LISTS if name not in champions]:
         return ShardResult(f"there is no champion of {' and '.join(missing)} yet, so `recommend` makes all lists")
     from recommender import publishing
@@ -180,7 +180,7 @@ def _describe(result: "PublishResult") -> str:
 
 def _keep(connection: psycopg.Connection, newest: Release) -> RecommendResult:
     """Return the release that readers see; after a rollback, it is not the newest one."""
-    seen = releases.published(connection)
+    seen = releases.read_published(connection)
     message = f"nothing has changed since release {newest.release_id}"
     if seen.release_id != newest.release_id:
         message += f", and readers keep release {seen.release_id}, to which it was rolled back"
@@ -207,7 +207,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
         problem, advice = f"the champion of {error} was changed twice while they were made", "run again"
     if isinstance(error, MemoryError):
         problem, advice = "the machine has too little memory", "free some, and run again"
-    before = releases.published(connection)
+    before = releases.read_published(connection)
     kept = f"readers keep release {before.release_id}" if before else "there is no earlier release"
     return CommandError(
         ExitCode.RECOMMENDATIONS_FAILED, f"the recommendations could not be made: {problem}; {kept}; {advice}"
@@ -215,7 +215,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
 
 
 def _why_popularity(connection: psycopg.Connection, release: Release) -> dict[str, str]:
-    reasons = registry.reasons(connection, release.model_versions.values())
+    reasons = registry.read_reasons(connection, release.model_versions.values())
     return {
         name: reasons.get(release.model_versions[name], "")
         for name, each in release.figures["by_list"].items()

@@ -12,7 +12,7 @@ from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
 from recommender.interactions import Flags, Integers
 from recommender.list_making import Lists, Recommender, recommend
-from recommender.list_rows import sources_of
+from recommender.list_rows import find_sources
 from recommender.registry import RefittedModel
 from recommender.releases import LISTS, Release
 
@@ -47,8 +47,8 @@ class LoadedModels:
         """Return one user who also heard the tracks of `recent` today."""
         ids = np.array([*history.track_ids, *recent], np.int64)
         days = np.array([*history.days, *(today for _ in recent)], np.int64)
-        listens = interactions.of_one_user(self.catalogue.track_ids, ids, days, today)
-        return Users(listens, dataset.indicators([history.genres], self.catalogue.genre_names))
+        listens = interactions.make_for_one_user(self.catalogue.track_ids, ids, days, today)
+        return Users(listens, dataset.make_indicators([history.genres], self.catalogue.genre_names))
 
     def make_lists(
         self, users: Users, list_name: str, k: int, is_candidate: Flags, *, is_fallback_only: bool = False
@@ -81,7 +81,7 @@ def load(connection: psycopg.Connection, release: Release, artefact_folder: str 
             )
         models, names = [], []
         if refitted[name][0].place:
-            version = registry.read(connection, release.model_versions[name])
+            version = registry.read_version(connection, release.model_versions[name])
             models.append(_prepare(lambda: artefact_store.load(version, artefact_folder), catalogue, version.model))  # noqa: B023 (called at once)
             names.append(version.model)
         for model in refitted[name]:
@@ -93,7 +93,7 @@ def load(connection: psycopg.Connection, release: Release, artefact_folder: str 
                 )
             )
             names.append(model.model)
-        recommenders[name], sources[name] = Recommender(models[0], models[1:]), sources_of(names)
+        recommenders[name], sources[name] = Recommender(models[0], models[1:]), find_sources(names)
     return LoadedModels(release, catalogue, recommenders, sources)
 
 

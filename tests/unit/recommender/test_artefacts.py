@@ -183,11 +183,11 @@ def test_a_model_that_is_too_large_for_the_warehouse_is_a_file_with_its_checksum
     folder = f"{protocol}{tmp_path}/models"
     data = random_dataset(2)
     content = artefacts.dump(fit(data, "als"), data.catalogue)
-    assert artefact_store.columns(content, folder)["artefact"] == content
+    assert artefact_store.store(content, folder)["artefact"] == content
     monkeypatch.setattr(artefact_store, "MOST_BYTES", 100)
     with pytest.raises(ArtefactError, match=r"at most 0 MB; set ARTIFACT_FOLDER"):
-        artefact_store.columns(content, None)
-    columns = artefact_store.columns(content, folder)
+        artefact_store.store(content, None)
+    columns = artefact_store.store(content, folder)
     assert (columns["artefact"], columns["artefact_file"]) == (None, f"{columns['checksum']}.npz")
     stored = artefact_store.load(version(columns), folder)
     np.testing.assert_array_equal(stored.model.factors, fit(data, "als").factors)
@@ -206,4 +206,4 @@ def test_a_model_that_is_too_large_for_the_warehouse_is_a_file_with_its_checksum
 def test_an_address_that_nothing_can_open_is_refused(monkeypatch):
     monkeypatch.setattr(artefact_store, "MOST_BYTES", 0)
     with pytest.raises(ArtefactError, match="no address that fsspec can open"):
-        artefact_store.columns(b"x", "nosuch://folder")
+        artefact_store.store(b"x", "nosuch://folder")

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from recommender import artefacts, recipes
 from recommender.artefacts import Artefact
 from recommender.evaluation import measure
-from recommender.final_window import champion_as_served, compare_finalists, fit_recipe, refit_problems
+from recommender.final_window import compare_finalists, find_refit_problems, fit_recipe, prepare_champion
 from recommender.folds import Fold, fold_of_log
 from recommender.interactions import day_of
 from recommender.models.neighbours import FIRST_TRIALS
@@ -46,7 +46,7 @@ def few_users_are_enough(monkeypatch):
         (TWIN, "neighbours makes the same lists (100% of the first 10)"),
         (WORSE, "als is not proven better: -0."),
         (CHAMPION, "tuning found no better recipe"),
-        (recipes.of_popularity(), "popularity is not proven better: -0."),
+        (recipes.make_popularity_recipe(), "popularity is not proven better: -0."),
     ],
     ids=["coinciding", "worse", "the same", "popularity"],
 )
@@ -65,7 +65,7 @@ def test_a_planted_challenger_is_refused_and_the_recipe_stays(challenger, words,
 def test_a_better_challenger_wins_beside_champion_refreshed_champion_and_anchor(fold, few_users_are_enough):
     champion = fit_recipe(WORSE, fold.dataset, 0)
     found = compare_finalists(
-        fold, DISCOVER, CHAMPION, 0, champion_recipe=WORSE, anchor=recipes.of_popularity(), champion=champion
+        fold, DISCOVER, CHAMPION, 0, champion_recipe=WORSE, anchor=recipes.make_popularity_recipe(), champion=champion
     )
     assert (found.decision.outcome, found.winner) == ("promoted", CHAMPION)
     rows = {row["contender"]: row for row in found.rows if row["segment"] == "all"}
@@ -79,13 +79,13 @@ def test_the_champion_is_compared_unless_it_knows_the_final_window(fold):
     stored = Artefact(model, fold.dataset.catalogue.track_ids, ())
     version = ModelVersion(1, 1, DISCOVER, "neighbours", CHAMPION.params, {}, b"", None, None, None, NOW)
     last = day_of(fold.dataset.listens.today)
-    assert champion_as_served(version, stored, last, fold, 0) is not None
-    assert champion_as_served(version, stored, last + dt.timedelta(days=1), fold, 0) is None
-    assert champion_as_served(version, None, last, fold, 0) is None
+    assert prepare_champion(version, stored, last, fold, 0) is not None
+    assert prepare_champion(version, stored, last + dt.timedelta(days=1), fold, 0) is None
+    assert prepare_champion(version, None, last, fold, 0) is None
     # it is not known which listens it knows: those up to its time
-    assert champion_as_served(version, stored, None, fold, 0) is None
+    assert prepare_champion(version, stored, None, fold, 0) is None
     version = replace(version, as_of=dt.datetime.combine(last, dt.time(), dt.UTC))
-    assert champion_as_served(version, stored, None, fold, 0) is not None
+    assert prepare_champion(version, stored, None, fold, 0) is not None
 
 
 def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
@@ -94,7 +94,7 @@ def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
     before = measure(fit_recipe(CHAMPION, data, 0), fold, DISCOVER)
 
     def problems(changed):
-        return refit_problems(changed, data.catalogue, CHAMPION, fold, DISCOVER, before, 0)
+        return find_refit_problems(changed, data.catalogue, CHAMPION, fold, DISCOVER, before, 0)
 
     assert problems(model) == []
     infinite = model.weights.copy()

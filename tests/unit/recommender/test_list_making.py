@@ -9,7 +9,7 @@ from recommender.list_making import Recommender, recommend
 from recommender.models import MODELS, again
 from recommender.reasons import GENRE, POPULAR, TRACK
 from recommender.releases import AGAIN, DISCOVER, LISTS
-from recommender.tuning import fallbacks_of, fit_fallbacks
+from recommender.tuning import choose_fallbacks, fit_fallbacks
 from tests.listens import dataset, interactions, random_dataset
 
 NAMES = list(MODELS)
@@ -21,7 +21,7 @@ def recommender(data, name, with_fallbacks=True) -> Recommender:
         base = MODELS["neighbours"].fit(data, MODELS["neighbours"].FIRST_TRIALS[0], 0)
         return Recommender(again.fit(data, again.FIRST_TRIALS[0], base), fallbacks)
     model = MODELS[name].fit(data, MODELS[name].FIRST_TRIALS[-1], 0)
-    return Recommender(model, fallbacks_of(name, fallbacks) if fallbacks else ())
+    return Recommender(model, choose_fallbacks(name, fallbacks) if fallbacks else ())
 
 
 def heard_by(data, user) -> set[int]:

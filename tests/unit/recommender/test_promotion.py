@@ -39,7 +39,7 @@ def test_a_new_recipe_that_fails_one_rule_leaves_the_recipe(name):
     found = decide(challenger, SAME)
     assert (found.outcome, found.finalist) == (REFRESHED, "refreshed")
     assert words in found.reason and found.reason.startswith("the recipe stays, because")
-    assert len(promotion.refusals_of_new_recipe(challenger)) == 1
+    assert len(promotion.find_refusals_of_new_recipe(challenger)) == 1
 
 
 REFUSED_REFRESHES = {
@@ -56,7 +56,7 @@ def test_newer_data_that_fail_one_rule_leave_the_champion(name):
     found = decide(None, refreshed)
     assert (found.outcome, found.finalist) == (REFUSED, None)
     assert words in found.reason and "tuning found no better recipe" in found.reason
-    assert len(promotion.refusals_of_refresh(refreshed)) == 1
+    assert len(promotion.find_refusals_of_refresh(refreshed)) == 1
 
 
 def test_a_better_recipe_is_promoted_and_becomes_the_anchor():
@@ -112,10 +112,10 @@ def test_the_first_model_must_beat_popularity_beyond_doubt():
 def test_a_difference_is_paired_and_says_how_many_users_it_takes():
     draw = np.random.default_rng(0)
     base = draw.random(1_000)
-    found = promotion.difference(base + draw.normal(0.01, 0.05, 1_000), base, 0)
+    found = promotion.measure_difference(base + draw.normal(0.01, 0.05, 1_000), base, 0)
     assert found.low < 0.01 < found.high and found.high - found.low < 0.01
     assert found.users == 1_000 and found.base == pytest.approx(base.mean())
     # the formula of the power of a paired test
     assert found.users_needed == pytest.approx((2.487 * found.deviation / (0.02 * base.mean())) ** 2, abs=1)
-    assert promotion.difference(base, base, 0).is_within_margin
-    assert promotion.difference(np.zeros(5), np.zeros(5), 0).is_within_margin
+    assert promotion.measure_difference(base, base, 0).is_within_margin
+    assert promotion.measure_difference(np.zeros(5), np.zeros(5), 0).is_within_margin

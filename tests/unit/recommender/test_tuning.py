@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recommender.evaluation import NEAR_POPULARITY, Measurement, find_coinciding, intervals, measure, overlap
-from recommender.folds import Fold, fold_of_log, of_some_users
+from recommender.folds import Fold, fold_of_log, sample_users
 from recommender.list_making import Recommender
 from recommender.models import MODELS, again, als, neighbours, popularity
 from recommender.releases import AGAIN, DISCOVER
@@ -75,7 +75,7 @@ def test_without_a_budget_each_model_has_its_first_trials():
 
 def test_a_sample_of_users_keeps_their_targets():
     whole = fold()
-    part = of_some_users(whole, 20, 5)
+    part = sample_users(whole, 20, 5)
     users = np.flatnonzero(np.diff(part.targets.indptr))
     assert len(users) == 20
     np.testing.assert_array_equal(part.targets[users].toarray(), whole.targets[users].toarray())
