@@ -168,7 +168,7 @@ def _try_model(
     if key not in tried:
         model = recipes.fit(name, params, fold.dataset, seed)
         recommender = Recommender(model, choose_fallbacks(name, fallbacks))
-        # a taste that forgets is the user's own counts in disguise, and `again` has them openly
+        # it weights the user's own listens by age, which only the model `again` may do for that list
         lists = LISTS if params.get("taste_half_life") is None else (DISCOVER,)
         reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in lists]
         # a log without new tracks is tuned for the known ones
