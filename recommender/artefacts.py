@@ -113,7 +113,7 @@ def check_is_finite(model: FittedModel) -> None:
             raise ArtefactError(f"the model {type(model).__name__.lower()} has numbers that are not finite")
 
 
-def axes_by_class() -> Axes:
+def collect_axes() -> Axes:
     """Return the axes that the modules of the models declare."""
     return {kind: axes for module in (*MODELS.values(), again) for kind, axes in module.AXES.items()}
 
@@ -165,12 +165,12 @@ def _build(described: Mapping[str, Any], prefix: str, arrays: Mapping[str, np.nd
             values[name] = arrays[path]
         else:
             values[name] = field["value"]
-    kinds = {kind.__name__.lower(): kind for kind in axes_by_class()}
+    kinds = {kind.__name__.lower(): kind for kind in collect_axes()}
     return kinds[described["kind"]](**values)
 
 
 def _move(model: FittedModel, moves: Mapping[str, Move]) -> FittedModel:
-    axes = axes_by_class()[type(model)]
+    axes = collect_axes()[type(model)]
     changed: dict[str, Any] = {}
     for name, value in _fields(model):
         if dataclasses.is_dataclass(value):
@@ -185,7 +185,7 @@ def _with_genres(model: FittedModel, genres: csr_matrix) -> FittedModel:
     changed: dict[str, Any] = {
         name: _with_genres(value, genres) for name, value in _fields(model) if dataclasses.is_dataclass(value)
     }
-    changed |= {name: genres for name, axes in axes_by_class()[type(model)].items() if axes == CATALOGUE_GENRES}
+    changed |= {name: genres for name, axes in collect_axes()[type(model)].items() if axes == CATALOGUE_GENRES}
     return dataclasses.replace(model, **changed) if changed else model
 
 

@@ -117,13 +117,13 @@ def test_a_track_that_is_gone_from_the_catalogue_is_forgotten(name):
 def test_every_array_of_a_model_has_axes_of_its_own_catalogue(name):
     data = random_dataset(1)
     model, sizes = fit(data, name), {TRACKS: len(data.catalogue.track_ids), GENRES: len(data.catalogue.genre_names)}
-    for array, axes in artefacts.axes_by_class()[type(model)].items():
+    for array, axes in artefacts.collect_axes()[type(model)].items():
         named = (TRACKS, GENRES) if axes == CATALOGUE_GENRES else axes
         assert getattr(model, array).shape[: len(named)] == tuple(sizes[axis] for axis in named), array
 
 
 def test_no_two_classes_of_models_have_the_same_name():
-    names = [kind.__name__.lower() for kind in artefacts.axes_by_class()]
+    names = [kind.__name__.lower() for kind in artefacts.collect_axes()]
     assert len(set(names)) == len(names) and set(names) >= set(NAMES)
 
 
