@@ -254,7 +254,7 @@ def test_the_service_plans_with_the_values_of_a_request_where_citus_needs_them(d
 
     async def read():
         try:
-            return await reads.row("show plan_cache_mode")
+            return await reads.read_row("show plan_cache_mode")
         finally:
             await reads.close()
 
