@@ -29,10 +29,10 @@ def draw_difference(draw: np.random.Generator, truth: float, users: int, deviati
     return Difference(users, NDCG, mean, mean - 1.96 * error, mean + 1.96 * error, deviation * NDCG)
 
 
-def finalist(to_champion: Difference, users: int, to_anchor: Difference | None = None) -> Finalist:
+def finalist(to_baseline: Difference, users: int, to_anchor: Difference | None = None) -> Finalist:
     """Return a model that beats popularity by far."""
     popularity = Difference(users, NDCG / 2, NDCG, 0.9 * NDCG, 1.1 * NDCG, NDCG)
-    return Finalist("model", to_champion, popularity, to_anchor)
+    return Finalist("model", to_baseline, popularity, to_anchor)
 
 
 def refreshed_share(truth: float, users: int, seed: int) -> float:
@@ -48,7 +48,7 @@ def new_recipe_share(truth: float, users: int, seed: int) -> float:
     """Return how often a new recipe is promoted, if its true difference is `truth`."""
     draw = np.random.default_rng(seed)
     refusals = [
-        promotion.refusals_of_new_recipe(finalist(draw_difference(draw, truth, users, UNLIKE), users))
+        promotion.find_refusals_of_new_recipe(finalist(draw_difference(draw, truth, users, UNLIKE), users))
         for _ in range(DRAWS)
     ]
     return sum(not reasons for reasons in refusals) / DRAWS

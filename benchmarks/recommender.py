@@ -118,7 +118,7 @@ def publish(database_url: str, users: int) -> tuple[float, float]:
 
     def rows(release_id: int) -> Iterator[bytes]:
         yield binary_copy.HEADER
-        elements = list_rows.reason_elements(catalogue)
+        elements = list_rows.encode_reasons(catalogue)
         for start in range(0, users, BATCH):
             part = slice(start, start + BATCH)
             some = Lists(

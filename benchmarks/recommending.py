@@ -37,7 +37,7 @@ def promote_champions(database_url: str) -> None:
             content = artefacts.dump(recipes.fit(recipe.model, recipe.params, data, 0), data.catalogue)
             version = {"list": name, "track_count": len(data.catalogue.track_ids), "known_at": known.now}
             version |= {"until_seq": known.until_seq, "code_version": ""}
-            version |= {**recipe.to_json(), **artefact_store.columns(content, None)}
+            version |= {**recipe.to_json(), **artefact_store.store(content, None)}
             registry.promote(connection, name, registry.register(connection, version), "benchmark")
 
 

@@ -34,7 +34,7 @@ from recommender.models.genres import Genres
 from recommender.models.neighbours import Neighbours
 from recommender.models.popularity import Popularity
 from recommender.reasons import TRACK, because_of
-from recommender.registry import CountedModel
+from recommender.registry import RefittedModel
 from recommender.releases import LISTS
 from warehouse import binary_copy
 
@@ -168,8 +168,8 @@ def _publish(url: str, size: int, redis_url: str) -> None:
     popularity = draw.random((size, 1), np.float32)
     model = artefacts.dump(_neighbours(size, draw), catalogue)
     fill = [Genres(catalogue.genres, catalogue.genres.toarray() * popularity, 0.5), Popularity(popularity)]
-    counted = [
-        CountedModel(name, place, type(each).__name__.lower(), content, artefacts.checksum(content), artefacts.FORMAT)
+    refitted = [
+        RefittedModel(name, place, type(each).__name__.lower(), content, artefacts.checksum(content), artefacts.FORMAT)
         for place, each in enumerate(fill, 1)
         for content in [artefacts.dump(each, catalogue)]
         for name in LISTS
@@ -194,7 +194,7 @@ def _publish(url: str, size: int, redis_url: str) -> None:
             release_id, partition = releases.begin(connection)
             releases.copy_lists(connection, partition, _rows(release_id, versions, catalogue, draw, cache))
             releases.publish(connection, release_id, columns, "benchmark")
-            registry.keep_counted(connection, release_id, counted)
+            registry.store_refitted(connection, release_id, refitted)
             cache.verify(release_id)
     if cache.problem:
         raise RuntimeError(cache.problem)
@@ -205,7 +205,7 @@ def _rows(
 ) -> Iterator[bytes]:
     size = len(catalogue.track_ids)
     yield binary_copy.HEADER
-    elements = list_rows.reason_elements(catalogue)
+    elements = list_rows.encode_reasons(catalogue)
     for name in LISTS:
         for start in range(0, size, 2000):
             users = np.arange(start, min(start + 2000, size))

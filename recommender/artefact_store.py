@@ -34,8 +34,8 @@ def subfolder_of(connection: psycopg.Connection) -> str:
     return sha256(identity.encode()).hexdigest()[:16]
 
 
-def columns(content: bytes | None, folder: str | None, subfolder: str | None = None) -> dict[str, Any]:
-    """Store an artefact, and return the columns of recommendations.model_versions that name it. None: it has none.
+def store(content: bytes | None, folder: str | None, subfolder: str | None = None) -> dict[str, Any]:
+    """Store an artefact, and return the columns of recommendations.model_versions that name it. None: there is none.
 
     Only a file in a subfolder is ever deleted. Raises ArtefactError if it is too large for the warehouse, and there is
     no folder.

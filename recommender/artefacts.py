@@ -17,28 +17,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from recommender.axes import CATALOGUE_GENRES, GENRES, TRACKS, Axes
 from recommender.dataset import Catalogue
 from recommender.interactions import Integers, find
-from recommender.models import FittedModel
-from recommender.models.again import Again
-from recommender.models.als import Als
-from recommender.models.ease import Ease
-from recommender.models.genres import Genres
-from recommender.models.neighbours import Neighbours
-from recommender.models.popularity import Popularity
+from recommender.models import MODELS, FittedModel, again
 
 FORMAT = 1
-TRACKS, GENRES = "tracks", "genres"
-# By model, what the rows and the columns of its arrays stand for. The columns of others are the model's own.
-AXES: dict[type, dict[str, tuple[str, ...]]] = {
-    Popularity: {"popularity": (TRACKS,)},
-    Genres: {"genres": (TRACKS, GENRES), "items": (TRACKS, GENRES)},
-    Neighbours: {"weights": (TRACKS, TRACKS)},
-    Als: {"factors": (TRACKS,)},
-    Ease: {"weights": (TRACKS, TRACKS), "genre_weights": (GENRES, TRACKS), "genres": (TRACKS, GENRES)},
-    Again: {},
-}
-BY_NAME = {kind.__name__.lower(): kind for kind in AXES}
 
 
 class ArtefactError(Exception):
@@ -102,7 +86,7 @@ def load(content: bytes | None, expected_checksum: str | None, format_version: i
 def renumber(artefact: Artefact, catalogue: Catalogue) -> FittedModel:
     """Return the model for the tracks and genres of this catalogue: it knows nothing of new ones.
 
-    Genres that it needs for reasons are those that the tracks have now.
+    CATALOGUE_GENRES in it are those of this catalogue.
     """
     is_same = np.array_equal(artefact.track_ids, catalogue.track_ids) and [*artefact.genre_names] == [
         *catalogue.genre_names
@@ -127,6 +111,11 @@ def check_is_finite(model: FittedModel) -> None:
         data = value.data if isinstance(value, csr_matrix) else value
         if not np.isfinite(data).all():
             raise ArtefactError(f"the model {type(model).__name__.lower()} has numbers that are not finite")
+
+
+def collect_axes() -> Axes:
+    """Return the axes that the modules of the models declare."""
+    return {kind: axes for module in (*MODELS.values(), again) for kind, axes in module.AXES.items()}
 
 
 Move = tuple[Integers, np.ndarray, int]
@@ -176,16 +165,18 @@ def _build(described: Mapping[str, Any], prefix: str, arrays: Mapping[str, np.nd
             values[name] = arrays[path]
         else:
             values[name] = field["value"]
-    return BY_NAME[described["kind"]](**values)
+    kinds = {kind.__name__.lower(): kind for kind in collect_axes()}
+    return kinds[described["kind"]](**values)
 
 
 def _move(model: FittedModel, moves: Mapping[str, Move]) -> FittedModel:
+    axes = collect_axes()[type(model)]
     changed: dict[str, Any] = {}
     for name, value in _fields(model):
         if dataclasses.is_dataclass(value):
             changed[name] = _move(value, moves)
-        elif isinstance(value, np.ndarray | csr_matrix):
-            along = [moves[axis] for axis in AXES[type(model)][name]]
+        elif isinstance(value, np.ndarray | csr_matrix) and axes[name] != CATALOGUE_GENRES:
+            along = [moves[axis] for axis in axes[name]]
             changed[name] = _move_sparse(value, along) if isinstance(value, csr_matrix) else _move_dense(value, along)
     return dataclasses.replace(model, **changed)
 
@@ -194,8 +185,7 @@ def _with_genres(model: FittedModel, genres: csr_matrix) -> FittedModel:
     changed: dict[str, Any] = {
         name: _with_genres(value, genres) for name, value in _fields(model) if dataclasses.is_dataclass(value)
     }
-    if isinstance(model, Ease):
-        changed["genres"] = genres
+    changed |= {name: genres for name, axes in collect_axes()[type(model)].items() if axes == CATALOGUE_GENRES}
     return dataclasses.replace(model, **changed) if changed else model
 
 

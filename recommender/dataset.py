@@ -16,7 +16,7 @@ from recommender.interactions import Flags, Integers, Interactions
 class Catalogue:
     """Hold the tracks known at one moment, by position.
 
-    `track_ids` are sorted. `is_candidate`: the track may be recommended; others were heard, but are gone.
+    `track_ids` are sorted. `is_candidate`: a candidate track, which may be recommended; others are gone.
     `artists`: equal numbers for equal artists, -1 for none. `genres`: tracks x genres, 1 where the track has the genre.
     """
 
@@ -66,48 +66,48 @@ class Dataset:
 
 
 USERS = """
-select user_id, favorite_genres, (removed_at is null or removed_at > %(at)s) and created_at <= %(at)s
+select user_id, favorite_genres, (removed_at is null or removed_at > %(as_of)s) and created_at <= %(as_of)s
 from features.user_history
-where (valid_from is null or valid_from <= %(at)s) and (valid_to is null or valid_to > %(at)s)
+where (valid_from is null or valid_from <= %(as_of)s) and (valid_to is null or valid_to > %(as_of)s)
 order by user_id
 """
 TRACKS = """
 select
     track_id,
     genres,
-    (removed_at is null or removed_at > %(at)s) and created_at <= %(at)s,
+    (removed_at is null or removed_at > %(as_of)s) and created_at <= %(as_of)s,
     dense_rank() over (order by artist),
     artist is null
 from features.track_history
-where (valid_from is null or valid_from <= %(at)s) and (valid_to is null or valid_to > %(at)s)
+where (valid_from is null or valid_from <= %(as_of)s) and (valid_to is null or valid_to > %(as_of)s)
 order by track_id
 """
 
 
-def read(connection: psycopg.Connection, at: dt.datetime) -> Dataset:
-    """Read what is known at a moment from the warehouse."""
-    catalogue = read_catalogue(connection, at)
-    users = connection.execute(USERS, {"at": at}).fetchall()
+def read(connection: psycopg.Connection, as_of: dt.datetime) -> Dataset:
+    """Read what was known at `as_of` from the warehouse."""
+    catalogue = read_catalogue(connection, as_of)
+    users = connection.execute(USERS, {"as_of": as_of}).fetchall()
     user_ids = np.array([row[0] for row in users], np.int64)
-    listens = interactions.read(connection, user_ids, catalogue.track_ids, until=at)
-    favorites = indicators([row[1] for row in users], catalogue.genre_names)
+    listens = interactions.read(connection, user_ids, catalogue.track_ids, until=as_of)
+    favorites = make_indicators([row[1] for row in users], catalogue.genre_names)
     return Dataset(user_ids, np.array([row[2] for row in users], bool), Users(listens, favorites), catalogue)
 
 
-def read_catalogue(connection: psycopg.Connection, at: dt.datetime) -> Catalogue:
-    """Read the tracks known at a moment from the warehouse."""
-    tracks = connection.execute(TRACKS, {"at": at}).fetchall()
+def read_catalogue(connection: psycopg.Connection, as_of: dt.datetime) -> Catalogue:
+    """Read the tracks known at `as_of` from the warehouse."""
+    tracks = connection.execute(TRACKS, {"as_of": as_of}).fetchall()
     genre_names = sorted({genre for _, genres, *_ in tracks for genre in genres or ()})
     return Catalogue(
         np.array([row[0] for row in tracks], np.int64),
         np.array([row[2] for row in tracks], bool),
         np.array([-1 if is_null else rank for *_, rank, is_null in tracks], np.int32),
-        indicators([row[1] for row in tracks], genre_names),
+        make_indicators([row[1] for row in tracks], genre_names),
         genre_names,
     )
 
 
-def indicators(genres: Sequence[Sequence[str] | None], names: Sequence[str]) -> csr_matrix:
+def make_indicators(genres: Sequence[Sequence[str] | None], names: Sequence[str]) -> csr_matrix:
     """Return a matrix with 1 where the row has the genre; genres that no track has are left out."""
     columns = {name: column for column, name in enumerate(names)}
     found = [sorted({columns[genre] for genre in row or () if genre in columns}) for row in genres]

@@ -17,7 +17,7 @@ from recommender import releases
 
 # The popularity of a draft is that of its moment.
 LONGEST_KEPT = dt.timedelta(days=1)
-LISTS = sql.Identifier("recommendations", "draft_lists")
+DRAFT_LISTS = sql.Identifier("recommendations", "draft_lists")
 # In the order of the rows that `store` copies.
 COLUMNS = ("draft_id", *releases.COLUMNS[1:])
 
@@ -105,17 +105,20 @@ def exists(connection: psycopg.Connection) -> bool:
     return connection.execute("select exists (select 1 from recommendations.drafts)").fetchone()[0]
 
 
-def join(connection: psycopg.Connection, basis: Basis, now: dt.datetime, shards: int) -> Draft:
-    """Return the draft with this basis and number of shards. If there is none, begin it at `now`, and remove others."""
+def join(connection: psycopg.Connection, basis: Basis, as_of: dt.datetime, shards: int) -> Draft:
+    """Return the draft with this basis and number of shards.
+
+    If there is none, begin one for what is known at `as_of`, and remove others.
+    """
     with connection.transaction():
         # two shards that come first begin one draft
         releases.lock(connection)
-        found = find(connection, basis, now)
+        found = find(connection, basis, as_of)
         if found and found.shards == shards:
             return found
         remove(connection)
-        connection.execute(BEGIN, {**_columns(basis), "as_of": now, "shards": shards})
-        return find(connection, basis, now)
+        connection.execute(BEGIN, {**_columns(basis), "as_of": as_of, "shards": shards})
+        return find(connection, basis, as_of)
 
 
 def store(connection: psycopg.Connection, draft: Draft, shard: int, rows: Iterable[bytes], seconds: float) -> None:
@@ -127,7 +130,7 @@ def store(connection: psycopg.Connection, draft: Draft, shard: int, rows: Iterab
     try:
         with connection.transaction():
             if connection.execute(CLAIM, [draft.draft_id, shard, seconds]).rowcount:
-                releases.copy_lists(connection, LISTS, rows, COLUMNS)
+                releases.copy_lists(connection, DRAFT_LISTS, rows, COLUMNS)
     except psycopg.errors.ForeignKeyViolation:
         raise DraftReplacedError from None
 
@@ -139,7 +142,7 @@ def copy_lists(connection: psycopg.Connection, draft: Draft, release_id: int, pa
             partition=partition,
             names=sql.SQL(", ").join(map(sql.Identifier, COLUMNS[1:])),
             release_id=sql.Literal(release_id),
-            lists=LISTS,
+            lists=DRAFT_LISTS,
             draft_id=sql.Literal(draft.draft_id),
         )
     )

@@ -63,13 +63,13 @@ class Row:
 
 def measure(recommender: Recommender, fold: Fold, list_name: str, batch: int = BATCH) -> Measurement:
     """Make the lists of all users with targets, and measure them."""
-    users, targets = users_with_targets(fold, list_name)
+    users, targets = find_users_with_targets(fold, list_name)
     people, catalogue = fold.dataset.users.take(users), fold.dataset.catalogue
     lists = recommend(recommender, people, catalogue, list_name, metrics.DEPTH, with_reasons=False, batch=batch)
-    return Measurement(users, metrics.per_user(lists.tracks, targets), lists.tracks)
+    return Measurement(users, metrics.measure_users(lists.tracks, targets), lists.tracks)
 
 
-def users_with_targets(fold: Fold, list_name: str) -> tuple[Integers, csr_matrix]:
+def find_users_with_targets(fold: Fold, list_name: str) -> tuple[Integers, csr_matrix]:
     """Return the positions of the users with targets, and their targets."""
     targets = fold.targets_of(list_name)
     users = np.flatnonzero((np.diff(targets.indptr) > 0) & fold.dataset.is_listed)

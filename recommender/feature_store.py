@@ -91,7 +91,7 @@ def take_snapshot(connection: psycopg.Connection, select: str, as_of: dt.datetim
     return snapshot_id, dropped
 
 
-def user_as_known(
+def compute_user(
     connection: psycopg.Connection, select: str, user_id: int, as_of: dt.datetime | None
 ) -> dict[str, Any] | None:
     """Return the features of the user as known at `as_of` (None: now), or None if the user was not known then.
@@ -105,13 +105,13 @@ def user_as_known(
     return row and row[0]
 
 
-def snapshots(connection: psycopg.Connection) -> list[dict[str, Any]]:
+def read_snapshots(connection: psycopg.Connection) -> list[dict[str, Any]]:
     """Return all snapshots, the newest first: the columns of features.snapshots."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute("select * from features.snapshots order by snapshot_id desc").fetchall()
 
 
-def snapshot(connection: psycopg.Connection, snapshot_id: int) -> dict[str, Any]:
+def read_snapshot(connection: psycopg.Connection, snapshot_id: int) -> dict[str, Any]:
     """Return the columns of features.snapshots. Raises CommandError(WRONG_SETTINGS) if there is none."""
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute("select * from features.snapshots where snapshot_id = %s", [snapshot_id])
@@ -120,7 +120,7 @@ def snapshot(connection: psycopg.Connection, snapshot_id: int) -> dict[str, Any]
     raise CommandError(ExitCode.WRONG_SETTINGS, f"there is no snapshot {snapshot_id}; see: features list")
 
 
-def user_in_snapshot(connection: psycopg.Connection, snapshot_id: int, user_id: int) -> dict[str, Any] | None:
+def read_user_in_snapshot(connection: psycopg.Connection, snapshot_id: int, user_id: int) -> dict[str, Any] | None:
     """Return the stored features of the user, or None if the snapshot does not have the user."""
     row = connection.execute(
         "select features from features.user_snapshots where snapshot_id = %s and user_id = %s", [snapshot_id, user_id]
@@ -133,7 +133,7 @@ def drop_snapshot(connection: psycopg.Connection, snapshot_id: int) -> int:
 
     Raises CommandError(WRONG_SETTINGS) if there is none.
     """
-    users = snapshot(connection, snapshot_id)["users"]
+    users = read_snapshot(connection, snapshot_id)["users"]
     connection.execute("delete from features.snapshots where snapshot_id = %s", [snapshot_id])
     return users
 

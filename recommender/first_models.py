@@ -14,7 +14,7 @@ from recommender.progress import Progress
 from recommender.promotion import TOO_LITTLE_DATA
 from recommender.recipes import Recipe
 from recommender.sources import DataError
-from recommender.training_data import data_size, training_columns
+from recommender.training_data import make_training_columns, measure_data
 from recommender.tuning import tune_recipes
 
 
@@ -32,15 +32,18 @@ class Choice:
 
 
 def choose(
-    connection: psycopg.Connection, lists: Sequence[str], now: dt.datetime, budget: float, seed: int, show: Progress
+    connection: psycopg.Connection, lists: Sequence[str], as_of: dt.datetime, budget: float, seed: int, show: Progress
 ) -> list[Choice]:
-    """Choose a first model for each list within about `budget` seconds of tuning, by what the warehouse knows."""
+    """Choose a first model for each list by what is known at `as_of`, within about `budget` seconds of tuning."""
     started_at = dt.datetime.now(dt.UTC)
     try:
-        windows = sources.windows_of_warehouse(connection, until=now)
+        windows = sources.choose_windows(connection, until=as_of)
     except DataError as error:
         return [_choose_popularity(name, str(error), {"started_at": started_at}) for name in lists]
-    training = {"started_at": started_at, **training_columns(data_size(connection), now, windows, budget, seed)}
+    training = {
+        "started_at": started_at,
+        **make_training_columns(measure_data(connection), as_of, windows, budget, seed),
+    }
     with threadpool_limits(1, "blas"):
         tuned = tune_recipes(sources.read_fold(connection, windows.tuning, windows.final), budget, seed, {}, show)
         training["trials"] = dict(tuned.trials)
@@ -64,4 +67,4 @@ def choose(
 
 def _choose_popularity(list_name: str, why: str, training: Mapping[str, Any]) -> Choice:
     """Return the choice of a list that has too little data."""
-    return Choice(list_name, recipes.of_popularity(), TOO_LITTLE_DATA, why, training)
+    return Choice(list_name, recipes.make_popularity_recipe(), TOO_LITTLE_DATA, why, training)

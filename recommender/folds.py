@@ -38,13 +38,13 @@ class Fold:
         return _only(self.targets, is_kept & self.dataset.catalogue.is_candidate[self.targets.indices])
 
 
-def by_time(log: Interactions, cut: int, end: int) -> tuple[Interactions, csr_matrix]:
+def split_by_time(log: Interactions, cut: int, end: int) -> tuple[Interactions, csr_matrix]:
     """Return the listens before day `cut`, and the users' tracks from that day up to the one before `end`."""
     training = log.where(log.days < cut, today=cut - 1)
     return training, _pairs(log.where((log.days >= cut) & (log.days < end)))
 
 
-def at_random(log: Interactions, seed: int) -> tuple[Interactions, csr_matrix]:
+def split_at_random(log: Interactions, seed: int) -> tuple[Interactions, csr_matrix]:
     """Return the listens to four of five tracks of each user, and the other tracks."""
     pairs = _pairs(log)
     draws = np.random.default_rng(seed).random(pairs.nnz)
@@ -62,7 +62,7 @@ def at_random(log: Interactions, seed: int) -> tuple[Interactions, csr_matrix]:
     return log.where(~is_target[pair]), _only(pairs, is_target)
 
 
-def windows(first_day: int, last_day: int, size: int | None = None) -> tuple[int, int, int] | None:
+def choose_windows(first_day: int, last_day: int, size: int | None = None) -> tuple[int, int, int] | None:
     """Return the days on which the tuning and the final window begin, and the day after the last.
 
     Both windows have `size` days. None if the log is too short for both and a day of training.
@@ -76,7 +76,7 @@ def windows(first_day: int, last_day: int, size: int | None = None) -> tuple[int
 
 
 def fold_of_log(user_ids: Integers, track_ids: Integers, training: Interactions, targets: csr_matrix) -> Fold:
-    """Return a fold of a log without a catalogue: the candidates are the tracks in training."""
+    """Return a fold of a log without a catalogue: the candidate tracks are those in training."""
     is_candidate = np.zeros(len(track_ids), bool)
     is_candidate[training.tracks] = True
     catalogue = Catalogue(
@@ -87,16 +87,16 @@ def fold_of_log(user_ids: Integers, track_ids: Integers, training: Interactions,
     )
     favorites = csr_matrix((len(user_ids), 0), dtype=np.float32)
     dataset = Dataset(user_ids, np.ones(len(user_ids), bool), Users(training, favorites), catalogue)
-    return without_unreachable(Fold(dataset, targets))
+    return drop_unreachable(Fold(dataset, targets))
 
 
-def without_unreachable(fold: Fold) -> Fold:
-    """Return the fold without targets that are no candidates, and their number."""
+def drop_unreachable(fold: Fold) -> Fold:
+    """Return the fold without targets that are no candidate tracks, and their number."""
     is_kept = fold.dataset.catalogue.is_candidate[fold.targets.indices]
     return replace(fold, targets=_only(fold.targets, is_kept), dropped=fold.dropped + int((~is_kept).sum()))
 
 
-def of_some_users(fold: Fold, most: int, seed: int) -> Fold:
+def sample_users(fold: Fold, most: int, seed: int) -> Fold:
     """Return the fold with the targets of at most so many users, drawn by the seed."""
     users = np.flatnonzero(np.diff(fold.targets.indptr))
     if len(users) <= most:

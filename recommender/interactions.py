@@ -103,7 +103,7 @@ def day_of(number: int) -> dt.date:
 
 KNOWN = """
 from marts.listen_history
-where known_at <= %(known_at)s and listened_at > %(after)s and listened_at <= %(until)s
+where known_at <= %(as_of)s and listened_at > %(after)s and listened_at <= %(until)s
 group by user_id
 """
 SIZES = f"select user_id, count(*) {KNOWN} order by user_id"
@@ -126,14 +126,14 @@ def read(
     *,
     until: dt.datetime,
     after: dt.datetime | None = None,
-    known_at: dt.datetime | None = None,
+    as_of: dt.datetime | None = None,
 ) -> Interactions:
     """Read the listens of these users to these tracks, up to `until` and, if given, later than `after`.
 
-    Only what was known at `known_at` is read, by default at `until`. Both arrays of ids are sorted, and their positions
+    Only what was known at `as_of` is read, by default at `until`. Both arrays of ids are sorted, and their positions
     become those of the result. Needs 8 bytes per listen, and one user's listens in addition.
     """
-    moments = {"known_at": known_at or until, "after": after or dt.datetime.min.replace(tzinfo=dt.UTC), "until": until}
+    moments = {"as_of": as_of or until, "after": after or dt.datetime.min.replace(tzinfo=dt.UTC), "until": until}
     sizes = np.zeros(len(user_ids), np.int64)
     with psycopg.ClientCursor(connection) as cursor, connection.transaction():
         # both statements must see the same rows
@@ -156,7 +156,7 @@ def read(
     return found if is_wanted.all() else found.where(is_wanted)
 
 
-def of_one_user(track_ids: Integers, heard: Integers, days: Integers, today: int) -> Interactions:
+def make_for_one_user(track_ids: Integers, heard: Integers, days: Integers, today: int) -> Interactions:
     """Return the listens of one user from the ids of the heard tracks and the days; tracks not in `track_ids` are left
     out."""
     positions, is_known = find(track_ids, heard)

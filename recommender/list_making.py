@@ -20,7 +20,7 @@ ROOM_FOR_CAP = 4
 
 @dataclass(frozen=True)
 class Recommender:
-    """Hold a model, and those that fill its lists where it has no answer, in this order."""
+    """Hold a model, and the fallback models that fill its lists where it has no answer, in this order."""
 
     model: FittedModel
     fallbacks: Sequence[FittedModel]
@@ -30,8 +30,8 @@ class Recommender:
 class Lists:
     """Hold the lists of some users, users x k, best first; -1 for none.
 
-    `sources`: 0 for the model, 1 for its first fallback and so on, -1 for none. Scores of different sources do not
-    compare.
+    `sources`: 0 for the model, 1 for its first fallback model and so on, -1 for none. Scores of different sources do
+    not compare.
     """
 
     tracks: Integers
@@ -51,7 +51,7 @@ def recommend(
     with_reasons: bool = True,
     batch: int = BATCH,
 ) -> Lists:
-    """Return the list of each user: candidates the user has not heard (`discover`), or has heard (`again`).
+    """Return the list of each user: candidate tracks the user has not heard (`discover`), or has heard (`again`).
 
     At most `per_artist` tracks of one artist; None: any number.
     """
@@ -107,7 +107,7 @@ def _discover(recommender: Recommender, users: Users, catalogue: Catalogue, k: i
 
 
 def _again(recommender: Recommender, users: Users, catalogue: Catalogue, k: int, per_artist: int | None) -> Lists:
-    """Rank what each user knows by the model; the last fallback decides between equal scores."""
+    """Rank what each user knows by the model; the last fallback model decides between equal scores."""
     known = users.listens.weights()
     is_kept = catalogue.is_candidate[known.indices]
     starts = np.concatenate([[0], np.cumsum(is_kept)])[known.indptr]

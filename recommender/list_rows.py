@@ -32,8 +32,8 @@ def encode(
 ) -> Iterator[bytes]:
     """Yield a row for each user who has a list, in the order of releases.COLUMNS.
 
-    `sources`: for the model of the lists and each of its fallbacks, MODEL, GENRES or POPULAR. `elements`: those of
-    `reason_elements`.
+    `sources`: for the model of the lists and each of its fallback models, MODEL, GENRES or POPULAR. `elements`: those
+    of `encode_reasons`.
     """
     sizes = (lists.tracks >= 0).sum(axis=1)
     kinds = np.where(lists.tracks >= 0, np.array(sources)[lists.sources], -1)
@@ -59,7 +59,7 @@ def encode(
             )  # fmt: skip
 
 
-def sources_of(models: Iterable[str]) -> list[int]:
+def find_sources(models: Iterable[str]) -> list[int]:
     """Return for each model by name the source of its items: MODEL, GENRES or POPULAR."""
     return [SOURCES.get(name, MODEL) for name in models]
 
@@ -75,7 +75,7 @@ def _elements(kind: np.dtype, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def reason_elements(catalogue: Catalogue) -> np.ndarray:
+def encode_reasons(catalogue: Catalogue) -> np.ndarray:
     """Return all reasons as elements of a text array: popular, then each track, then each genre."""
     tracks, genres = (
         [f"{kind} {value}" for value in values]

@@ -18,7 +18,7 @@ NDCG_DEPTH, RECALL_DEPTH, AP_DEPTH, COVERAGE_DEPTH = 10, 20, 10, 10
 DEPTH = 20
 
 
-def per_user(tracks: Integers, targets: csr_matrix) -> dict[str, Floats]:
+def measure_users(tracks: Integers, targets: csr_matrix) -> dict[str, Floats]:
     """Return by name the metrics of each user, who has at least 1 target. `tracks`: users x ranks, -1 for none."""
     count = np.diff(targets.indptr)
     is_hit = _is_target(tracks, targets)
@@ -34,7 +34,7 @@ def per_user(tracks: Integers, targets: csr_matrix) -> dict[str, Floats]:
 
 
 def coverage(tracks: Integers, is_candidate: Flags) -> float:
-    """Return the share of the candidates that somebody gets among the first 10."""
+    """Return the share of the candidate tracks that somebody gets among the first 10."""
     shown = np.unique(tracks[:, :COVERAGE_DEPTH])
     return float((shown >= 0).sum() / max(1, is_candidate.sum()))
 

@@ -8,14 +8,14 @@ import psycopg
 from threadpoolctl import threadpool_limits
 
 from recommender import artefact_store, artefacts, promotion, recipes, registry, sources
-from recommender.evaluation import Row, measure, users_with_targets
+from recommender.evaluation import Row, find_users_with_targets, measure
 from recommender.evaluation import compare as compare_measurements
 from recommender.folds import Fold
 from recommender.interactions import number_of
 from recommender.list_making import Recommender
 from recommender.promotion import Difference
 from recommender.sources import DataError
-from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
+from recommender.tuning import FALLBACKS, choose_fallbacks, fit_fallbacks
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,23 @@ def compare(
     connection: psycopg.Connection, one: int, other: int, artefact_folder: str | None, seed: int = 0
 ) -> ModelComparison:
     """Compare two versions. Raises DataError if nothing was heard since, ArtefactError if one cannot be used."""
-    versions = {f"version {number}": registry.read(connection, number) for number in (one, other)}
+    versions = {f"version {number}": registry.read_version(connection, number) for number in (one, other)}
     list_name = versions[f"version {one}"].list
-    newest = max(version.known_at for version in versions.values())
+    newest = max(version.as_of for version in versions.values())
     cut = number_of(newest.astimezone(dt.UTC).date()) + 1
     (last,) = connection.execute("select max(listened_at) from marts.listen_history").fetchone()
     stop = number_of(last.astimezone(dt.UTC).date()) + 1 if last else cut
     if stop <= cut:
         raise DataError("there are no listens since the newer one was trained; try again after the next run")
     fold = sources.read_fold(connection, cut, stop)
-    if not len(users_with_targets(fold, list_name)[0]):
+    if not len(find_users_with_targets(fold, list_name)[0]):
         raise DataError("no user has listened since to a track that the list could have held")
     with threadpool_limits(1, "blas"):
         measurements = {
             name: measure(_recommender(version, fold, artefact_folder, seed), fold, list_name)
             for name, version in versions.items()
         }
-        popular = recipes.of_popularity()
+        popular = recipes.make_popularity_recipe()
         model = recipes.fit(popular.model, popular.params, fold.dataset, seed)
         measurements["popularity"] = measure(Recommender(model, ()), fold, list_name)
     rows = [
@@ -55,7 +55,7 @@ def compare(
     ]
     first, second = (measurements[name].values["ndcg@10"] for name in versions)
     note = f"compared on the listens since {sources.day_of(cut)}, after both were trained"
-    return ModelComparison(rows, promotion.difference(first, second, seed), note)
+    return ModelComparison(rows, promotion.measure_difference(first, second, seed), note)
 
 
 def _recommender(version: registry.ModelVersion, fold: Fold, artefact_folder: str | None, seed: int) -> Recommender:
@@ -65,4 +65,4 @@ def _recommender(version: registry.ModelVersion, fold: Fold, artefact_folder: st
         stored = artefact_store.load(version, artefact_folder)
         model = artefacts.renumber(stored, fold.dataset.catalogue)
     fallbacks = fit_fallbacks(fold.dataset, version.fallback_params, seed)
-    return Recommender(model, fallbacks_of(version.model, fallbacks))
+    return Recommender(model, choose_fallbacks(version.model, fallbacks))

@@ -4,8 +4,8 @@ All figures are of NDCG@10 in the final window, on the same users. The rules:
 
 - A new recipe replaces the champion's only if the lower bound of the difference is above 0. With fewer users than
   USERS_TO_SEE_MARGIN, the recipe stays.
-- The champion's recipe, fitted to newer data, replaces the served model if it is not worse by more than MARGIN. Where
-  that cannot be seen, it must not be proven worse.
+- The refreshed champion, its recipe fitted to newer data, replaces the champion if it is not worse by more than MARGIN.
+  Where that cannot be seen, it must not be proven worse.
 - Either must beat popularity, must not fall more than MARGIN below the anchor, and must not lose more than
   SEGMENT_MARGIN in a segment. The anchor is the last recipe that was promoted for being better, so small losses do not
   add up.
@@ -79,14 +79,14 @@ class Difference:
 class Finalist:
     """Hold what the rules need of a model in the final window.
 
-    `to_champion`: of a new recipe, to the champion's recipe fitted to the same data; of the champion's recipe, to the
-    served model; None if there is none, or if it knows the final window. `to_popularity` None: it is popularity.
-    `to_anchor` None: it has the anchor's recipe. `segments`: by segment, to the same model as `to_champion`.
-    `agreement`: the share of the first 10 at the same ranks as the champion's.
+    Its baseline is the refreshed champion for a challenger, and the champion for a refreshed one. `to_baseline` None:
+    there is no champion, or it cannot be compared, such as one that knows the final window. `to_popularity` None: it is
+    popularity. `to_anchor` None: it has the anchor's recipe. `segments`: by segment, to the baseline. `agreement`: the
+    share of the first 10 at the same ranks as those of the baseline.
     """
 
     model: str
-    to_champion: Difference | None
+    to_baseline: Difference | None
     to_popularity: Difference | None
     to_anchor: Difference | None = None
     segments: Mapping[str, Difference] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Finalist:
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionDecision:
     """Hold the outcome, which finalist becomes the champion (None: the champion stays), and why, in one sentence."""
 
     outcome: str
@@ -102,7 +102,7 @@ class Decision:
     reason: str
 
 
-def difference(values: Floats, base: Floats, seed: int) -> Difference:
+def measure_difference(values: Floats, base: Floats, seed: int) -> Difference:
     """Compare two models by the values of the same users, with an interval by paired bootstrap."""
     each = values - base
     (low,), (high,) = intervals(each[:, None], seed)
@@ -110,46 +110,46 @@ def difference(values: Floats, base: Floats, seed: int) -> Difference:
     return Difference(len(each), float(np.mean(base)), float(each.mean()), low, high, deviation)
 
 
-def decide_first(challenger: Finalist) -> Decision:
+def decide_first(challenger: Finalist) -> PromotionDecision:
     """Decide for a list without a champion: the challenger must beat popularity beyond doubt."""
     if challenger.to_popularity is None:
-        return Decision(POPULARITY, "popularity", "popularity did best in the tuning window")
+        return PromotionDecision(POPULARITY, "popularity", "popularity did best in the tuning window")
     if challenger.to_popularity.low > 0:
         reason = f"{challenger.model} beats popularity by {challenger.to_popularity}"
-        return Decision(PROMOTED, "challenger", reason)
+        return PromotionDecision(PROMOTED, "challenger", reason)
     reason = f"{challenger.model} is not proven better than popularity: {challenger.to_popularity}"
-    return Decision(POPULARITY, "popularity", reason)
+    return PromotionDecision(POPULARITY, "popularity", reason)
 
 
-def decide(challenger: Finalist | None, refreshed: Finalist) -> Decision:
+def decide(challenger: Finalist | None, refreshed: Finalist) -> PromotionDecision:
     """Decide for a list with a champion.
 
     `challenger`: a new recipe; None if tuning found none. `refreshed`: the champion's recipe, fitted to newer data.
     """
     against_new = ["tuning found no better recipe"]
     if challenger is not None:
-        against_new = refusals_of_new_recipe(challenger)
+        against_new = find_refusals_of_new_recipe(challenger)
         if not against_new:
             outcome = PROMOTED if challenger.to_popularity else POPULARITY
-            reason = f"{challenger.model} beats the champion's recipe by {challenger.to_champion}"
-            return Decision(outcome, "challenger", reason)
-    against_refresh = refusals_of_refresh(refreshed)
+            reason = f"{challenger.model} beats the champion's recipe by {challenger.to_baseline}"
+            return PromotionDecision(outcome, "challenger", reason)
+    against_refresh = find_refusals_of_refresh(refreshed)
     recipe_stays = f"the recipe stays, because {_join(against_new)}"
     if not against_refresh:
-        compared = refreshed.to_champion
+        compared = refreshed.to_baseline
         quality = "it is fitted to newer data"
         if compared:
-            quality += f", which differs from the served model by {compared}"
-        return Decision(REFRESHED, "champion", f"{recipe_stays}; {quality}")
+            quality += f", which differs from the champion by {compared}"
+        return PromotionDecision(REFRESHED, "refreshed", f"{recipe_stays}; {quality}")
     if refreshed.to_popularity is not None and refreshed.to_popularity.high < 0:
         reason = f"popularity beats the champion: its recipe differs from popularity by {refreshed.to_popularity}"
-        return Decision(POPULARITY, "popularity", reason)
-    return Decision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
+        return PromotionDecision(POPULARITY, "popularity", reason)
+    return PromotionDecision(REFUSED, None, f"{recipe_stays}; it is not refreshed, because {_join(against_refresh)}")
 
 
-def refusals_of_new_recipe(challenger: Finalist) -> list[str]:
+def find_refusals_of_new_recipe(challenger: Finalist) -> list[str]:
     """Return why a new recipe is not promoted; nothing if it is."""
-    compared = challenger.to_champion
+    compared = challenger.to_baseline
     found = []
     if compared.users < USERS_TO_SEE_MARGIN:
         found.append(
@@ -160,20 +160,20 @@ def refusals_of_new_recipe(challenger: Finalist) -> list[str]:
         found.append(f"{challenger.model} makes the same lists ({challenger.agreement:.0%} of the first 10)")
     if compared.low <= 0:
         found.append(f"{challenger.model} is not proven better: {compared}")
-    return [*found, *_refusals_of_either(challenger)]
+    return [*found, *_find_refusals_of_either(challenger)]
 
 
-def refusals_of_refresh(refreshed: Finalist) -> list[str]:
+def find_refusals_of_refresh(refreshed: Finalist) -> list[str]:
     """Return why the champion's recipe is not fitted to newer data; nothing if it is."""
-    compared = refreshed.to_champion
+    compared = refreshed.to_baseline
     found = []
     if compared is not None and not compared.is_within_margin:
         limit = f"more than {MARGIN:.0%} below" if compared.has_enough_users else "worse than"
-        found.append(f"with newer data it may be {limit} the served model: {compared}")
-    return [*found, *_refusals_of_either(refreshed)]
+        found.append(f"with newer data it may be {limit} the champion: {compared}")
+    return [*found, *_find_refusals_of_either(refreshed)]
 
 
-def _refusals_of_either(finalist: Finalist) -> list[str]:
+def _find_refusals_of_either(finalist: Finalist) -> list[str]:
     found = []
     if finalist.to_popularity is not None and finalist.to_popularity.low <= 0:
         found.append(f"{finalist.model} is not proven better than popularity: {finalist.to_popularity}")

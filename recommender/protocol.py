@@ -16,9 +16,9 @@ from recommender.evaluation import (
     Row,
     compare,
     find_coinciding,
+    find_users_with_targets,
     measure,
     overlap,
-    users_with_targets,
 )
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers
@@ -28,7 +28,7 @@ from recommender.progress import Progress, report_nothing
 from recommender.reasons import Reasons, popular
 from recommender.releases import DISCOVER, LISTS
 from recommender.scores import FactorScores
-from recommender.tuning import FALLBACKS, Tuning, fallbacks_of, fit_fallbacks, tune, with_base
+from recommender.tuning import FALLBACKS, Tuning, add_base, choose_fallbacks, fit_fallbacks, tune
 
 ORACLE = "oracle"
 
@@ -113,7 +113,7 @@ def _compare_finally(
     seed: int,
     show: Progress,
 ) -> None:
-    if not len(users_with_targets(fold, list_name)[0]):
+    if not len(find_users_with_targets(fold, list_name)[0]):
         return
     found = tuning.best[list_name]
     fallbacks = fit_fallbacks(fold.dataset, {name: found[name].params for name in FALLBACKS if name in found}, seed)
@@ -123,7 +123,7 @@ def _compare_finally(
         params = found[name].params
         model, fit = _measure_fit(lambda: _fit(tuning, fold, name, params, seed))  # noqa: B023 (called at once)
         evaluation.params[list_name, name], evaluation.fits[list_name, name] = params, fit
-        measurements[name] = measure(Recommender(model, fallbacks_of(name, fallbacks)), fold, list_name)
+        measurements[name] = measure(Recommender(model, choose_fallbacks(name, fallbacks)), fold, list_name)
     if fold.oracle:
         measurements[ORACLE] = _measure_oracle(fold, list_name, fallbacks)
     evaluation.rows += compare(measurements, fold, list_name, popularity.NAME, seed)
@@ -131,7 +131,7 @@ def _compare_finally(
 
 def _fit(tuning: Tuning, fold: Fold, name: str, params: Params, seed: int) -> FittedModel:
     if name == again.NAME:
-        params = with_base(params, tuning)
+        params = add_base(params, tuning)
     return recipes.fit(name, params, fold.dataset, seed)
 
 
@@ -159,6 +159,6 @@ class _Oracle:
 
 
 def _measure_oracle(fold: Fold, list_name: str, fallbacks: Sequence[FittedModel]) -> Measurement:
-    users, _ = users_with_targets(fold, list_name)
+    users, _ = find_users_with_targets(fold, list_name)
     odds = fold.oracle(list_name)[users].astype(np.float32)
     return measure(Recommender(_Oracle(odds), fallbacks), fold, list_name, batch=max(1, len(users)))

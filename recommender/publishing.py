@@ -77,7 +77,7 @@ class Promotion:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PublishResult:
     """Hold what was published. `kept_too_long`: older releases whose lists are still read by somebody.
 
     `quality_problem`: why the quality of earlier releases could not be computed, if so. `cache_problem`: why the lists
@@ -98,11 +98,11 @@ class ChampionChangedError(Exception):
     """Report that the champion of a list is no longer the one with which the lists, or a challenger, were made."""
 
 
-def _repeat_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
+def _repeat_once(publish: Callable[..., PublishResult]) -> Callable[..., PublishResult]:
     """Make the lists once more if a person changed a champion while they were made."""
 
     @functools.wraps(publish)
-    def publish_at_most_twice(*arguments: Any, **options: Any) -> Outcome:
+    def publish_at_most_twice(*arguments: Any, **options: Any) -> PublishResult:
         # the second time begins after the error is gone, and with it the memory of the first lists
         with contextlib.suppress(ChampionChangedError):
             return publish(*arguments, **options)
@@ -114,7 +114,7 @@ def _repeat_once(publish: Callable[..., Outcome]) -> Callable[..., Outcome]:
 @_repeat_once
 def publish(
     connection: psycopg.Connection,
-    now: dt.datetime,
+    as_of: dt.datetime,
     until_seq: int,
     *,
     artist_cap: int,
@@ -124,8 +124,8 @@ def publish(
     artefact_folder: str | None = None,
     redis_url: str | None = None,
     show: Progress = report_nothing,
-) -> Outcome:
-    """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `now`.
+) -> PublishResult:
+    """Publish lists of all users who are not removed: those of a complete draft, or new ones as known at `as_of`.
 
     A list without a champion gets one first. `promotions` take effect with the release, or not at all. The caller holds
     the run lock, and the marts are built up to `until_seq`. The cache at `redis_url` holds the lists before readers see
@@ -133,34 +133,34 @@ def publish(
     ChampionChangedError if one was changed twice while they were made.
     """
     started = time.monotonic()
-    before = releases.champions(connection)
+    before = releases.read_champions(connection)
     champions = before | {each.list: each.model_version for each in promotions}
-    draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), now)
+    draft = drafts.find(connection, _basis(until_seq, champions, artist_cap, seed), as_of)
     is_outdated = draft is None and drafts.exists(connection)
     is_made = draft is not None and draft.is_complete
     if is_made:
-        now = draft.as_of
+        as_of = draft.as_of
     missing = [name for name in LISTS if name not in champions]
     choices: list[Choice] = []
     if missing:
         show(f"training a model for {' and '.join(missing)}")
-        choices = first_models.choose(connection, missing, now, budget, seed, show)
+        choices = first_models.choose(connection, missing, as_of, budget, seed, show)
     show("reading what is known")
-    known = dataset.read(connection, now)
+    known = dataset.read(connection, as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
-        models = {choice.list: release_models.of_choice(choice, known, seed) for choice in choices}
-        models |= release_models.of_champions(connection, champions, artefact_folder, known, seed)
+        models = {choice.list: release_models.fit_choice(choice, known, seed) for choice in choices}
+        models |= release_models.load_champions(connection, champions, artefact_folder, known, seed)
         users = np.flatnonzero(known.is_listed)
         parts = {} if is_made else release_models.make_lists(models, known, users, artist_cap, show)
-    counted = [model for name in LISTS for model in release_models.counted_models(models[name], known, name)]
-    cache = Cache(redis_url, now)
+    refitted = [model for name in LISTS for model in release_models.dump_refitted(models[name], known, name)]
+    cache = Cache(redis_url, as_of)
     show("publishing")
     with connection.transaction():
         releases.lock(connection)
         _check_champions(connection, before)
         versions = {
-            name: models[name].version or _register(connection, models[name], known, now, until_seq, artefact_folder)
+            name: models[name].version or _register(connection, models[name], known, as_of, until_seq, artefact_folder)
             for name in LISTS
         }
         promote(connection, promotions)
@@ -172,7 +172,7 @@ def publish(
             releases.copy_lists(connection, partition, rows)
         cache.fill(connection, release_id, partition)
         columns = {
-            "as_of": now,
+            "as_of": as_of,
             "until_seq": until_seq,
             "model_versions": versions,
             "artist_cap": artist_cap,
@@ -180,27 +180,29 @@ def publish(
             "seconds": time.monotonic() - started + (draft.seconds if is_made else 0),
         }
         releases.publish(connection, release_id, columns, releases.MADE)
-        rankings = {name: quality.popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
+        rankings = {name: quality.rank_popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
         quality.store_popular_tracks(connection, release_id, rankings)
-        registry.keep_counted(connection, release_id, counted)
+        registry.store_refitted(connection, release_id, refitted)
         drafts.remove(connection)
         cache.verify(release_id)
     cache.remove_older(release_id)
     show("comparing earlier lists with new listens")
     problem = None
     try:
-        quality.compute(connection, known, now)
+        quality.compute(connection, known, as_of)
     except (psycopg.Error, MemoryError) as error:
         # the release is published, and the next one computes the quality again
         problem = redaction.redact(error, connection.info.dsn) or type(error).__name__
     # after the comparison, which the oldest lists need
     kept_too_long = releases.drop_old(connection)
-    return Outcome(releases.published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated)
+    return PublishResult(
+        releases.read_published(connection), choices, kept_too_long, problem, cache.problem, draft, is_outdated
+    )
 
 
 def make_shard(
     connection: psycopg.Connection,
-    now: dt.datetime,
+    as_of: dt.datetime,
     until_seq: int,
     shard: Shard,
     *,
@@ -211,20 +213,20 @@ def make_shard(
 ) -> int | None:
     """Make the lists of the users of one shard, store them in a draft, and return the number of these users.
 
-    None if the draft has them already. The first shard begins the draft at `now`. The caller shares the run lock with
-    other shards; each list has a champion, and the marts are built up to `until_seq`. Raises ArtefactError if a
-    champion cannot be used, and DraftReplacedError if another draft began since.
+    None if the draft has them already. The first shard begins the draft for what is known at `as_of`. The caller shares
+    the run lock with other shards; each list has a champion, and the marts are built up to `until_seq`. Raises
+    ArtefactError if a champion cannot be used, and DraftReplacedError if another draft began since.
     """
     started = time.monotonic()
-    champions = releases.champions(connection)
-    draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), now, shard.count)
+    champions = releases.read_champions(connection)
+    draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), as_of, shard.count)
     if shard.number in draft.made:
         return None
     show("reading what is known")
     known = dataset.read(connection, draft.as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
-        models = release_models.of_champions(connection, champions, artefact_folder, known, seed)
+        models = release_models.load_champions(connection, champions, artefact_folder, known, seed)
         users = np.flatnonzero(known.is_listed & (known.user_ids % shard.count == shard.number - 1))
         parts = release_models.make_lists(models, known, users, artist_cap, show)
     show("storing the lists")
@@ -239,7 +241,7 @@ def _basis(until_seq: int, champions: Mapping[str, int], artist_cap: int, seed: 
 
 def _check_champions(connection: psycopg.Connection, before: Mapping[str, int]) -> None:
     """Raise ChampionChangedError if a champion is another one than before."""
-    now = releases.champions(connection)
+    now = releases.read_champions(connection)
     for name in LISTS:
         if now.get(name) != before.get(name):
             raise ChampionChangedError(name)
@@ -250,10 +252,10 @@ def promote(connection: psycopg.Connection, promotions: Sequence[Promotion]) -> 
 
     Raises ChampionChangedError if a training was compared with another champion than the one of now.
     """
-    champions = releases.champions(connection)
+    champions = releases.read_champions(connection)
     for each in promotions:
         if each.training_id is not None:
-            (trained,) = registry.trainings(connection, "training_id = %s", [each.training_id])
+            (trained,) = registry.read_trainings(connection, "training_id = %s", [each.training_id])
             if trained.champion_version != champions.get(each.list):
                 raise ChampionChangedError(each.list)
             registry.finish_training(connection, each.training_id, {"stage": registry.PROMOTE})
@@ -266,7 +268,7 @@ def _register(
     connection: psycopg.Connection,
     model: ReleaseModel,
     known: Dataset,
-    now: dt.datetime,
+    as_of: dt.datetime,
     until_seq: int,
     artefact_folder: str | None,
 ) -> int:
@@ -289,12 +291,12 @@ def _register(
         {
             "training_id": training_id,
             "list": choice.list,
-            "known_at": now,
+            "known_at": as_of,
             "until_seq": until_seq,
             "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),
             **choice.recipe.to_json(),
-            **artefact_store.columns(model.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
+            **artefact_store.store(model.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
         },
     )
     if choice.outcome != TOO_LITTLE_DATA:

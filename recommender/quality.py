@@ -125,7 +125,7 @@ class HeardPairs:
         return find(self.keys, users * self.track_count + tracks)[1]
 
 
-def popular_tracks(recommender: Recommender, catalogue: Catalogue) -> list[int]:
+def rank_popular_tracks(recommender: Recommender, catalogue: Catalogue) -> list[int]:
     """Return the ids of the tracks that may be recommended by popularity, without those that nobody heard."""
     popularity = (recommender.fallbacks or (recommender.model,))[-1].popularity.ravel()
     order = np.argsort(-popularity, kind="stable")
@@ -190,7 +190,7 @@ def _rows(
             ranks = np.full(track_count, NOWHERE)
             positions, is_known = find(known.catalogue.track_ids, np.array(rankings[name], np.int64))
             ranks[positions[is_known]] = np.flatnonzero(is_known)
-            for figures in _of_list(name, plays, heard, ranks):
+            for figures in _measure_list(name, plays, heard, ranks):
                 yield {"release_id": release_id, "list": name, "model_version": model_versions[name], **figures}
 
 
@@ -224,7 +224,7 @@ def _read(
     return {name: values[is_known] for name, values in (columns | {"user": user, "track": track}).items()}
 
 
-def _of_list(name: str, plays: Plays, heard: HeardPairs, ranks: Integers) -> Iterator[dict[str, Any]]:
+def _measure_list(name: str, plays: Plays, heard: HeardPairs, ranks: Integers) -> Iterator[dict[str, Any]]:
     """Yield the figures of each day and segment. `ranks`: by track, its place in popularity, from 0, or NOWHERE."""
     is_counted = plays.has_list[name] & (heard.has(plays.users, plays.tracks) == (name == AGAIN))
     users, tracks = plays.users[is_counted], plays.tracks[is_counted]

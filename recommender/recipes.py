@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recommender.dataset import Dataset
-from recommender.models import CANDIDATES, FittedModel, Params, again, popularity
+from recommender.models import MODELS, FittedModel, Params, again, popularity
 
-MODELS = (*CANDIDATES, again.NAME)
+MODEL_NAMES = (*MODELS, again.NAME)
 # A parameter of every model: fit to the listens of so many days only. Without it: to all of them.
 WINDOW = "window"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hold a model, its parameters, and those of the models that fill its lists.
+    """Hold a model, its parameters, and those of its fallback models.
 
     `params` include WINDOW, and of `again` the base model and its parameters.
     """
@@ -24,7 +24,7 @@ class Recipe:
     fallback_params: Mapping[str, Params]
 
     def is_same(self, other: "Recipe | None") -> bool:
-        """Return whether both fit the same model. What fills the lists is counted each night, so it does not matter."""
+        """Return whether both fit the same model. Fallback models are fitted for each release, so they do not count."""
         return other is not None and (self.model, dict(self.params)) == (other.model, dict(other.params))
 
     def to_json(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Recipe:
 
 def complete(model: str, params: Params) -> Params:
     """Return the parameters with those that a later version of the code added, as its first trial has them."""
-    first = again.FIRST_TRIALS[0] if model == again.NAME else CANDIDATES[model].FIRST_TRIALS[0]
+    first = again.FIRST_TRIALS[0] if model == again.NAME else MODELS[model].FIRST_TRIALS[0]
     return {**first, **params}
 
 
@@ -48,22 +48,22 @@ def fit(model: str, params: Params, dataset: Dataset, seed: int) -> FittedModel:
     """Fit a model to what is known, or to the listens of its training window."""
     params = complete(model, params)
     if days := params.get(WINDOW):
-        dataset = of_last_days(dataset, days)
+        dataset = keep_last_days(dataset, days)
     if model == again.NAME:
         base = fit(params["base"], params["base_params"], dataset, seed)
         return again.fit(dataset, params, base)
-    return CANDIDATES[model].fit(dataset, params, seed)
+    return MODELS[model].fit(dataset, params, seed)
 
 
-def of_last_days(dataset: Dataset, days: int) -> Dataset:
+def keep_last_days(dataset: Dataset, days: int) -> Dataset:
     """Return the dataset with the listens of the last days only."""
     listens = dataset.listens.where(dataset.listens.days > dataset.listens.today - days)
     return replace(dataset, users=replace(dataset.users, listens=listens))
 
 
-def of_popularity(params: Params | None = None) -> Recipe:
+def make_popularity_recipe(params: Params | None = None) -> Recipe:
     """Return the recipe of popularity, by default one that counts all listens alike."""
-    return Recipe(popularity.NAME, params or CANDIDATES[popularity.NAME].FIRST_TRIALS[-1], {})
+    return Recipe(popularity.NAME, params or MODELS[popularity.NAME].FIRST_TRIALS[-1], {})
 
 
 def _format(value: Any) -> str:

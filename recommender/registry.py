@@ -12,6 +12,11 @@ from psycopg.types.json import Jsonb
 from recommender.releases import CHAMPION
 
 ANCHOR = "anchor"
+# Besides the champion as it is served and the anchor, a final window compares the best recipe of the tuning window, the
+# champion's recipe fitted to the same data, and popularity.
+CHALLENGER, REFRESHED, POPULARITY = "challenger", "refreshed", "popularity"
+# The names in recommendations.evaluations, where they differ.
+STORED_CONTENDERS = {REFRESHED: "champion", CHAMPION: "served"}
 PREPARE, TUNE, EVALUATE, PROMOTE = STAGES = ("prepare", "tune", "evaluate", "promote")
 # The champions of both lists that one training promoted.
 SAME_DECISION = dt.timedelta(seconds=1)
@@ -21,13 +26,13 @@ ROLLBACK = "rollback from "
 VERSION = """
 select
     model_version, training_id, list, model, params, fallback_params, artefact, artefact_file, checksum, format_version,
-    known_at
+    known_at as as_of
 from recommendations.model_versions
 """
 TRAINING = """
 select
-    training_id, list, trigger, trigger_detail, stage, outcome, reason, budget, seed, known_at, users, tracks, listens,
-    tuning_from, final_from, final_until, is_overlapping, champion_version, recipe, code_version, started_at,
+    training_id, list, trigger, trigger_detail, stage, outcome, reason, budget, seed, known_at as as_of, users, tracks,
+    listens, tuning_from, final_from, final_until, is_overlapping, champion_version, recipe, code_version, started_at,
     updated_at, finished_at
 from recommendations.trainings
 """
@@ -39,7 +44,7 @@ select
     versions.params,
     versions.training_id,
     versions.trained_at,
-    versions.known_at,
+    versions.known_at as as_of,
     versions.metrics,
     coalesce(octet_length(versions.artefact), 0) as bytes,
     versions.artefact_file,
@@ -60,7 +65,10 @@ left join recommendations.trainings as trainings on versions.training_id = train
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """Hold a registered model. Without artefact and file, the model only counts: it is counted for each release."""
+    """Hold a registered model, which was fitted to what was known at `as_of` (the column known_at).
+
+    A refitted model (popularity, genres) is fitted again for each release, and has neither artefact nor file.
+    """
 
     model_version: int
     training_id: int | None
@@ -72,12 +80,15 @@ class ModelVersion:
     artefact_file: str | None
     checksum: str | None
     format_version: int | None
-    known_at: dt.datetime
+    as_of: dt.datetime
 
 
 @dataclass(frozen=True)
 class Training:
-    """Hold the columns of recommendations.trainings. `outcome` and `reason` are decided by the stage `evaluate`."""
+    """Hold the columns of recommendations.trainings. `as_of`: the column known_at.
+
+    `outcome` and `reason` are decided by the stage `evaluate`.
+    """
 
     training_id: int
     list: str
@@ -88,7 +99,7 @@ class Training:
     reason: str | None
     budget: float | None
     seed: int | None
-    known_at: dt.datetime | None
+    as_of: dt.datetime | None
     users: int | None
     tracks: int | None
     listens: int | None
@@ -104,7 +115,7 @@ class Training:
     finished_at: dt.datetime | None
 
 
-def reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> dict[int, str]:
+def read_reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> dict[int, str]:
     """Return by model version why its training chose it; a version without a training is left out."""
     return dict(
         connection.execute(
@@ -116,8 +127,8 @@ def reasons(connection: psycopg.Connection, model_versions: Iterable[int]) -> di
 
 
 @dataclass(frozen=True)
-class CountedModel:
-    """Hold a model that was counted for a release. `place` 0: the model of the list itself, else one that fills it."""
+class RefittedModel:
+    """Hold a model that was fitted for a release. `place` 0: the model of the list itself, else a fallback model."""
 
     list: str
     place: int
@@ -127,8 +138,8 @@ class CountedModel:
     format_version: int
 
 
-def keep_counted(connection: psycopg.Connection, release_id: int, models: Iterable[CountedModel]) -> None:
-    """Store the models that were counted for a release."""
+def store_refitted(connection: psycopg.Connection, release_id: int, models: Iterable[RefittedModel]) -> None:
+    """Store the models that were fitted for a release."""
     for model in models:
         connection.execute(
             "insert into recommendations.release_models"
@@ -137,24 +148,26 @@ def keep_counted(connection: psycopg.Connection, release_id: int, models: Iterab
         )
 
 
-def read_counted(connection: psycopg.Connection, release_id: int) -> list[CountedModel]:
-    """Return the models that were counted for a release, by list and place."""
+def read_refitted(connection: psycopg.Connection, release_id: int) -> list[RefittedModel]:
+    """Return the models that were fitted for a release, by list and place."""
     rows = connection.execute(
         "select list, place, model, artefact, checksum, format_version"
         " from recommendations.release_models where release_id = %s order by list, place",
         [release_id],
         binary=True,
     )
-    return [CountedModel(*row) for row in rows]
+    return [RefittedModel(*row) for row in rows]
 
 
-def read(connection: psycopg.Connection, model_version: int) -> ModelVersion | None:
+def read_version(connection: psycopg.Connection, model_version: int) -> ModelVersion | None:
     """Return a model version with its artefact, or None if there is none with this number."""
     with connection.cursor(row_factory=class_row(ModelVersion)) as cursor:
         return cursor.execute(f"{VERSION} where model_version = %s", [model_version], binary=True).fetchone()
 
 
-def history(connection: psycopg.Connection, model_version: int | None = None, limit: int = 1) -> list[dict[str, Any]]:
+def read_history(
+    connection: psycopg.Connection, model_version: int | None = None, limit: int = 1
+) -> list[dict[str, Any]]:
     """Return model versions without their artefacts, the newest first: one, or the newest ones."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -164,7 +177,7 @@ def history(connection: psycopg.Connection, model_version: int | None = None, li
         ).fetchall()
 
 
-def alias_history(connection: psycopg.Connection, list_name: str | None, limit: int) -> list[dict[str, Any]]:
+def read_alias_history(connection: psycopg.Connection, list_name: str | None, limit: int) -> list[dict[str, Any]]:
     """Return the newest decisions about champions and anchors, the newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -174,23 +187,25 @@ def alias_history(connection: psycopg.Connection, list_name: str | None, limit: 
         ).fetchall()
 
 
-def trainings(connection: psycopg.Connection, condition: str = "true", values: Sequence[Any] = ()) -> list[Training]:
+def read_trainings(
+    connection: psycopg.Connection, condition: str = "true", values: Sequence[Any] = ()
+) -> list[Training]:
     """Return the trainings that fulfil an SQL condition, the newest first."""
     with connection.cursor(row_factory=class_row(Training)) as cursor:
         return cursor.execute(f"{TRAINING} where {condition} order by training_id desc", values).fetchall()
 
 
-def unfinished_trainings(connection: psycopg.Connection) -> list[Training]:
+def read_unfinished_trainings(connection: psycopg.Connection) -> list[Training]:
     """Return the rows of the training that has not ended, by list; none if there is no such training."""
-    return sorted(trainings(connection, "finished_at is null"), key=lambda training: training.training_id)
+    return sorted(read_trainings(connection, "finished_at is null"), key=lambda training: training.training_id)
 
 
-def evaluations(connection: psycopg.Connection, training_id: int) -> list[dict[str, Any]]:
+def read_evaluations(connection: psycopg.Connection, training_id: int) -> list[dict[str, Any]]:
     """Return what a training compared in the final window."""
+    names = {stored: name for name, stored in STORED_CONTENDERS.items()}
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "select * from recommendations.evaluations where training_id = %s", [training_id]
-        ).fetchall()
+        rows = cursor.execute("select * from recommendations.evaluations where training_id = %s", [training_id])
+        return [{**row, "contender": names.get(row["contender"], row["contender"])} for row in rows]
 
 
 def insert(connection: psycopg.Connection, table: str, columns: Mapping[str, Any], returning: str) -> int:
@@ -230,7 +245,8 @@ def record_evaluation(connection: psycopg.Connection, training_id: int, rows: Se
     """Replace what the training compared in the final window."""
     connection.execute("delete from recommendations.evaluations where training_id = %s", [training_id])
     for row in rows:
-        insert(connection, "evaluations", {"training_id": training_id, **row}, "training_id")
+        stored = {**row, "contender": STORED_CONTENDERS.get(row["contender"], row["contender"])}
+        insert(connection, "evaluations", {"training_id": training_id, **stored}, "training_id")
 
 
 def register(connection: psycopg.Connection, columns: Mapping[str, Any]) -> int:
@@ -248,7 +264,7 @@ def promote(
     )
 
 
-def versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
+def read_versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
     """Return by list the version that an alias names."""
     rows = connection.execute(
         "select distinct on (list) list, model_version from recommendations.aliases where alias = %s"
@@ -258,7 +274,7 @@ def versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, i
     return dict(rows.fetchall())
 
 
-def previous_champions(connection: psycopg.Connection, list_name: str | None) -> dict[str, tuple[int, int]]:
+def find_previous_champions(connection: psycopg.Connection, list_name: str | None) -> dict[str, tuple[int, int]]:
     """Return by list its champion and the one before: of one list, or of the lists of the newest decision.
 
     What was taken back is skipped, so a second rollback goes one further back.
@@ -286,7 +302,7 @@ def previous_champions(connection: psycopg.Connection, list_name: str | None) ->
     return {name: (history[name][-1], history[name][-2]) for name in lists if len(history.get(name, ())) > 1}
 
 
-def last_used_day(connection: psycopg.Connection) -> dt.date | None:
+def read_last_used_day(connection: psycopg.Connection) -> dt.date | None:
     """Return the last day of a final window that a promotion was decided on."""
     (day,) = connection.execute(
         "select max(final_until) from recommendations.trainings"

@@ -11,10 +11,10 @@ from recommender.dataset import Dataset, Users
 from recommender.first_models import Choice
 from recommender.interactions import Integers
 from recommender.list_making import Lists, Recommender, recommend
-from recommender.models import CANDIDATES
+from recommender.models import MODELS
 from recommender.progress import Progress
 from recommender.releases import AGAIN, DISCOVER, LISTS
-from recommender.tuning import FALLBACKS, fallbacks_of, fit_fallbacks
+from recommender.tuning import FALLBACKS, choose_fallbacks, fit_fallbacks
 from warehouse import binary_copy
 
 LENGTHS = {DISCOVER: 50, AGAIN: 20}
@@ -25,9 +25,9 @@ Parts = Sequence[tuple[Integers, Lists]]
 
 @dataclass(frozen=True)
 class ReleaseModel:
-    """Hold what makes a list of a release: the model with its fallbacks, and where it is from.
+    """Hold what makes a list of a release: the model with its fallback models, and where it is from.
 
-    `version`: of the champion, or None for `choice`, which is not registered yet. `artefact` None: a model that counts.
+    `version`: of the champion, or None for `choice`, which is not registered yet. `artefact` None: a refitted model.
     """
 
     recommender: Recommender
@@ -38,16 +38,16 @@ class ReleaseModel:
     artefact: bytes | None = None
 
 
-def of_choice(choice: Choice, known: Dataset, seed: int) -> ReleaseModel:
+def fit_choice(choice: Choice, known: Dataset, seed: int) -> ReleaseModel:
     """Fit the recipe that a first training chose to what is known."""
     recipe = choice.recipe
     model = recipes.fit(recipe.model, recipe.params, known, seed)
     content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
-    recommender, sources = _with_fallbacks(model, recipe.model, recipe.fallback_params, known, seed)
+    recommender, sources = _add_fallbacks(model, recipe.model, recipe.fallback_params, known, seed)
     return ReleaseModel(recommender, recipe.model, sources, choice=choice, artefact=content)
 
 
-def of_champions(
+def load_champions(
     connection: psycopg.Connection,
     versions: Mapping[str, int],
     artefact_folder: str | None,
@@ -55,44 +55,44 @@ def of_champions(
     seed: int,
 ) -> dict[str, ReleaseModel]:
     """Return by list its champion with these versions. Raises ArtefactError if one cannot be used."""
-    return {name: _of_champion(connection, number, artefact_folder, known, seed) for name, number in versions.items()}
+    return {name: _load_champion(connection, number, artefact_folder, known, seed) for name, number in versions.items()}
 
 
-def _of_champion(
+def _load_champion(
     connection: psycopg.Connection, number: int, artefact_folder: str | None, known: Dataset, seed: int
 ) -> ReleaseModel:
-    """Return the champion for the tracks of now; one that only counts is counted again."""
-    version = registry.read(connection, number)
+    """Return the champion for the tracks of now; a refitted model is fitted again."""
+    version = registry.read_version(connection, number)
     try:
         if version.model in FALLBACKS:
-            if not CANDIDATES[version.model].is_possible(known):
-                raise artefacts.ArtefactError("no track has what it counts")
+            if not MODELS[version.model].is_possible(known):
+                raise artefacts.ArtefactError("no track has a genre")
             model = recipes.fit(version.model, version.params, known, seed)
         else:
             model = artefacts.renumber(artefact_store.load(version, artefact_folder), known.catalogue)
     except artefacts.ArtefactError as error:
         raise artefacts.ArtefactError(f"model version {number} ({version.list}, {version.model}): {error}") from None
-    recommender, sources = _with_fallbacks(model, version.model, version.fallback_params, known, seed)
+    recommender, sources = _add_fallbacks(model, version.model, version.fallback_params, known, seed)
     return ReleaseModel(recommender, version.model, sources, version=number)
 
 
-def _with_fallbacks(
+def _add_fallbacks(
     model: Any, name: str, params: Mapping[str, Any], known: Dataset, seed: int
 ) -> tuple[Recommender, list[int]]:
-    """Return the model with those that fill its lists, which are counted from what is known now, and their sources."""
-    fallbacks = fallbacks_of(name, fit_fallbacks(known, params, seed))
+    """Return the model with its fallback models, which are fitted to what is known now, and their sources."""
+    fallbacks = choose_fallbacks(name, fit_fallbacks(known, params, seed))
     # the last one is popularity, and there are no genres before it if no track has any
     names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]
-    return Recommender(model, fallbacks), list_rows.sources_of((name, *names))
+    return Recommender(model, fallbacks), list_rows.find_sources((name, *names))
 
 
-def counted_models(release_model: ReleaseModel, known: Dataset, list_name: str) -> Iterator[registry.CountedModel]:
-    """Yield the models that no model version holds: those that were counted for this release."""
+def dump_refitted(release_model: ReleaseModel, known: Dataset, list_name: str) -> Iterator[registry.RefittedModel]:
+    """Yield the models that no model version holds: those that were fitted for this release."""
     for place, model in enumerate((release_model.recommender.model, *release_model.recommender.fallbacks)):
         if place or release_model.name in FALLBACKS:
             content = artefacts.dump(model, known.catalogue)
             name = type(model).__name__.lower()
-            yield registry.CountedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
+            yield registry.RefittedModel(list_name, place, name, content, artefacts.checksum(content), artefacts.FORMAT)
 
 
 def make_lists(
@@ -127,7 +127,7 @@ def encode_lists(
 ) -> Iterator[bytes]:
     """Yield the lists as a binary COPY. `number`: of the release or the draft."""
     yield binary_copy.HEADER
-    elements = list_rows.reason_elements(known.catalogue)
+    elements = list_rows.encode_reasons(known.catalogue)
     for name in LISTS:
         for user_ids, lists in parts[name]:
             yield b"".join(

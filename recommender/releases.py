@@ -110,13 +110,13 @@ class Release:
     figures: Mapping[str, Any]
 
 
-def published(connection: psycopg.Connection) -> Release | None:
+def read_published(connection: psycopg.Connection) -> Release | None:
     """Return the release that readers see, or None if there is none yet."""
     with connection.cursor(row_factory=class_row(Release)) as cursor:
         return cursor.execute(PUBLISHED).fetchone()
 
 
-def champions(connection: psycopg.Connection) -> dict[str, int]:
+def read_champions(connection: psycopg.Connection) -> dict[str, int]:
     """Return by list the version of its champion."""
     return dict(connection.execute(CHAMPIONS, [CHAMPION]).fetchall())
 
@@ -132,7 +132,7 @@ def find_unchanged(
         found = cursor.execute(NEWEST).fetchone()
     if found is None or (found.until_seq, found.artist_cap) != (until_seq, artist_cap):
         return None
-    versions = champions(connection)
+    versions = read_champions(connection)
     # a list without a champion gets one only from new data
     is_same = all(versions.get(name, number) == number for name, number in found.model_versions.items())
     is_complete = set(lists) <= set(found.model_versions)
@@ -277,7 +277,7 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
     with connection.transaction():
         lock(connection)
         kept = sorted((number for (number,) in connection.execute(PARTITIONS)), reverse=True)
-        current = published(connection)
+        current = read_published(connection)
         old = [number for number in kept[KEPT:] if current is None or number != current.release_id]
     for place, number in enumerate(old):
         try:
@@ -292,7 +292,7 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
     return []
 
 
-def not_taken_back(connection: psycopg.Connection) -> list[int]:
+def find_not_taken_back(connection: psycopg.Connection) -> list[int]:
     """Return the releases that readers saw, in this order, up to the one that they see now.
 
     Those that were taken back are left out: with a rollback, or with the champion that made them.
@@ -319,7 +319,7 @@ def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
     """
     with connection.transaction():
         lock(connection)
-        *earlier, current = not_taken_back(connection) or [None]
+        *earlier, current = find_not_taken_back(connection) or [None]
         kept = {number for (number,) in connection.execute(PARTITIONS)}
         before = next((number for number in reversed(earlier) if number in kept), None)
         if before is None:
@@ -337,7 +337,7 @@ def publish_again(connection: psycopg.Connection, release_id: int, reason: str) 
     )
 
 
-def history(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:
+def read_history(connection: psycopg.Connection, limit: int) -> list[dict[str, Any]]:
     """Return the newest releases, the newest first: their columns, and when, by whom and why they were published."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(HISTORY, [limit]).fetchall()

@@ -81,9 +81,9 @@ def training_lock(connection: psycopg.Connection) -> Iterator[None]:
         connection.execute(f"select pg_advisory_unlock({key})", [LOCK])
 
 
-def resumable(connection: psycopg.Connection, now: dt.datetime) -> list[Training]:
+def find_resumable(connection: psycopg.Connection, now: dt.datetime) -> list[Training]:
     """Return the rows of an interrupted training that continues; none if there is no such training, or it is old."""
-    rows = registry.unfinished_trainings(connection)
+    rows = registry.read_unfinished_trainings(connection)
     is_same_code = all(row.code_version == artefacts.code_version() for row in rows)
     return rows if rows and is_same_code and now - rows[0].started_at < FRESH else []
 
@@ -107,27 +107,29 @@ def prepare(
     broken = [name for name, found in read_champions(connection, artefact_folder).items() if not found.is_usable]
     if broken:
         trigger = Trigger(UNUSABLE_CHAMPION, f"the champion of {' and '.join(broken)} cannot be used")
-    size = training_data.data_size(connection)
-    problems = [] if accepts_data else training_data.data_problems(size, _size_before(connection), known.now)
+    size = training_data.measure_data(connection)
+    problems = (
+        [] if accepts_data else training_data.find_data_problems(size, _read_previous_size(connection), known.now)
+    )
     outcome, reason = None, None
     columns = {"known_at": known.now, "users": size.users, "tracks": size.tracks, "listens": size.listens}
     if problems:
         outcome, reason = DATA_REFUSED, "; ".join(problems)
-        if refused := _same_refusal(connection, reason, columns):
+        if refused := _find_same_refusal(connection, reason, columns):
             return refused
     else:
-        used = registry.last_used_day(connection)
+        used = registry.read_last_used_day(connection)
         may_overlap = trigger.name in (DEGRADATION, UNUSABLE_CHAMPION)
         final_from = None if used is None or may_overlap else number_of(used) + 1
         try:
-            windows = sources.windows_of_warehouse(connection, until=known.now, final_from=final_from)
+            windows = sources.choose_windows(connection, until=known.now, final_from=final_from)
         except DataError as error:
             outcome, reason = TOO_LITTLE_DATA, str(error)
         else:
-            columns = training_data.training_columns(size, known.now, windows, budget, seed)
+            columns = training_data.make_training_columns(size, known.now, windows, budget, seed)
             columns["is_overlapping"] = used is not None and windows.final <= number_of(used)
     with connection.transaction():
-        for row in registry.unfinished_trainings(connection):
+        for row in registry.read_unfinished_trainings(connection):
             stated = f"abandoned after the stage {row.stage}: a later training replaced it"
             registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": stated})
         numbers = [
@@ -147,12 +149,14 @@ def prepare(
             )
             for name in LISTS
         ]
-    return sorted(registry.trainings(connection, "training_id = any(%s)", [numbers]), key=lambda row: row.training_id)
+    return sorted(
+        registry.read_trainings(connection, "training_id = any(%s)", [numbers]), key=lambda row: row.training_id
+    )
 
 
 def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Progress) -> None:
     """Choose a challenger for each list in the tuning window. Raises CommandError(WRONG_SETTINGS) if it is not time."""
-    rows = _at_stage(connection, PREPARE)
+    rows = _read_at_stage(connection, PREPARE)
     windows = _windows(rows[0])
     show("reading what was known before the tuning window")
     fold = sources.read_fold(connection, windows.tuning, windows.final)
@@ -177,12 +181,12 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
 
     Raises CommandError(WRONG_SETTINGS) if it is not time, ArtefactError if a model is too large to be stored.
     """
-    rows = _at_stage(connection, TUNE)
+    rows = _read_at_stage(connection, TUNE)
     windows, seed = _windows(rows[0]), rows[0].seed
     show("reading what was known before the final window")
     fold = sources.read_fold(connection, windows.final, windows.end)
     champions = read_champions(connection, artefact_folder)
-    anchors = registry.versions_by_alias(connection, registry.ANCHOR)
+    anchors = registry.read_versions_by_alias(connection, registry.ANCHOR)
     compared: dict[str, Comparison | None] = {}
     with threadpool_limits(1, "blas"):
         for row in rows:
@@ -195,10 +199,10 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
                 row.list,
                 Recipe(**row.recipe),
                 seed,
-                champion=champion and champion.recipe,
-                anchor=_recipe(registry.read(connection, anchor)) if anchor else None,
-                served=champion
-                and final_window.served_model(champion.version, champion.stored, champion.newest_day, fold, seed),
+                champion_recipe=champion and champion.recipe,
+                anchor=_make_recipe(registry.read_version(connection, anchor)) if anchor else None,
+                champion=champion
+                and final_window.prepare_champion(champion.version, champion.stored, champion.newest_day, fold, seed),
                 show=show,
             )
         winners = {name: found for name, found in compared.items() if found and found.winner}
@@ -209,7 +213,7 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
             known_now = known_range.read(connection)
             known = dataset.read(connection, known_now.now)
             store = partial(
-                artefact_store.columns, folder=artefact_folder, subfolder=artefact_store.subfolder_of(connection)
+                artefact_store.store, folder=artefact_folder, subfolder=artefact_store.subfolder_of(connection)
             )
             for name, found in winners.items():
                 show(f"{name}: fitting {found.winner.model} to everything known")
@@ -255,19 +259,21 @@ def _refit(
     """Fit the winner to everything known; return the columns of its model version, and what is wrong with it."""
     recipe = found.winner
     model = recipes.fit(recipe.model, recipe.params, known, seed)
-    problems = final_window.refit_problems(model, known.catalogue, recipe, fold, list_name, found.measurement, seed)
+    problems = final_window.find_refit_problems(
+        model, known.catalogue, recipe, fold, list_name, found.measurement, seed
+    )
     columns = {**recipe.to_json(), "track_count": len(known.catalogue.track_ids), "metrics": dict(found.metrics)}
     if not problems:
-        # what only counts is counted again for each release
+        # a refitted model is fitted again for each release
         content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
         columns |= store(content)
     return columns, problems
 
 
-def promotions(connection: psycopg.Connection) -> list[Promotion]:
+def read_promotions(connection: psycopg.Connection) -> list[Promotion]:
     """Return what the unfinished training decided to promote. Raises CommandError(WRONG_SETTINGS) if it is not time."""
     found = []
-    for row in _at_stage(connection, EVALUATE):
+    for row in _read_at_stage(connection, EVALUATE):
         if row.outcome in CHANGES:
             (number,) = connection.execute(
                 "select max(model_version) from recommendations.model_versions where training_id = %s",
@@ -287,7 +293,7 @@ def promote_later(connection: psycopg.Connection, decided: Sequence[Promotion]) 
 
 def abandon(connection: psycopg.Connection, error: ChampionChangedError) -> None:
     """End the unfinished training, because another champion was promoted since it began."""
-    for row in registry.unfinished_trainings(connection):
+    for row in registry.read_unfinished_trainings(connection):
         reason = f"abandoned: the champion of {error} has changed since the comparison"
         registry.finish_training(connection, row.training_id, {"outcome": ABANDONED, "reason": reason})
 
@@ -295,12 +301,12 @@ def abandon(connection: psycopg.Connection, error: ChampionChangedError) -> None
 def read_champions(connection: psycopg.Connection, artefact_folder: str | None) -> dict[str, Champion]:
     """Return by list its champion."""
     return {
-        name: _champion(connection, registry.read(connection, number), artefact_folder)
-        for name, number in releases.champions(connection).items()
+        name: _read_champion(connection, registry.read_version(connection, number), artefact_folder)
+        for name, number in releases.read_champions(connection).items()
     }
 
 
-def _champion(connection: psycopg.Connection, version: ModelVersion, artefact_folder: str | None) -> Champion:
+def _read_champion(connection: psycopg.Connection, version: ModelVersion, artefact_folder: str | None) -> Champion:
     stored, is_usable = None, True
     if version.model not in FALLBACKS:
         try:
@@ -311,16 +317,16 @@ def _champion(connection: psycopg.Connection, version: ModelVersion, artefact_fo
     (newest_day,) = connection.execute(
         "select max(final_until) from recommendations.trainings where training_id = %s", [version.training_id]
     ).fetchone()
-    return Champion(version, _recipe(version), stored, is_usable, newest_day)
+    return Champion(version, _make_recipe(version), stored, is_usable, newest_day)
 
 
-def _recipe(version: ModelVersion) -> Recipe:
+def _make_recipe(version: ModelVersion) -> Recipe:
     return Recipe(version.model, recipes.complete(version.model, version.params), version.fallback_params)
 
 
-def _same_refusal(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
+def _find_same_refusal(connection: psycopg.Connection, reason: str, size: Mapping[str, Any]) -> list[Training]:
     """Return the rows of the newest training if it refused the same data; else none. An attempt is no new refusal."""
-    newest = sorted(registry.trainings(connection)[: len(LISTS)], key=lambda row: row.training_id)
+    newest = sorted(registry.read_trainings(connection)[: len(LISTS)], key=lambda row: row.training_id)
     is_same = all(
         row.outcome == DATA_REFUSED
         and row.reason == reason
@@ -330,7 +336,7 @@ def _same_refusal(connection: psycopg.Connection, reason: str, size: Mapping[str
     return newest if is_same else []
 
 
-def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:
+def _read_previous_size(connection: psycopg.Connection) -> dict[str, int] | None:
     """Return users, tracks and listens of the newest training whose data were fine."""
     row = connection.execute(
         "select users, tracks, listens from recommendations.trainings"
@@ -341,9 +347,9 @@ def _size_before(connection: psycopg.Connection) -> dict[str, int] | None:
     return row and dict(zip(("users", "tracks", "listens"), row, strict=True))
 
 
-def _at_stage(connection: psycopg.Connection, stage: str) -> list[Training]:
+def _read_at_stage(connection: psycopg.Connection, stage: str) -> list[Training]:
     """Return the rows of the unfinished training. Raises CommandError(WRONG_SETTINGS) if it is at another stage."""
-    rows = registry.unfinished_trainings(connection)
+    rows = registry.read_unfinished_trainings(connection)
     if not rows:
         raise CommandError(ExitCode.WRONG_SETTINGS, "there is no training in progress; start one with: make train")
     stages = {row.stage for row in rows}

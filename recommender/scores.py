@@ -1,8 +1,8 @@
 """Hold the scores of some users for all tracks without writing them out, and choose the best of them.
 
 Every kind has the same two methods. `top` returns the best k tracks of each user with their scores, best first, without
-the excluded ones and those that are no candidates; an absent answer is track -1 with the score -inf. `at` returns the
-scores at the entries of a matrix, users x tracks.
+the excluded ones and those that are no candidate tracks; an absent answer is track -1 with the score -inf. `at` returns
+the scores at the entries of a matrix, users x tracks.
 """
 
 from collections.abc import Callable

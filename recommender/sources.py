@@ -42,14 +42,14 @@ def cut_in_time(log: Log, window: int | None = None) -> Folds:
     tuning, final, end = _windows(int(days.min()), int(days.max()), window)
 
     def fold(cut: int, stop: int) -> Fold:
-        return folds.fold_of_log(log.user_ids, log.track_ids, *folds.by_time(log.listens, cut, stop))
+        return folds.fold_of_log(log.user_ids, log.track_ids, *folds.split_by_time(log.listens, cut, stop))
 
     return Folds(fold(tuning, final), fold(final, end), (_describe(tuning, final, end),))
 
 
 def split_at_random(log: Log, seed: int) -> Folds:
     """Keep a fifth of each user's tracks for comparing, and a fifth of the others for tuning. Raises DataError."""
-    final = folds.fold_of_log(log.user_ids, log.track_ids, *folds.at_random(log.listens, seed))
+    final = folds.fold_of_log(log.user_ids, log.track_ids, *folds.split_at_random(log.listens, seed))
     if not final.targets.nnz:
         raise DataError("no user has 3 tracks, so none has both training data and targets")
     note = "a random fifth of each user's tracks is the test; all that is known of a track is on one side"
@@ -66,13 +66,13 @@ def take_split(training: Log, test: Log, seed: int) -> Folds:
         raise DataError("no track of the test file is in the training file, so no list can hold it")
     is_later = _has_times(training, test) and test.times.min() >= training.times.max()
     days = training.listens.days
-    bounds = folds.windows(int(days.min()), int(days.max())) if is_later else None
+    bounds = folds.choose_windows(int(days.min()), int(days.max())) if is_later else None
     if bounds is None:
         tuning = _cut_tuning_at_random(training, training.listens, seed)
         notes.append("tuned on a random fifth of each user's tracks in training")
     else:
         _, cut, end = bounds
-        parts = folds.by_time(training.listens, cut, end)
+        parts = folds.split_by_time(training.listens, cut, end)
         tuning = folds.fold_of_log(training.user_ids, training.track_ids, *parts)
         notes.append(f"tuned on the training data from {day_of(cut)} on")
     return Folds(tuning, final, tuple(notes))
@@ -93,7 +93,7 @@ class Windows:
 def read_warehouse(connection: psycopg.Connection, window: int | None = None, oracle: Oracle | None = None) -> Folds:
     """Cut what the warehouse knows in time, each fold as known at its cut. Raises DataError, and CommandError while the
     marts are not built."""
-    windows = windows_of_warehouse(connection, window)
+    windows = choose_windows(connection, window)
     last_fold = read_fold(connection, windows.final, windows.end)
     known = oracle and oracle(last_fold.dataset.user_ids, last_fold.dataset.catalogue.track_ids, day_of(windows.final))
     if known:
@@ -102,7 +102,7 @@ def read_warehouse(connection: psycopg.Connection, window: int | None = None, or
     return Folds(read_fold(connection, windows.tuning, windows.final), last_fold, (str(windows),))
 
 
-def windows_of_warehouse(
+def choose_windows(
     connection: psycopg.Connection,
     window: int | None = None,
     *,
@@ -139,7 +139,7 @@ def windows_of_warehouse(
 
 def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
     """Return what was known before the day `cut`, and as targets the listens from then to the day before `stop`."""
-    known_until = _midnight(cut) - MICROSECOND
+    as_of = _midnight(cut) - MICROSECOND
     with connection.transaction():
         # a run may publish while this reads
         connection.execute("set transaction isolation level repeatable read")
@@ -149,14 +149,14 @@ def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
             )
             for table in ("users", "tracks")
         )
-        known = dataset.read(connection, known_until)
+        known = dataset.read(connection, as_of)
         after = interactions.read(
             connection,
             user_ids,
             track_ids,
-            after=known_until,
+            after=as_of,
             until=_midnight(stop) - MICROSECOND,
-            known_at=dt.datetime.max.replace(tzinfo=dt.UTC),
+            as_of=dt.datetime.max.replace(tzinfo=dt.UTC),
         )
     return _with_targets(known, user_ids, track_ids, after)
 
@@ -172,15 +172,15 @@ def _with_targets(known: dataset.Dataset, user_ids: Integers, track_ids: Integer
     at = users[row[is_kept]], tracks[pairs.indices[is_kept]]
     shape = (len(known.user_ids), len(known.catalogue.track_ids))
     targets = csr_matrix((np.ones(len(at[0]), np.float32), at), shape=shape)
-    return folds.without_unreachable(Fold(known, targets, dropped=int((is_theirs & ~is_kept).sum())))
+    return folds.drop_unreachable(Fold(known, targets, dropped=int((is_theirs & ~is_kept).sum())))
 
 
 def _cut_tuning_at_random(log: Log, listens: Interactions, seed: int) -> Fold:
-    return folds.fold_of_log(log.user_ids, log.track_ids, *folds.at_random(listens, seed + 1))
+    return folds.fold_of_log(log.user_ids, log.track_ids, *folds.split_at_random(listens, seed + 1))
 
 
 def _windows(first: int, last: int, size: int | None) -> tuple[int, int, int]:
-    found = folds.windows(first, last, size)
+    found = folds.choose_windows(first, last, size)
     if found is None:
         days = count(last - first + 1, "day")
         raise DataError(f"the listens span {days}: too few for training, a tuning window and a final window")

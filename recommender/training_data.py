@@ -28,7 +28,7 @@ class DataSize:
     newest: dt.datetime | None
 
 
-def data_size(connection: psycopg.Connection) -> DataSize:
+def measure_data(connection: psycopg.Connection) -> DataSize:
     """Return how much the warehouse knows now."""
     row = connection.execute("""
         select users.count, tracks.count, listens.count, listens.newest
@@ -39,7 +39,7 @@ def data_size(connection: psycopg.Connection) -> DataSize:
     return DataSize(*row)
 
 
-def data_problems(size: DataSize, before: Mapping[str, int] | None, now: dt.datetime) -> list[str]:
+def find_data_problems(size: DataSize, before: Mapping[str, int] | None, now: dt.datetime) -> list[str]:
     """Return why nothing may be trained on these data. `before`: users, tracks and listens of the last training."""
     found = [f"there are no {name} yet" for name in ("users", "tracks", "listens") if not getattr(size, name)]
     for name, earlier in (before or {}).items():
@@ -56,12 +56,14 @@ def data_problems(size: DataSize, before: Mapping[str, int] | None, now: dt.date
     return found
 
 
-def training_columns(size: DataSize, now: dt.datetime, windows: Windows, budget: float, seed: int) -> dict[str, Any]:
+def make_training_columns(
+    size: DataSize, as_of: dt.datetime, windows: Windows, budget: float, seed: int
+) -> dict[str, Any]:
     """Return what a training is made from, as columns of recommendations.trainings."""
     return {
         "budget": budget,
         "seed": seed,
-        "known_at": now,
+        "known_at": as_of,
         "users": size.users,
         "tracks": size.tracks,
         "listens": size.listens,

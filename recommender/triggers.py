@@ -25,7 +25,7 @@ with first_known as materialized (
     from features.track_history
     group by track_id
 )
-select coalesce(avg((first_known.at > %(known_at)s)::integer), 0)::float
+select coalesce(avg((first_known.at > %(as_of)s)::integer), 0)::float
 from marts.listen_history as plays
 inner join first_known on plays.track_id = first_known.track_id
 where plays.listened_at > %(since)s
@@ -49,44 +49,53 @@ class Check:
     detail: str
 
 
-def checks(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float) -> Iterator[Check]:
+def check_triggers(
+    connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float
+) -> Iterator[Check]:
     """Yield the checks, the most urgent first. `volume`: the share of more listens that makes a retraining due.
 
     Yields nothing while no list has a champion: the nightly recommendations train the first one. An interrupted
     training comes last, because it says nothing about the data.
     """
-    champions = releases.champions(connection)
+    champions = releases.read_champions(connection)
     if not champions:
         return
-    last = registry.trainings(
+    last = registry.read_trainings(
         connection, "finished_at is not null and listens is not null and outcome not in ('data_refused', 'abandoned')"
     )
     for list_name, number in champions.items():
-        yield _degradation(connection, list_name, number)
+        yield _check_degradation(connection, list_name, number)
     for list_name, number in champions.items():
-        yield _unknown_tracks(connection, list_name, number, now)
+        yield _check_unknown_tracks(connection, list_name, number, now)
     if last:
-        yield from _since(connection, last[0], now, every, volume)
+        yield from _check_since(connection, last[0], now, every, volume)
     else:
         yield Check(SCHEDULE, True, "there was no training yet")
-    for row in registry.unfinished_trainings(connection)[:1]:
+    for row in registry.read_unfinished_trainings(connection)[:1]:
         detail = f"the training of {row.started_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC stopped after {row.stage}"
         yield Check(INTERRUPTED, True, detail)
 
 
-def due(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float) -> Trigger | None:
+def find_due_trigger(
+    connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, volume: float
+) -> Trigger | None:
     """Return the most urgent trigger that has fired, or None."""
     return next(
-        (Trigger(each.name, each.detail) for each in checks(connection, now, every, volume) if each.is_due), None
+        (Trigger(each.name, each.detail) for each in check_triggers(connection, now, every, volume) if each.is_due),
+        None,
     )
 
 
-def _since(
+def _check_since(
     connection: psycopg.Connection, last: registry.Training, now: dt.datetime, every: dt.timedelta, volume: float
 ) -> Iterator[Check]:
     """Yield how long ago the last training was, and how many listens were added since."""
     age = now - last.started_at
-    yield Check(SCHEDULE, age >= every, f"the last training was {_days(age)} ago, and one is due after {_days(every)}")
+    yield Check(
+        SCHEDULE,
+        age >= every,
+        f"the last training was {_format_days(age)} ago, and one is due after {_format_days(every)}",
+    )
     (listens,) = connection.execute("select count(*) from marts.listen_history").fetchone()
     growth = listens / last.listens - 1 if last.listens else 0
     yield Check(
@@ -96,7 +105,7 @@ def _since(
     )
 
 
-def _degradation(connection: psycopg.Connection, list_name: str, champion: int) -> Check:
+def _check_degradation(connection: psycopg.Connection, list_name: str, champion: int) -> Check:
     if not database.has(connection, "recommendations.quality"):
         return Check(DEGRADATION, False, f"{list_name}: live quality is not measured yet")
     found = connection.execute(
@@ -117,14 +126,14 @@ def _degradation(connection: psycopg.Connection, list_name: str, champion: int) 
     )
 
 
-def _unknown_tracks(connection: psycopg.Connection, list_name: str, number: int, now: dt.datetime) -> Check:
-    (known_at,) = connection.execute(
-        # without an artefact, the model counts the tracks of each night
+def _check_unknown_tracks(connection: psycopg.Connection, list_name: str, number: int, now: dt.datetime) -> Check:
+    (as_of,) = connection.execute(
+        # a refitted model, which has no artefact, knows the tracks of each night
         "select case when checksum is null then now() else known_at end from recommendations.model_versions"
         " where model_version = %s",
         [number],
     ).fetchone()
-    (share,) = connection.execute(UNKNOWN, {"known_at": known_at, "since": now - PLAYS_OF}).fetchone()
+    (share,) = connection.execute(UNKNOWN, {"as_of": as_of, "since": now - PLAYS_OF}).fetchone()
     return Check(
         UNKNOWN_TRACKS,
         share >= UNKNOWN_SHARE,
@@ -133,5 +142,5 @@ def _unknown_tracks(connection: psycopg.Connection, list_name: str, number: int,
     )
 
 
-def _days(span: dt.timedelta) -> str:
+def _format_days(span: dt.timedelta) -> str:
     return f"{span / dt.timedelta(days=1):.1f} days"

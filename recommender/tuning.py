@@ -17,11 +17,11 @@ from threadpoolctl import threadpool_limits
 from recommender import recipes
 from recommender.dataset import Dataset
 from recommender.evaluation import COINCIDENCE, Measurement, agreement, measure
-from recommender.folds import Fold, of_some_users
+from recommender.folds import Fold, sample_users
 from recommender.list_making import Recommender
-from recommender.models import CANDIDATES, FittedModel, Params, again, genres, popularity
+from recommender.models import MODELS, FittedModel, Params, again, genres, popularity
 from recommender.progress import Progress, report_nothing
-from recommender.recipes import MODELS, WINDOW, Recipe
+from recommender.recipes import MODEL_NAMES, WINDOW, Recipe
 from recommender.releases import AGAIN, DISCOVER, LISTS
 
 MOST_TRIALS = 40
@@ -31,7 +31,7 @@ MOST_USERS = 5000
 WINDOWS = (None, 30, 90, 365)
 # The part of the budget that `again` gets: it needs no fit.
 SHARE_OF_AGAIN = 0.15
-# These fill the lists of the others, in this order.
+# The fallback models: they fill the lists of the others, in this order.
 FALLBACKS = (genres.NAME, popularity.NAME)
 
 
@@ -80,14 +80,14 @@ def tune_recipes(fold: Fold, budget: float, seed: int, champions: Mapping[str, R
     for recipe in champions.values():
         own = {name: value for name, value in recipe.params.items() if name not in ("base", "base_params")}
         first.setdefault(recipe.model, []).append(own)
-    tuning = tune(fold, MODELS, budget, seed, show, first)
+    tuning = tune(fold, MODEL_NAMES, budget, seed, show, first)
     found = {name: challenger for name in LISTS if (challenger := tuning.challenger(name))}
     return TunedRecipes({name: _recipe(tuning, name, model) for name, model in found.items()}, tuning.trials)
 
 
 def _recipe(tuning: Tuning, list_name: str, model: str) -> Recipe:
     best = tuning.best[list_name]
-    params = with_base(best[model].params, tuning) if model == again.NAME else dict(best[model].params)
+    params = add_base(best[model].params, tuning) if model == again.NAME else dict(best[model].params)
     return Recipe(model, params, {name: dict(best[name].params) for name in FALLBACKS if name in best})
 
 
@@ -105,12 +105,12 @@ def tune(
     """
     first = {
         name: _distinct([*(first_trials or {}).get(name, ()), *module.FIRST_TRIALS])
-        for name, module in (*CANDIDATES.items(), (again.NAME, again))
+        for name, module in (*MODELS.items(), (again.NAME, again))
     }
     tuning = Tuning()
-    fold = of_some_users(fold, MOST_USERS, seed)
-    windows = windows_of(fold.dataset)
-    possible = [name for name in CANDIDATES if name in names and CANDIDATES[name].is_possible(fold.dataset)]
+    fold = sample_users(fold, MOST_USERS, seed)
+    windows = list_windows(fold.dataset)
+    possible = [name for name in MODELS if name in names and MODELS[name].is_possible(fold.dataset)]
     with threadpool_limits(1, "blas"):
         ends_at = time.monotonic() + budget * (1 - SHARE_OF_AGAIN)
         in_turn = dict.fromkeys([popularity.NAME, *possible])
@@ -119,36 +119,36 @@ def tune(
         fallbacks: Sequence[FittedModel] = ()
         for name, study in studies.items():
             for _ in first[name]:
-                _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
+                _try_model(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
             if name in FALLBACKS:
                 best = tuning.best[DISCOVER] or tuning.best[AGAIN]
                 fallbacks = fit_fallbacks(fold.dataset, {name: trial.params for name, trial in best.items()}, seed)
         turns = itertools.cycle(studies.items())
         while time.monotonic() < ends_at and min(tuning.trials.values()) < MOST_TRIALS:
             name, study = next(turns)
-            _try_candidate(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
+            _try_model(tuning, study, tried, name, fold, fallbacks, windows, seed, show)
         if again.NAME in names and tuning.best[AGAIN]:
             _tune_again(tuning, fold, fallbacks, first[again.NAME], budget * SHARE_OF_AGAIN, seed, show)
     return tuning
 
 
 def fit_fallbacks(dataset: Dataset, params: Mapping[str, Params], seed: int) -> list[FittedModel]:
-    """Fit the models that fill the lists of others, with their first parameters where `params` has none."""
+    """Fit the fallback models, with their first parameters where `params` has none."""
     return [
-        recipes.fit(name, params.get(name, CANDIDATES[name].FIRST_TRIALS[0]), dataset, seed)
+        recipes.fit(name, params.get(name, MODELS[name].FIRST_TRIALS[0]), dataset, seed)
         for name in FALLBACKS
-        if CANDIDATES[name].is_possible(dataset)
+        if MODELS[name].is_possible(dataset)
     ]
 
 
-def fallbacks_of(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[FittedModel]:
-    """Return what fills the lists of this model. Popularity has an answer for everybody, and genres need only it."""
+def choose_fallbacks(name: str, fallbacks: Sequence[FittedModel]) -> Sequence[FittedModel]:
+    """Return the fallback models of this model. Popularity has an answer for everybody, and genres need only it."""
     if name == popularity.NAME:
         return ()
     return fallbacks[-1:] if name == genres.NAME else fallbacks
 
 
-def _try_candidate(
+def _try_model(
     tuning: Tuning,
     study: optuna.Study,
     tried: dict[tuple, float],
@@ -161,14 +161,14 @@ def _try_candidate(
 ) -> None:
     """Make one trial; parameters that were tried before are not fitted again."""
     trial = study.ask()
-    params = dict(CANDIDATES[name].suggest(trial))
+    params = dict(MODELS[name].suggest(trial))
     if days := trial.suggest_categorical(WINDOW, windows):
         params[WINDOW] = days
     key = (name, *params.items())
     if key not in tried:
         model = recipes.fit(name, params, fold.dataset, seed)
-        recommender = Recommender(model, fallbacks_of(name, fallbacks))
-        # a taste that forgets is the user's own counts in disguise, and `again` has them openly
+        recommender = Recommender(model, choose_fallbacks(name, fallbacks))
+        # it weights the user's own listens by age, which only the model `again` may do for that list
         lists = LISTS if params.get("taste_half_life") is None else (DISCOVER,)
         reached = [_keep_best(tuning, list_name, name, params, recommender, fold) for list_name in lists]
         # a log without new tracks is tuned for the known ones
@@ -188,7 +188,7 @@ def _tune_again(
     show: Progress,
 ) -> None:
     ends_at = time.monotonic() + budget
-    name, params = base_of_again(tuning)
+    name, params = choose_base_of_again(tuning)
     base = recipes.fit(name, params, fold.dataset, seed)
     study = _study(first_trials, [None], seed)
     for turn in range(MOST_TRIALS):
@@ -203,7 +203,7 @@ def _tune_again(
         study.tell(trial, value)
 
 
-def base_of_again(tuning: Tuning) -> tuple[str, Params]:
+def choose_base_of_again(tuning: Tuning) -> tuple[str, Params]:
     """Return the model whose scores `again` adds, and its parameters: the best for `discover`, if there is one."""
     list_name = DISCOVER if tuning.best[DISCOVER] else AGAIN
     found = {name: trial for name, trial in tuning.best[list_name].items() if name != again.NAME}
@@ -211,9 +211,9 @@ def base_of_again(tuning: Tuning) -> tuple[str, Params]:
     return name, found[name].params
 
 
-def with_base(params: Params, tuning: Tuning) -> Params:
+def add_base(params: Params, tuning: Tuning) -> Params:
     """Return the parameters of `again` with the base model and its parameters."""
-    base, base_params = base_of_again(tuning)
+    base, base_params = choose_base_of_again(tuning)
     return {**params, "base": base, "base_params": dict(base_params)}
 
 
@@ -230,7 +230,7 @@ def _keep_best(
     return measurement.ndcg
 
 
-def windows_of(dataset: Dataset) -> list[int | None]:
+def list_windows(dataset: Dataset) -> list[int | None]:
     """Return the training windows that are shorter than what is known, and None."""
     days = dataset.listens.days
     span = dataset.listens.today - int(days.min()) + 1 if len(days) else 0

@@ -34,7 +34,7 @@ def sample_folds(world: World) -> tuple[Fold, Fold]:
     start = number_of(world.start)
 
     def fold(cut: int) -> Fold:
-        training, targets = folds.by_time(log, cut, cut + DAYS)
+        training, targets = folds.split_by_time(log, cut, cut + DAYS)
         favorites = _genres([users[number]["favorite_genres"] for number in user_ids])
         artists = [tracks[number]["artist"] for number in track_ids]
         is_candidate = np.array([number_of(utc(tracks[number]["created_at"]).date()) < cut for number in track_ids])
@@ -46,7 +46,7 @@ def sample_folds(world: World) -> tuple[Fold, Fold]:
             _genres([tracks[number]["genres"] for number in track_ids]),
             NAMES,
         )
-        return folds.without_unreachable(
+        return folds.drop_unreachable(
             Fold(Dataset(user_ids, is_listed, Users(training, favorites), catalogue), targets)
         )
 

@@ -38,7 +38,7 @@ def evaluate(database_url: str | None, **options: Any) -> None:
     from pipeline.operations import evaluation
 
     settings = Settings(database_url=database_url)
-    request = evaluation.check(evaluation.Request(**options))
+    request = evaluation.check(evaluation.EvaluationRequest(**options))
     if request.has_files:
         evaluation.run(settings, request, evaluation.read_files(request))
         return

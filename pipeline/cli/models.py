@@ -6,10 +6,10 @@ from pipeline.cli.options import artist_cap_option, database_url_option, reason_
 from pipeline.cli.warehouse_access import check_cache, connect_for_reading, find_warehouse, find_warehouse_to_change
 from pipeline.console.terminal import console
 from pipeline.operations import models as operations
-from pipeline.operations.recommendations import LISTS
+from pipeline.operations.recommendations import QUESTIONS
 from pipeline.settings import Settings, secret
 
-list_option = click.option("--list", "list_name", type=click.Choice(list(LISTS)), help="Only this list.")
+list_option = click.option("--list", "list_name", type=click.Choice(list(QUESTIONS)), help="Only this list.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 version_argument = {"type": click.IntRange(1, 2**63 - 1)}
 

@@ -35,7 +35,7 @@ def train(database_url: str | None, stage: str | None, every: dt.timedelta, **op
     output = console()
     if output.is_terminal:
         click.echo(header.describe(header.describe_warehouse(settings, warehouse)))
-    request = operations.Request(
+    request = operations.TrainingRequest(
         stages=(stage,) if stage else STAGES, every=every, artefact_folder=secret("ARTIFACT_FOLDER"), **options
     )
     operations.train(settings, warehouse, output, request)

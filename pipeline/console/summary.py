@@ -14,7 +14,7 @@ from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
 from pipeline.run import recommending, run_warnings
 from pipeline.run.pipeline_run import PipelineRun
-from pipeline.run.recommending import Recommendations
+from pipeline.run.recommending import RecommendResult
 from warehouse.counts import count
 from warehouse.redaction import sanitize
 
@@ -205,7 +205,7 @@ def _table(figures: list[LoadFigures], width: int) -> Table:
     return table
 
 
-def _show_recommendations(made: Recommendations, output: Console) -> None:
+def _show_recommendations(made: RecommendResult, output: Console) -> None:
     """Print what was recommended: a row per list, and why popularity is served where it is."""
     output.print(f"recommendations: {made.message}", soft_wrap=True)
     if made.release is None or not made.release.lists:

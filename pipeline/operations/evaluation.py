@@ -22,10 +22,11 @@ from pipeline.records import run_ledger
 from pipeline.run.progress import Progress
 from pipeline.settings import Settings
 from recommender import files, sources
-from recommender.evaluation import Row, users_with_targets
+from recommender.evaluation import Row, find_users_with_targets
 from recommender.interactions import Floats, Integers, find
-from recommender.models import CANDIDATES, again, popularity
+from recommender.models import popularity
 from recommender.protocol import Evaluation, evaluate
+from recommender.recipes import MODEL_NAMES
 from recommender.releases import LISTS
 from recommender.sources import Folds
 from warehouse import database
@@ -33,14 +34,13 @@ from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 
 DEFAULT_FILE = report.DEFAULT_FILE.with_name(report.EVALUATION)
-MODELS = (*CANDIDATES, again.NAME)
 # The names of the metrics in the JSON, by the name in a row.
 METRICS = {"ndcg": "ndcg@10", "recall": "recall@20", "map": "map@10"}
 SECONDS_BETWEEN_LINES = 10
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """Hold the options of the command. `models`: names, separated by commas; None: all."""
 
     interactions: Path | None = None
@@ -60,10 +60,10 @@ class Request:
 
     @property
     def names(self) -> Sequence[str]:
-        return MODELS if self.models is None else [name.strip() for name in self.models.split(",") if name.strip()]
+        return MODEL_NAMES if self.models is None else [name.strip() for name in self.models.split(",") if name.strip()]
 
 
-def check(request: Request) -> Request:
+def check(request: EvaluationRequest) -> EvaluationRequest:
     """Return the request. Raises CommandError(WRONG_SETTINGS) for options that do not fit together."""
     if bool(request.train) != bool(request.test):
         raise _wrong("--train and --test belong together; give both")
@@ -73,16 +73,16 @@ def check(request: Request) -> Request:
         raise _wrong("--protocol random splits the log of --interactions; give that file, or leave the protocol out")
     if request.window and (request.train or request.protocol == "random"):
         raise _wrong("--window is for a cut in time; leave it out")
-    unknown = [name for name in request.names if name not in MODELS]
+    unknown = [name for name in request.names if name not in MODEL_NAMES]
     if unknown or not request.names:
-        raise _wrong(f"--models knows {', '.join(MODELS)}, not {unknown[0] if unknown else 'nothing'!r}")
+        raise _wrong(f"--models knows {', '.join(MODEL_NAMES)}, not {unknown[0] if unknown else 'nothing'!r}")
     for file in (request.json_file, request.output):
         if file and not file.resolve().parent.is_dir():
             raise _wrong(f"the folder of {file} does not exist; create it, or name another file")
     return request
 
 
-def read_files(request: Request) -> Folds:
+def read_files(request: EvaluationRequest) -> Folds:
     """Read the files of the request. Raises CommandError(WRONG_SETTINGS) for files that cannot be evaluated on."""
     try:
         if request.train:
@@ -95,7 +95,7 @@ def read_files(request: Request) -> Folds:
         raise _wrong(str(error)) from None
 
 
-def read_warehouse(connection: psycopg.Connection, request: Request) -> Folds:
+def read_warehouse(connection: psycopg.Connection, request: EvaluationRequest) -> Folds:
     """Read the folds from the warehouse. Raises CommandError(WRONG_SETTINGS) if it holds too little."""
     for relation in ("marts.listen_history", "features.user_history", "features.track_history", "features.known_range"):
         if not database.has(connection, relation):
@@ -106,13 +106,13 @@ def read_warehouse(connection: psycopg.Connection, request: Request) -> Folds:
         raise _wrong(str(error)) from None
 
 
-def run(settings: Settings, request: Request, folds: Folds) -> None:
+def run(settings: Settings, request: EvaluationRequest, folds: Folds) -> None:
     """Evaluate, print the result, and write it to the files of the request."""
     output = console()
     started = time.monotonic()
     for note in (*folds.notes, *_describe_folds(folds)):
         click.echo(note)
-    if not any(len(users_with_targets(folds.final, name)[0]) for name in LISTS):
+    if not any(len(find_users_with_targets(folds.final, name)[0]) for name in LISTS):
         raise _wrong("no user has a target in the final window, so there is nothing to compare")
     result = evaluate(
         folds.tuning,
@@ -146,7 +146,7 @@ def _describe_folds(folds: Folds) -> list[str]:
         f" to {count(len(np.unique(heard.tracks)), 'track')}"
     ]
     for name in LISTS:
-        users = len(users_with_targets(final, name)[0])
+        users = len(find_users_with_targets(final, name)[0])
         parts.append(f"{name}: {count(users, 'user')} with targets")
     if final.dropped:
         parts.append(f"{count(final.dropped, 'target')} left out: unknown or removed tracks")
@@ -265,7 +265,7 @@ def rows_of(result: Evaluation) -> list[dict[str, Any]]:
     return published
 
 
-def _write_json(file: Path, result: Evaluation, folds: Folds, request: Request) -> None:
+def _write_json(file: Path, result: Evaluation, folds: Folds, request: EvaluationRequest) -> None:
     document = {
         "rows": rows_of(result),
         "chosen": result.chosen,

@@ -29,7 +29,7 @@ def take_snapshot(warehouse: Warehouse, as_of: dt.datetime | None, kept: int) ->
     ):
         select = _render(warehouse, feature_store.RENDERED_FOR_ALL)
         snapshot_id, dropped = feature_store.take_snapshot(work, select, as_of, kept)
-        stored = feature_store.snapshot(work, snapshot_id)
+        stored = feature_store.read_snapshot(work, snapshot_id)
         figures |= {name: stored[name] for name in ("snapshot_id", "users", "listens")}
     users, listens = count(stored["users"], "user"), count(stored["listens"], "listen")
     line = f"snapshot {snapshot_id}: {users}, {listens}, as known at {_time(stored['as_of'])}"
@@ -55,7 +55,7 @@ def list_snapshots(connection: psycopg.Connection, output: Console) -> None:
         table.add_column(name, justify=justify)
     for name in ("users", "listens", "erased", "fingerprint"):
         table.add_column(name, justify="right")
-    stored = feature_store.snapshots(connection)
+    stored = feature_store.read_snapshots(connection)
     for row in stored:
         table.add_row(
             str(row["snapshot_id"]),
@@ -72,11 +72,11 @@ def list_snapshots(connection: psycopg.Connection, output: Console) -> None:
 def show_snapshot(connection: psycopg.Connection, output: Console, snapshot_id: int, user_id: int | None) -> None:
     """Print the description of a snapshot, or the features of a user in it."""
     _check_is_prepared(connection)
-    stored = feature_store.snapshot(connection, snapshot_id)
+    stored = feature_store.read_snapshot(connection, snapshot_id)
     if user_id is None:
         _print_values(output, {**stored, "as_of": _time(stored["as_of"]), "taken_at": _time(stored["taken_at"])})
         return
-    features = feature_store.user_in_snapshot(connection, snapshot_id, user_id)
+    features = feature_store.read_user_in_snapshot(connection, snapshot_id, user_id)
     _print_features(output, features, user_id, f"in snapshot {snapshot_id}, as known at {_time(stored['as_of'])}")
 
 
@@ -85,7 +85,7 @@ def show_user(
 ) -> None:
     """Print the features of a user as known at `as_of` (None: now)."""
     _check_is_prepared(connection)
-    features = feature_store.user_as_known(
+    features = feature_store.compute_user(
         connection, _render(warehouse, feature_store.RENDERED_FOR_ONE), user_id, as_of
     )
     _print_features(output, features, user_id, f"as known at {_time(as_of)}" if as_of else "as known now")

@@ -47,10 +47,10 @@ def read(connection: psycopg.Connection, now: dt.datetime, every: dt.timedelta, 
     """Return the model of each list that has a champion; none if this login may not read about them."""
     if not all(_may_read(connection, name) for name in TABLES):
         return []
-    checks = list(triggers.checks(connection, now, every, volume))
+    checks = list(triggers.check_triggers(connection, now, every, volume))
     due = [check.detail for check in checks if check.is_due]
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(CHAMPIONS, [list(releases.champions(connection).values())]).fetchall()
+        rows = cursor.execute(CHAMPIONS, [list(releases.read_champions(connection).values())]).fetchall()
     return [
         ListModel(
             name=row["list"],

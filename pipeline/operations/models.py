@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.console.terminal import StepDisplay, minute
-from pipeline.operations.recommendations import LISTS
+from pipeline.operations.recommendations import QUESTIONS
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
 from recommender import known_range, registry, releases
@@ -54,17 +54,19 @@ def list_models(connection: psycopg.Connection, output: Console, limit: int) -> 
 def show(connection: psycopg.Connection, output: Console, number: int) -> None:
     """Print the recipe of a model, its training, and the decisions about it."""
     row = _version(connection, number)
-    output.print(f"version {number} of {row['list']}: tracks that {LISTS[row['list']]}")
+    output.print(f"version {number} of {row['list']}: tracks that {QUESTIONS[row['list']]}")
     output.print(f"is now: {row['aliases'] or 'neither champion nor anchor'}")
     output.print(f"recipe: {escape(_recipe(row))}", soft_wrap=True)
-    output.print(f"fitted on {minute(row['trained_at'])} UTC to what was known on {minute(row['known_at'])} UTC")
-    for training in registry.trainings(connection, "training_id = %s", [row["training_id"]]):
+    output.print(f"fitted on {minute(row['trained_at'])} UTC to what was known on {minute(row['as_of'])} UTC")
+    for training in registry.read_trainings(connection, "training_id = %s", [row["training_id"]]):
         output.print(f"trigger: {training.trigger}", soft_wrap=True)
         output.print(f"{training.outcome}: {escape(training.reason)}", soft_wrap=True)
         if training.final_from:
             output.print(f"compared on what users heard from {training.final_from} to {training.final_until}")
-        output.print(_evaluations(registry.evaluations(connection, training.training_id)))
-    mine = [each for each in registry.alias_history(connection, row["list"], 1000) if each["model_version"] == number]
+        output.print(_evaluations(registry.read_evaluations(connection, training.training_id)))
+    mine = [
+        each for each in registry.read_alias_history(connection, row["list"], 1000) if each["model_version"] == number
+    ]
     for each in mine[:DECISIONS_SHOWN]:
         by = f"{minute(each['decided_at'])} UTC, {each['decided_by']}"
         output.print(f"{each['alias']} since {escape(by)}: {escape(each['reason'])}", soft_wrap=True)
@@ -127,7 +129,7 @@ def promote(
         )
     with database.translate_database_errors(warehouse), warehouse.at_work("recommend").connect() as connection:
         row = _version(connection, number)
-        before = releases.champions(connection).get(row["list"])
+        before = releases.read_champions(connection).get(row["list"])
         if before == number:
             raise CommandError(ExitCode.WRONG_SETTINGS, f"version {number} is the champion of {row['list']} already")
         change = _describe_change(row["list"], before, number)
@@ -173,15 +175,15 @@ def roll_back(warehouse: Warehouse, output: Console, reason: str, *, is_dry_run:
         _history(connection, limit=1)
         with connection.transaction():
             releases.lock(connection)
-            changes = registry.previous_champions(connection, list_name)
+            changes = registry.find_previous_champions(connection, list_name)
             if not changes:
                 raise CommandError(
                     ExitCode.WRONG_SETTINGS, "there is no previous champion to go back to; see: make model ARGS=list"
                 )
-            target = releases.champions(connection) | {name: former for name, (_, former) in changes.items()}
+            target = releases.read_champions(connection) | {name: former for name, (_, former) in changes.items()}
             stated = "; ".join(_describe_change(name, now, former) for name, (now, former) in changes.items())
             if not is_dry_run:
-                anchors = registry.versions_by_alias(connection, registry.ANCHOR)
+                anchors = registry.read_versions_by_alias(connection, registry.ANCHOR)
                 for name, (now, former) in changes.items():
                     for alias in (releases.CHAMPION, *((registry.ANCHOR,) if anchors.get(name) == now else ())):
                         registry.promote(connection, name, former, f"{registry.ROLLBACK}{now}: {reason}", alias)
@@ -205,7 +207,7 @@ def _history(connection: psycopg.Connection, number: int | None = None, limit: i
         if database.has(connection, "ops.runs"):
             raise CommandError(ExitCode.WAREHOUSE_UNAVAILABLE, schema.NOT_PREPARED)
         raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
-    return registry.history(connection, number, limit)
+    return registry.read_history(connection, number, limit)
 
 
 def _version(connection: psycopg.Connection, number: int) -> dict[str, Any]:

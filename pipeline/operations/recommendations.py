@@ -14,7 +14,7 @@ from warehouse.counts import count
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 
-LISTS = {"discover": "the user has not heard", "again": "the user knows"}
+QUESTIONS = {"discover": "the user has not heard", "again": "the user knows"}
 ROWS = """
 select
     shown.list,
@@ -47,7 +47,7 @@ def show(connection: psycopg.Connection, output: Console, user_id: int, limit: i
             f"release {release} has no list of user {user_id}, who is unknown, removed, or newer; check USER_ID",
         )
     output.print(f"user {user_id}, release {release} of {minute(rows[0][-1])} UTC")
-    for name, question in LISTS.items():
+    for name, question in QUESTIONS.items():
         mine = [row for row in rows if row[0] == name]
         if not mine:
             output.print(f"\n{name}: no list, because there is no track that {question}", soft_wrap=True)
@@ -68,7 +68,7 @@ def list_releases(connection: psycopg.Connection, output: Console, limit: int) -
     table = _table("release", "users", "lists", left=("released at (UTC)", "models", "state", "reason", "by"))
     for column in table.columns:
         column.no_wrap = column.header != "reason"
-    for row in releases.history(connection, limit):
+    for row in releases.read_history(connection, limit):
         state = "published" if row["is_published"] else "kept" if row["is_kept"] else "dropped"
         table.add_row(
             str(row["release_id"]),
@@ -105,7 +105,7 @@ def _published_release(connection: psycopg.Connection) -> int:
         raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
     if not database.has(connection, "recommendations.current_recommendations"):
         raise CommandError(ExitCode.WRONG_SETTINGS, "nothing is built yet; first run: make run")
-    release = releases.published(connection)
+    release = releases.read_published(connection)
     if release is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "there is no release yet; make one with: make recommend")
     return release.release_id

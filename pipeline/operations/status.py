@@ -141,7 +141,7 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
         connection.execute(f"{nights.FRESH} select table_name, started_at from fresh", nights.PARAMETERS).fetchall()
     )
     waiting = _listens_waiting(connection)
-    release = releases.published(connection) if may_read else None
+    release = releases.read_published(connection) if may_read else None
     return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, waiting, release)
 
 

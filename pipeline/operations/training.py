@@ -29,7 +29,7 @@ COMMAND = "train"
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainingRequest:
     """Hold the options of the command."""
 
     stages: Sequence[str] = STAGES
@@ -44,7 +44,7 @@ class Request:
     artefact_folder: str | None = field(default=None, repr=False)
 
 
-def train(settings: Settings, warehouse: Warehouse, output: Console, request: Request) -> None:
+def train(settings: Settings, warehouse: Warehouse, output: Console, request: TrainingRequest) -> None:
     """Carry out the stages of a training, and say what it decided.
 
     Raises CommandError: WRONG_SETTINGS before the first build, while the marts are behind, and for a stage that is not
@@ -69,7 +69,7 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Re
             with record_command(settings, at_work, journal.run_id, COMMAND) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
-                    if stage != PROMOTE and not registry.unfinished_trainings(work):
+                    if stage != PROMOTE and not registry.read_unfinished_trainings(work):
                         break
                 figures |= training_report.report_outcome(work, journal, is_later=request.is_later)
 
@@ -82,12 +82,12 @@ def _check_is_prepared(connection: psycopg.Connection) -> None:
     known_range.read(connection)
 
 
-def _stages(connection: psycopg.Connection, request: Request, journal: Journal) -> Sequence[str]:
+def _stages(connection: psycopg.Connection, request: TrainingRequest, journal: Journal) -> Sequence[str]:
     """Return the stages to carry out: of a new training, the rest of an interrupted one, or none if nothing is due."""
     from recommender import retraining
 
     now = known_range.read(connection).now
-    interrupted = retraining.resumable(connection, now)
+    interrupted = retraining.find_resumable(connection, now)
     if request.is_if_due and not interrupted:
         if request.stages[0] != PREPARE:
             journal.say("not_due", "no training is in progress, so there is nothing to do")
@@ -108,8 +108,8 @@ def _stages(connection: psycopg.Connection, request: Request, journal: Journal) 
     return rest
 
 
-def _is_due(connection: psycopg.Connection, request: Request, now: dt.datetime, journal: Journal) -> bool:
-    checks = list(triggers.checks(connection, now, request.every, request.volume))
+def _is_due(connection: psycopg.Connection, request: TrainingRequest, now: dt.datetime, journal: Journal) -> bool:
+    checks = list(triggers.check_triggers(connection, now, request.every, request.volume))
     if not checks:
         journal.say("not_due", "there is no champion yet; the recommendations of a run train the first one")
         return False
@@ -122,7 +122,7 @@ def _is_due(connection: psycopg.Connection, request: Request, now: dt.datetime, 
 
 
 def _do_stage(
-    stage: str, warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal
+    stage: str, warehouse: Warehouse, connection: psycopg.Connection, request: TrainingRequest, journal: Journal
 ) -> None:
     from recommender import retraining
     from recommender.artefacts import ArtefactError
@@ -134,7 +134,7 @@ def _do_stage(
                 trigger = Trigger(triggers.ASKED, "with make train")
                 if request.is_if_due:
                     now = known_range.read(connection).now
-                    trigger = triggers.due(connection, now, request.every, request.volume) or trigger
+                    trigger = triggers.find_due_trigger(connection, now, request.every, request.volume) or trigger
                 rows = retraining.prepare(
                     connection,
                     trigger,
@@ -158,12 +158,12 @@ def _do_stage(
 
 
 def _promote(
-    warehouse: Warehouse, connection: psycopg.Connection, request: Request, journal: Journal, show: Progress
+    warehouse: Warehouse, connection: psycopg.Connection, request: TrainingRequest, journal: Journal, show: Progress
 ) -> None:
     from recommender import retraining
     from recommender.publishing import ChampionChangedError
 
-    decided = retraining.promotions(connection)
+    decided = retraining.read_promotions(connection)
     try:
         if request.is_later:
             retraining.promote_later(connection, decided)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipeline.console.terminal import minute
 from pipeline.operations.journal import Journal
-from pipeline.operations.recommendations import LISTS
+from pipeline.operations.recommendations import QUESTIONS
 from recommender import registry, releases
 from recommender.registry import STAGES, Training
 from warehouse.counts import count
@@ -18,8 +18,8 @@ from warehouse.errors import CommandError, ExitCode
 
 CONTENDERS = {
     "challenger": "best recipe of the tuning window",
-    "champion": "recipe of the champion, on the same data",
-    "served": "the champion as it is served now",
+    "refreshed": "recipe of the champion, on the same data",
+    "champion": "the champion as it is served now",
     "anchor": "last recipe promoted for being better",
     "popularity": "what many users heard lately",
 }
@@ -49,7 +49,7 @@ def report_data(rows: Sequence[Training], journal: Journal) -> None:
     journal.say(
         "data",
         f"data: {count(row.users, 'user')}, {count(row.tracks, 'track')} and {count(row.listens, 'listen')},"
-        f" as known on {minute(row.known_at)} UTC",
+        f" as known on {minute(row.as_of)} UTC",
         users=row.users,
         tracks=row.tracks,
         listens=row.listens,
@@ -67,9 +67,9 @@ def report_data(rows: Sequence[Training], journal: Journal) -> None:
 
 def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later: bool) -> dict[str, Any]:
     """Say how far the training has come, or what it decided for each list; return the outcomes by list."""
-    rows = registry.unfinished_trainings(connection)
+    rows = registry.read_unfinished_trainings(connection)
     (started_at,) = connection.execute("select max(started_at) from recommendations.trainings").fetchone()
-    of_training = registry.trainings(connection, "started_at = %s", [started_at])
+    of_training = registry.read_trainings(connection, "started_at = %s", [started_at])
     (trials,) = connection.execute(
         "select trials from recommendations.trainings where training_id = %s", [of_training[0].training_id]
     ).fetchone()
@@ -84,7 +84,7 @@ def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later
         journal.say("next_stage", f"the next stage is: make train ARGS={following}")
         return {}
     changed = [row.list for row in of_training if row.outcome in ("promoted", "refreshed", "popularity")]
-    release = releases.published(connection)
+    release = releases.read_published(connection)
     if changed and is_later:
         journal.say("closing", "the lists of the new champions follow with the next run: make run")
     elif changed and release:
@@ -100,10 +100,10 @@ def report_outcome(connection: psycopg.Connection, journal: Journal, *, is_later
 def _report_list(connection: psycopg.Connection, row: Training, journal: Journal) -> None:
     from recommender.recipes import Recipe
 
-    compared = registry.evaluations(connection, row.training_id)
+    compared = registry.read_evaluations(connection, row.training_id)
     recipe = str(Recipe(**row.recipe)) if row.recipe else None
     if journal.output.is_terminal:
-        journal.output.print(f"\n[bold]{row.list}[/]: tracks that {LISTS[row.list]}")
+        journal.output.print(f"\n[bold]{row.list}[/]: tracks that {QUESTIONS[row.list]}")
         if compared:
             journal.output.print(_table(compared))
         if recipe:
@@ -142,13 +142,14 @@ def _table(compared: Sequence[dict[str, Any]]) -> Table:
                 f"{each['users']:,}",
                 f"{each['ndcg']:.4f}",
                 _interval(each, "popularity"),
-                _interval(each, "champion"),
+                _interval(each, "champion", "refreshed"),
             )
     return table
 
 
-def _interval(each: dict[str, Any], base: str) -> str:
+def _interval(each: dict[str, Any], base: str, contender: str = "popularity") -> str:
+    """Return a difference with its interval; nothing for the contender itself. `base`: how its columns begin."""
     value, low, high = (each[f"{base}_difference{part}"] for part in ("", "_low", "_high"))
-    if value is None or each["contender"] == base:
+    if value is None or each["contender"] == contender:
         return ""
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

@@ -26,7 +26,7 @@ from pipeline.run.dbt import NO_NODES, Dbt, DbtOutcome, to_command_error
 from pipeline.run.message_parts import ALL_PUBLISHED, blocked_advice
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Display, Progress
-from pipeline.run.recommending import Recommendations
+from pipeline.run.recommending import RecommendResult
 from pipeline.settings import Settings
 from warehouse import database, redaction
 from warehouse.database import Warehouse
@@ -53,7 +53,7 @@ class PipelineRun:
     """By table, the rows in quarantine after the gate, whichever load brought them."""
     is_a_load_blocked: bool = False
     build: DbtOutcome | None = None
-    recommendations: Recommendations | None = None
+    recommendations: RecommendResult | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     """What a command that is one step has done, by name."""
     seconds: dict[str, float] = field(default_factory=dict)

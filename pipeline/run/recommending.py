@@ -17,7 +17,7 @@ from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from recommender.publishing import Outcome
+    from recommender.publishing import PublishResult
 
 SOURCES = ("model", "genres", "popular")
 NOT_BUILT = "there is nothing to recommend, because nothing is built yet"
@@ -25,7 +25,7 @@ NO_LISTS = "there are no users or no tracks yet, so there are no lists"
 
 
 @dataclass(frozen=True)
-class Recommendations:
+class RecommendResult:
     """Hold the result of the step.
 
     `release`: the one that readers see, None if nothing is built yet. `is_new`: this run made it. `message`: what was
@@ -70,7 +70,7 @@ class ShardResult:
     users: int | None = None
 
 
-def recommend(connection: psycopg.Connection, settings: Settings, show: Progress) -> Recommendations:
+def recommend(connection: psycopg.Connection, settings: Settings, show: Progress) -> RecommendResult:
     """Publish new lists for all users, unless nothing has changed since the newest release.
 
     The caller holds the run lock; `connection` has the rights of the step. Imports nothing heavy if nothing has
@@ -78,7 +78,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     not be made: readers keep the previous release.
     """
     if not database.has(connection, "features.known_range"):
-        return Recommendations(NOT_BUILT)
+        return RecommendResult(NOT_BUILT)
     known = known_range.read(connection)
     if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return _keep(connection, kept)
@@ -86,20 +86,20 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
     from recommender.publishing import ChampionChangedError
 
     try:
-        outcome = publish(
+        result = publish(
             connection, known, show, artist_cap=settings.artist_cap, budget=settings.budget, seed=settings.seed
         )
     except (ArtefactError, ChampionChangedError, MemoryError) as error:
         raise to_command_error(connection, error) from None
-    release = outcome.release
-    return Recommendations(
-        _describe(outcome),
+    release = result.release
+    return RecommendResult(
+        _describe(result),
         release,
         True,
         _why_popularity(connection, release),
-        outcome.kept_too_long,
-        outcome.quality_problem,
-        outcome.cache_problem,
+        result.kept_too_long,
+        result.quality_problem,
+        result.cache_problem,
     )
 
 
@@ -115,7 +115,7 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
     known = known_range.read(connection)
     if kept := releases.find_unchanged(connection, known.now, known.until_seq, settings.artist_cap, LISTS):
         return ShardResult(f"nothing has changed since release {kept.release_id}")
-    champions = releases.champions(connection)
+    champions = releases.read_champions(connection)
     if missing := [name for name in LISTS if name not in champions]:
         return ShardResult(f"there is no champion of {' and '.join(missing)} yet, so `recommend` makes all lists")
     from recommender import publishing
@@ -145,7 +145,7 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
     return ShardResult(f"shard {shard} is made: lists of {count(users, 'user')}", users)
 
 
-def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "Outcome":
+def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "PublishResult":
     """Publish a release for what is known, with the folder of artefacts and the cache of the settings.
 
     `options` and errors: of `publishing.publish`.
@@ -163,13 +163,13 @@ def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, *
     )
 
 
-def _describe(outcome: "Outcome") -> str:
+def _describe(result: "PublishResult") -> str:
     """Return what was published, as part of a sentence."""
-    release, draft = outcome.release, outcome.draft
+    release, draft = result.release, result.draft
     if not release.lists:
         return NO_LISTS
     message = f"release {release.release_id} is published"
-    if outcome.is_draft_outdated:
+    if result.is_draft_outdated:
         return f"{message}; all lists were made here, because those of the shards followed from something else"
     if draft is None:
         return message
@@ -178,9 +178,9 @@ def _describe(outcome: "Outcome") -> str:
     return f"{message}; all lists were made here, because only {len(draft.made)} of {draft.shards} shards had been made"
 
 
-def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
+def _keep(connection: psycopg.Connection, newest: Release) -> RecommendResult:
     """Return the release that readers see; after a rollback, it is not the newest one."""
-    seen = releases.published(connection)
+    seen = releases.read_published(connection)
     message = f"nothing has changed since release {newest.release_id}"
     if seen.release_id != newest.release_id:
         message += f", and readers keep release {seen.release_id}, to which it was rolled back"
@@ -192,7 +192,7 @@ def _keep(connection: psycopg.Connection, newest: Release) -> Recommendations:
 
         # a server that was restarted or flushed has lost them
         problem = cache.refill(connection, seen, url)
-    return Recommendations(message, seen, False, _why_popularity(connection, seen), cache_problem=problem)
+    return RecommendResult(message, seen, False, _why_popularity(connection, seen), cache_problem=problem)
 
 
 def to_command_error(connection: psycopg.Connection, error: Exception) -> CommandError:
@@ -207,7 +207,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
         problem, advice = f"the champion of {error} was changed twice while they were made", "run again"
     if isinstance(error, MemoryError):
         problem, advice = "the machine has too little memory", "free some, and run again"
-    before = releases.published(connection)
+    before = releases.read_published(connection)
     kept = f"readers keep release {before.release_id}" if before else "there is no earlier release"
     return CommandError(
         ExitCode.RECOMMENDATIONS_FAILED, f"the recommendations could not be made: {problem}; {kept}; {advice}"
@@ -215,7 +215,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
 
 
 def _why_popularity(connection: psycopg.Connection, release: Release) -> dict[str, str]:
-    reasons = registry.reasons(connection, release.model_versions.values())
+    reasons = registry.read_reasons(connection, release.model_versions.values())
     return {
         name: reasons.get(release.model_versions[name], "")
         for name, each in release.figures["by_list"].items()

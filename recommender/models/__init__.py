@@ -1,10 +1,11 @@
-"""List the models. To add one, write a module with the same five names, and add it to CANDIDATES: see README.md."""
+"""List the models. To add one, write a module with the same six names, and add it to MODELS: see README.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import optuna
 
+from recommender.axes import Axes
 from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Integers
 from recommender.models import als, ease, genres, neighbours, popularity
@@ -26,12 +27,14 @@ class FittedModel(Protocol):
         ...
 
 
-class Candidate(Protocol):
+class ModelModule(Protocol):
     """Describe a module of this package."""
 
     NAME: str
     FIRST_TRIALS: Sequence[Params]
     """Parameters that are tried first, even without a budget."""
+    AXES: Axes
+    """What the rows and the columns of the arrays stand for in the class that `fit` returns."""
 
     def suggest(self, trial: optuna.Trial) -> Params: ...
 
@@ -42,7 +45,7 @@ class Candidate(Protocol):
         ...
 
 
-# In the order in which they are tried; the first two fill the lists of the others.
-CANDIDATES: dict[str, Candidate] = {module.NAME: module for module in (popularity, genres, neighbours, als, ease)}
+# The models in the race, in the order in which they are tried; the first two are the fallback models of the others.
+MODELS: dict[str, ModelModule] = {module.NAME: module for module in (popularity, genres, neighbours, als, ease)}
 
-__all__ = ["CANDIDATES", "Candidate", "Catalogue", "FittedModel", "Params"]
+__all__ = ["MODELS", "Catalogue", "FittedModel", "ModelModule", "Params"]

@@ -12,6 +12,7 @@ import optuna
 from scipy.sparse import csr_matrix
 
 from recommender import reasons
+from recommender.axes import Axes
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Flags, Floats, Integers
 from recommender.scores import Scores, rows_of, values_at
@@ -53,6 +54,9 @@ class Again:
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
         # the user's own listens to this track
         return reasons.because_of(reasons.TRACK, tracks)
+
+
+AXES: Axes = {Again: {}}
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float]:

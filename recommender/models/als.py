@@ -8,6 +8,7 @@ import optuna
 from implicit.cpu.als import AlternatingLeastSquares
 
 from recommender import reasons
+from recommender.axes import TRACKS
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.models.popularity import suggest_half_life
@@ -48,6 +49,9 @@ class Als:
             # the heard track whose factors are closest
             positions[user] = own[(self.factors[tracks[user]] @ self.factors[own].T).argmax(axis=1)]
         return reasons.because_of(reasons.TRACK, positions)
+
+
+AXES = {Als: {"factors": (TRACKS,)}}
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:

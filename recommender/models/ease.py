@@ -14,6 +14,7 @@ from scipy import linalg
 from scipy.sparse import csr_matrix, hstack
 
 from recommender import reasons
+from recommender.axes import CATALOGUE_GENRES, GENRES, TRACKS
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.models.neighbours import FEWEST_USERS
@@ -64,6 +65,9 @@ class Ease:
     def _weights_of_own_genres(self) -> Floats:
         """Return the genre weights, 0 for genres that the track does not have: they would be no plausible reason."""
         return self.genres.T.multiply(self.genre_weights).toarray()
+
+
+AXES = {Ease: {"weights": (TRACKS, TRACKS), "genre_weights": (GENRES, TRACKS), "genres": CATALOGUE_GENRES}}
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:

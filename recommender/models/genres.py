@@ -7,6 +7,7 @@ import optuna
 from scipy.sparse import csr_matrix, diags
 
 from recommender import reasons
+from recommender.axes import GENRES, TRACKS
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.models.popularity import popularities, suggest_half_life
@@ -39,6 +40,9 @@ class Genres:
         heard = _shares((users.listens.tastes() @ self.genres).toarray())
         declared = _shares(users.favorites.toarray())
         return ((1 - self.declared) * heard + self.declared * declared).astype(np.float32)
+
+
+AXES = {Genres: {"genres": (TRACKS, GENRES), "items": (TRACKS, GENRES)}}
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:

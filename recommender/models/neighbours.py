@@ -17,6 +17,7 @@ from implicit.nearest_neighbours import NearestNeighboursScorer
 from scipy.sparse import csr_matrix, vstack
 
 from recommender import reasons
+from recommender.axes import TRACKS
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.models.popularity import suggest_half_life, suggest_trend, trends
@@ -73,6 +74,9 @@ class Neighbours:
         return reasons.because_of(reasons.TRACK, positions)
 
 
+AXES = {Neighbours: {"weights": (TRACKS, TRACKS)}}
+
+
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:
     return {
         "a": trial.suggest_float("a", 0.0, 1.0),
@@ -89,7 +93,7 @@ def is_possible(dataset: Dataset) -> bool:
 
 
 def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Neighbours:
-    heard = most_recent(dataset.listens.tastes(30.0))
+    heard = keep_most_recent(dataset.listens.tastes(30.0))
     heard.data[:] = 1
     of_track = np.maximum(np.diff(heard.tocsc().indptr), 1)
     of_user = np.maximum(np.diff(heard.indptr), 1)
@@ -101,7 +105,7 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Neighbo
     return Neighbours(weights, params["taste_half_life"])
 
 
-def most_recent(heard: csr_matrix) -> csr_matrix:
+def keep_most_recent(heard: csr_matrix) -> csr_matrix:
     """Return users x tracks with at most MOST_TRACKS of each user: those with the largest values."""
     sizes = np.diff(heard.indptr)
     if not (sizes > MOST_TRACKS).any():

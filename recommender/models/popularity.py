@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 
 from recommender import reasons
+from recommender.axes import TRACKS
 from recommender.dataset import Dataset, Users
 from recommender.interactions import Floats, Integers
 from recommender.scores import FactorScores
@@ -33,6 +34,9 @@ class Popularity:
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
         return reasons.popular(tracks.shape)
+
+
+AXES = {Popularity: {"popularity": (TRACKS,)}}
 
 
 def suggest(trial: optuna.Trial) -> dict[str, float | None]:

@@ -94,7 +94,7 @@ def make_list(
     users = models.make_user(history, recent, _today())
     lists = models.make_lists(users, list_name, k, is_candidate)
     if list_name == AGAIN and lists.tracks[0, 0] < 0:
-        lists = models.make_lists(users, DISCOVER, k, is_candidate, only_fill=True)
+        lists = models.make_lists(users, DISCOVER, k, is_candidate, is_fallback_only=True)
         return _rank(state, models, lists, list_name, models.sources[DISCOVER][1:] or models.sources[DISCOVER])
     return _rank(state, models, lists, list_name, models.sources[list_name])
 
@@ -111,7 +111,7 @@ def fill_list(state: State, ranked: RankedList, history: UserHistory, k: int) ->
     positions, is_known = find(models.catalogue.track_ids, np.array(ranked.track_ids, np.int64))
     is_candidate[positions[is_known]] = False
     users = models.make_user(history, (), _today())
-    lists = models.make_lists(users, DISCOVER, k - len(ranked.track_ids), is_candidate, only_fill=True)
+    lists = models.make_lists(users, DISCOVER, k - len(ranked.track_ids), is_candidate, is_fallback_only=True)
     more = _rank(state, models, lists, DISCOVER, models.sources[DISCOVER][1:] or models.sources[DISCOVER])
     return RankedList(
         ranked.release,

@@ -12,8 +12,8 @@ from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Catalogue, Users
 from recommender.interactions import Flags, Integers
 from recommender.list_making import Lists, Recommender, recommend
-from recommender.list_rows import sources_of
-from recommender.registry import CountedModel
+from recommender.list_rows import find_sources
+from recommender.registry import RefittedModel
 from recommender.releases import LISTS, Release
 
 
@@ -28,7 +28,7 @@ class UserHistory:
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """Hold the models of a release with its catalogue. `sources`: by list, of the model and of those that fill it."""
+    """Hold the models of a release with its catalogue. `sources`: by list, of the model and its fallback models."""
 
     release: Release
     catalogue: Catalogue
@@ -47,15 +47,15 @@ class LoadedModels:
         """Return one user who also heard the tracks of `recent` today."""
         ids = np.array([*history.track_ids, *recent], np.int64)
         days = np.array([*history.days, *(today for _ in recent)], np.int64)
-        listens = interactions.of_one_user(self.catalogue.track_ids, ids, days, today)
-        return Users(listens, dataset.indicators([history.genres], self.catalogue.genre_names))
+        listens = interactions.make_for_one_user(self.catalogue.track_ids, ids, days, today)
+        return Users(listens, dataset.make_indicators([history.genres], self.catalogue.genre_names))
 
     def make_lists(
-        self, users: Users, list_name: str, k: int, is_candidate: Flags, *, only_fill: bool = False
+        self, users: Users, list_name: str, k: int, is_candidate: Flags, *, is_fallback_only: bool = False
     ) -> Lists:
-        """Return the list of each user. `only_fill`: by those models that fill the lists of others."""
+        """Return the list of each user. `is_fallback_only`: by the fallback models only."""
         recommender = self.recommenders[list_name]
-        if only_fill and recommender.fallbacks:
+        if is_fallback_only and recommender.fallbacks:
             recommender = Recommender(recommender.fallbacks[0], recommender.fallbacks[1:])
         catalogue = Catalogue(
             self.catalogue.track_ids,
@@ -70,21 +70,21 @@ class LoadedModels:
 def load(connection: psycopg.Connection, release: Release, artefact_folder: str | None) -> LoadedModels:
     """Load the models of a release. Raises ArtefactError if one cannot be used."""
     catalogue = dataset.read_catalogue(connection, release.as_of)
-    counted: dict[str, list[CountedModel]] = {name: [] for name in LISTS}
-    for model in registry.read_counted(connection, release.release_id):
-        counted[model.list].append(model)
+    refitted: dict[str, list[RefittedModel]] = {name: [] for name in LISTS}
+    for model in registry.read_refitted(connection, release.release_id):
+        refitted[model.list].append(model)
     recommenders, sources = {}, {}
     for name in LISTS:
-        if not counted[name]:
+        if not refitted[name]:
             raise ArtefactError(
                 f"release {release.release_id} has no models for requests: it was made by an earlier version"
             )
         models, names = [], []
-        if counted[name][0].place:
-            version = registry.read(connection, release.model_versions[name])
+        if refitted[name][0].place:
+            version = registry.read_version(connection, release.model_versions[name])
             models.append(_prepare(lambda: artefact_store.load(version, artefact_folder), catalogue, version.model))  # noqa: B023 (called at once)
             names.append(version.model)
-        for model in counted[name]:
+        for model in refitted[name]:
             models.append(
                 _prepare(
                     lambda: artefacts.load(model.artefact, model.checksum, model.format_version),  # noqa: B023
@@ -93,7 +93,7 @@ def load(connection: psycopg.Connection, release: Release, artefact_folder: str 
                 )
             )
             names.append(model.model)
-        recommenders[name], sources[name] = Recommender(models[0], models[1:]), sources_of(names)
+        recommenders[name], sources[name] = Recommender(models[0], models[1:]), find_sources(names)
     return LoadedModels(release, catalogue, recommenders, sources)
 
 

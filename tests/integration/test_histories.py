@@ -414,7 +414,7 @@ class HistoryMachine(RuleBasedStateMachine):
                 feature_store.take_snapshot(self.connection, self.user_features, at, kept=2)
             return
         taken, again = (
-            feature_store.snapshot(
+            feature_store.read_snapshot(
                 self.connection, feature_store.take_snapshot(self.connection, self.user_features, at, kept=2)[0]
             )
             for _ in range(2)

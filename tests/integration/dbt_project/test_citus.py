@@ -87,7 +87,7 @@ $$
 
 DATABASE = re.compile(r'"(built|on_citus)"\.(?=")')
 # What a due training and the page of the service ask.
-MORE_TEXTS = (triggers.UNKNOWN % {"known_at": "now()", "since": "now()"}, page.EXAMPLE_USERS)
+MORE_TEXTS = (triggers.UNKNOWN % {"as_of": "now()", "since": "now()"}, page.EXAMPLE_USERS)
 # The parser knows only the query in it.
 COPIED = re.compile(r"^\s*copy\s*\((.*)\)\s*to\s+stdout.*", re.IGNORECASE | re.DOTALL)
 NAMED = re.compile(r"\b(marts|prep|features|pg_temp)\b")

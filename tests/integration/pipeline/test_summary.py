@@ -12,7 +12,7 @@ from extract.extraction import Extraction, Scan
 from pipeline.console import summary
 from pipeline.run.dbt import DbtOutcome
 from pipeline.run.pipeline_run import PipelineRun
-from pipeline.run.recommending import Recommendations
+from pipeline.run.recommending import RecommendResult
 from recommender.releases import Release
 from warehouse.database import Warehouse
 
@@ -153,7 +153,7 @@ RELEASE = Release(
 
 def test_recommendations_are_a_table_that_fits_and_the_reason_for_popularity_is_said():
     why = {"again": "als does not beat popularity: NDCG@10 0.1"}
-    made = Recommendations("release 3 is published", RELEASE, True, why, [1])
+    made = RecommendResult("release 3 is published", RELEASE, True, why, [1])
     assert made.figures | {"kept_too_long": [1], "quality_problem": None, "cache_problem": None} == made.figures
     night = PipelineRun(Warehouse({}), "run 1", recommendations=made)
     output = Console(file=io.StringIO(), width=100)
@@ -170,5 +170,5 @@ def test_recommendations_are_a_table_that_fits_and_the_reason_for_popularity_is_
         "again: popular tracks are served, because als does not beat popularity: NDCG@10 0.1",
     ]
     assert summary.closing_line(night).startswith("release 3 is published; look at a user's lists with: make rec")
-    nothing = PipelineRun(Warehouse({}), "run 1", recommendations=Recommendations("nothing is built yet"))
+    nothing = PipelineRun(Warehouse({}), "run 1", recommendations=RecommendResult("nothing is built yet"))
     assert summary.closing_line(nothing) == "nothing is built yet; start a whole run with: make run"

@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_figures(log, no_warehouse, tmp_path):
     assert run("one.json", "--protocol", "random") != run("three.json", "--protocol", "random", "--seed", "1")
 
 
-def test_a_given_split_scores_every_candidate_on_the_test_file(log, no_warehouse, tmp_path):
+def test_a_given_split_scores_every_model_on_the_test_file(log, no_warehouse, tmp_path):
     header, *lines = log.read_text().splitlines()
     early = [line for line in lines if "-02-2" not in line]
     late = [line for line in lines if "-02-2" in line]

@@ -225,7 +225,7 @@ def test_a_failure_leaves_the_release_published(warehouse, monkeypatch):
     (now,) = warehouse.execute("select now()").fetchone()
     outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
     assert outcome.quality_problem == "no space left on device"
-    assert releases.published(warehouse).release_id == outcome.release.release_id
+    assert releases.read_published(warehouse).release_id == outcome.release.release_id
 
 
 def test_the_ranking_counts_the_users_of_each_track_who_listened_lately(warehouse):

@@ -109,7 +109,7 @@ def test_each_listed_user_has_new_tracks_and_known_ones_that_are_there_with_a_re
     for row in rows:
         pair = row["user_id"], row["track_id"]
         assert row["track_id"] in there and (pair in heard) == (row["list"] == "again")
-        # popularity makes `again`; in `discover` neighbours explain by tracks, and those that fill the list do not
+        # popularity makes `again`; in `discover` neighbours explain by tracks, and fallback models do not
         source = "popular" if row["list"] == "again" else "model" if row["reason"]["type"] == "track" else "genres"
         assert row["source"] == source
         if row["reason"]["type"] == "track":
@@ -175,7 +175,7 @@ def test_a_release_is_made_when_something_changed(change, warehouse):
 
 
 def test_a_later_release_uses_the_champions_and_three_are_kept_until_they_are_measured(warehouse, monkeypatch):
-    champions, measured = releases.champions(warehouse), []
+    champions, measured = releases.read_champions(warehouse), []
 
     def fail(*_):
         measured.append(len(counts(warehouse)[1]))
@@ -234,7 +234,7 @@ def test_history_cannot_be_changed(warehouse):
 
 @pytest.mark.parametrize(
     "function",
-    ["promote", "publish", "encode", "keep_counted", "drop_old"],
+    ["promote", "publish", "encode", "store_refitted", "drop_old"],
 )
 def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(function, warehouse, monkeypatch):
     rows, before = current(warehouse), counts(warehouse)
@@ -253,11 +253,11 @@ def test_a_failure_at_any_point_leaves_the_old_release_whole_and_nothing_else(fu
         raise RuntimeError("planted")
 
     monkeypatch.setattr(module, function, fail_afterwards if function == "encode" else fail_at_once)
-    promotions = [publishing.Promotion("discover", releases.champions(warehouse)["discover"], "again")]
+    promotions = [publishing.Promotion("discover", releases.read_champions(warehouse)["discover"], "again")]
     with pytest.raises(RuntimeError, match="planted"):
         publish(warehouse, promotions=promotions)
     if function == "drop_old":  # the release is out, and the next one drops what is too much
-        assert releases.published(warehouse).release_id == 2
+        assert releases.read_published(warehouse).release_id == 2
     else:
         assert current(warehouse) == rows and counts(warehouse) == before
     monkeypatch.undo()
@@ -279,7 +279,7 @@ def test_a_reader_who_holds_old_lists_delays_only_their_end(url, warehouse, monk
     for _ in range(3):
         releases.roll_back(warehouse, "test")
     assert releases.drop_old(warehouse) == []
-    assert releases.published(warehouse).release_id == 1 and ("lists_1",) in counts(warehouse)[1]
+    assert releases.read_published(warehouse).release_id == 1 and ("lists_1",) in counts(warehouse)[1]
     assert publish(warehouse).kept_too_long == []
     assert counts(warehouse)[1] == [("lists_3",), ("lists_4",), ("lists_5",)]
 
@@ -352,7 +352,7 @@ def test_a_stored_model_makes_the_lists_of_the_tracks_of_tonight(url, warehouse,
 
 def test_a_champion_that_is_taken_back_beside_a_night_gets_no_new_lists(url, warehouse, stored_model, monkeypatch):
     number, _ = stored_model
-    former, rows = releases.published(warehouse).model_versions["discover"], current(warehouse)
+    former, rows = releases.read_published(warehouse).model_versions["discover"], current(warehouse)
     real, decisions = dataset.read, [former, number]
 
     def read_while_a_person_decides(*arguments):
@@ -366,7 +366,10 @@ def test_a_champion_that_is_taken_back_beside_a_night_gets_no_new_lists(url, war
     # the second attempt reads the same champion again
     decisions += [former, former]
     assert publish(warehouse).release.model_versions["discover"] == former
-    assert releases.published(warehouse).release_id == releases.history(warehouse, 1)[0]["release_id"] and not decisions
+    assert (
+        releases.read_published(warehouse).release_id == releases.read_history(warehouse, 1)[0]["release_id"]
+        and not decisions
+    )
 
 
 @pytest.mark.parametrize(
@@ -388,8 +391,8 @@ def test_a_champion_that_cannot_be_used_is_refused_and_the_old_release_stays(
     ended = command("train", "--budget", "0", "--accept-data", DATABASE_URL=url)
     assert ended.code == ExitCode.PUBLISHED and "cannot be used" in ended.out, ended
     assert "the final window overlaps one that was used" in ended.out
-    assert releases.published(warehouse).release_id > 1
-    assert releases.champions(warehouse)["discover"] > stored_model[0]
+    assert releases.read_published(warehouse).release_id > 1
+    assert releases.read_champions(warehouse)["discover"] > stored_model[0]
 
 
 def test_a_training_is_recorded_with_its_reason(warehouse):
@@ -427,7 +430,7 @@ def test_too_little_data_for_a_comparison_gives_popularity_and_says_so(name, pre
     assert set(event["popularity"]) == set(releases.LISTS) and all(event["popularity"].values())
     assert ("there are no users or no tracks yet" in event["message"]) is not bool(users and tracks)
     with psycopg.connect(prepared_url) as connection:
-        assert releases.champions(connection) == {}
+        assert releases.read_champions(connection) == {}
         assert bool(current(connection)) == bool(users and tracks)
     assert "nothing has changed" in recommend(prepared_url)
 
@@ -474,7 +477,7 @@ def test_a_killed_step_leaves_one_whole_release_and_the_next_one_finishes(point,
         assert (current(warehouse), counts(warehouse)) == (rows, before)
     out = recommend(url)
     assert ("nothing has changed since release 4" in out) is is_out
-    release = releases.published(warehouse)
+    release = releases.read_published(warehouse)
     seen = {(row["user_id"], row["list"], row["released_at"]) for row in current(warehouse)}
     assert {released_at for *_, released_at in seen} == {release.released_at} and len(seen) == release.lists
     publish(warehouse)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from recommender.folds import Fold
-from recommender.models import CANDIDATES, again
+from recommender.models import MODELS, again
 from recommender.protocol import ORACLE, evaluate
 from recommender.releases import AGAIN, DISCOVER
 from sample_api.world import World
@@ -33,7 +33,7 @@ def world(request):
 @pytest.fixture(scope="module")
 def result(world):
     tuning, final = sample_folds(world)
-    return evaluate(tuning, final, [*CANDIDATES, again.NAME], BUDGET, 0, are_all_final=True)
+    return evaluate(tuning, final, [*MODELS, again.NAME], BUDGET, 0, are_all_final=True)
 
 
 def ndcg(result, list_name: str, model: str, segment: str = "all") -> float:
@@ -51,7 +51,7 @@ def test_the_chosen_model_for_new_tracks_beats_popularity_and_comes_near_the_ora
 def test_cold_users_get_better_lists_than_popular_tracks():
     """Hide what a third of the users heard: few users of the world are cold."""
     tuning, final = (_with_cold_users(fold) for fold in sample_folds(World()))
-    found = evaluate(tuning, final, [*CANDIDATES], BUDGET, 0, are_all_final=True)
+    found = evaluate(tuning, final, [*MODELS], BUDGET, 0, are_all_final=True)
     (row,) = [row for row in found.rows if (row.model, row.segment) == (found.chosen[DISCOVER], "cold")]
     assert row.users > 100
     assert row.ndcg >= 1.5 * ndcg(found, DISCOVER, "popularity", "cold")
@@ -67,7 +67,7 @@ def _with_cold_users(fold: Fold) -> Fold:
 def test_own_counts_beat_every_model_without_them(result):
     assert result.chosen[AGAIN] == again.NAME
     reached = ndcg(result, AGAIN, again.NAME)
-    assert reached >= 1.25 * max(ndcg(result, AGAIN, name) for name in CANDIDATES)
+    assert reached >= 1.25 * max(ndcg(result, AGAIN, name) for name in MODELS)
     assert reached >= 0.85 * ndcg(result, AGAIN, ORACLE)
 
 

@@ -68,7 +68,7 @@ def publish(connection, redis_url):
 
 def keys(connection):
     """Return the keys that the published release must have."""
-    release = releases.published(connection)
+    release = releases.read_published(connection)
     name = cache.name_of(release.release_id, release.as_of)
     return {name, *(f"{name}:{list_name}" for list_name in LISTS)}
 
@@ -105,7 +105,7 @@ def test_a_release_is_in_the_cache_before_readers_see_it_and_the_older_one_is_re
     real = cache.Cache.remove_older
 
     def observed(self, release_id):
-        seen.append((kept(client), releases.published(warehouse).release_id))
+        seen.append((kept(client), releases.read_published(warehouse).release_id))
         real(self, release_id)
 
     monkeypatch.setattr(cache.Cache, "remove_older", observed)
@@ -124,7 +124,7 @@ def test_a_release_that_fails_leaves_readers_the_old_one_and_the_next_cleans_up(
     warehouse, client, redis_url, monkeypatch
 ):
     assert publish(warehouse, redis_url) is None
-    before = releases.published(warehouse), keys(warehouse)
+    before = releases.read_published(warehouse), keys(warehouse)
 
     def fail(*arguments):
         raise RuntimeError("planted")
@@ -132,7 +132,7 @@ def test_a_release_that_fails_leaves_readers_the_old_one_and_the_next_cleans_up(
     monkeypatch.setattr(cache.Cache, "verify", fail)
     with pytest.raises(RuntimeError):
         publish(warehouse, redis_url)
-    assert (releases.published(warehouse), keys(warehouse)) == before and before[1] < kept(client)
+    assert (releases.read_published(warehouse), keys(warehouse)) == before and before[1] < kept(client)
     monkeypatch.undo()
     assert publish(warehouse, redis_url) is None
     assert kept(client) == keys(warehouse)
@@ -140,7 +140,7 @@ def test_a_release_that_fails_leaves_readers_the_old_one_and_the_next_cleans_up(
 
 def test_an_unchanged_run_gives_a_flushed_cache_its_lists_back(url, warehouse, client, redis_url):
     assert publish(warehouse, redis_url) is None
-    before = releases.published(warehouse)
+    before = releases.read_published(warehouse)
     damaged = next(key for key in keys(warehouse) if key.endswith("again"))
     half = {field: client.hget(damaged, field) for field in client.hkeys(damaged)[:3]}
 
@@ -153,7 +153,7 @@ def test_an_unchanged_run_gives_a_flushed_cache_its_lists_back(url, warehouse, c
         lose()
         ended = command(*RECOMMEND, DATABASE_URL=url, REDIS_URL=redis_url)
         assert ended.code == ExitCode.PUBLISHED and "nothing has changed since release" in ended.out, ended
-        assert releases.published(warehouse) == before and kept(client) == keys(warehouse)
+        assert releases.read_published(warehouse) == before and kept(client) == keys(warehouse)
         assert_holds_the_lists(client, kept(client), warehouse)
 
 
@@ -170,7 +170,7 @@ def test_a_cache_that_takes_nothing_does_not_hold_up_the_release(
     ended = command(*RECOMMEND, DATABASE_URL=url, REDIS_URL=redis_url)
     assert ended.code == ExitCode.PUBLISHED and words in ended.out, ended
     assert PASSWORD not in ended.out + ended.err
-    assert releases.published(warehouse).release_id == 2
+    assert releases.read_published(warehouse).release_id == 2
     # a full server would stay full
     assert bool(kept(client)) == (setting == "requirepass")
 

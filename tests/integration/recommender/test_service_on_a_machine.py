@@ -111,7 +111,7 @@ def test_debians_redis_holds_a_release_as_valkey_does(url, tmp_path):
                 connection, known.now, known.until_seq, artist_cap=3, budget=0, redis_url=redis_url
             )
             assert outcome.cache_problem is None
-            release = releases.published(connection)
+            release = releases.read_published(connection)
             name = cache.name_of(release.release_id, release.as_of)
             assert {key.decode() for key in client.keys("*")} == {name, f"{name}:discover", f"{name}:again"}
             with serving(DATABASE_URL=url, REDIS_URL=redis_url) as service:

@@ -133,7 +133,7 @@ def test_two_shards_make_the_release_that_one_process_makes(url, warehouse, mome
     scored.clear()
 
     first, second = make(url, "1/2"), make(url, "2/2")
-    assert sizes(warehouse) == (1, 2, releases.published(warehouse).lists)
+    assert sizes(warehouse) == (1, 2, releases.read_published(warehouse).lists)
     assert make(url, "2/2") == "shard 2/2 is made already"
     assert sum(scored) == 2 * users and len(scored) == 4 and max(scored) < users
     assert [first, second] == [f"shard {n}/2 is made: lists of {scored[2 * n - 1]} users" for n in (1, 2)]
@@ -148,7 +148,7 @@ def test_two_shards_make_the_release_that_one_process_makes(url, warehouse, mome
     assert sharded == whole
     # the order of the sums depends on how many users are scored at once
     assert other_scores == pytest.approx(scores, rel=1e-5)
-    assert releases.published(warehouse).release_id == 3
+    assert releases.read_published(warehouse).release_id == 3
     rows = warehouse.execute(
         "select command, status, step, figures from ops.runs inner join ops.steps using (run_id, status)"
         " where command = 'shard' order by run_seq"
@@ -162,7 +162,7 @@ def test_two_shards_make_the_release_that_one_process_makes(url, warehouse, mome
 def test_a_draft_fits_only_what_it_was_begun_for(url, warehouse):
     make(url, "1/2")
     known = known_range.read(warehouse)
-    basis = drafts.Basis(known.until_seq, releases.champions(warehouse), 3, 0, artefacts.code_version())
+    basis = drafts.Basis(known.until_seq, releases.read_champions(warehouse), 3, 0, artefacts.code_version())
     assert drafts.find(warehouse, basis, known.now).made == [1]
     assert drafts.find(warehouse, basis, known.now + drafts.LONGEST_KEPT) is None
     other_champions = dict.fromkeys(basis.model_versions, 1)
@@ -180,7 +180,7 @@ def test_a_draft_fits_only_what_it_was_begun_for(url, warehouse):
 def test_a_draft_that_does_not_fit_is_left_and_all_lists_are_made(what, url, warehouse, scored):
     for shard in ("1/2", "2/2"):
         make(url, shard)
-    champions, users = releases.champions(warehouse), sum(scored) // 2
+    champions, users = releases.read_champions(warehouse), sum(scored) // 2
     cap = 3
     if what == "the cap":
         cap = 1
@@ -196,7 +196,7 @@ def test_a_draft_that_does_not_fit_is_left_and_all_lists_are_made(what, url, war
     assert found == f"release 2 is published; all lists were made here, because {why}"
 
     assert scored == [users, users] and sizes(warehouse) == (0, 0, 0)
-    release = releases.published(warehouse)
+    release = releases.read_published(warehouse)
     assert (release.artist_cap, release.model_versions) == (cap, champions)
     versions = warehouse.execute("select distinct list, model_version from recommendations.lists where release_id = 2")
     assert dict(versions.fetchall()) == champions
@@ -236,7 +236,7 @@ def test_a_shard_is_stored_once_and_says_when_its_draft_is_gone(url, warehouse, 
     assert "make all lists with: make recommend" in line
     assert made_shards(warehouse) == [(2, 2)]
     versions = warehouse.execute("select distinct list, model_version from recommendations.draft_lists").fetchall()
-    assert dict(versions) == releases.champions(warehouse) and len(versions) == 2
+    assert dict(versions) == releases.read_champions(warehouse) and len(versions) == 2
 
 
 def test_shards_work_beside_each_other_and_beside_no_run(url, warehouse, monkeypatch):
@@ -315,7 +315,7 @@ def test_killed_anywhere_the_next_attempt_finishes_and_nothing_is_left(point, ur
 
     assert process.exitcode == -signal.SIGKILL, log.read_text()
     until(lambda: not warehouse.execute("select from pg_stat_activity where application_name ~ 'moovitamix'").rowcount)
-    assert sizes(warehouse) == before and releases.published(warehouse).release_id == 1
+    assert sizes(warehouse) == before and releases.read_published(warehouse).release_id == 1
     if is_of_shard:
         make(url, "2/2")
     assert recommend(url).endswith("is published with the lists of 2 shards")

@@ -64,7 +64,7 @@ class Nights:
 
     def night(self, *, is_measured: bool, is_published: bool) -> None:
         """Let a day pass; measure the lists of that day, and publish new ones."""
-        before = releases.published(self.connection)
+        before = releases.read_published(self.connection)
         self.heard = self.world.next_day(self.connection)
         if is_measured:
             self._measure(before)
@@ -73,22 +73,22 @@ class Nights:
 
     def train(self, challenger: Recipe) -> registry.Training:
         """Retrain if it is due; tuning finds this challenger. Return what was decided for `discover`."""
-        trigger = triggers.due(self.connection, self.now, EVERY, 10.0) or Trigger("asked", "")
+        trigger = triggers.find_due_trigger(self.connection, self.now, EVERY, 10.0) or Trigger("asked", "")
         tuned = TunedRecipes({"discover": challenger, "again": AGAIN}, {})
         self.patch.setattr(tuning, "tune_recipes", lambda *_: tuned)
         retraining.prepare(self.connection, trigger, None, budget=0, seed=self.seed)
         retraining.tune(self.connection, None, lambda *_: None)
         retraining.evaluate(self.connection, None, lambda *_: None)
-        decided = retraining.promotions(self.connection)
+        decided = retraining.read_promotions(self.connection)
         publishing.publish(self.connection, self.now, 1, artist_cap=50, budget=0, promotions=decided)
-        return next(row for row in registry.trainings(self.connection) if row.list == "discover")
+        return next(row for row in registry.read_trainings(self.connection) if row.list == "discover")
 
     @property
     def recipe(self) -> Recipe:
         return retraining.read_champions(self.connection, None)["discover"].recipe
 
     def is_due(self) -> str | None:
-        found = triggers.due(self.connection, self.now, EVERY, 10.0)
+        found = triggers.find_due_trigger(self.connection, self.now, EVERY, 10.0)
         return found and found.name
 
     def quality(self) -> list[tuple]:
@@ -110,7 +110,7 @@ class Nights:
             self.connection,
             {
                 **champion.recipe.to_json(),
-                **retraining.artefact_store.columns(content, None),
+                **retraining.artefact_store.store(content, None),
                 "list": "discover",
                 "track_count": len(stored.track_ids),
                 "until_seq": 1,
@@ -147,7 +147,7 @@ class Nights:
         lists = {user: tracks for user, tracks in rows if user in targets}
         values = _ndcg(lists, targets)
         base = _ndcg({user: [t for t in popular if t not in set(counts.get(user, ()))][:10] for user in lists}, targets)
-        found = promotion.difference(values, base, self.seed)
+        found = promotion.measure_difference(values, base, self.seed)
         self.connection.execute(
             "insert into recommendations.quality (release_id, list, segment, day, model_version, users, plays,"
             " recommended_plays, hit_rate, ndcg, popularity_hit_rate, popularity_ndcg, ndcg_difference,"
@@ -165,7 +165,7 @@ def _ndcg(lists: Mapping[int, list[int]], targets: Mapping[int, set[int]]) -> np
     tracks = np.array([(lists[user] + [-1] * 20)[:20] for user in users])
     pairs = [(row, track) for row, user in enumerate(users) for track in targets[user]]
     wanted = csr_matrix((np.ones(len(pairs)), tuple(zip(*pairs, strict=True))), shape=(len(users), 1000))
-    return metrics.per_user(tracks, wanted)["ndcg@10"]
+    return metrics.measure_users(tracks, wanted)["ndcg@10"]
 
 
 def play(nights: Nights, last: int) -> None:
@@ -186,10 +186,10 @@ def play(nights: Nights, last: int) -> None:
             if night == 7:
                 rows = {
                     each["contender"]: each["ndcg"]
-                    for each in registry.evaluations(nights.connection, row.training_id)
+                    for each in registry.read_evaluations(nights.connection, row.training_id)
                     if each["segment"] == "all"
                 }
-                assert rows["challenger"] >= 1.2 * rows["champion"], "the planted improvement"
+                assert rows["challenger"] >= 1.2 * rows["refreshed"], "the planted improvement"
         elif night == 22:
             nights.plant_broken_champion()
         elif night > 22 and nights.is_due():

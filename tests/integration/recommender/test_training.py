@@ -85,7 +85,7 @@ def messages(events):
 
 def newest(connection):
     """Return the rows of the newest training by list."""
-    rows = registry.trainings(connection, "started_at = (select max(started_at) from recommendations.trainings)")
+    rows = registry.read_trainings(connection, "started_at = (select max(started_at) from recommendations.trainings)")
     return {row.list: row for row in rows}
 
 
@@ -116,24 +116,32 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
         "data: 41 users, 40 tracks and 978 listens, as known on ",
         "tuned on what users heard from 2025-12-28 to 2025-12-31, compared on 2026-01-01 to 2026-01-04",
         "tuning tried so many parameters: als 2,",
-        "discover: champion (recipe of the champion, on the same data), ease: NDCG@10 0.",
-        "discover: served (the champion as it is served now), ease: NDCG@10 0.",
+        "discover: refreshed (recipe of the champion, on the same data), ease: NDCG@10 0.",
+        "discover: champion (the champion as it is served now), ease: NDCG@10 0.",
         "decision for discover: the champion's recipe is fitted to everything known now. Why: the recipe stays, ",
         "release 2 with 82 lists is published",
     ):
         assert words in said
     assert rows["discover"].reason in said and rows["again"].reason in said
-    assert {row.outcome for row in rows.values()} == {"refreshed"} and not registry.unfinished_trainings(warehouse)
-    champions = releases.champions(warehouse)
-    assert releases.published(warehouse).model_versions == champions
-    assert registry.versions_by_alias(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
+    assert {row.outcome for row in rows.values()} == {"refreshed"} and not registry.read_unfinished_trainings(warehouse)
+    champions = releases.read_champions(warehouse)
+    assert releases.read_published(warehouse).model_versions == champions
+    assert registry.read_versions_by_alias(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
     compared = {
-        (row["contender"], row["segment"]): row for row in registry.evaluations(warehouse, rows["discover"].training_id)
+        (row["contender"], row["segment"]): row
+        for row in registry.read_evaluations(warehouse, rows["discover"].training_id)
     }
-    assert {contender for contender, _ in compared} == {"champion", "served", "challenger", "popularity"}
-    champion, served = compared["champion", "all"], compared["served", "all"]
-    assert champion["champion_difference"] == 0 and champion["popularity_difference"] > 0
-    assert served["champion_difference"] == pytest.approx(served["ndcg"] - champion["ndcg"], abs=1e-6)
+    assert {contender for contender, _ in compared} == {"refreshed", "champion", "challenger", "popularity"}
+    refreshed, champion = compared["refreshed", "all"], compared["champion", "all"]
+    assert refreshed["champion_difference"] == 0 and refreshed["popularity_difference"] > 0
+    assert champion["champion_difference"] == pytest.approx(champion["ndcg"] - refreshed["ndcg"], abs=1e-6)
+    stored = dict(
+        warehouse.execute(
+            "select contender, ndcg from recommendations.evaluations where segment = 'all' and training_id = %s",
+            [rows["discover"].training_id],
+        ).fetchall()
+    )
+    assert (stored["champion"], stored["served"]) == (refreshed["ndcg"], champion["ndcg"])
     assert warehouse.execute(
         "select runs.command, runs.status, runs.exit_code, steps.figures, runs.peak_memory_bytes > 0"
         " from ops.runs inner join ops.steps using (run_id) where command = 'train' order by run_seq desc limit 1"
@@ -146,7 +154,7 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
     assert "the final window must begin on 2026-01-05 or later" in messages(train(url))
     # it counts for the schedule
     assert {(row.outcome, row.listens) for row in newest(warehouse).values()} == {("too_little_data", 978)}
-    assert releases.champions(warehouse) == champions
+    assert releases.read_champions(warehouse) == champions
 
 
 @pytest.mark.slow
@@ -161,8 +169,8 @@ def test_each_stage_runs_in_a_command_of_its_own(url, warehouse):
             assert f"has completed {completed} already" in messages(train(url, completed, "--if-due"))
         if stage != STAGES[-1]:
             assert f"the next stage is: make train ARGS={STAGES[done + 1]}" in said
-            assert {row.stage for row in registry.unfinished_trainings(warehouse)} == {stage}
-    assert "decision for discover" in said and releases.published(warehouse).release_id == 2
+            assert {row.stage for row in registry.read_unfinished_trainings(warehouse)} == {stage}
+    assert "decision for discover" in said and releases.read_published(warehouse).release_id == 2
 
 
 def fail_to_load(*_):
@@ -174,8 +182,8 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     before = lists(warehouse)
     said = messages(train(url))
     assert "decision for discover: promoted. Why: neighbours beats the champion's recipe by +0." in said
-    champion = releases.champions(warehouse)["discover"]
-    assert registry.versions_by_alias(warehouse, "anchor")["discover"] == champion != weak_champion
+    champion = releases.read_champions(warehouse)["discover"]
+    assert registry.read_versions_by_alias(warehouse, "anchor")["discover"] == champion != weak_champion
     assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
     shown = command("model", "list", DATABASE_URL=url).out
     assert any(
@@ -191,7 +199,7 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     shown = command("model", "rollback", *reason, "--dry-run", DATABASE_URL=url).out
     change = f"the champion of discover from version {champion} to version {weak_champion}"
     assert f"would change {change}; nothing was changed" in shown
-    assert releases.champions(warehouse)["discover"] == champion
+    assert releases.read_champions(warehouse)["discover"] == champion
     refresher = Refresher(lambda: database.find(url, APPLICATION), lambda *_, **__: None, None)
     refresher.start()
     until(lambda: refresher.has_models)
@@ -205,24 +213,24 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
         refresher.stop()
     assert f"changed {change}; readers see its lists again, as release 4" in ended.out, ended
     assert [row for row in lists(warehouse) if row[1] == "discover"] == [row for row in before if row[1] == "discover"]
-    assert {row[4] for row in lists(warehouse) if row[1] == "again"} == {releases.champions(warehouse)["again"]}
-    assert set(loaded_models.load(warehouse, releases.published(warehouse), None).recommenders) == set(LISTS)
+    assert {row[4] for row in lists(warehouse) if row[1] == "again"} == {releases.read_champions(warehouse)["again"]}
+    assert set(loaded_models.load(warehouse, releases.read_published(warehouse), None).recommenders) == set(LISTS)
     rankings = warehouse.execute("select list from recommendations.popular_tracks where release_id = 4 order by 1")
     assert rankings.fetchall() == [("again",), ("discover",)]
     with warehouse.transaction(force_rollback=True):
         assert releases.roll_back(warehouse, "not release 3, which was taken back") == (4, 2)
         assert releases.roll_back(warehouse, "one further") == (2, 1)
         registry.promote(warehouse, "discover", champion, "rollback from the beach: by a person of an earlier version")
-        assert registry.previous_champions(warehouse, "discover") == {"discover": (champion, weak_champion)}
+        assert registry.find_previous_champions(warehouse, "discover") == {"discover": (champion, weak_champion)}
     ended = command("model", "promote", str(champion), "--reason", "rollback from 1", DATABASE_URL=url)
     assert "--reason begins with 'rollback from '" in ended.only_line(ExitCode.WRONG_SETTINGS)
-    assert registry.versions_by_alias(warehouse, "anchor")["discover"] == weak_champion
-    (decision, *_) = registry.alias_history(warehouse, "discover", 1)
+    assert registry.read_versions_by_alias(warehouse, "anchor")["discover"] == weak_champion
+    (decision, *_) = registry.read_alias_history(warehouse, "discover", 1)
     assert decision["reason"] == f"rollback from {champion}: no good"
 
     ended = command("model", "promote", str(champion), "--reason", "good", "--later", DATABASE_URL=url)
     assert "its lists follow with the next run" in ended.out, ended
-    assert releases.champions(warehouse)["discover"] == champion
+    assert releases.read_champions(warehouse)["discover"] == champion
     assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {weak_champion}
     command("model", "rollback", *reason, DATABASE_URL=url)
     ended = command("model", "promote", str(champion), "--reason", "good", DATABASE_URL=url)
@@ -280,8 +288,8 @@ def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url,
     with locks.run_lock(place):
         line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
     assert "what was trained is kept, finish it later with: make train" in line
-    assert {row.stage for row in registry.unfinished_trainings(warehouse)} == {"evaluate"}
-    assert releases.champions(warehouse) == {"again": 2, "discover": 1}
+    assert {row.stage for row in registry.read_unfinished_trainings(warehouse)} == {"evaluate"}
+    assert releases.read_champions(warehouse) == {"again": 2, "discover": 1}
     with psycopg.connect(url, autocommit=True) as other, retraining.training_lock(other):
         line = command("train", *OPTIONS, DATABASE_URL=url).only_line(ExitCode.ALREADY_RUNNING)
         assert "another training is using the warehouse" in line
@@ -290,7 +298,7 @@ def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url,
         assert "it continues with promote" in messages(train(url, "--if-due"))
         with pytest.raises(psycopg.OperationalError):
             left.execute("select 1")
-    assert releases.published(warehouse).model_versions == {"again": 4, "discover": 3}
+    assert releases.read_published(warehouse).model_versions == {"again": 4, "discover": 3}
 
 
 @pytest.mark.slow
@@ -306,7 +314,7 @@ def test_a_training_works_beside_a_run_and_is_finished_when_the_run_is_over(url,
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
 def test_a_training_that_was_killed_at_any_point_continues(module, function, url, warehouse, monkeypatch):
-    before = lists(warehouse), releases.champions(warehouse)
+    before = lists(warehouse), releases.read_champions(warehouse)
     real = getattr(module, function)
 
     def fail(*arguments, **named):
@@ -315,11 +323,11 @@ def test_a_training_that_was_killed_at_any_point_continues(module, function, url
 
     monkeypatch.setattr(module, function, fail)
     assert command("train", *OPTIONS, DATABASE_URL=url).code == ExitCode.UNEXPECTED_ERROR
-    assert (lists(warehouse), releases.champions(warehouse)) == before
+    assert (lists(warehouse), releases.read_champions(warehouse)) == before
     monkeypatch.undo()
     train(url)
-    assert not registry.unfinished_trainings(warehouse)
-    assert releases.published(warehouse).model_versions == releases.champions(warehouse) != before[1]
+    assert not registry.read_unfinished_trainings(warehouse)
+    assert releases.read_published(warehouse).model_versions == releases.read_champions(warehouse) != before[1]
     (models,) = warehouse.execute("select count(*) from recommendations.model_versions").fetchone()
     assert models == 4, "no model may be registered twice"
 
@@ -332,11 +340,11 @@ def test_an_old_training_starts_over_and_one_for_another_champion_is_abandoned(u
     )
     for stage in STAGES[:3]:
         train(url, *((stage,) if stage != "prepare" else ("prepare",)))
-    (old,) = {row.reason for row in registry.trainings(warehouse, "outcome = 'abandoned'")}
+    (old,) = {row.reason for row in registry.read_trainings(warehouse, "outcome = 'abandoned'")}
     assert old == "abandoned after the stage prepare: a later training replaced it"
-    decided = {row.list: row.training_id for row in registry.unfinished_trainings(warehouse)}
+    decided = {row.list: row.training_id for row in registry.read_unfinished_trainings(warehouse)}
     registry.promote(warehouse, "discover", 1, "rollback from 1: test")
-    other = registry.history(warehouse, limit=10)[-1]["model_version"]
+    other = registry.read_history(warehouse, limit=10)[-1]["model_version"]
     warehouse.execute(
         "insert into recommendations.model_versions (list, model, params, fallback_params, track_count, until_seq,"
         " known_at, code_version) values ('discover', 'popularity', '{}', '{}', 1, 1, now(), '')"
@@ -345,9 +353,9 @@ def test_an_old_training_starts_over_and_one_for_another_champion_is_abandoned(u
     registry.promote(warehouse, "discover", other, "by a person")
     said = messages(train(url, "promote"))
     assert "abandoned: the champion of discover has changed since the comparison" in said
-    assert releases.champions(warehouse)["discover"] == other and not registry.unfinished_trainings(warehouse)
+    assert releases.read_champions(warehouse)["discover"] == other and not registry.read_unfinished_trainings(warehouse)
     assert {
-        row.outcome for row in registry.trainings(warehouse, "training_id = any(%s)", [list(decided.values())])
+        row.outcome for row in registry.read_trainings(warehouse, "training_id = any(%s)", [list(decided.values())])
     } == {"abandoned"}
 
 
@@ -388,7 +396,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
         ended = command("train", "prepare", "--if-due", *OPTIONS, *arguments, DATABASE_URL=url)
         assert ended.code == ExitCode.PUBLISHED, ended
         found = messages([json.loads(line) for line in ended.out.splitlines()])
-        started = [row.trigger for row in registry.unfinished_trainings(warehouse)]
+        started = [row.trigger for row in registry.read_unfinished_trainings(warehouse)]
         warehouse.execute("delete from recommendations.trainings where finished_at is null")
         return found, set(started)
 
@@ -410,7 +418,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
         update features.track_history set valid_from = now()
     """)
     week = [dt.datetime(2026, 1, 5, tzinfo=dt.UTC), dt.timedelta(days=7), 1.0]
-    (discover,) = [check for check in triggers.checks(warehouse, *week) if check.is_due]
+    (discover,) = [check for check in triggers.check_triggers(warehouse, *week) if check.is_due]
     assert (discover.name, discover.detail) == (
         "unknown_tracks",
         "discover: 100.0% of the plays of 7 days are of tracks that the champion does not know, and one is due at 10%",
@@ -429,7 +437,7 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
     assert "due: discover: NDCG@10 differs from popularity by +0.0500 in the last 3 nights, and by +0.1000 at" in found
     # a training that did not end does not hide it
     train(url, "prepare")
-    names = [check.name for check in triggers.checks(warehouse, now_of(warehouse), *week[1:]) if check.is_due]
+    names = [check.name for check in triggers.check_triggers(warehouse, now_of(warehouse), *week[1:]) if check.is_due]
     assert names[0] == "degradation" and names[-1] == "interrupted"
 
 
@@ -445,7 +453,7 @@ def test_a_degraded_model_is_replaced_on_a_window_that_may_overlap(url, warehous
     assert "due: discover: NDCG@10 differs" in said and "the final window overlaps one that was used" in said
     rows = newest(warehouse)
     assert rows["discover"].trigger == "degradation" and rows["discover"].is_overlapping
-    assert rows["discover"].outcome == "refreshed" and releases.champions(warehouse)["discover"] > 3
+    assert rows["discover"].outcome == "refreshed" and releases.read_champions(warehouse)["discover"] > 3
     shown = MetricValues(warehouse)
     assert shown[below, "discover"] is None and shown[champion, "discover"] > 3, "the alert resolves"
     # these nights are not those of the new champion

@@ -78,8 +78,8 @@ def test_listens_of_others_are_left_out_and_windows_begin_after_a_moment(built):
     user_ids = np.array([number for (number,) in built.execute("select id from marts.users order by id")])[::2]
     track_ids = np.array([number for (number,) in built.execute("select id from marts.tracks order by id")])[::3]
     after, until = sorted(moment for moment in moments(built)[1:4:2])
-    known_at = dt.datetime.max.replace(tzinfo=dt.UTC)
-    found = interactions.read(built, user_ids, track_ids, until=until, after=after, known_at=known_at)
+    as_of = dt.datetime.max.replace(tzinfo=dt.UTC)
+    found = interactions.read(built, user_ids, track_ids, until=until, after=after, as_of=as_of)
     (expected,) = built.execute(
         "select count(*) from marts.listen_history where user_id = any(%s) and track_id = any(%s)"
         " and listened_at > %s and listened_at <= %s",

@@ -13,20 +13,21 @@ from scipy.sparse import csr_matrix
 
 from recommender import artefact_store, artefacts
 from recommender.artefacts import Artefact, ArtefactError
+from recommender.axes import CATALOGUE_GENRES, GENRES, TRACKS
 from recommender.dataset import Catalogue, Users
 from recommender.list_making import Recommender, recommend
-from recommender.models import CANDIDATES, again
+from recommender.models import MODELS, again
 from recommender.registry import ModelVersion
 from recommender.releases import AGAIN, DISCOVER
 from tests.listens import random_dataset
 
-NAMES = [*CANDIDATES, again.NAME]
+NAMES = [*MODELS, again.NAME]
 
 
 def fit(data, name):
     if name == again.NAME:
         return again.fit(data, again.FIRST_TRIALS[0], fit(data, "genres"))
-    return CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[-1], 0)
+    return MODELS[name].fit(data, MODELS[name].FIRST_TRIALS[-1], 0)
 
 
 def load(content):
@@ -71,12 +72,12 @@ def test_a_model_is_the_same_after_storing_it(name):
 
 @given(st.integers(0, 10_000), st.sampled_from(NAMES))
 @settings(max_examples=60, deadline=None)
-def test_renumbering_a_model_and_scoring_with_it_commute(seed, name):
+def test_storing_and_renumbering_a_model_and_scoring_with_it_commute(seed, name):
     """Tracks with equal scores may swap, so scores are compared in order, and tracks by their scores."""
     data = random_dataset(seed, gone=(2,))
     catalogue, users = next_day(data, np.random.default_rng(seed))
     model = fit(data, name)
-    moved = artefacts.renumber(Artefact(model, data.catalogue.track_ids, data.catalogue.genre_names), catalogue)
+    moved = artefacts.renumber(load(artefacts.dump(model, data.catalogue)), catalogue)
     before = lists_of(model, data.users, data.catalogue, name)
     after = lists_of(moved, users, catalogue, name)
     # scores are sums in another order
@@ -112,10 +113,18 @@ def test_a_track_that_is_gone_from_the_catalogue_is_forgotten(name):
     assert lists.tracks.max() < len(kept) and (lists.tracks >= 0).any()
 
 
-def test_every_model_can_be_stored():
+@pytest.mark.parametrize("name", NAMES)
+def test_every_array_of_a_model_has_axes_of_its_own_catalogue(name):
     data = random_dataset(1)
-    for name in NAMES:
-        assert type(fit(data, name)) in artefacts.AXES
+    model, sizes = fit(data, name), {TRACKS: len(data.catalogue.track_ids), GENRES: len(data.catalogue.genre_names)}
+    for array, axes in artefacts.collect_axes()[type(model)].items():
+        named = (TRACKS, GENRES) if axes == CATALOGUE_GENRES else axes
+        assert getattr(model, array).shape[: len(named)] == tuple(sizes[axis] for axis in named), array
+
+
+def test_no_two_classes_of_models_have_the_same_name():
+    names = [kind.__name__.lower() for kind in artefacts.collect_axes()]
+    assert len(set(names)) == len(names) and set(names) >= set(NAMES)
 
 
 def test_an_artefact_that_cannot_be_trusted_is_refused_with_the_reason():
@@ -162,7 +171,7 @@ def version(columns):
         model="als",
         params={},
         fallback_params={},
-        known_at=at,
+        as_of=at,
         **own,
     )
 
@@ -174,11 +183,11 @@ def test_a_model_that_is_too_large_for_the_warehouse_is_a_file_with_its_checksum
     folder = f"{protocol}{tmp_path}/models"
     data = random_dataset(2)
     content = artefacts.dump(fit(data, "als"), data.catalogue)
-    assert artefact_store.columns(content, folder)["artefact"] == content
+    assert artefact_store.store(content, folder)["artefact"] == content
     monkeypatch.setattr(artefact_store, "MOST_BYTES", 100)
     with pytest.raises(ArtefactError, match=r"at most 0 MB; set ARTIFACT_FOLDER"):
-        artefact_store.columns(content, None)
-    columns = artefact_store.columns(content, folder)
+        artefact_store.store(content, None)
+    columns = artefact_store.store(content, folder)
     assert (columns["artefact"], columns["artefact_file"]) == (None, f"{columns['checksum']}.npz")
     stored = artefact_store.load(version(columns), folder)
     np.testing.assert_array_equal(stored.model.factors, fit(data, "als").factors)
@@ -197,4 +206,4 @@ def test_a_model_that_is_too_large_for_the_warehouse_is_a_file_with_its_checksum
 def test_an_address_that_nothing_can_open_is_refused(monkeypatch):
     monkeypatch.setattr(artefact_store, "MOST_BYTES", 0)
     with pytest.raises(ArtefactError, match="no address that fsspec can open"):
-        artefact_store.columns(b"x", "nosuch://folder")
+        artefact_store.store(b"x", "nosuch://folder")

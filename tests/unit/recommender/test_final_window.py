@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from recommender import artefacts, recipes
 from recommender.artefacts import Artefact
 from recommender.evaluation import measure
-from recommender.final_window import compare_finalists, fit_recipe, refit_problems, served_model
+from recommender.final_window import compare_finalists, find_refit_problems, fit_recipe, prepare_champion
 from recommender.folds import Fold, fold_of_log
 from recommender.interactions import day_of
 from recommender.models.neighbours import FIRST_TRIALS
@@ -46,45 +46,46 @@ def few_users_are_enough(monkeypatch):
         (TWIN, "neighbours makes the same lists (100% of the first 10)"),
         (WORSE, "als is not proven better: -0."),
         (CHAMPION, "tuning found no better recipe"),
-        (recipes.of_popularity(), "popularity is not proven better: -0."),
+        (recipes.make_popularity_recipe(), "popularity is not proven better: -0."),
     ],
     ids=["coinciding", "worse", "the same", "popularity"],
 )
 def test_a_planted_challenger_is_refused_and_the_recipe_stays(challenger, words, fold, few_users_are_enough):
-    found = compare_finalists(fold, DISCOVER, challenger, 0, champion=CHAMPION)
+    found = compare_finalists(fold, DISCOVER, challenger, 0, champion_recipe=CHAMPION)
     assert found.decision.outcome == "refreshed" and words in found.decision.reason
     assert found.winner is CHAMPION
     names = {row["contender"] for row in found.rows}
     assert names == {
         "popularity",
-        "champion",
+        "refreshed",
         *(() if "popularity" in words or challenger is CHAMPION else ("challenger",)),
     }
 
 
-def test_a_better_challenger_wins_beside_champion_anchor_and_served_model(fold, few_users_are_enough):
-    served = fit_recipe(WORSE, fold.dataset, 0)
+def test_a_better_challenger_wins_beside_champion_refreshed_champion_and_anchor(fold, few_users_are_enough):
+    champion = fit_recipe(WORSE, fold.dataset, 0)
     found = compare_finalists(
-        fold, DISCOVER, CHAMPION, 0, champion=WORSE, anchor=recipes.of_popularity(), served=served
+        fold, DISCOVER, CHAMPION, 0, champion_recipe=WORSE, anchor=recipes.make_popularity_recipe(), champion=champion
     )
     assert (found.decision.outcome, found.winner) == ("promoted", CHAMPION)
     rows = {row["contender"]: row for row in found.rows if row["segment"] == "all"}
-    assert set(rows) == {"popularity", "challenger", "champion", "served", "anchor"}
-    assert rows["served"]["ndcg"] == pytest.approx(rows["champion"]["ndcg"])
-    assert found.metrics["ndcg@10"] == rows["challenger"]["ndcg"] > rows["champion"]["ndcg"]
+    assert set(rows) == {"popularity", "challenger", "refreshed", "champion", "anchor"}
+    assert rows["champion"]["ndcg"] == pytest.approx(rows["refreshed"]["ndcg"])
+    assert found.metrics["ndcg@10"] == rows["challenger"]["ndcg"] > rows["refreshed"]["ndcg"]
 
 
-def test_the_served_model_is_compared_unless_it_knows_the_final_window(fold):
+def test_the_champion_is_compared_unless_it_knows_the_final_window(fold):
     model = recipes.fit(CHAMPION.model, CHAMPION.params, fold.dataset, 0)
     stored = Artefact(model, fold.dataset.catalogue.track_ids, ())
     version = ModelVersion(1, 1, DISCOVER, "neighbours", CHAMPION.params, {}, b"", None, None, None, NOW)
     last = day_of(fold.dataset.listens.today)
-    assert served_model(version, stored, last, fold, 0) is not None
-    assert served_model(version, stored, last + dt.timedelta(days=1), fold, 0) is None
-    assert served_model(version, None, last, fold, 0) is None
+    assert prepare_champion(version, stored, last, fold, 0) is not None
+    assert prepare_champion(version, stored, last + dt.timedelta(days=1), fold, 0) is None
+    assert prepare_champion(version, None, last, fold, 0) is None
     # it is not known which listens it knows: those up to its time
-    assert served_model(version, stored, None, fold, 0) is None
-    assert served_model(replace(version, known_at=dt.datetime.combine(last, dt.time(), dt.UTC)), stored, None, fold, 0)
+    assert prepare_champion(version, stored, None, fold, 0) is None
+    version = replace(version, as_of=dt.datetime.combine(last, dt.time(), dt.UTC))
+    assert prepare_champion(version, stored, None, fold, 0) is not None
 
 
 def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
@@ -93,7 +94,7 @@ def test_a_last_fit_that_differs_from_the_evaluated_one_is_noticed(fold):
     before = measure(fit_recipe(CHAMPION, data, 0), fold, DISCOVER)
 
     def problems(changed):
-        return refit_problems(changed, data.catalogue, CHAMPION, fold, DISCOVER, before, 0)
+        return find_refit_problems(changed, data.catalogue, CHAMPION, fold, DISCOVER, before, 0)
 
     assert problems(model) == []
     infinite = model.weights.copy()

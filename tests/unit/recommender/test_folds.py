@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import folds, sources
-from recommender.evaluation import users_with_targets
+from recommender.evaluation import find_users_with_targets
 from recommender.files import Log, read_file
 from recommender.releases import AGAIN, DISCOVER
 from recommender.sources import DataError
@@ -51,7 +51,7 @@ def test_a_log_is_cut_by_whole_days():
 
 def test_a_user_without_targets_is_left_out_and_a_repeated_target_counts_once():
     made = sources.cut_in_time(log(*[(1, 10, day) for day in range(8)], (2, 20, 0), (3, 10, 7), (3, 10, 7.5)), window=1)
-    users, wanted = users_with_targets(made.final, DISCOVER)
+    users, wanted = find_users_with_targets(made.final, DISCOVER)
     assert made.final.dataset.user_ids[users].tolist() == [3] and wanted.nnz == 1 and wanted.data.tolist() == [1]
 
 
@@ -65,18 +65,18 @@ def test_a_window_without_listens_has_no_targets():
 @settings(max_examples=25, deadline=None)
 def test_a_random_split_keeps_each_pair_on_one_side(listens):
     whole = log(*listens)
-    training, wanted = folds.at_random(whole.listens, 3)
+    training, wanted = folds.split_at_random(whole.listens, 3)
     one, other = training.weights().toarray() > 0, wanted.toarray() > 0
     assert not (one & other).any()
     np.testing.assert_array_equal(one | other, whole.listens.weights().toarray() > 0)
     tracks = (one | other).sum(axis=1)
     np.testing.assert_array_equal(other.sum(axis=1), np.round(0.2 * tracks))
-    np.testing.assert_array_equal(folds.at_random(whole.listens, 3)[1].toarray(), wanted.toarray())
+    np.testing.assert_array_equal(folds.split_at_random(whole.listens, 3)[1].toarray(), wanted.toarray())
 
 
 @pytest.mark.parametrize(("days", "expected"), [(2, None), (3, (1, 2, 3)), (80, (60, 70, 80)), (400, (372, 386, 400))])
 def test_the_windows_are_an_eighth_of_the_days_and_at_most_two_weeks(days, expected):
-    assert folds.windows(0, days - 1) == expected
+    assert folds.choose_windows(0, days - 1) == expected
 
 
 def test_a_log_that_is_too_short_or_has_no_times_is_refused():

@@ -6,22 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.list_making import Recommender, recommend
-from recommender.models import CANDIDATES, again
+from recommender.models import MODELS, again
 from recommender.reasons import GENRE, POPULAR, TRACK
 from recommender.releases import AGAIN, DISCOVER, LISTS
-from recommender.tuning import fallbacks_of, fit_fallbacks
+from recommender.tuning import choose_fallbacks, fit_fallbacks
 from tests.listens import dataset, interactions, random_dataset
 
-NAMES = list(CANDIDATES)
+NAMES = list(MODELS)
 
 
 def recommender(data, name, with_fallbacks=True) -> Recommender:
     fallbacks = fit_fallbacks(data, {}, 0) if with_fallbacks else ()
     if name == again.NAME:
-        base = CANDIDATES["neighbours"].fit(data, CANDIDATES["neighbours"].FIRST_TRIALS[0], 0)
+        base = MODELS["neighbours"].fit(data, MODELS["neighbours"].FIRST_TRIALS[0], 0)
         return Recommender(again.fit(data, again.FIRST_TRIALS[0], base), fallbacks)
-    model = CANDIDATES[name].fit(data, CANDIDATES[name].FIRST_TRIALS[-1], 0)
-    return Recommender(model, fallbacks_of(name, fallbacks) if fallbacks else ())
+    model = MODELS[name].fit(data, MODELS[name].FIRST_TRIALS[-1], 0)
+    return Recommender(model, choose_fallbacks(name, fallbacks) if fallbacks else ())
 
 
 def heard_by(data, user) -> set[int]:
@@ -30,7 +30,7 @@ def heard_by(data, user) -> set[int]:
 
 @given(st.integers(0, 10_000), st.sampled_from(NAMES), st.sampled_from([None, 1, 2]), st.sampled_from([3, 20, 60]))
 @settings(max_examples=60, deadline=None)
-def test_discover_holds_candidates_that_the_user_has_not_heard_once_each(seed, name, per_artist, k):
+def test_discover_holds_candidate_tracks_that_the_user_has_not_heard_once_each(seed, name, per_artist, k):
     data = random_dataset(seed, gone=(0, 3, 11))
     lists = recommend(recommender(data, name), data.users, data.catalogue, DISCOVER, k, per_artist=per_artist)
     for user, row in enumerate(lists.tracks):
@@ -43,7 +43,7 @@ def test_discover_holds_candidates_that_the_user_has_not_heard_once_each(seed, n
             assert np.bincount(artists[artists >= 0], minlength=1).max() <= per_artist
         else:
             assert len(shown) == min(k, 30 - len(heard_by(data, user) | {0, 3, 11}))
-        # the model's own first, then those that fill the list; the best first within each
+        # the model's own first, then those of its fallback models; the best first within each
         sources, scores = lists.sources[user, : len(shown)], lists.scores[user, : len(shown)]
         assert (np.diff(sources) >= 0).all()
         for source in set(sources.tolist()):
@@ -52,7 +52,7 @@ def test_discover_holds_candidates_that_the_user_has_not_heard_once_each(seed, n
 
 @given(st.integers(0, 10_000), st.sampled_from([*NAMES, again.NAME]), st.sampled_from([None, 2]))
 @settings(max_examples=40, deadline=None)
-def test_again_holds_candidates_that_the_user_has_heard(seed, name, per_artist):
+def test_again_holds_candidate_tracks_that_the_user_has_heard(seed, name, per_artist):
     data = random_dataset(seed, gone=(0, 3))
     lists = recommend(recommender(data, name), data.users, data.catalogue, AGAIN, 20, per_artist=per_artist)
     for user, row in enumerate(lists.tracks):

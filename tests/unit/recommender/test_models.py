@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, issparse
 
 from recommender.dataset import Users
-from recommender.models import CANDIDATES, again, als, ease, neighbours, popularity
+from recommender.models import MODELS, again, als, ease, neighbours, popularity
 from recommender.models.neighbours import FEWEST_USERS
 from recommender.models.popularity import trends
 from tests.listens import dataset, interactions, random_dataset
 
-ALL = list(CANDIDATES.values())
+ALL = list(MODELS.values())
 
 
 def arrays(model):
@@ -103,7 +103,7 @@ def test_ease_learns_what_the_users_hear_who_declare_a_genre():
 def test_a_user_with_very_many_tracks_counts_with_the_newest(monkeypatch):
     monkeypatch.setattr(neighbours, "MOST_TRACKS", 2)
     log = interactions({0: [(0, 50), (1, 1), (2, 2)], 1: [(0, 9)]}, 2, 3)
-    kept = neighbours.most_recent(log.tastes(30.0))
+    kept = neighbours.keep_most_recent(log.tastes(30.0))
     assert (kept.toarray() > 0).tolist() == [[False, True, True], [True, False, False]]
 
 

@@ -14,7 +14,7 @@ def differing(by: float, users: int = 20_000, base: float = 0.1, deviation: floa
 
 
 def finalist(by: float = 0.0, model: str = "als", users: int = 20_000, **changes) -> Finalist:
-    return Finalist(model, **{"to_champion": differing(by, users), "to_popularity": differing(1, users), **changes})
+    return Finalist(model, **{"to_baseline": differing(by, users), "to_popularity": differing(1, users), **changes})
 
 
 BETTER, SAME, WORSE = finalist(0.1), finalist(0.0), finalist(-0.1)
@@ -37,13 +37,13 @@ REFUSED_CHALLENGERS = {
 def test_a_new_recipe_that_fails_one_rule_leaves_the_recipe(name):
     challenger, words = REFUSED_CHALLENGERS[name]
     found = decide(challenger, SAME)
-    assert (found.outcome, found.finalist) == (REFRESHED, "champion")
+    assert (found.outcome, found.finalist) == (REFRESHED, "refreshed")
     assert words in found.reason and found.reason.startswith("the recipe stays, because")
-    assert len(promotion.refusals_of_new_recipe(challenger)) == 1
+    assert len(promotion.find_refusals_of_new_recipe(challenger)) == 1
 
 
 REFUSED_REFRESHES = {
-    "worse than the served model": (finalist(-0.1), "more than 2% below the served model"),
+    "worse than the champion": (finalist(-0.1), "more than 2% below the champion"),
     "no better than popularity": (finalist(to_popularity=differing(0)), "not proven better than popularity"),
     "below the anchor": (finalist(to_anchor=differing(-0.03)), "more than 2% below the anchor"),
     "bad for a segment": (finalist(segments={"regular": differing(-0.1, 5_000)}), "regular users (5,000) lose"),
@@ -56,7 +56,7 @@ def test_newer_data_that_fail_one_rule_leave_the_champion(name):
     found = decide(None, refreshed)
     assert (found.outcome, found.finalist) == (REFUSED, None)
     assert words in found.reason and "tuning found no better recipe" in found.reason
-    assert len(promotion.refusals_of_refresh(refreshed)) == 1
+    assert len(promotion.find_refusals_of_refresh(refreshed)) == 1
 
 
 def test_a_better_recipe_is_promoted_and_becomes_the_anchor():
@@ -73,18 +73,18 @@ def test_a_loss_within_the_margin_is_refreshed_and_one_beyond_it_is_not():
 
 def test_too_few_users_to_see_the_margin_leave_the_recipe_which_is_refreshed_unless_it_is_proven_worse():
     few = finalist(0.0, users=400)
-    assert not few.to_champion.has_enough_users
+    assert not few.to_baseline.has_enough_users
     found = decide(finalist(0.5, users=400), few)
     assert found.outcome == REFRESHED and "takes 1,684 users, and 400 were evaluated" in found.reason
     assert decide(None, finalist(-0.02, users=400)).outcome == REFRESHED
     proven = decide(None, finalist(-0.06, users=400))
-    assert proven.outcome == REFUSED and "worse than the served model" in proven.reason
+    assert proven.outcome == REFUSED and "worse than the champion" in proven.reason
 
 
-def test_a_champion_without_a_served_fit_to_compare_with_is_refreshed_if_the_other_rules_let_it():
-    assert decide(None, finalist(to_champion=None)).outcome == REFRESHED
-    assert decide(finalist(0.5, users=promotion.USERS_TO_SEE_MARGIN), finalist(to_champion=None)).outcome == PROMOTED
-    assert decide(None, finalist(to_champion=None, to_popularity=differing(0))).outcome == REFUSED
+def test_a_champion_that_cannot_be_compared_is_refreshed_if_the_other_rules_let_it():
+    assert decide(None, finalist(to_baseline=None)).outcome == REFRESHED
+    assert decide(finalist(0.5, users=promotion.USERS_TO_SEE_MARGIN), finalist(to_baseline=None)).outcome == PROMOTED
+    assert decide(None, finalist(to_baseline=None, to_popularity=differing(0))).outcome == REFUSED
 
 
 def test_a_segment_with_few_users_or_a_loss_that_may_be_noise_refuses_nothing():
@@ -102,20 +102,20 @@ def test_popularity_replaces_a_champion_that_is_proven_worse():
 
 
 def test_the_first_model_must_beat_popularity_beyond_doubt():
-    assert decide_first(finalist(to_champion=None)).outcome == PROMOTED
-    doubtful = decide_first(finalist(to_champion=None, to_popularity=differing(0.01, 400)))
+    assert decide_first(finalist(to_baseline=None)).outcome == PROMOTED
+    doubtful = decide_first(finalist(to_baseline=None, to_popularity=differing(0.01, 400)))
     assert (doubtful.outcome, doubtful.finalist) == (POPULARITY, "popularity")
     assert "als is not proven better than popularity" in doubtful.reason
-    assert decide_first(finalist(model="popularity", to_champion=None, to_popularity=None)).outcome == POPULARITY
+    assert decide_first(finalist(model="popularity", to_baseline=None, to_popularity=None)).outcome == POPULARITY
 
 
 def test_a_difference_is_paired_and_says_how_many_users_it_takes():
     draw = np.random.default_rng(0)
     base = draw.random(1_000)
-    found = promotion.difference(base + draw.normal(0.01, 0.05, 1_000), base, 0)
+    found = promotion.measure_difference(base + draw.normal(0.01, 0.05, 1_000), base, 0)
     assert found.low < 0.01 < found.high and found.high - found.low < 0.01
     assert found.users == 1_000 and found.base == pytest.approx(base.mean())
     # the formula of the power of a paired test
     assert found.users_needed == pytest.approx((2.487 * found.deviation / (0.02 * base.mean())) ** 2, abs=1)
-    assert promotion.difference(base, base, 0).is_within_margin
-    assert promotion.difference(np.zeros(5), np.zeros(5), 0).is_within_margin
+    assert promotion.measure_difference(base, base, 0).is_within_margin
+    assert promotion.measure_difference(np.zeros(5), np.zeros(5), 0).is_within_margin

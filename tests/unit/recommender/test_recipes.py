@@ -3,9 +3,9 @@
 import numpy as np
 
 from recommender import recipes
-from recommender.models import CANDIDATES
+from recommender.models import MODELS
 from recommender.recipes import Recipe
-from recommender.tuning import windows_of
+from recommender.tuning import list_windows
 from tests.listens import TODAY, dataset, interactions, random_dataset
 
 
@@ -15,12 +15,12 @@ def test_a_window_limits_what_is_fitted_and_not_whom_the_model_knows():
     part = recipes.fit("popularity", {"half_life": None, "window": 30}, data, 0)
     assert whole.popularity.ravel().tolist() == [0, 1, 1, 1]
     assert part.popularity.ravel().tolist() == [0, 0, 1, 1]
-    assert len(recipes.of_last_days(data, 30).users) == 3 and data.listens.today == TODAY
+    assert len(recipes.keep_last_days(data, 30).users) == 3 and data.listens.today == TODAY
 
 
 def test_windows_are_tried_that_are_shorter_than_what_is_known():
     for age, windows in ((10, [None]), (45, [None, 30]), (400, [None, 30, 90, 365])):
-        assert windows_of(dataset(interactions({0: [(1, age), (2, 0)]}, users=1, tracks=3))) == windows
+        assert list_windows(dataset(interactions({0: [(1, age), (2, 0)]}, users=1, tracks=3))) == windows
 
 
 def test_again_fits_its_base_to_the_same_window():
@@ -33,7 +33,7 @@ def test_again_fits_its_base_to_the_same_window():
 
 def test_parameters_that_were_added_later_have_the_values_of_the_first_trial():
     data = random_dataset(3)
-    for name, module in CANDIDATES.items():
+    for name, module in MODELS.items():
         assert recipes.complete(name, {}) == module.FIRST_TRIALS[0]
         recipes.fit(name, {}, data, 0)
 

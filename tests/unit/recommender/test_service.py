@@ -17,7 +17,7 @@ from recommender.service.settings import ServiceSettings, is_loopback
 from recommender.service.state import PresentRows, State
 from recommender.service.warehouse_reads import genres_in
 from recommender.stored_lists import StoredList, decode, pack, parse_reason, unpack
-from recommender.tuning import fallbacks_of, fit_fallbacks
+from recommender.tuning import choose_fallbacks, fit_fallbacks
 from tests.listens import random_dataset
 from tests.unit.recommender.test_list_making import recommender
 
@@ -71,7 +71,7 @@ def history_of(data, user):
 def encoded_lists(data, models, name=DISCOVER, k=20):
     """Return the rows of a release with the lists of all users, and the lists."""
     lists = recommend(models.recommenders[name], data.users, data.catalogue, name, k, per_artist=3)
-    elements = list_rows.reason_elements(data.catalogue)
+    elements = list_rows.encode_reasons(data.catalogue)
     return list(list_rows.encode(1, name, 7, [0, 1, 2], data.user_ids, lists, data.catalogue, elements)), lists
 
 
@@ -127,7 +127,7 @@ def test_a_page_is_json_with_a_reason_of_each_kind_and_none_that_names_a_removed
     assert json.loads(msgspec.json.encode(ranked.make_page(4, 2)))["items"] == []
 
 
-def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_models_that_fill_lists(data, models):
+def test_a_released_list_loses_what_is_gone_and_is_filled_by_the_fallback_models(data, models):
     for user, row in enumerate(encoded_lists(data, models)[0][:20]):
         stored = decode(row)
         gone = stored.track_ids[1::5]
@@ -211,8 +211,8 @@ def test_loopback_is_known(host):
     assert is_loopback(host) and not is_loopback("0.0.0.0") and not is_loopback("::") and not is_loopback("example.com")
 
 
-def test_counted_models_survive_storing(data):
-    for model in fallbacks_of("neighbours", fit_fallbacks(data, {}, 0)):
+def test_refitted_models_survive_storing(data):
+    for model in choose_fallbacks("neighbours", fit_fallbacks(data, {}, 0)):
         content = artefacts.dump(model, data.catalogue)
         loaded = artefacts.renumber(artefacts.load(content, artefacts.checksum(content), 1), data.catalogue)
         one, other = (

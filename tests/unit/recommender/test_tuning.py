@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recommender.evaluation import NEAR_POPULARITY, Measurement, find_coinciding, intervals, measure, overlap
-from recommender.folds import Fold, fold_of_log, of_some_users
+from recommender.folds import Fold, fold_of_log, sample_users
 from recommender.list_making import Recommender
-from recommender.models import CANDIDATES, again, als, neighbours, popularity
+from recommender.models import MODELS, again, als, neighbours, popularity
 from recommender.releases import AGAIN, DISCOVER
 from recommender.tuning import BestTrial, Tuning, tune
 from tests.listens import random_dataset
@@ -56,7 +56,7 @@ def test_a_model_that_only_repeats_popularity_is_not_chosen():
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_trials(monkeypatch):
     monkeypatch.setattr("recommender.tuning.MOST_TRIALS", 4)
-    names = [*CANDIDATES, again.NAME]
+    names = [*MODELS, again.NAME]
     one, other = (tune(fold(), names, 1000, 3) for _ in range(2))
     assert one.trials == other.trials and one.trials["ease"] == 4
     for list_name in (DISCOVER, AGAIN):
@@ -69,13 +69,13 @@ def test_the_same_seed_gives_the_same_trials(monkeypatch):
 
 def test_without_a_budget_each_model_has_its_first_trials():
     trials = tune(fold(), ["neighbours", "als", again.NAME], 0, 0).trials
-    modules = {**CANDIDATES, again.NAME: again}
+    modules = {**MODELS, again.NAME: again}
     assert trials == {name: len(modules[name].FIRST_TRIALS) for name in ("popularity", "neighbours", "als", "again")}
 
 
 def test_a_sample_of_users_keeps_their_targets():
     whole = fold()
-    part = of_some_users(whole, 20, 5)
+    part = sample_users(whole, 20, 5)
     users = np.flatnonzero(np.diff(part.targets.indptr))
     assert len(users) == 20
     np.testing.assert_array_equal(part.targets[users].toarray(), whole.targets[users].toarray())
