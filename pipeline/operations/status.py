@@ -28,10 +28,11 @@ STALE_AFTER = dt.timedelta(hours=26)
 RECOMMEND = "make recommend"
 NO_RUN = "no run yet; start one with: make run"
 # Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
-REPEAT = {
+REPEAT_COMMANDS = {
     **{verb: f'make gate ARGS="{verb} ..."' for verb in ("release", "reject", "replay")},
     **{verb: f'make {verb} ARGS="..."' for verb in ("erase", "prune")},
     "snapshot": "make features ARGS=snapshot",
+    "drop snapshot": 'make features ARGS="drop ..."',
     "train": "make train",
 }
 
@@ -57,7 +58,8 @@ class Run:
     @property
     def verb(self) -> str | None:
         """Return the step that a person started; None for a nightly run and its steps."""
-        return next((word for word in self.command.split() if word in REPEAT), None)
+        steps = (self.command, *self.command.split())
+        return next((step for step in steps if step in REPEAT_COMMANDS), None)
 
     @property
     def is_undone(self) -> bool:
@@ -198,7 +200,7 @@ def _next_step(
 
 
 def _repeat(run: Run) -> str:
-    return f"{run.verb} of run {run.run_id} was not completed; repeat it: {REPEAT[run.verb]}"
+    return f"{run.verb} of run {run.run_id} was not completed; repeat it: {REPEAT_COMMANDS[run.verb]}"
 
 
 def _key_problem(settings: Settings, connection: psycopg.Connection) -> str | None:
@@ -334,7 +336,7 @@ def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]
     if run.is_undone:
         if any(other.verb == run.verb for other in later):
             return "nothing, it was repeated", runbook
-        return REPEAT[run.verb], runbooks.ERASURE_REQUEST if run.verb == "erase" else runbook
+        return REPEAT_COMMANDS[run.verb], runbooks.ERASURE_REQUEST if run.verb == "erase" else runbook
     has_blocked = run.exit_code == ExitCode.BLOCKED
     still_blocked = [load_id for load_id, table in run.blocked if (load_id, table) in blocked_now]
     if has_blocked and still_blocked:

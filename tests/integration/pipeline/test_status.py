@@ -263,6 +263,8 @@ def test_a_run_without_success_has_two_lines_what_happened_and_the_next_step(
         ("erase", 'make erase ARGS="..."', "erasure-request.md"),
         ("gate release build", 'make gate ARGS="release ..."', "failed-run.md"),
         ("train", "make train", "failed-run.md"),
+        ("snapshot", "make features ARGS=snapshot", "failed-run.md"),
+        ("drop snapshot", 'make features ARGS="drop ..."', "failed-run.md"),
     ],
 )
 def test_a_decision_without_success_is_repeated(command_, step, runbook, built_database_url, connection):
