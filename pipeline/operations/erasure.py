@@ -27,12 +27,13 @@ from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.normalization import normalize
 
-TABLES = {table.name: table for table in SOURCE_TABLES if table.person}
+PERSONAL_SOURCE_TABLES = {table.name: table for table in SOURCE_TABLES if table.person}
 UNREADABLE = "staging.unreadable_rows"
 QUARANTINE = "gate.quarantined_rows"
 LOADS = "gate.loads"
+# By relation outside `staging` and `gate` with rows of users: the column with the id of the user.
 # In this order: deleting from marts.users would cascade to the listens, without counting them.
-BUILT = {
+PERSONAL_RELATIONS = {
     "prep.int_changed_users": "id",
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
@@ -115,7 +116,7 @@ def erase(
             erasure_key.save(settings, traces.names.key)
             with work.transaction():
                 releases.lock(work)  # `model rollback` copies lists without the run lock
-                per_table = {name: _per_load(work, traces, name) for name in TABLES}
+                per_table = {name: _per_load(work, traces, name) for name in PERSONAL_SOURCE_TABLES}
                 deleted_rows = _delete(work, traces)
                 # the lists of others in it follow from this user, too
                 drafts.remove(work)
@@ -123,7 +124,17 @@ def erase(
                 if deleted_rows or traces.loads or not was_erased:
                     _record(work, traces, reason, {"deleted": deleted_rows, "rows": per_table})
             figures |= deleted_rows
-            vacuum(work, (*(f"staging.{name}" for name in TABLES), UNREADABLE, QUARANTINE, LOADS, *BUILT), output)
+            vacuum(
+                work,
+                (
+                    *(f"staging.{name}" for name in PERSONAL_SOURCE_TABLES),
+                    UNREADABLE,
+                    QUARANTINE,
+                    LOADS,
+                    *PERSONAL_RELATIONS,
+                ),
+                output,
+            )
     deleted = ", ".join(f"{count(rows, 'row')} of {relation}" for relation, rows in deleted_rows.items()) or "nothing"
     output.print(f"deleted: {deleted}", soft_wrap=True)
     key_needed = "needs this ERASURE_KEY and " if settings.erasure_key else ""
@@ -224,7 +235,10 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     aliases = {*aliases, *(alias(key, address) for address in addresses)}
     names = Erasures(key, frozenset([made, *aliases]))
 
-    found = {f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, names, person, name))) for name in TABLES}
+    found = {
+        f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, names, person, name)))
+        for name in PERSONAL_SOURCE_TABLES
+    }
     landed = [dlt_id for _, dlt_ids in found.values() for dlt_id in dlt_ids]
     found[UNREADABLE] = (
         "_dlt_id",
@@ -233,7 +247,7 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     held = _withheld_rows(connection, names, QUARANTINE, "dlt_id, table_name, key, ''")
     found[QUARANTINE] = ("dlt_id", landed + list(held))
     is_bigint = re.fullmatch("-?[0-9]{1,19}", person) and abs(int(person)) <= LARGEST_BIGINT
-    found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in BUILT.items()}
+    found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in PERSONAL_RELATIONS.items()}
     found = {relation: rows for relation, rows in found.items() if database.has(connection, relation)}
     counts = {
         relation: _of(connection, "select count(*) from {} where {}", relation, rows).fetchone()[0]
@@ -279,7 +293,7 @@ def _landed_versions(connection: psycopg.Connection, names: Erasures, person: st
     Of millions of rows only those are compared that have this id, or an id that is not a plain number: it may be
     another spelling of this one.
     """
-    table = TABLES[name]
+    table = PERSONAL_SOURCE_TABLES[name]
     query = sql.SQL("""
         select _dlt_id, key, case when id = 'null' then payload::text end
         from (select *, coalesce(key::jsonb -> {}, 'null') as id from {}) as versions
@@ -293,8 +307,8 @@ def _landed_versions(connection: psycopg.Connection, names: Erasures, person: st
 def _withheld_rows(connection: psycopg.Connection, names: Erasures, relation: str, columns: str) -> Iterator[str]:
     """Yield the ids (first column) of the rows that belong to the user. The other columns: table, key, text."""
     query = sql.SQL("select {} from {} where table_name = any(%s)").format(sql.SQL(columns), identifier(relation))
-    for dlt_id, name, key, text in _stream(connection, query, list(TABLES)):
-        if names.withholds(TABLES[name], key, text):
+    for dlt_id, name, key, text in _stream(connection, query, list(PERSONAL_SOURCE_TABLES)):
+        if names.withholds(PERSONAL_SOURCE_TABLES[name], key, text):
             yield dlt_id
 
 
