@@ -63,7 +63,7 @@ class RunNotifier:
         self._run: PipelineRun | None = None
         self._began_at = _now()
 
-    def began(self, this_run: "PipelineRun") -> None:
+    def note_start(self, this_run: "PipelineRun") -> None:
         """Note that the run is in the run ledger."""
         self._run = this_run
 

@@ -17,7 +17,7 @@ from extract.recovery import recover
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.run import erasure_key, runbooks
-from pipeline.run.pipeline_run import record_command, translate_extraction_errors
+from pipeline.run.pipeline_run import record_locked_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings, secret
 from recommender import drafts, releases
@@ -108,7 +108,7 @@ def erase(
             if is_dry_run:
                 _delete(work, traces)
                 return "nothing was changed; repeat the command without --dry-run to delete these rows permanently"
-        with record_command(warehouse, connection, "erase") as figures:
+        with record_locked_command(warehouse, connection, "erase") as figures:
             with translate_extraction_errors(warehouse):
                 recovery = recover(work, warehouse.conninfo, settings.dlt_folder, lands_packed_load=False)
             if recovery.sentence:
@@ -170,10 +170,10 @@ def _check(connection: psycopg.Connection, traces: Traces, was_erased: bool, rea
             ExitCode.WRONG_SETTINGS,
             "--reason identifies the user and is stored permanently; leave out id, e-mail and name",
         )
-    if waiting := ledger.waiting_loads(connection):
+    if pending := ledger.pending_loads(connection):
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"load {waiting[0]} is pending, and the gate would find rows of it missing; first run: make gate",
+            f"load {pending[0]} is pending, and the gate would find rows of it missing; first run: make gate",
         )
 
 
@@ -244,8 +244,8 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
         "_dlt_id",
         list(_withheld_rows(connection, names, UNREADABLE, "_dlt_id, table_name, key, raw")),
     )
-    held = _withheld_rows(connection, names, QUARANTINE, "dlt_id, table_name, key, ''")
-    found[QUARANTINE] = ("dlt_id", landed + list(held))
+    quarantined = _withheld_rows(connection, names, QUARANTINE, "dlt_id, table_name, key, ''")
+    found[QUARANTINE] = ("dlt_id", landed + list(quarantined))
     is_bigint = re.fullmatch("-?[0-9]{1,19}", person) and abs(int(person)) <= LARGEST_BIGINT
     found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in PERSONAL_RELATIONS.items()}
     found = {relation: rows for relation, rows in found.items() if database.has(connection, relation)}

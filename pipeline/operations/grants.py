@@ -5,11 +5,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.run import privileges
-from pipeline.run.privileges import ANALYST, READERS, ROLES, STEPS
+from pipeline.run.privileges import ANALYST, READERS, ROLES
 from warehouse import ownership, schema
 from warehouse.database import has
 from warehouse.errors import CommandError, ExitCode
-from warehouse.names import SCHEMAS
+from warehouse.names import SCHEMAS, STEP_ROLE_NAMES
 
 PRESENT_PRIVILEGES = """
 select
@@ -38,7 +38,7 @@ def script(connection: psycopg.Connection) -> str:
     missing = privileges.missing_roles(connection)
     statements = [
         *map(privileges.CREATION.format, missing),
-        *privileges.missing_memberships(connection, STEPS),
+        *privileges.missing_memberships(connection, STEP_ROLE_NAMES),
         *privileges.statements(connection),
     ]
     note = "-- nothing was changed; to execute this, repeat without --dry-run"

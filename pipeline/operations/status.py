@@ -39,7 +39,7 @@ REPEAT_COMMANDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """Describe a run in the ledger. `done`: the steps that succeeded. `blocked`: the loads (load, table) it blocked."""
+    """Describe a run in the run ledger. `done`: its successful steps. `blocked`: the loads (load, table) it blocked."""
 
     run_id: str
     command: str
@@ -88,9 +88,9 @@ class OpenLoad:
 class Status:
     """Hold the state of the warehouse. `now`: the warehouse's clock.
 
-    `last_runs`: empty if there was no run yet, or if the ledger is of an earlier version. `quarantine`: (table, rule,
+    `last_runs`: empty if there was no run yet, or in a warehouse of an earlier version. `quarantine`: (table, rule,
     rows, time of the oldest). `fresh_as_of`: by table, readers see the source as of this time. `warnings`: those of the
-    newest load of each table, except quarantined rows. `listens_waiting`: listens without a known user or track; None
+    newest load of each table, except quarantined rows. `parked_listens`: their user or track is not published; None
     if this login may not count them. `release`: of recommendations, the one that readers see; None if there is none, or
     if this login may not read it.
     """
@@ -102,7 +102,7 @@ class Status:
     quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
     fresh_as_of: Mapping[str, dt.datetime] = field(default_factory=dict)
     warnings: Sequence[RunWarning] = ()
-    listens_waiting: int | None = None
+    parked_listens: int | None = None
     release: Release | None = None
 
 
@@ -142,9 +142,9 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
     fresh_as_of = dict(
         connection.execute(f"{nights.FRESH} select table_name, started_at from fresh", nights.PARAMETERS).fetchall()
     )
-    waiting = _listens_waiting(connection)
+    parked = _count_parked_listens(connection)
     release = releases.published(connection) if may_read else None
-    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, waiting, release)
+    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, parked, release)
 
 
 def _next_step(
@@ -205,12 +205,12 @@ def _repeat(run: Run) -> str:
 
 def _key_problem(settings: Settings, connection: psycopg.Connection) -> str | None:
     """Return why the next extraction by this user would be refused. Return None for users who extract nothing."""
-    may_pull = connection.execute("""
+    may_extract = connection.execute("""
         select
             exists (select from pg_namespace where nspname = 'staging' and has_schema_privilege(oid, 'create'))
             and has_table_privilege(to_regclass('gate.erasures'), 'select')
     """).fetchone()[0]
-    if not may_pull or not ledger.erasures(connection):
+    if not may_extract or not ledger.erasures(connection):
         return None
     # imports dlt, which takes seconds
     from pipeline.run import erasure_key
@@ -274,7 +274,7 @@ def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.
     """).fetchall()
 
 
-def _listens_waiting(connection: psycopg.Connection) -> int | None:
+def _count_parked_listens(connection: psycopg.Connection) -> int | None:
     may_count = connection.execute("""
         select coalesce(bool_or(has_table_privilege(relations.oid, 'select')), false)
         from pg_namespace as schemas

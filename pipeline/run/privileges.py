@@ -15,14 +15,14 @@ from pipeline.settings import PROJECT
 from warehouse import normalization, ownership
 from warehouse.database import set_role_privilege
 from warehouse.errors import CommandError, ExitCode
-from warehouse.names import SCHEMAS, STEP_ROLES
+from warehouse.names import SCHEMAS, STEP_ROLE_NAMES, STEP_ROLES
 
 MODELS = PROJECT / "dbt_project" / "models"
 MARTS = (MODELS / "marts" / "_marts.yml", MODELS / "analytics" / "_analytics.yml")
-LOADER, GATE, TRANSFORMER, RECOMMENDER = STEPS = tuple(role for role, _ in STEP_ROLES.values())
+LOADER, GATE, TRANSFORMER, RECOMMENDER = STEP_ROLE_NAMES
 ANALYST, MONITOR, SERVICE = "moovitamix_analyst", "moovitamix_monitor", "moovitamix_service"
 READERS = (ANALYST, RECOMMENDER)
-ROLES = (*STEPS, ANALYST, MONITOR, SERVICE)
+ROLES = (*STEP_ROLE_NAMES, ANALYST, MONITOR, SERVICE)
 READABLE_SCHEMAS = ("marts", "features", "recommendations")
 # A new mart is hidden from the recommender until it is listed here.
 RECOMMENDERS_MARTS = ("users", "tracks", "track_genres", "listen_history")
@@ -242,7 +242,7 @@ def is_granted(connection: psycopg.Connection) -> bool:
         inner join pg_namespace as schemas on wanted.schema_name = schemas.nspname
         where has_schema_privilege(roles.oid, schemas.oid, 'create')
         """,
-        [list(STEPS), [schema for _, schema in STEP_ROLES.values()]],
+        [list(STEP_ROLE_NAMES), [schema for _, schema in STEP_ROLES.values()]],
     ).fetchone()
     # one is enough: an earlier version may have granted them before a step got its role
     return granted > 0
@@ -260,10 +260,10 @@ def grant(connection: psycopg.Connection) -> None:
         connection.execute("set local citus.multi_shard_modify_mode = 'sequential'")
         missing = missing_roles(connection)
         # only the creator of a role may grant it
-        of_others = missing_memberships(connection, [role for role in STEPS if role not in missing])
+        of_others = missing_memberships(connection, [role for role in STEP_ROLE_NAMES if role not in missing])
         user = sql.Identifier(connection.info.user).as_string()
         _execute_or_ask(connection, map(CREATION.format, missing), f"alter role {user} createrole;")
-        _execute_or_ask(connection, missing_memberships(connection, STEPS), " ".join(of_others))
+        _execute_or_ask(connection, missing_memberships(connection, STEP_ROLE_NAMES), " ".join(of_others))
         try:
             # in a block, because Citus sends a statement to its workers as the text that it is part of
             connection.execute("\n".join(("do $rights$", "begin", *statements(connection), "end", "$rights$")))
@@ -391,7 +391,7 @@ def statements(connection: psycopg.Connection) -> list[str]:
             rights_of_service=_grants(_readable_by_service(connection)),
             **{schema: ", ".join(names) for schema, names in tables.items()},
         ),
-        *_lines(connection, LOGINS_ON_CITUS, [list(STEPS)]),
+        *_lines(connection, LOGINS_ON_CITUS, [list(STEP_ROLE_NAMES)]),
         *_lines(connection, READERS_ON_CITUS),
     ]
 

@@ -1,4 +1,4 @@
-"""Find the warnings of a successful run: rows held back, and unusually many changes or removals.
+"""Find the warnings of a successful run: quarantined rows, and unusually many changes or removals.
 
 The summary of a run, its event log, `make status`, the report and the alerts all show this one list.
 """
@@ -44,7 +44,7 @@ class RunWarning(NamedTuple):
 
 def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     """Return the warnings of the run's loads, including loads that the gate has not checked yet."""
-    found = find_in_verdicts(this_run.verdicts, this_run.rows_held)
+    found = find_in_verdicts(this_run.verdicts, this_run.rows_quarantined)
     checked = {(verdict.batch.load_id, verdict.batch.table) for verdict in this_run.verdicts}
     if this_run.extraction:
         for table, scan in this_run.extraction.scans.items():
@@ -53,8 +53,8 @@ def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     return found
 
 
-def find_in_verdicts(verdicts: Iterable[Verdict], rows_held: Mapping[str, int]) -> list[RunWarning]:
-    """Return the warnings of the checked loads. `rows_held`: by table, the rows that are in quarantine now."""
+def find_in_verdicts(verdicts: Iterable[Verdict], rows_quarantined: Mapping[str, int]) -> list[RunWarning]:
+    """Return the warnings of the checked loads. `rows_quarantined`: by table, the rows that are in quarantine now."""
     found: list[RunWarning] = []
     for verdict in verdicts:
         batch = verdict.batch
@@ -62,9 +62,9 @@ def find_in_verdicts(verdicts: Iterable[Verdict], rows_held: Mapping[str, int]) 
         if verdict.state in PUBLISHED_BY_THE_GATE:
             found += _floods(batch.table, batch.load_id, batch.rows_removed, rules)
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
-        # those of earlier loads too: they are held back as long as they wait
-        if held := max(verdict.rows_quarantined, rows_held.get(batch.table, 0)):
-            found.append(_quarantine_warning(batch.table, batch.load_id, held))
+        # those of earlier loads too: they stay quarantined until the source sends better versions
+        if quarantined := max(verdict.rows_quarantined, rows_quarantined.get(batch.table, 0)):
+            found.append(_quarantine_warning(batch.table, batch.load_id, quarantined))
     return found
 
 

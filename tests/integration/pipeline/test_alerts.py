@@ -27,7 +27,7 @@ from tests.inboxes import http_inbox, mail_inbox
 from tests.integration.monitoring.records import CRASHED, enter_run
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
 from tests.runs import STEPS
-from warehouse import database, locks
+from warehouse import database, locks, names
 from warehouse.errors import CommandError, ExitCode
 
 ELSEWHERE = "redirect=http://127.0.0.1:1/"  # refused at once, where other faults would be tried again
@@ -54,7 +54,7 @@ def settings(inbox, database_url, home):
 def outcome(monkeypatch):
     """Replace the steps of a run by the functions that a test puts here under their names."""
     steps = {}
-    for step in pipeline_run.STEPS:
+    for step in names.STEPS:
         monkeypatch.setattr(
             pipeline_run, f"_{step}", lambda *given, step=step: steps.get(step, lambda *_: None)(*given)
         )

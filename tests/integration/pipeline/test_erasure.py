@@ -18,7 +18,7 @@ from extract import database as extract_database
 from extract.erasures import key_check, tombstone
 from extract.recovery import Recovery
 from pipeline.operations import erasure
-from pipeline.run import erasure_key, pipeline_run, runbooks
+from pipeline.run import erasure_key, runbooks
 from pipeline.settings import Settings
 from recommender import releases
 from sample_api.server import serve
@@ -31,7 +31,7 @@ from tests.integration.pipeline.test_interruptions import waits_for_a_lock
 from tests.marts import contents
 from tests.recovery import recover
 from tests.runs import STEPS, run_pipeline_on, states
-from warehouse import database, locks
+from warehouse import database, locks, names
 from warehouse.errors import CommandError, ExitCode
 
 pytestmark = pytest.mark.slow
@@ -101,7 +101,7 @@ def rows_of_the_user(world, night):
     }
 
 
-def run_with(database_url, day, *, night=None, steps=pipeline_run.STEPS):
+def run_with(database_url, day, *, night=None, steps=names.STEPS):
     """A night of the sample world, with the user's rows of that night if it is given."""
     world = snapshot(WORLD, day)
     more = rows_of_the_user(world, night) if night is not None else {}

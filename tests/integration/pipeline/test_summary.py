@@ -71,7 +71,7 @@ WITH_WARNINGS = [
 ]
 
 
-def test_rows_held_back_for_any_reason_and_a_mass_change_are_in_the_last_line():
+def test_quarantined_and_unreadable_rows_and_a_mass_change_are_in_the_last_line():
     night = PipelineRun(Warehouse({}), "run 1", verdicts=WITH_WARNINGS, build=DbtOutcome((), ()))
     assert summary.closing_line(night) == (
         f"all published, but {MASS_CHANGE} have changed, 12 rows of users are unreadable,"

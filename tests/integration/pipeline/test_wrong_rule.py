@@ -1,4 +1,4 @@
-"""The runbooks' commands publish the rows that a wrong rule held back, once the rule is fixed."""
+"""The runbooks' commands publish the rows that a wrong rule quarantined, once the rule is fixed."""
 
 import contextlib
 

@@ -69,8 +69,8 @@ def test_quarantined_and_unreadable_rows_are_compared_too():
     assert (table, figures) == ("users", [("unreadable", Figure(40, 0, "▲")), ("quarantined", Figure(30, 0, "▲"))])
 
 
-def test_a_night_whose_pull_failed_has_no_figures():
+def test_a_night_whose_extraction_failed_has_no_figures():
     calm = [night(number, users={"rows_read": 100}) for number in (1, 2, 3)]
     failed = night(4, "failed")
-    failed_pull = night(5, "failed", users={"rows_read": None, "rows_landed": None, "rows_removed": None})
-    assert [of_night.unusual for of_night in unusual.counts([*calm, failed, failed_pull])[-2:]] == [[], []]
+    failed_scan = night(5, "failed", users={"rows_read": None, "rows_landed": None, "rows_removed": None})
+    assert [of_night.unusual for of_night in unusual.counts([*calm, failed, failed_scan])[-2:]] == [[], []]
