@@ -1,7 +1,7 @@
 """Find the figures of a night that are far from usual.
 
 The usual value is the median of the earlier comparable nights: those that published their rows. A median of at least
-ENOUGH_NIGHTS is not moved by the first load, which is new as a whole, or by one flood that was published.
+ENOUGH_NIGHTS is not moved by the first load, which is new as a whole, or by one mass change that was published.
 """
 
 import statistics

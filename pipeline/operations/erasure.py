@@ -59,10 +59,10 @@ BLANK = "(blanked: it identified an erased user)"  # stored, and in the runbook'
 
 @dataclass(frozen=True)
 class Traces:
-    """Hold what the warehouse stores about a user. `names` match this user and nobody else."""
+    """Hold what the warehouse stores about a user. `matcher` matches the ids and addresses of this user only."""
 
     person: str
-    names: Erasures
+    matcher: Erasures
     aliases: tuple[str, ...]
     profiles: tuple[tuple[str | None, str | None, str | None], ...]
     """(e-mail, first name, last name) of all versions."""
@@ -76,7 +76,7 @@ class Traces:
 
     @property
     def tombstone(self) -> str:
-        return tombstone(self.names.key, self.person)
+        return tombstone(self.matcher.key, self.person)
 
 
 def erase(
@@ -113,7 +113,7 @@ def erase(
                 recovery = recover(work, warehouse.conninfo, settings.dlt_folder, lands_packed_load=False)
             if recovery.sentence:
                 output.print(f"recovered: {recovery.sentence}", soft_wrap=True)
-            erasure_key.save(settings, traces.names.key)
+            erasure_key.save(settings, traces.matcher.key)
             with work.transaction():
                 releases.lock(work)  # `model rollback` copies lists without the run lock
                 per_table = {name: _per_load(work, traces, name) for name in PERSONAL_SOURCE_TABLES}
@@ -201,14 +201,14 @@ def _identifies(reason: str, traces: Traces) -> bool:
     """Return whether the text contains the id as a word, an e-mail address, or first and last name of the user."""
     person = re.escape(normalize(traces.person))
     has_id = re.search(rf"(?<!\w){person}(?!\w)", normalize(reason))
-    return bool(has_id) or _contains_name(reason, traces.names, traces.profiles)
+    return bool(has_id) or _contains_name(reason, traces.matcher, traces.profiles)
 
 
-def _contains_name(text: str, names: Erasures, profiles: Iterable[tuple[str | None, ...]]) -> bool:
+def _contains_name(text: str, matcher: Erasures, profiles: Iterable[tuple[str | None, ...]]) -> bool:
     """Return whether the text contains an e-mail address of the user, or first and last name."""
     plain = normalize(text)
     # for a user who was already erased, only hashes of the addresses remain; some are of other spellings
-    if any("@" in word and names.covers_alias(word.strip(".")) for word in (*_parts(text), *_parts(plain))):
+    if any("@" in word and matcher.covers_alias(word.strip(".")) for word in (*_parts(text), *_parts(plain))):
         return True
     words = set(re.findall(r"\w+", plain))
     for email, first_name, last_name in profiles:
@@ -233,18 +233,18 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     # an invalid address, such as "unknown", could match many users
     addresses = {email for email, _, _ in profiles if email and "@" in normalize(email)}
     aliases = {*aliases, *(alias(key, address) for address in addresses)}
-    names = Erasures(key, frozenset([made, *aliases]))
+    matcher = Erasures(key, frozenset([made, *aliases]))
 
     found = {
-        f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, names, person, name)))
+        f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, matcher, person, name)))
         for name in PERSONAL_SOURCE_TABLES
     }
     landed = [dlt_id for _, dlt_ids in found.values() for dlt_id in dlt_ids]
     found[UNREADABLE] = (
         "_dlt_id",
-        list(_withheld_rows(connection, names, UNREADABLE, "_dlt_id, table_name, key, raw")),
+        list(_withheld_rows(connection, matcher, UNREADABLE, "_dlt_id, table_name, key, raw")),
     )
-    quarantined = _withheld_rows(connection, names, QUARANTINE, "dlt_id, table_name, key, ''")
+    quarantined = _withheld_rows(connection, matcher, QUARANTINE, "dlt_id, table_name, key, ''")
     found[QUARANTINE] = ("dlt_id", landed + list(quarantined))
     is_bigint = re.fullmatch("-?[0-9]{1,19}", person) and abs(int(person)) <= LARGEST_BIGINT
     found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in PERSONAL_RELATIONS.items()}
@@ -261,24 +261,24 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     )
     return Traces(
         person,
-        names,
+        matcher,
         tuple(sorted(aliases)),
         tuple(profiles),
         found,
         counts,
-        loads=tuple((load_id, table) for reason, load_id, table in loads if _contains_name(reason, names, profiles)),
-        decisions=tuple(number for text, number in decisions if _contains_name(text, names, profiles)),
+        loads=tuple((load_id, table) for reason, load_id, table in loads if _contains_name(reason, matcher, profiles)),
+        decisions=tuple(number for text, number in decisions if _contains_name(text, matcher, profiles)),
     )
 
 
-def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> list[tuple]:
+def _profiles(connection: psycopg.Connection, matcher: Erasures, person: str) -> list[tuple]:
     profiles = connection.execute(
         """
         select distinct payload ->> 'email', payload ->> 'first_name', payload ->> 'last_name'
         from staging.users
         where _dlt_id = any(%s) and payload is not null
         """,
-        [list(_landed_versions(connection, names, person, "users"))],
+        [list(_landed_versions(connection, matcher, person, "users"))],
     ).fetchall()
     if database.has(connection, "marts.users"):
         profiles += connection.execute(
@@ -287,7 +287,7 @@ def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> l
     return profiles
 
 
-def _landed_versions(connection: psycopg.Connection, names: Erasures, person: str, name: str) -> Iterator[str]:
+def _landed_versions(connection: psycopg.Connection, matcher: Erasures, person: str, name: str) -> Iterator[str]:
     """Yield the `_dlt_id` of each version of the user, published or not.
 
     Of millions of rows only those are compared that have this id, or an id that is not a plain number: it may be
@@ -300,15 +300,15 @@ def _landed_versions(connection: psycopg.Connection, names: Erasures, person: st
         where id::text = %s or id::text !~ '^(0|[1-9][0-9]*)$'
     """).format(sql.Literal(table.key.index(table.person)), identifier(f"staging.{name}"))
     for dlt_id, key, text in _stream(connection, query, person):
-        if names.withholds(table, key, text or ""):
+        if matcher.withholds(table, key, text or ""):
             yield dlt_id
 
 
-def _withheld_rows(connection: psycopg.Connection, names: Erasures, relation: str, columns: str) -> Iterator[str]:
+def _withheld_rows(connection: psycopg.Connection, matcher: Erasures, relation: str, columns: str) -> Iterator[str]:
     """Yield the ids (first column) of the rows that belong to the user. The other columns: table, key, text."""
     query = sql.SQL("select {} from {} where table_name = any(%s)").format(sql.SQL(columns), identifier(relation))
     for dlt_id, name, key, text in _stream(connection, query, list(PERSONAL_SOURCE_TABLES)):
-        if names.withholds(PERSONAL_SOURCE_TABLES[name], key, text):
+        if matcher.withholds(PERSONAL_SOURCE_TABLES[name], key, text):
             yield dlt_id
 
 
@@ -328,7 +328,7 @@ def _per_load(connection: psycopg.Connection, traces: Traces, name: str) -> dict
 
 def _delete(connection: psycopg.Connection, traces: Traces) -> dict[str, int]:
     """Delete the rows, and return the number of deleted rows by relation."""
-    batch_tables.clear(connection)
+    batch_tables.clear_batch(connection)
     if snapshots := traces.rows.get("features.user_snapshots"):
         _of(
             connection,
@@ -346,7 +346,7 @@ def _delete(connection: psycopg.Connection, traces: Traces) -> dict[str, int]:
 
 def _record(connection: psycopg.Connection, traces: Traces, reason: str, details: dict[str, Any]) -> None:
     tombstone = traces.tombstone
-    ledger.record_erasure(connection, tombstone, list(traces.aliases), key_check(traces.names.key, tombstone))
+    ledger.record_erasure(connection, tombstone, list(traces.aliases), key_check(traces.matcher.key, tombstone))
     ledger.record_decision(connection, "erase", reason, details={"tombstone": tombstone, **details})
 
 

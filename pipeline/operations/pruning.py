@@ -79,7 +79,7 @@ SUPERSEDED = """
 """
 
 
-def age(text: str) -> dt.timedelta:
+def parse_age(text: str) -> dt.timedelta:
     """Parse a time such as 90d or 12w. Raises ValueError unless it is at least a day."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", text)
     if match is None:

@@ -12,9 +12,9 @@ from pipeline.console import header
 from pipeline.records import run_ledger
 from pipeline.run import run_warnings, runbooks
 from pipeline.run.message_parts import (
+    append_when_fixed,
     decision_command,
     show_command,
-    when_fixed,
 )
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
@@ -216,7 +216,7 @@ def _key_problem(settings: Settings, connection: psycopg.Connection) -> str | No
     from pipeline.run import erasure_key
 
     try:
-        erasure_key.erasures(settings, connection)
+        erasure_key.load_erasures(settings, connection)
     except CommandError as refusal:
         return str(refusal)
     return None
@@ -332,7 +332,7 @@ def _are_lists_behind(connection: psycopg.Connection) -> bool:
 
 def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]) -> tuple[str, str]:
     """Return the next step after a run without success, and its runbook. `later`: the runs after it."""
-    runbook = runbooks.CRASHED_RUN if run.status == "crashed" else runbooks.of_exit_code(run.exit_code)
+    runbook = runbooks.CRASHED_RUN if run.status == "crashed" else runbooks.find_runbook(run.exit_code)
     if run.is_undone:
         if any(other.verb == run.verb for other in later):
             return "nothing, it was repeated", runbook
@@ -349,4 +349,4 @@ def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]
         return run.again, runbook
     if run.exit_code == ExitCode.UNEXPECTED_ERROR:
         return f"MOOVITAMIX_TRACEBACK=1 {run.again}", runbook
-    return when_fixed(run.again), runbook
+    return append_when_fixed(run.again), runbook

@@ -95,7 +95,7 @@ def finish_run(
     )
     # another session may lock a table, and a run that has ended must not wait for it
     connection.execute(f"set statement_timeout = '{LONGEST_COUNT}'")
-    insert_rows(connection, "run_relations", run_id, table_sizes.of_tables(connection))
+    insert_rows(connection, "run_relations", run_id, table_sizes.measure_tables(connection))
 
 
 def record_ended(

@@ -239,12 +239,12 @@ def _record_details(connection: psycopg.Connection, this_run: PipelineRun, step:
     """Record the details of the step, also if it failed."""
     rows: dict[str, Iterable[dict[str, object]]] = {}
     if step == "extract":
-        rows["run_tables"] = run_details.of_tables(this_run.traffic, this_run.extraction)
-        rows["run_columns"] = run_details.of_columns(this_run.extraction) if this_run.extraction else ()
+        rows["run_tables"] = run_details.make_table_rows(this_run.traffic, this_run.extraction)
+        rows["run_columns"] = run_details.make_column_rows(this_run.extraction) if this_run.extraction else ()
     elif step == "gate":
-        rows["run_loads"] = run_details.of_loads(this_run.verdicts)
+        rows["run_loads"] = run_details.make_load_rows(this_run.verdicts)
     elif step == "build":
-        rows["run_nodes"] = run_details.of_nodes(step, this_run.build)
+        rows["run_nodes"] = run_details.make_node_rows(step, this_run.build)
     for table, about in rows.items():
         run_ledger.insert_rows(connection, table, this_run.run_id, about)
 
@@ -275,7 +275,7 @@ def _extract(
     show: Progress,
     figures: dict[str, Any],
 ) -> None:
-    erasures = erasure_key.erasures(settings, connection)
+    erasures = erasure_key.load_erasures(settings, connection)
     with contextlib.ExitStack() as stack:
         api_base_url = settings.api_base_url
         if api_base_url is None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PUBLISHED_BY_THE_GATE = ("accepted", "accepted_with_quarantine")
 # Each kind of warning, and its runbook.
 RUNBOOKS = {
-    "mass change": runbooks.UNUSUAL_NIGHT,
-    "many removals": runbooks.UNUSUAL_NIGHT,
+    "mass change": runbooks.UNUSUAL_RUN,
+    "many removals": runbooks.UNUSUAL_RUN,
     "unreadable rows": runbooks.GROWING_QUARANTINE,
     "quarantined rows": runbooks.GROWING_QUARANTINE,
 }
@@ -60,7 +60,7 @@ def find_in_verdicts(verdicts: Iterable[Verdict], rows_quarantined: Mapping[str,
         batch = verdict.batch
         rules = [{"rule": failed.rule, "examples": failed.examples} for failed in verdict.failed_rules]
         if verdict.state in PUBLISHED_BY_THE_GATE:
-            found += _floods(batch.table, batch.load_id, batch.rows_removed, rules)
+            found += _mass_warnings(batch.table, batch.load_id, batch.rows_removed, rules)
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
         # those of earlier loads too: they stay quarantined until the source sends better versions
         if quarantined := max(verdict.rows_quarantined, rows_quarantined.get(batch.table, 0)):
@@ -71,7 +71,7 @@ def find_in_verdicts(verdicts: Iterable[Verdict], rows_quarantined: Mapping[str,
 def find_in_warehouse(connection: psycopg.Connection) -> list[RunWarning]:
     """Return the warnings of the newest complete load of each table, except those about quarantined rows.
 
-    A flood that a person has released or rejected is no longer a warning.
+    A mass change that a person has released or rejected is no longer a warning.
     """
     rows = connection.execute("""
         select newest.table_name, newest._dlt_load_id, newest.rows_removed, newest.rows_unreadable, state, verdict
@@ -87,7 +87,7 @@ def find_in_warehouse(connection: psycopg.Connection) -> list[RunWarning]:
     found: list[RunWarning] = []
     for table, load_id, rows_removed, rows_unreadable, state, verdict in rows:
         if state in PUBLISHED_BY_THE_GATE:
-            found += _floods(table, load_id, rows_removed, (verdict or {}).get("failed_rules", []))
+            found += _mass_warnings(table, load_id, rows_removed, (verdict or {}).get("failed_rules", []))
         found += _unreadable(table, load_id, rows_unreadable)
     return found
 
@@ -98,8 +98,8 @@ def join(found: Iterable[RunWarning]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _floods(table: str, load_id: str, rows_removed: int, rules: Iterable[Mapping[str, Any]]) -> list[RunWarning]:
-    """Return the warnings about floods. `rules`: the rules that the load failed, with their `examples`."""
+def _mass_warnings(table: str, load_id: str, rows_removed: int, rules: Iterable[Mapping[str, Any]]) -> list[RunWarning]:
+    """Return the warnings about mass changes and many removals. `rules`: the failed rules, with their `examples`."""
     found = []
     for failed in rules:
         figures = {name: value for example in failed["examples"] for name, value in example.items()}

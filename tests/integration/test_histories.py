@@ -275,7 +275,7 @@ class HistoryMachine(RuleBasedStateMachine):
                 self.api.url,
                 working_folder=self.working_folder,
                 disregarded_loads=ledger.disregarded_loads(self.connection),
-                erasures=erasure_key.erasures(self.settings, self.connection),
+                erasures=erasure_key.load_erasures(self.settings, self.connection),
             )
         self.api.faults.clear()
         if failure is Killed:

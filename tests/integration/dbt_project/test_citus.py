@@ -224,7 +224,7 @@ def test_keys_of_distributed_tables_include_the_distribution_column_and_foreign_
 @pytest.mark.parametrize("check", citus.CHECKS, ids=lambda check: check.__name__)
 def test_no_statement_is_one_that_citus_refuses_or_does_not_push_down(check, lab):
     catalog = Catalog(lab.connection)
-    found = {str(finding) for text in lab.parsed for finding in check(text, catalog)}
+    found = {str(refusal) for text in lab.parsed for refusal in check(text, catalog)}
     assert not found, check.__doc__
 
 

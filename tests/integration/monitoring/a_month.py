@@ -13,7 +13,7 @@ EXIT_CODES = {"succeeded": 0, "blocked": 4, "failed": 3}
 READ = {"users": 1086, "tracks": 980, "listen_history": 4100}
 NULLS = {("users", "gender"): 300, ("users", "email"): 9, ("tracks", "album"): 120, ("users", "id"): 0}
 FAILED_RULES = (("something_was_read", "critical", 1), ("email_is_an_address", "warning", 8))
-FLOOD = 24  # the night with an unusual number of removals
+MANY_REMOVALS = 24  # the night with an unusual number of removals
 SIZES = {"staging.listen_history": 2_100_000, "marts.listen_history": 2_300_000, "ops.run_nodes": 410_000}
 
 
@@ -177,6 +177,6 @@ def _scan(number: int, table: str, rows: int) -> dict[str, object]:
         "rows_read": rows + 3 * number,
         "rows_unchanged": rows + 3 * number - landed - 1,
         "rows_landed": landed,
-        "rows_removed": 731 if number == FLOOD and table == "users" else number % 4 + 1,
+        "rows_removed": 731 if number == MANY_REMOVALS and table == "users" else number % 4 + 1,
         "rows_unreadable": 1,
     }

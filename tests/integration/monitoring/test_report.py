@@ -492,10 +492,10 @@ def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, 
 @pytest.mark.parametrize("rows", [1, 12])
 def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, tmp_path):
     assert "No row is in quarantine, and no load has a warning." in report(built_database_url, tmp_path).text
-    flood = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
+    mass_change = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
-        failed = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": flood}]}]
+        failed = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": mass_change}]}]
         verdict = "update gate.loads set verdict = %s where load_id = %s and table_name = 'users'"
         connection.execute(verdict, [Jsonb({"failed_rules": failed}), load_id])
         for table, load_column in {"staging.scans": "_dlt_load_id", "ops.run_tables": "load_id"}.items():
@@ -506,7 +506,7 @@ def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, t
     page = report(built_database_url, tmp_path)
     unreadable = "1 row of tracks is unreadable" if rows == 1 else "12 rows of tracks are unreadable"
     assert f"all published; {count(rows, 'row')} unreadable. " in page.text
-    for text in (f"{flood} have changed", unreadable):
+    for text in (f"{mass_change} have changed", unreadable):
         assert f"In the newest load: {text}." in page.text
         assert f'{text} make gate ARGS="show {load_id}"' in page.text
     assert "No row is in quarantine." in page.text
@@ -721,7 +721,7 @@ def test_three_removed_rows_instead_of_one_are_not_marked(database_url, ledgers,
     assert page.marks == ["▲ 90 (usually 9)"] and "far from usual:" not in page.source
 
 
-def test_runs_of_one_day_are_told_apart_by_their_time(database_url, ledgers, tmp_path):
+def test_runs_of_one_day_differ_by_their_time(database_url, ledgers, tmp_path):
     times = ["02:20", "09:05:10", "09:05:40"]
     for time in times:
         run_id = records.enter_run(ledgers, 0)

@@ -475,14 +475,14 @@ def test_the_embedded_postgres_has_its_own_key(url, connection, tmp_path, monkey
 
     made = tombstone(key, PERSON)
     ledger.record_erasure(connection, made, ["an alias"], key_check(key, made))
-    assert erasure_key.erasures(settings, connection).tombstones == {made, "an alias"}
+    assert erasure_key.load_erasures(settings, connection).tombstones == {made, "an alias"}
     file.unlink()
     with pytest.raises(CommandError, match="ERASURE_KEY is not set") as refused:
         erasure_key.key_to_erase_with(settings, connection)
     assert refused.value.code == ExitCode.WRONG_SETTINGS
     monkeypatch.setenv("ERASURE_KEY", key)
     erasure_key.save(settings, key)
-    assert not file.exists() and erasure_key.erasures(settings, connection).covers(PERSON)
+    assert not file.exists() and erasure_key.load_erasures(settings, connection).covers(PERSON)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_release_shows_before_and_after_and_is_built(built_database_url, conne
     see = f'see it with: make gate ARGS="show {load_id}"'
     assert ended.out.splitlines()[-1] == f"users of load {load_id} is released; {see}"
     assert renamed(connection) == ODD
-    assert connection.execute("select id from prep.int_changed_tracks").fetchall() == [], "of users alone there is news"
+    assert connection.execute("select id from prep.int_changed_tracks").fetchall() == [], "only users have changed"
     assert last_run(connection) == ("succeeded", 0, "all published")
     status = command("status", DATABASE_URL=built_database_url).out
     assert status.splitlines()[-1] == 'next: see the quarantined rows: make gate ARGS="show"'

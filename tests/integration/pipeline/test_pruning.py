@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pipeline.operations.pruning import age
+from pipeline.operations.pruning import parse_age
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
 from tests.databases import prepare
@@ -133,7 +133,7 @@ def test_an_invalid_age_is_wrong_usage(keep, database_url):
 
 
 def test_times_are_days_or_weeks():
-    assert [age("1d"), age("90d"), age("12w")] == [dt.timedelta(days=days) for days in (1, 90, 84)]
+    assert [parse_age("1d"), parse_age("90d"), parse_age("12w")] == [dt.timedelta(days=days) for days in (1, 90, 84)]
 
 
 def test_an_empty_warehouse_has_nothing_to_prune(database_url):

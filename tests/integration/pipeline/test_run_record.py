@@ -306,7 +306,7 @@ def test_growth_is_measured_against_the_last_successful_run(nights):
 def test_a_table_too_large_to_be_counted_is_estimated(nights, monkeypatch):
     nights.connection.execute("analyze staging.users")
     monkeypatch.setattr(table_sizes, "LARGEST_COUNTED_BYTES", 0)
-    recorded = {row["relation"]: row["rows"] for row in table_sizes.of_tables(nights.connection)}
+    recorded = {row["relation"]: row["rows"] for row in table_sizes.measure_tables(nights.connection)}
     estimate = nights.row("select reltuples::bigint as rows from pg_class where oid = 'staging.users'::regclass")
     assert recorded["staging.users"] == estimate["rows"] > 0
 

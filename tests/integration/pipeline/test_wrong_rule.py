@@ -66,10 +66,10 @@ def renamed(url):
         return {user_id for (user_id,) in connection.execute("select id from marts.users where first_name = 'New'")}
 
 
-def play_row(document, finding, url):
+def play_row(document, case, url):
     """Play the commands in this row of the document's table, and return them without their arguments."""
     lines = document.read_text().splitlines()
-    (line,) = [number for number, text in enumerate(lines, 1) if text.startswith(f"| {finding} |")]
+    (line,) = [number for number, text in enumerate(lines, 1) if text.startswith(f"| {case} |")]
     return [play(each, url) for each in commands_in(document) if each.line == line]
 
 
@@ -108,8 +108,8 @@ def test_a_load_whose_rows_the_source_no_longer_has_is_released_and_replayed(url
     assert command("run").code == ExitCode.BLOCKED
     allow_odd_addresses(monkeypatch)
     monkeypatch.delenv("API_BASE_URL")
-    finding = "the rule is wrong, and the source no longer has these rows"
-    assert play_row(BLOCKED_LOAD, finding, url) == [["gate", "release"], ["gate", "replay"]]
+    case = "the rule is wrong, and the source no longer has these rows"
+    assert play_row(BLOCKED_LOAD, case, url) == [["gate", "release"], ["gate", "replay"]]
     assert renamed(url) == ALL
 
 
