@@ -15,7 +15,7 @@ from unittest import mock
 import psycopg
 import pytest
 
-from pipeline.run.privileges import ROLES
+from pipeline.run.role_definitions import ROLES
 from recommender import triggers
 from recommender.service import page
 from recommender.service.warehouse_reads import WarehouseReads
