@@ -69,7 +69,10 @@ def describe_failure(error: BaseException, database_url: str) -> str:
     failure = f"The landing failed: {redact(one_line(message), database_url)}"
     if sqlstate and (advice := advice_about(sqlstate)):
         return f"{failure}; {advice}."
-    return f"{failure}. Check DATABASE_URL, disk and privileges, then run again: that completes or drops the unfinished load."
+    return (
+        f"{failure}. Check DATABASE_URL, disk and privileges,"
+        " then run again: that completes or drops the unfinished load."
+    )
 
 
 def _primary_message(error: BaseException) -> tuple[str, str | None]:

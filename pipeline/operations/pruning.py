@@ -111,7 +111,7 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
                     (horizon,) = work.execute("select now() - %s", [keep]).fetchone()
                     details = {
                         "keep": count(keep.days, "day"),
-                        # what was known before it cannot be told any more
+                        # what was known before it cannot be computed any more
                         "horizon": horizon.isoformat(),
                         "deleted": deleted,
                         "rows": per_table,

@@ -106,8 +106,8 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
 def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard, show: Progress) -> ShardResult:
     """Make the lists of one shard of users, for the release that `recommend` then publishes.
 
-    The caller shares the run lock with other shards; `connection` has the privileges of the step. Imports nothing heavy if
-    there is nothing to do. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if
+    The caller shares the run lock with other shards; `connection` has the privileges of the step. Imports nothing heavy
+    if there is nothing to do. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if
     the lists could not be made: `recommend` then makes all lists.
     """
     if not database.has(connection, "features.known_range"):

@@ -344,12 +344,12 @@ def test_panels_show_the_values_of_the_warehouse(title, watched, panels):
 @pytest.mark.machine
 def test_ratios_are_shares_of_the_rows_read(watched):
     """Compare with the newest successful extraction, that of the blocked night."""
-    held, read = watched.connection.execute(f"""
+    quarantined, read = watched.connection.execute(f"""
         select
             (select count(distinct dlt_id) from gate.quarantined_rows where closed_at is null and table_name = 'users'),
             (select rows_read from staging.scans where _dlt_load_id = {NEWEST_LOAD} and table_name = 'users')
     """).fetchone()
-    assert watched.at("crashed", 'moovitamix_quarantined_ratio{table="users"}') == {("users",): held / read}
+    assert watched.at("crashed", 'moovitamix_quarantined_ratio{table="users"}') == {("users",): quarantined / read}
     # of each key, the versions of the newest load that has it; a key that was not settled then had neither
     counts = {
         (column, "users"): (nulls, absent)

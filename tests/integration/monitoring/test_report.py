@@ -154,21 +154,21 @@ def test_the_flow_from_the_api_to_the_marts_shows_the_counts_of_the_ledgers(nigh
     }.items():
         expected = night.column(extracted.format(name))
         assert f" {words} {' '.join(map(figure, expected))} " in night.page.text, words
-    held = night.column(extracted.format(
+    quarantined = night.column(extracted.format(
         "(select rows_quarantined from ops.run_loads as checked where checked.run_id = run_tables.run_id"
         " and checked.table_name = run_tables.table_name)"
     ))  # fmt: skip
     changed = night.column(extracted.format("rows_landed + rows_removed"))
-    assert changed[0] > held[0] > 0 and held[1] > 0 and held[2] == 0
-    assert f" quarantined {' '.join(map(figure, held))} " in night.page.text
-    assert f" blocked {changed[0] - held[0]} 0 0 waiting 0 0 0 " in night.page.text
-    assert f" published 0 {changed[1] - held[1]} {changed[2]} " in night.page.text
+    assert changed[0] > quarantined[0] > 0 and quarantined[1] > 0 and quarantined[2] == 0
+    assert f" quarantined {' '.join(map(figure, quarantined))} " in night.page.text
+    assert f" blocked {changed[0] - quarantined[0]} 0 0 waiting 0 0 0 " in night.page.text
+    assert f" published 0 {changed[1] - quarantined[1]} {changed[2]} " in night.page.text
     written = night.column(extracted.format(
         "(select rows_affected from ops.run_nodes where run_nodes.run_id = run_tables.run_id and node = table_name)"
     ))  # fmt: skip
     assert f" rows written to the mart {' '.join(map(figure, written))} " in night.page.text
     drawn = [label for label in night.page.attributes("aria-label") if label.startswith("users: ")]
-    assert f"{held[0]} quarantined, {changed[0] - held[0]} blocked" in drawn[0]
+    assert f"{quarantined[0]} quarantined, {changed[0] - quarantined[0]} blocked" in drawn[0]
 
 
 def test_quarantined_rows_are_shown_with_rule_severity_and_count(night):
@@ -243,7 +243,9 @@ def test_the_report_contains_no_personal_data(night):
     emails = night.column("select distinct payload ->> 'email' from staging.users where payload ->> 'email' ~ '@'")
     assert len(emails) > 20 and not [email for email in emails if email in night.page.source]
     assert "@" not in night.page.text.replace("@media", "")
-    assert night.column(f"select 1 from gate.quarantined_rows as held where held::text like '%{PLANTED}%'")
+    assert night.column(
+        f"select 1 from gate.quarantined_rows as quarantined where quarantined::text like '%{PLANTED}%'"
+    )
     assert PLANTED not in night.page.source
 
 

@@ -155,13 +155,16 @@ def test_rows_are_published_when_a_fixed_rule_is_replayed(connection, decide, mo
     original = users.suite()
     kept = [each for each in original.expectations if each.meta["rule"] != "email_is_an_address"]
     monkeypatch.setattr(users, "suite", lambda: gx.ExpectationSuite(name="users", expectations=kept))
-    held = len(ALL - ODD)
+    quarantined = len(ALL - ODD)
 
     ended = decide("replay", "--table", "users", "--rule", "email_is_an_address")
 
     assert ended.code == ExitCode.PUBLISHED
-    assert f"users: {held} quarantined rows checked, {held} now pass all rules, 0 remain quarantined" in ended.out
-    assert ended.out.splitlines()[-1] == f"{held} rows published; see the remaining quarantine with: make status"
+    assert (
+        f"users: {quarantined} quarantined rows checked, {quarantined} now pass all rules, 0 remain quarantined"
+        in ended.out
+    )
+    assert ended.out.splitlines()[-1] == f"{quarantined} rows published; see the remaining quarantine with: make status"
     assert renamed(connection) == ALL
 
 

@@ -116,10 +116,10 @@ def test_a_load_whose_rows_the_source_no_longer_has_is_released_and_replayed(url
 def test_a_replay_frees_the_rows_that_a_wrong_rule_holds_and_a_run_does_not(url, renaming_api, monkeypatch):
     renaming_api(nth=7)
     assert command("run").code == ExitCode.PUBLISHED
-    held = ALL - renamed(url)
+    quarantined = ALL - renamed(url)
     allow_odd_addresses(monkeypatch)
     assert command("run").code == ExitCode.PUBLISHED
-    assert held and renamed(url) == ALL - held
+    assert quarantined and renamed(url) == ALL - quarantined
     replays = [each for each in commands_in(QUARANTINE) if each.is_in_block and "replay" in each.typed]
     assert ["--dry-run" in each.typed for each in replays] == [True, False]
     for replay in replays:
