@@ -9,7 +9,6 @@ from pipeline.settings import PROJECT
 
 IDENTIFIERS = Path(__file__).with_name("forbidden_identifiers.txt")
 TEXTS = Path(__file__).with_name("forbidden_in_texts.txt")
-# Old migrations name what they rename.
 TEXT_FILES = ("*.md", "*.sql", "*.j2", "monitoring/*.yml", "dbt_project/*.yml", ":!tests/data/*")
 
 
