@@ -49,7 +49,7 @@ CHANGES = {
     ),
     "a table was dropped": ("drop table prep.int_listens", WHOLE_BUILD),
     "a column was dropped": ("alter table marts.tracks drop column name cascade", WHOLE_BUILD),
-    "readers lost a privilege": ("revoke all on marts.users from current_user", WHOLE_BUILD),
+    "readers lost a right": ("revoke all on marts.users from current_user", WHOLE_BUILD),
     "the previous build failed": (
         "update ops.steps set status = 'failed' where step = 'build' and started_at ="
         " (select max(started_at) from ops.steps where step = 'build')",
