@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from expectations import ledger
 from monitoring import report_charts, run_history
+from monitoring.formatting import size
 from monitoring.run_history import NIGHTS_SHOWN
 from sample_api.server import serve
 from sample_api.world import snapshot
@@ -221,7 +222,7 @@ def test_costs_sizes_and_nulls_equal_those_of_the_ledgers(night):
         from ops.runs order by run_seq desc limit 1
     """)
     assert f" took {seconds:.1f} s " in night.page.text and f" processor {cpu:.1f} s " in night.page.text
-    assert f" peak memory {memory / 1024**2:,.0f} MiB " in night.page.text
+    assert f" peak memory {size(memory)} " in night.page.text
     grown = night.connection.execute("""
         select relation, rows, rows - rows_before from ops.run_growth
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
