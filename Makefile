@@ -66,7 +66,7 @@ build: setup  ## only build the marts and features from published rows
 recommend: setup  ## only make lists of recommendations for all users, and publish them whole
 	@$(PIPELINE) recommend $(ARGS)
 
-migrate: setup  ## prepare the warehouse for this version: tables, typed views, rights; ARGS=--dry-run prints the SQL
+migrate: setup  ## prepare the warehouse for this version: tables, typed views, privileges; ARGS=--dry-run prints the SQL
 	@$(PIPELINE) migrate $(ARGS)
 
 grant: setup  ## create roles with the least privileges of each step and reader; ARGS=--dry-run prints the SQL

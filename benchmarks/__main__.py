@@ -17,11 +17,11 @@ from warehouse import embedded_postgres
 
 @dataclass(frozen=True)
 class Scale:
-    """Hold the sizes: rows of a small and a large pull; rows per table for the gate; users and tracks; listens of two
-    histories and of one night.
+    """Hold the sizes: rows of a small and a large extraction; rows per table for the gate; users and tracks; listens of
+    two histories and of one night.
     """
 
-    pulls: tuple[int, int]
+    extractions: tuple[int, int]
     gate_rows: int
     profiles: int
     histories: tuple[int, int]
@@ -59,7 +59,7 @@ def main() -> None:
         server_url = embedded_postgres.start(postgres)
         try:
             parts = {
-                "extraction": lambda: extraction.figures(server_url, *scale.pulls),
+                "extraction": lambda: extraction.figures(server_url, *scale.extractions),
                 "gate": lambda: validation.figures(server_url, scale.gate_rows),
                 "unchanged": lambda: unchanged_run.figures(server_url),
                 "warehouse": lambda: warehouse.figures(

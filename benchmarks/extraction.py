@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from benchmarks import bare_client, prototype
 from benchmarks.databases import database
+from benchmarks.extraction_calls import WINDOW, copy_landed_rows, extract_all, landing_seconds, scan_only
 from benchmarks.measuring import Measurement, best_of, measure
 from benchmarks.page_server import serve_pages
-from benchmarks.pulls import WINDOW, copy_landed_rows, extract_all, landing_seconds, scan_only
 from benchmarks.targets import Figure
 
 LATENCY_SECONDS = 0.03

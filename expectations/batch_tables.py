@@ -22,9 +22,9 @@ SOURCE = Path(__file__)
 NAMES = (*ROWS.values(), SCAN)
 
 # A small table may lose or change most of its rows.
-LEAST_FLOOD_ROWS = 20
+LEAST_MASS_ROWS = 20
 # Documents change every night, and a removed document removes no listen.
-TABLES_WITHOUT_FLOODS = ("listen_history",)
+TABLES_WITHOUT_MASS_RULES = ("listen_history",)
 
 # Well below the size limit of an index entry.
 LONGEST_FIELD_NAME = 200
@@ -43,7 +43,7 @@ def create(connection: psycopg.Connection) -> None:
 
 def stage_batch(connection: psycopg.Connection, batch: Batch, shares: Shares) -> None:
     """Fill the batch tables. Raises GateError when rows or the scan are missing."""
-    clear(connection)
+    clear_batch(connection)
     are_wanted = sql.SQL("staged._load_id = {}").format(sql.Literal(batch.load_id))
     _fill_rows(connection, batch.table, are_wanted)
     connection.execute(sql.SQL("insert into {} {}").format(sql.SQL(SCAN), _scan_query(batch, shares)))
@@ -87,14 +87,14 @@ def _scan_query(batch: Batch, shares: Shares) -> sql.Composable:
         landing_table=sql.Identifier("staging", batch.table),
         load_id=sql.Literal(batch.load_id),
         table=sql.Literal(batch.table),
-        mass_removal=_flood(batch.table, "lost", shares.max_removed, "MAX_REMOVED_SHARE"),
-        mass_change=_flood(batch.table, "changed", shares.max_changed, "MAX_CHANGED_SHARE"),
+        mass_removal=_describe_excess(batch.table, "lost", shares.max_removed, "MAX_REMOVED_SHARE"),
+        mass_change=_describe_excess(batch.table, "changed", shares.max_changed, "MAX_CHANGED_SHARE"),
     )
 
 
-def _flood(table: str, rows: str, max_share: float, setting: str) -> sql.Composable:
+def _describe_excess(table: str, rows: str, max_share: float, setting: str) -> sql.Composable:
     """Return an expression over `counted`: a text with the counts when they exceed the setting, else NULL."""
-    if table in TABLES_WITHOUT_FLOODS:
+    if table in TABLES_WITHOUT_MASS_RULES:
         return sql.SQL("null::text")
     share = Decimal(str(max_share))
     return sql.SQL("""
@@ -105,7 +105,7 @@ def _flood(table: str, rows: str, max_share: float, setting: str) -> sql.Composa
         end
     """).format(
         rows=sql.Identifier(rows),
-        least=sql.Literal(LEAST_FLOOD_ROWS),
+        least=sql.Literal(LEAST_MASS_ROWS),
         # exact: 30 % of 70 rows are 21 of them
         max_share=sql.Literal(share),
         number=sql.Literal("FM999,999,999,999,990"),
@@ -119,7 +119,7 @@ def stage_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
 
     A duplicate key shows only among all of them. Raises GateError when a row is missing.
     """
-    clear(connection)
+    clear_batch(connection)
     are_wanted = sql.SQL("(staged._load_id, staged.key) in (select wanted.load_id, wanted.key from {} as wanted)")
     _fill_rows(connection, table, are_wanted.format(sql.SQL(wanted)))
     missing = connection.execute(
@@ -129,7 +129,7 @@ def stage_rows(connection: psycopg.Connection, table: str, wanted: str) -> None:
         raise GateError(f"the staging view does not show {missing:,} of the rows to check")
 
 
-def clear(connection: psycopg.Connection) -> None:
+def clear_batch(connection: psycopg.Connection) -> None:
     """Empty the batch tables. A killed gate leaves rows in them."""
     connection.execute(f"truncate {', '.join(NAMES)}")
 

@@ -10,7 +10,7 @@ from great_expectations.expectations.expectation import Expectation
 from expectations.verdicts import FIELDS_ARE_KNOWN
 
 
-def key_is_present(column: str) -> list[Expectation]:
+def expect_key(column: str) -> list[Expectation]:
     return [
         gxe.ExpectColumnValuesToNotBeNull(
             column=column, severity="warning", meta={"rule": f"{column}_is_a_whole_number", "shows": f"{column}_raw"}
@@ -18,7 +18,7 @@ def key_is_present(column: str) -> list[Expectation]:
     ]
 
 
-def key_comes_once() -> list[Expectation]:
+def expect_unique_keys() -> list[Expectation]:
     """Require unique keys. Identical copies of a row land once, so a duplicate key has two different contents."""
     return [
         gxe.ExpectColumnValuesToBeUnique(
@@ -27,7 +27,7 @@ def key_comes_once() -> list[Expectation]:
     ]
 
 
-def fields_are_as_in_the_contract(*, mistyped_rule: str, mistyped_shows: str) -> list[Expectation]:
+def expect_contract_fields(*, mistyped_rule: str, mistyped_shows: str) -> list[Expectation]:
     return [
         gxe.ExpectColumnValuesToBeNull(
             column="absent_fields",
@@ -42,7 +42,7 @@ def fields_are_as_in_the_contract(*, mistyped_rule: str, mistyped_shows: str) ->
     ]
 
 
-def times_are_plausible() -> list[Expectation]:
+def expect_plausible_times() -> list[Expectation]:
     """Require that both times parse, and that neither is more than a day after the scan that read them."""
     expectations: list[Expectation] = []
     for column in ("created_at", "updated_at"):
@@ -63,7 +63,7 @@ def times_are_plausible() -> list[Expectation]:
     return expectations
 
 
-def nulls_and_fields_are_noted(nullable_columns: list[str]) -> list[Expectation]:
+def report_nulls_and_new_fields(nullable_columns: list[str]) -> list[Expectation]:
     """Record allowed facts that may matter to an operator: nulls, `updated_at` before `created_at`, new fields."""
     return [
         *(

@@ -1,4 +1,4 @@
-"""Apply an operator's decision on a load: release a held-back load, reject a published one."""
+"""Apply an operator's decision on a load: release a blocked load, reject a published one."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class DecisionError(Exception):
 class LoadSummary:
     """Summarize a table's load.
 
-    Of its `versions` (rows and removals), `held` are quarantined by row rules; `published` are published, and
+    Of its `versions` (rows and removals), `quarantined` are quarantined by row rules; `published` are published, and
     `overtaken` of these are older than another published version of their key. `only_here` counts the keys that have a
     published row only in this load.
     """
@@ -30,7 +30,7 @@ class LoadSummary:
     state: str
     reason: str
     versions: int
-    held: int
+    quarantined: int
     published: int
     overtaken: int
     only_here: int
@@ -50,7 +50,7 @@ def release(connection: psycopg.Connection, load_id: str, table: str, reason: st
     An older version never overwrites a newer one, because readers order versions, not publications. Raises
     DecisionError.
     """
-    return _decide(connection, "release", load_id, table, reason, RELEASABLE, "released", is_dry_run)
+    return _apply(connection, "release", load_id, table, reason, RELEASABLE, "released", is_dry_run)
 
 
 def reject(connection: psycopg.Connection, load_id: str, table: str, reason: str, *, is_dry_run: bool) -> Decision:
@@ -58,25 +58,25 @@ def reject(connection: psycopg.Connection, load_id: str, table: str, reason: str
 
     Raises DecisionError.
     """
-    return _decide(connection, "reject", load_id, table, reason, REJECTABLE, "rejected", is_dry_run)
+    return _apply(connection, "reject", load_id, table, reason, REJECTABLE, "rejected", is_dry_run)
 
 
 def summarize_load(connection: psycopg.Connection, load_id: str, table: str) -> LoadSummary:
-    """Summarize a load. Raises DecisionError when the ledger does not know it."""
+    """Summarize a load. Raises DecisionError when the load ledger does not know it."""
     known = connection.execute(
         "select state, coalesce(reason, 'waits for the gate') from gate.loads where load_id = %s and table_name = %s",
         [load_id, table],
     ).fetchone()
     if known is None:
         raise DecisionError(_unknown(connection, load_id, table))
-    versions, held, free, overtaken, only_here = connection.execute(
+    versions, quarantined, free, overtaken, only_here = connection.execute(
         sql.SQL("""
             select
                 count(*),
-                count(*) filter (where is_held),
-                count(*) filter (where not is_held),
-                count(*) filter (where not is_held and newest_other_seq > version_seq),
-                count(distinct key) filter (where not is_held and payload is not null and not is_in_other_load)
+                count(*) filter (where is_quarantined),
+                count(*) filter (where not is_quarantined),
+                count(*) filter (where not is_quarantined and newest_other_seq > version_seq),
+                count(distinct key) filter (where not is_quarantined and payload is not null and not is_in_other_load)
             from (
                 select
                     version.key,
@@ -84,9 +84,9 @@ def summarize_load(connection: psycopg.Connection, load_id: str, table: str) -> 
                     version.version_seq,
                     exists (
                         select 1
-                        from gate.quarantined_rows as held
-                        where held.dlt_id = version._dlt_id and held.outcome is distinct from 'freed'
-                    ) as is_held,
+                        from gate.quarantined_rows as quarantined
+                        where quarantined.dlt_id = version._dlt_id and quarantined.outcome is distinct from 'freed'
+                    ) as is_quarantined,
                     others.newest_other_seq,
                     coalesce(others.is_in_other_load, false) as is_in_other_load
                 from {landing_table} as version
@@ -101,8 +101,8 @@ def summarize_load(connection: psycopg.Connection, load_id: str, table: str) -> 
                         and loads.state = any(%(published)s)
                         and not exists (
                             select 1
-                            from gate.quarantined_rows as held
-                            where held.dlt_id = other._dlt_id and held.outcome is distinct from 'freed'
+                            from gate.quarantined_rows as quarantined
+                            where quarantined.dlt_id = other._dlt_id and quarantined.outcome is distinct from 'freed'
                         )
                 ) as others
                 where version._dlt_load_id = %(load_id)s
@@ -113,10 +113,10 @@ def summarize_load(connection: psycopg.Connection, load_id: str, table: str) -> 
     state, reason = known
     if state not in PUBLISHED:
         free = overtaken = only_here = 0
-    return LoadSummary(load_id, table, state, reason, versions, held, free, overtaken, only_here)
+    return LoadSummary(load_id, table, state, reason, versions, quarantined, free, overtaken, only_here)
 
 
-def _decide(
+def _apply(
     connection: psycopg.Connection,
     verb: str,
     load_id: str,
@@ -126,7 +126,7 @@ def _decide(
     state: str,
     is_dry_run: bool,
 ) -> Decision:
-    """Update ledger, quarantine and publications, and record the decision, in one transaction."""
+    """Update load ledger, quarantine and publications, and record the decision, in one transaction."""
     with connection.transaction(force_rollback=is_dry_run):
         connection.execute("select from gate.loads where load_id = %s and table_name = %s for update", [load_id, table])
         before = summarize_load(connection, load_id, table)

@@ -72,11 +72,11 @@ def _check(
         if is_quiet and not landed_rows:
             # nothing is new, changed or removed: there is no row to check, and importing Great Expectations would
             # cost seconds
-            return _decide(connection, batch, landed_rows, _unreadable_rows(batch), blocked_before)
+            return _record_verdict(connection, batch, landed_rows, _unreadable_rows(batch), blocked_before)
         batch_tables.stage_batch(connection, batch, shares)
         results = rule_failures.check_scan(connection, validator)
         results += rule_failures.check_rows(connection, validator, batch.table)
-        return _decide(connection, batch, landed_rows, results, blocked_before)
+        return _record_verdict(connection, batch, landed_rows, results, blocked_before)
 
 
 def _one_line(message: object) -> str:
@@ -99,13 +99,13 @@ def _unreadable_rows(batch: Batch) -> list[RuleResult]:
     return [RuleResult("rows_are_readable", "info", 1, [{"rows_unreadable": str(batch.rows_unreadable)}])]
 
 
-def _decide(
+def _record_verdict(
     connection: psycopg.Connection, batch: Batch, landed_rows: int, results: list[RuleResult], blocked_before: set[str]
 ) -> Verdict:
     """Record verdict, quarantine and publication in one transaction, if the load is still pending."""
     has_bad_rows = any(result.severity == "warning" for result in results)
     quarantined = _count_bad_rows(connection) if has_bad_rows else 0
-    state, reason = _verdict(batch, landed_rows, results, quarantined)
+    state, reason = _choose_state(batch, landed_rows, results, quarantined)
     with connection.transaction():
         turned = connection.execute(
             """
@@ -160,7 +160,7 @@ def _quarantine(connection: psycopg.Connection, batch: Batch) -> None:
     )
 
 
-def _verdict(batch: Batch, landed_rows: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:
+def _choose_state(batch: Batch, landed_rows: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:
     critical = {result.rule: result for result in results if result.severity == "critical"}
     mass_removal = critical.pop(NO_MASS_REMOVAL, None)
     reasons = [f"the delivery cannot be trusted: {', '.join(critical)}"] if critical else []
@@ -206,17 +206,19 @@ def _supersede_blocked(connection: psycopg.Connection, batch: Batch, blocked_bef
                 and scan._dlt_load_id = %(load_id)s and older_scan.version_seq < scan.version_seq
             returning older.load_id
         )
-        update gate.quarantined_rows as waiting
+        update gate.quarantined_rows as quarantined
         set closed_at = now(), outcome = 'superseded'
         from superseded
-        where waiting.load_id = superseded.load_id and waiting.table_name = %(table)s and waiting.closed_at is null
+        where
+            quarantined.load_id = superseded.load_id and quarantined.table_name = %(table)s
+            and quarantined.closed_at is null
         """,
         {"load_id": batch.load_id, "table": batch.table, "blocked_before": list(blocked_before)},
     )
 
 
 def _as_json(results: list[RuleResult]) -> dict[str, Any]:
-    """Convert the results for the ledger. Only the ids of rows are kept: an erasure searches only staging and
+    """Convert the results for the load ledger. Only the ids of rows are kept: an erasure searches only staging and
     quarantine for values."""
     return {
         "failed_rules": [

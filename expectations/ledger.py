@@ -1,7 +1,7 @@
-"""Keep the gate's ledger in Postgres schema `gate`: verdicts, quarantined rows, publications, decisions, erasures.
+"""Keep the load ledger in Postgres schema `gate`: verdicts, quarantined rows, publications, decisions, erasures.
 
 States of a load, per table: pending -> accepted | accepted_with_quarantine | blocked. A blocked load is superseded
-when a newer load of the table is checked. An operator may release a held-back load and reject a published one.
+when a newer load of the table is checked. An operator may release a load that is not published, and reject one that is.
 """
 
 import getpass
@@ -44,8 +44,8 @@ def settle_quarantine(connection: psycopg.Connection, load_id: str, table: str) 
         sql.SQL("""
             with settled as (
                 select
-                    held.dlt_id,
-                    held.rule,
+                    quarantined.dlt_id,
+                    quarantined.rule,
                     case
                         when loads.state in ('superseded', 'rejected') then loads.state
                         when exists (
@@ -59,26 +59,27 @@ def settle_quarantine(connection: psycopg.Connection, load_id: str, table: str) 
                                 and newer_load.state = any(%(published)s)
                         ) then 'superseded'
                     end as outcome
-                from gate.quarantined_rows as held
-                inner join gate.loads on held.load_id = loads.load_id and held.table_name = loads.table_name
-                inner join {landing_table} as version on held.dlt_id = version._dlt_id
+                from gate.quarantined_rows as quarantined
+                inner join gate.loads
+                    on quarantined.load_id = loads.load_id and quarantined.table_name = loads.table_name
+                inner join {landing_table} as version on quarantined.dlt_id = version._dlt_id
                 where
-                    held.table_name = %(table)s and held.outcome is distinct from 'freed'
-                    and held.key in (select key from {landing_table} where _dlt_load_id = %(load_id)s)
+                    quarantined.table_name = %(table)s and quarantined.outcome is distinct from 'freed'
+                    and quarantined.key in (select key from {landing_table} where _dlt_load_id = %(load_id)s)
             )
-            update gate.quarantined_rows as held
+            update gate.quarantined_rows as quarantined
             set outcome = settled.outcome, closed_at = case when settled.outcome is not null then now() end
             from settled
             where
-                held.dlt_id = settled.dlt_id and held.rule = settled.rule
-                and held.outcome is distinct from settled.outcome
+                quarantined.dlt_id = settled.dlt_id and quarantined.rule = settled.rule
+                and quarantined.outcome is distinct from settled.outcome
         """).format(landing_table=sql.Identifier("staging", table)),
         {"load_id": load_id, "table": table, "published": list(PUBLISHED)},
     )
 
 
-def rows_held(connection: psycopg.Connection) -> dict[str, int]:
-    """By table, how many rows are in quarantine now."""
+def count_quarantined_rows(connection: psycopg.Connection) -> dict[str, int]:
+    """Count by table the rows that are in quarantine now."""
     rows = connection.execute(
         "select table_name, count(distinct dlt_id) from gate.quarantined_rows where closed_at is null group by 1"
     )
@@ -123,8 +124,8 @@ def erasures(connection: psycopg.Connection) -> dict[str, tuple[list[str], str]]
     return {tombstone: (aliases, key_check) for tombstone, aliases, key_check in rows}
 
 
-def waiting_loads(connection: psycopg.Connection) -> list[str]:
-    """Return the ids of complete loads that wait for the gate, registered or not."""
+def pending_loads(connection: psycopg.Connection) -> list[str]:
+    """Return the ids of complete loads without a verdict, registered by the gate or not."""
     rows = connection.execute("""
         select distinct scans._dlt_load_id
         from staging.scans
@@ -147,7 +148,7 @@ def blocked_loads(connection: psycopg.Connection) -> set[str]:
 
 
 def register_pending(connection: psycopg.Connection) -> None:
-    """Register each complete load that the ledger does not know, and delete the pending ones that were withdrawn.
+    """Register each complete load that the load ledger does not know, and delete the pending ones that were withdrawn.
 
     A load without its row in dlt's ledger is the rest of a crash, and does not count.
     """

@@ -26,11 +26,11 @@ def suite() -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="listen_history",
         expectations=[
-            *common.key_is_present("user_id"),
-            *common.key_comes_once(),
-            *common.fields_are_as_in_the_contract(mistyped_rule="items_are_track_ids", mistyped_shows="items_raw"),
-            *common.times_are_plausible(),
-            *common.nulls_and_fields_are_noted(["items"]),
+            *common.expect_key("user_id"),
+            *common.expect_unique_keys(),
+            *common.expect_contract_fields(mistyped_rule="items_are_track_ids", mistyped_shows="items_raw"),
+            *common.expect_plausible_times(),
+            *common.report_nulls_and_new_fields(["items"]),
             gxe.UnexpectedRowsExpectation(
                 unexpected_rows_query=UNKNOWN_USERS,
                 severity="info",

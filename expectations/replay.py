@@ -11,7 +11,7 @@ from expectations.session import fail_closed, open_session
 from expectations.validation import Validator
 from warehouse.names import DISREGARDED, PUBLISHED
 
-WAITING_ROWS = "pg_temp.waiting_rows"
+ROWS_TO_REPLAY = "pg_temp.rows_to_replay"
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,24 @@ def replay(
 ) -> list[ReplayResult]:
     """Check the quarantined rows of published loads that are still the newest of their key.
 
-    With `table` or `rule`, only on rows of that table or held by that rule. One transaction per table. Raises
+    With `table` or `rule`, only on rows of that table or quarantined by that rule. One transaction per table. Raises
     DecisionError when no row fits, GateError when a rule cannot run.
     """
     with open_session(database_url) as (connection, validator):
-        held_tables = [
+        tables = [
             name
             for (name,) in connection.execute(
                 "select distinct table_name from gate.quarantined_rows where closed_at is null order by 1"
             )
         ]
         replayed = [
-            _replay(connection, validator, name, rule, reason, is_dry_run)
-            for name in held_tables
-            if table in (None, name)
+            _replay(connection, validator, name, rule, reason, is_dry_run) for name in tables if table in (None, name)
         ]
     replayed = [outcome for outcome in replayed if outcome.checked]
     if not replayed:
-        which = " ".join([*(["of " + table] if table else []), *(["held by " + rule] if rule else [])])
+        which = (f" of {table}" if table else "") + (f" under rule {rule}" if rule else "")
         raise DecisionError(
-            f"no row {which + ' ' if which else ''}waits that is the newest of its key in a published load;"
+            f"no quarantined row{which} is the newest of its key in a published load;"
             " see the quarantined rows with: make status"
         )
     return replayed
@@ -56,37 +54,37 @@ def replay(
 def _replay(
     connection: psycopg.Connection, validator: Validator, table: str, rule: str | None, reason: str, is_dry_run: bool
 ) -> ReplayResult:
-    checked = _find_waiting(connection, table, rule)
+    checked = _find_rows_to_replay(connection, table, rule)
     if not checked:
         return ReplayResult(table, 0, 0)
     with fail_closed(connection):
-        batch_tables.stage_rows(connection, table, WAITING_ROWS)
+        batch_tables.stage_rows(connection, table, ROWS_TO_REPLAY)
         rule_failures.check_rows(connection, validator, table)
         with connection.transaction(force_rollback=is_dry_run):
-            _hold_and_free(connection, table)
+            _quarantine_and_free(connection, table)
             freed = _publish_freed(connection, table)
             details = {"rule": rule, "looked_at": checked, "freed": freed}
             ledger.record_decision(connection, "replay", reason, table=table, details=details)
     return ReplayResult(table, checked, freed)
 
 
-def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) -> int:
+def _find_rows_to_replay(connection: psycopg.Connection, table: str, rule: str | None) -> int:
     """List the rows that may be freed: those without a newer version, checked or not."""
-    connection.execute(f"drop table if exists {WAITING_ROWS}")
+    connection.execute(f"drop table if exists {ROWS_TO_REPLAY}")
     return connection.execute(
         sql.SQL("""
-            create temporary table waiting_rows as
+            create temporary table rows_to_replay as
             select version._dlt_id as dlt_id, version._dlt_load_id as load_id, version.key
             from {landing_table} as version
             inner join gate.loads on version._dlt_load_id = loads.load_id and loads.table_name = {table}
             where
                 loads.state = any({published})
                 and version._dlt_id in (
-                    select held.dlt_id
-                    from gate.quarantined_rows as held
+                    select quarantined.dlt_id
+                    from gate.quarantined_rows as quarantined
                     where
-                        held.table_name = {table} and held.closed_at is null
-                        and ({rule} is null or held.rule = {rule})
+                        quarantined.table_name = {table} and quarantined.closed_at is null
+                        and ({rule} is null or quarantined.rule = {rule})
                 )
                 and not exists (
                     select 1
@@ -110,28 +108,28 @@ def _find_waiting(connection: psycopg.Connection, table: str, rule: str | None) 
     ).rowcount
 
 
-def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
-    """Quarantine each waiting row under exactly the rules that it fails now."""
+def _quarantine_and_free(connection: psycopg.Connection, table: str) -> None:
+    """Quarantine each replayed row under exactly the rules that it fails now."""
     connection.execute(
         f"""
-        update gate.quarantined_rows as held
+        update gate.quarantined_rows as quarantined
         set outcome = 'freed', closed_at = now()
-        from {WAITING_ROWS} as waiting
+        from {ROWS_TO_REPLAY} as replayed
         where
-            held.dlt_id = waiting.dlt_id and held.closed_at is null
+            quarantined.dlt_id = replayed.dlt_id and quarantined.closed_at is null
             and not exists (
                 select 1
                 from {rule_failures.BAD_ROWS} as bad
-                where bad.dlt_id = held.dlt_id and bad.rule = held.rule and bad.severity = 'warning'
+                where bad.dlt_id = quarantined.dlt_id and bad.rule = quarantined.rule and bad.severity = 'warning'
             )
         """
     )
     connection.execute(
         f"""
         insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, detail)
-        select waiting.load_id, %s, bad.key, bad.dlt_id, bad.rule, bad.detail
+        select replayed.load_id, %s, bad.key, bad.dlt_id, bad.rule, bad.detail
         from {rule_failures.BAD_ROWS} as bad
-        inner join {WAITING_ROWS} as waiting on bad.dlt_id = waiting.dlt_id
+        inner join {ROWS_TO_REPLAY} as replayed on bad.dlt_id = replayed.dlt_id
         where bad.severity = 'warning'
         on conflict (dlt_id, rule) do update
         set detail = excluded.detail, outcome = null, closed_at = null
@@ -141,18 +139,18 @@ def _hold_and_free(connection: psycopg.Connection, table: str) -> None:
 
 
 def _publish_freed(connection: psycopg.Connection, table: str) -> int:
-    """Publish the loads of the waiting rows that no rule holds any more; return the number of these rows."""
+    """Publish the loads of the replayed rows that are freed from all rules; return the number of these rows."""
     loads = connection.execute(
         f"""
-        select waiting.load_id, count(*)
-        from {WAITING_ROWS} as waiting
+        select replayed.load_id, count(*)
+        from {ROWS_TO_REPLAY} as replayed
         where not exists (
             select 1
-            from gate.quarantined_rows as held
-            where held.dlt_id = waiting.dlt_id and held.outcome is distinct from 'freed'
+            from gate.quarantined_rows as quarantined
+            where quarantined.dlt_id = replayed.dlt_id and quarantined.outcome is distinct from 'freed'
         )
-        group by waiting.load_id
-        order by waiting.load_id
+        group by replayed.load_id
+        order by replayed.load_id
         """
     ).fetchall()
     for load_id, _ in loads:

@@ -21,14 +21,14 @@ def check_scan(connection: psycopg.Connection, validator: Validator) -> list[Rul
 
 def check_rows(connection: psycopg.Connection, validator: Validator, table: str) -> list[RuleResult]:
     """Return the rules that staged rows of the table fail, and collect these rows in `BAD_ROWS`."""
-    drop_batch(connection)
+    drop_bad_rows(connection)
     connection.execute("create temporary table bad_rows (rule text, severity text, dlt_id text, key text, detail text)")
     rows = batch_tables.ROWS[table]
     return [_row_result(connection, rows, failure) for failure in validator.rule_failures(table, rows)]
 
 
-def drop_batch(connection: psycopg.Connection) -> None:
-    """Drop the table of `check_rows`."""
+def drop_bad_rows(connection: psycopg.Connection) -> None:
+    """Drop `BAD_ROWS`, the table of `check_rows`."""
     connection.execute(f"drop table if exists {BAD_ROWS}")
 
 

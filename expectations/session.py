@@ -49,8 +49,8 @@ def fail_closed(connection: psycopg.Connection) -> Iterator[None]:
         raise GateError(f"{type(error).__name__}: {error}") from error
     finally:
         if not connection.closed:
-            batch_tables.clear(connection)
-            rule_failures.drop_batch(connection)
+            batch_tables.clear_batch(connection)
+            rule_failures.drop_bad_rows(connection)
 
 
 @contextmanager

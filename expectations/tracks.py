@@ -10,17 +10,15 @@ def suite() -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="tracks",
         expectations=[
-            *common.key_is_present("id"),
-            *common.key_comes_once(),
-            *common.fields_are_as_in_the_contract(
-                mistyped_rule="text_fields_hold_text", mistyped_shows="mistyped_fields"
-            ),
+            *common.expect_key("id"),
+            *common.expect_unique_keys(),
+            *common.expect_contract_fields(mistyped_rule="text_fields_hold_text", mistyped_shows="mistyped_fields"),
             gxe.ExpectColumnValuesToNotBeNull(
                 column="duration",
                 severity="warning",
                 meta={"rule": "duration_is_mm_ss", "shows": "duration_raw"},
             ),
-            *common.times_are_plausible(),
-            *common.nulls_and_fields_are_noted(["name", "artist", "songwriters", "genres", "album"]),
+            *common.expect_plausible_times(),
+            *common.report_nulls_and_new_fields(["name", "artist", "songwriters", "genres", "album"]),
         ],
     )

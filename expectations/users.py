@@ -10,11 +10,9 @@ def suite() -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="users",
         expectations=[
-            *common.key_is_present("id"),
-            *common.key_comes_once(),
-            *common.fields_are_as_in_the_contract(
-                mistyped_rule="text_fields_hold_text", mistyped_shows="mistyped_fields"
-            ),
+            *common.expect_key("id"),
+            *common.expect_unique_keys(),
+            *common.expect_contract_fields(mistyped_rule="text_fields_hold_text", mistyped_shows="mistyped_fields"),
             gxe.ExpectColumnValuesToMatchRegex(
                 column="email_raw",
                 # matches the JSON text, in which a quote or a control character appears as a backslash
@@ -22,7 +20,7 @@ def suite() -> gx.ExpectationSuite:
                 severity="warning",
                 meta={"rule": "email_is_an_address", "shows": "email_raw"},
             ),
-            *common.times_are_plausible(),
-            *common.nulls_and_fields_are_noted(["first_name", "last_name", "gender", "favorite_genres"]),
+            *common.expect_plausible_times(),
+            *common.report_nulls_and_new_fields(["first_name", "last_name", "gender", "favorite_genres"]),
         ],
     )

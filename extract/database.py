@@ -38,7 +38,7 @@ def lock(connection: psycopg.Connection) -> None:
         connection.execute(f"set lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'")
         connection.execute("select pg_advisory_lock(%s)", [_ADVISORY_LOCK])
         connection.execute("reset lock_timeout")
-        # The session idles during the pull; a timeout would end it and release the lock.
+        # The session idles during the extraction; a timeout would end it and release the lock.
         connection.execute("set idle_session_timeout = 0")
     except psycopg.errors.LockNotAvailable:
         raise LandingError(
@@ -70,7 +70,8 @@ def describe_failure(error: BaseException, database_url: str) -> str:
     if sqlstate and (advice := advice_about(sqlstate)):
         return f"{failure}; {advice}."
     return (
-        f"{failure}. Check DATABASE_URL, disk and rights, then run again: that completes or drops the unfinished load."
+        f"{failure}. Check DATABASE_URL, disk and privileges,"
+        " then run again: that completes or drops the unfinished load."
     )
 
 

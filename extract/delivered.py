@@ -21,7 +21,7 @@ _COPY_RECORD = np.dtype(
     [("fields", ">i2"), ("size_1", ">i4"), ("key", "<u8", 2), ("size_2", ">i4"), ("content", "<u8", 2)]
 )
 
-HELD_BACK = "0" * 32
+DIFFERENT_LATER = "0" * 32
 """Content hash that no row has. It marks a key for which a later disregarded load holds a different content."""
 
 # All contents of a key in the load that delivered its newest version: usually one, more for a key that came twice
@@ -30,7 +30,7 @@ HELD_BACK = "0" * 32
 _NEWEST = """
     select
         key,
-        case when is_disregarded then {held_back} else content_hash end as content_hash
+        case when is_disregarded then {different_later} else content_hash end as content_hash
     from (
         select
             key,
@@ -62,8 +62,8 @@ _NEWEST = """
 def live_contents(connection: psycopg.Connection, table: str, disregarded: Collection[str]) -> Digests:
     """Return the digests of key and content of the live rows in `table`: uint64 (rows, 4).
 
-    Only complete loads count. A key also has the content `HELD_BACK` if a later load among the `disregarded` ids holds
-    a different content. Needs 32 bytes per row, and about 3 seconds per million rows.
+    Only complete loads count. A key also has the content `DIFFERENT_LATER` if a later load among the `disregarded` ids
+    holds a different content. Needs 32 bytes per row, and about 3 seconds per million rows.
     """
     query = sql.SQL(
         f"copy (select {KEY_DIGEST}, decode(content_hash, 'hex') from ({{newest}}) as newest) to stdout (format binary)"
@@ -99,7 +99,7 @@ def unreadable_contents(connection: psycopg.Connection, table: str) -> Digests:
 
 
 def tombstones(connection: psycopg.Connection) -> set[str]:
-    """Read the tombstones and aliases of erased users from the gate's ledger; see `erasures`."""
+    """Read the tombstones and aliases of erased users from the load ledger; see `erasures`."""
     rows = connection.execute("select unnest(array[tombstone] || aliases) from gate.erasures")
     return {tombstone for (tombstone,) in rows}
 
@@ -132,7 +132,7 @@ def _newest(table: str, disregarded: Collection[str]) -> sql.Composed:
         loads=sql.Identifier(SCHEMA, "_dlt_loads"),
         disregarded=sql.SQL("{}::text[]").format(sql.Literal(sorted(disregarded))),
         removed=sql.Literal(REMOVED),
-        held_back=sql.Literal(HELD_BACK),
+        different_later=sql.Literal(DIFFERENT_LATER),
     )
 
 

@@ -110,14 +110,14 @@ def run(
     traffic: dict[str, Traffic] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Extraction:
-    """Pull all source tables and land the changes as one dlt load in schema `staging`.
+    """Extract all source tables and land the changes as one dlt load in schema `staging`.
 
     `api_proxy` is the setting API_PROXY: the address of a proxy, or "environment".
     `disregarded_loads` names, per table, the loads whose rows were never accepted. Rows are compared with the
     deliveries before those loads; rows that contradict those loads land too. Rows covered by `erasures` never land.
-    `on_recovery` is called before the pull begins. `traffic` counts the requests per table, also when the pull fails.
-    Raises `SourceError`, `LandingError` or `SettingError`: then this run has landed nothing, but the recovery may have
-    landed the packed load of an earlier run.
+    `on_recovery` is called before the first request. `traffic` counts the requests per table, also when the extraction
+    fails. Raises `SourceError`, `LandingError` or `SettingError`: then this run has landed nothing, but the recovery
+    may have landed the packed load of an earlier run.
     """
     _check(batch_size, window)
     base_url = check_base_url(api_base_url)
@@ -289,10 +289,10 @@ def _scans_batch(scans: Collection[Scan]) -> pa.RecordBatch:
 
 
 def _check_tombstones(connection: psycopg.Connection, erasures: Erasures) -> None:
-    """Raise SettingError unless `erasures` covers all erased users: a pull would bring back the missing ones."""
+    """Raise SettingError unless `erasures` covers all erased users: an extraction would bring back the missing ones."""
     if delivered.tombstones(connection) - erasures.tombstones:
         raise SettingError(
-            "This warehouse has erased users that this pull does not know and would bring back."
+            "This warehouse has erased users that this extraction does not know and would bring back."
             " Nothing was landed; run: python -m pipeline extract"
         )
 

@@ -25,9 +25,9 @@ class Limits:
     """Deepest nesting; deeper rows are set aside."""
     pages_per_table: int = 1_000_000
     total_bytes: int = 64 * 1024 * 1024 * 1024
-    """Bytes of all pages of the whole pull, after decompression, all scan passes included."""
+    """Bytes of all pages of the whole extraction, after decompression, all scan passes included."""
     seconds: float = 3600
-    """Time for the whole pull, the landing not included."""
+    """Time for the whole extraction, the landing not included."""
     passes: int = 4
     """Most scan passes over one table, for any reason."""
     attempts: int = 6

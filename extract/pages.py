@@ -448,8 +448,8 @@ class Client:
     def _too_late(self, table: SourceTable) -> SourceError:
         are = "is" if self.deadline_seconds == 1 else "are"
         return SourceError(
-            f"{self.base_url}{table.path}: the {count(self.deadline_seconds, 'second')} for the whole pull {are} over"
-            " (limit MAX_SECONDS). Nothing was landed; raise the limit or check the API."
+            f"{self.base_url}{table.path}: the {count(self.deadline_seconds, 'second')} for the whole extraction {are}"
+            " over (limit MAX_SECONDS). Nothing was landed; raise the limit or check the API."
         )
 
     def _no_time_after(self, error: _TryAgain) -> str:
@@ -457,7 +457,7 @@ class Client:
         wanted = f"The server asks to wait {wait}, and there" if error.wait_seconds else "There"
         return (
             f"{wanted} is no time for another try: {self.seconds_left():.0f} of the {whole}"
-            " for the whole pull are left (limit MAX_SECONDS)."
+            " for the whole extraction are left (limit MAX_SECONDS)."
         )
 
     def _too_slow(self) -> str:
@@ -470,8 +470,8 @@ class Client:
 def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits = DEFAULT_LIMITS) -> Page:
     """Parse and check the body of a page.
 
-    Raises an error that makes the client retry when it is not the requested page, and one that ends the pull when it
-    exceeds a limit.
+    Raises an error that makes the client retry when it is not the requested page, and one that ends the extraction when
+    it exceeds a limit.
     """
     size_bytes = len(body)
     encoding = json.detect_encoding(body)

@@ -1,4 +1,4 @@
-"""Recover from a crashed run before the pull of this run, never instead of it."""
+"""Recover from a crashed run before the extraction of this run, never instead of it."""
 
 import logging
 import shutil
@@ -35,7 +35,7 @@ def recover(
     """Complete or drop the unfinished load of a crashed run, in the database and in `working_folder`.
 
     `connection` holds the extraction's lock. Rows of incomplete loads are deleted. A packed load that has not landed is
-    landed, if `lands_packed_load` and it is not outdated; otherwise it is dropped: the next pull reads everything
+    landed, if `lands_packed_load` and it is not outdated; otherwise it is dropped: the next extraction reads everything
     anyway. Raises `LandingError` and `SettingError`.
     """
     folder = folder_for(connection, working_folder)

@@ -110,7 +110,7 @@ def scan(
                 taken_bytes += page.size_bytes
                 if taken_bytes > client.limits.total_bytes:
                     raise SourceError(
-                        f"{client.base_url}{scan_pass.table.path}: the pages of the whole pull are more than"
+                        f"{client.base_url}{scan_pass.table.path}: the pages of the whole extraction are more than"
                         f" {count(client.limits.total_bytes, 'byte')} (limit MAX_TOTAL_BYTES)."
                         " Nothing was landed; raise the limit or check what the API sends."
                     )

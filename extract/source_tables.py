@@ -1,4 +1,4 @@
-"""List the endpoints that are pulled every night. A new source table is one entry in `SOURCE_TABLES`."""
+"""List the endpoints that are extracted every night. A new source table is one entry in `SOURCE_TABLES`."""
 
 from typing import NamedTuple
 

@@ -144,7 +144,7 @@ def rows() -> dict[str, list[Panel]]:
         "Rows and bytes by source table": [
             _lines(
                 "Rows read",
-                "Rows of the newest successful pull, and the median of the 14 earlier ones.",
+                "Rows of the newest successful extraction, and the median of the 14 earlier ones.",
                 units.Short,
                 {
                     "{{table}}": "moovitamix_table_rows_read",
@@ -178,7 +178,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _lines(
                 "Requests",
-                "Requests of the newest pull, and the failed ones among them.",
+                "Requests of the newest extraction, and the failed ones among them.",
                 units.Short,
                 {
                     "{{table}}": "moovitamix_table_requests",
@@ -389,14 +389,14 @@ def rows() -> dict[str, list[Panel]]:
         "Data quality": [
             _bars(
                 "Nulls",
-                "The fifteen fields with the largest share of nulls in the newest successful pull.",
+                "The fifteen fields with the largest share of nulls in the newest successful extraction.",
                 units.PercentUnit,
                 {"{{table}}.{{column}}": "topk(15, moovitamix_column_null_ratio)"},
                 limits={None: GREEN, 0.05: YELLOW, 0.2: ORANGE},
             ),
             _bars(
                 "Missing fields",
-                "The fifteen fields that are absent most often in the newest successful pull.",
+                "The fifteen fields that are absent most often in the newest successful extraction.",
                 units.PercentUnit,
                 {"{{table}}.{{column}}": "topk(15, moovitamix_column_absent_ratio)"},
                 limits={None: GREEN, 0.01: ORANGE},
@@ -523,7 +523,7 @@ def rows() -> dict[str, list[Panel]]:
         "Freshness and open loads": [
             _stat(
                 "Age of the published data",
-                "Time since the start of the newest pull that was published and built; red from 26 hours on.",
+                "Time since the start of the newest extraction that was published and built; red from 26 hours on.",
                 units.Seconds,
                 {"{{table}}": "time() - moovitamix_table_fresh_timestamp_seconds"},
                 limits=STALE,
@@ -538,7 +538,7 @@ def rows() -> dict[str, list[Panel]]:
             ),
             _stat(
                 "Oldest open load",
-                "Time when the oldest open load of the table was pulled or blocked.",
+                "Time when the oldest open load of the table was extracted or blocked.",
                 units.DateTimeFromNow,
                 {"{{table}} {{state}}": "moovitamix_open_load_since_timestamp_seconds * 1000"},
             )

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.registry import Collector
 
 from monitoring import metrics
-from monitoring.listening import translate_listen_errors
+from monitoring.listen_errors import translate_listen_errors
 from warehouse import database, redaction
 from warehouse.embedded_postgres import PostgresUnavailableError
 from warehouse.errors import CommandError, ExitCode

@@ -53,26 +53,26 @@ with done as (
 )
 """
 
-PULLS = """
-with pulls as (
+SCANS = """
+with scans as (
     select run_tables.*, runs.run_seq
     from ops.run_tables
     inner join ops.runs using (run_id)
 )
 """
 
-# By table, the newest successful pull.
-NEWEST_PULLS = f"""{PULLS},
+# By table, the newest successful extraction.
+NEWEST_SCANS = f"""{SCANS},
 newest as (
-    select pull.*
+    select scan.*
     from unnest(%(tables)s::text[]) as source (name)
     cross join lateral (
         select *
-        from pulls
+        from scans
         where table_name = source.name and rows_read is not null
         order by run_seq desc
         limit 1
-    ) as pull
+    ) as scan
 )
 """
 
@@ -289,19 +289,20 @@ GROUPS = (
         "Tables of the source",
         ("table",),
         {
-            "table_rows_read": "Rows of the table that the newest successful pull read.",
-            "table_usual_rows_read": "Median of the rows read by the 14 earlier pulls (at least 5).",
+            "table_rows_read": "Rows of the table that the newest successful extraction read.",
+            "table_usual_rows_read": "Median of the rows read by the 14 earlier extractions (at least 5).",
             "table_rows_unchanged": "Rows read that were known and unchanged.",
             "table_rows_landed": "Rows read that were new or changed.",
-            "table_rows_removed": "Known keys that the newest successful pull found removed.",
+            "table_rows_removed": "Known keys that the newest successful extraction found removed.",
             "table_removed_ratio": "Removed keys as a share of the rows read and the removed keys.",
             "table_rows_unreadable": "Rows read that Postgres cannot hold, set aside.",
-            "table_keys_unsettled": "Known keys that the newest successful pull neither saw nor proved to be removed.",
-            "table_keys_changed": "Known keys whose content changed in the newest successful pull.",
-            "table_bytes_received": "Bytes of the table that the newest successful pull received.",
-            "table_bytes_landed": "Bytes of the table that the newest successful pull landed, as JSON.",
+            "table_keys_unsettled": "Known keys that the newest successful extraction neither saw"
+            " nor proved to be removed.",
+            "table_keys_changed": "Known keys whose content changed in the newest successful extraction.",
+            "table_bytes_received": "Bytes of the table that the newest successful extraction received.",
+            "table_bytes_landed": "Bytes of the table that the newest successful extraction landed, as JSON.",
         },
-        f"""{NEWEST_PULLS}
+        f"""{NEWEST_SCANS}
         select
             newest.table_name as table,
             newest.rows_read as table_rows_read,
@@ -323,7 +324,7 @@ GROUPS = (
                 end as rows_read
             from (
                 select rows_read
-                from pulls
+                from scans
                 where table_name = newest.table_name and rows_read is not null and run_seq < newest.run_seq
                 order by run_seq desc
                 limit %(usual_of)s
@@ -335,15 +336,15 @@ GROUPS = (
         "Tables of the source",
         ("table",),
         {
-            "table_requests": "Requests for the table in the newest pull, even if it failed.",
-            "table_requests_failed": "Failed requests of the newest pull, including those that were retried.",
+            "table_requests": "Requests for the table in the newest extraction, even if it failed.",
+            "table_requests_failed": "Failed requests of the newest extraction, including those that were retried.",
         },
-        f"""{PULLS}
+        f"""{SCANS}
         select source.name as table, asked.requests as table_requests, asked.requests_failed as table_requests_failed
         from unnest(%(tables)s::text[]) as source (name)
         cross join lateral (
             select requests, requests_failed
-            from pulls
+            from scans
             where table_name = source.name
             order by run_seq desc
             limit 1
@@ -354,7 +355,7 @@ GROUPS = (
         "Tables of the source",
         ("table",),
         {
-            "table_fresh_timestamp_seconds": "Start of the newest pull of the table that was published and built:"
+            "table_fresh_timestamp_seconds": "Start of the newest extraction of the table that was published and built:"
             " readers see the source as of this time."
         },
         f"""{FRESH}
@@ -366,10 +367,10 @@ GROUPS = (
         "Columns of the source",
         ("table", "column"),
         {
-            "column_null_ratio": "Share of the rows of the newest successful pull with null in this field.",
-            "column_absent_ratio": "Share of the rows of the newest successful pull without this field.",
+            "column_null_ratio": "Share of the rows of the newest successful extraction with null in this field.",
+            "column_absent_ratio": "Share of the rows of the newest successful extraction without this field.",
         },
-        f"""{NEWEST_PULLS}
+        f"""{NEWEST_SCANS}
         select
             newest.table_name as table,
             column_name as column,
@@ -385,14 +386,14 @@ GROUPS = (
         {
             "open_loads": "Number of loads of the table that wait for the gate (pending), or for a decision or a newer"
             " load (blocked).",
-            "open_load_since_timestamp_seconds": "Time when the oldest open load was pulled (pending) or blocked.",
+            "open_load_since_timestamp_seconds": "Time when the oldest open load was extracted (pending) or blocked.",
         },
-        f"""{NEWEST_PULLS},
-        pulled as (
-            select pulls.load_id, pulls.table_name, min(steps.started_at) as at
-            from pulls
-            inner join ops.steps on pulls.run_id = steps.run_id and steps.step = 'extract'
-            group by pulls.load_id, pulls.table_name
+        f"""{NEWEST_SCANS},
+        extracted as (
+            select scans.load_id, scans.table_name, min(steps.started_at) as at
+            from scans
+            inner join ops.steps on scans.run_id = steps.run_id and steps.step = 'extract'
+            group by scans.load_id, scans.table_name
         ),
         open as (
             select load_id, table_name, state, judged_at from gate.loads where state in ('pending', 'blocked')
@@ -412,12 +413,12 @@ GROUPS = (
             source.name as table,
             known.state,
             count(open.load_id) as open_loads,
-            extract(epoch from min(case when open.state = 'pending' then pulled.at else open.judged_at end))
+            extract(epoch from min(case when open.state = 'pending' then extracted.at else open.judged_at end))
                 as open_load_since_timestamp_seconds
         from unnest(%(tables)s::text[]) as source (name)
         cross join unnest(array['pending', 'blocked']) as known (state)
         left join open on source.name = open.table_name and known.state = open.state
-        left join pulled on open.load_id = pulled.load_id and open.table_name = pulled.table_name
+        left join extracted on open.load_id = extracted.load_id and open.table_name = extracted.table_name
         group by source.name, known.state
         """,
     ),
@@ -435,18 +436,18 @@ GROUPS = (
     Group(
         "Gate",
         ("table",),
-        {"quarantined_ratio": "Rows in quarantine as a share of the rows read by the newest successful pull."},
-        f"""{NEWEST_PULLS}
+        {"quarantined_ratio": "Rows in quarantine as a share of the rows read by the newest successful extraction."},
+        f"""{NEWEST_SCANS}
         select
             newest.table_name as table,
-            coalesce(held.rows, 0)::float8 / nullif(newest.rows_read, 0) as quarantined_ratio
+            coalesce(quarantined.rows, 0)::float8 / nullif(newest.rows_read, 0) as quarantined_ratio
         from newest
         left join (
             select table_name, count(distinct dlt_id) as rows
             from gate.quarantined_rows
             where closed_at is null
             group by table_name
-        ) as held using (table_name)
+        ) as quarantined using (table_name)
         """,
     ),
     Group(
@@ -717,7 +718,7 @@ class RecordVersionError(Exception):
 def families(connection: psycopg.Connection) -> list[Metric]:
     """Read all metrics in one snapshot; in a warehouse without runs, only `records_readable`.
 
-    `connection`: autocommit, with read access to `ops` and the gate's ledger. Raises RecordVersionError, and
+    `connection`: autocommit, with read access to `ops` and the load ledger. Raises RecordVersionError, and
     psycopg.Error when the records cannot be read.
     """
     with connection.transaction():

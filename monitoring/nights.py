@@ -80,7 +80,7 @@ nights as (
 )
 """
 
-# By table, the start of the newest pull that was published and built: readers see the source as of this time.
+# By table, the start of the newest extraction that was published and built: readers see the source as of this time.
 FRESH = """
 with built as (
     select coalesce(max((figures ->> 'published_seq')::bigint), 0) as seq
@@ -88,7 +88,7 @@ with built as (
     where step = 'build' and status = 'succeeded'
 ),
 fresh as (
-    select source.name as table_name, pull.started_at
+    select source.name as table_name, scan.started_at
     from unnest(%(tables)s::text[]) as source (name)
     cross join lateral (
         select steps.started_at
@@ -108,7 +108,7 @@ fresh as (
             )
         order by runs.run_seq desc
         limit 1
-    ) as pull
+    ) as scan
 )
 """
 

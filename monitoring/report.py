@@ -81,7 +81,7 @@ class ActionItems:
     open_loads: Sequence[OpenLoad] = ()
     quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
     warned: Sequence[tuple[str, str]] = ()
-    listens_waiting: int | None = None
+    parked_listens: int | None = None
 
 
 def page(

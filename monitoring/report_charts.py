@@ -136,29 +136,29 @@ class TableFlow:
 
 def flows(flow: Flow, counts: Counts) -> list[TableFlow]:
     """Return the flow of each table of the night, whose figures `counts` compares with the usual ones."""
-    return [_table_flow(flow, table, counts.tables[table]) for table in in_order(flow.night.pulls)]
+    return [_table_flow(flow, table, counts.tables[table]) for table in in_order(flow.night.scans)]
 
 
 def _table_flow(flow: Flow, table: str, figures: Mapping[str, Figure]) -> TableFlow:
-    pull = flow.night.pulls[table]
+    scan = flow.night.scans[table]
     verdict = flow.night.verdict(table)
-    state_now = flow.night.states_now.get((pull["load_id"], table))
+    state_now = flow.night.states_now.get((scan["load_id"], table))
     state = verdict["state"] if verdict else "pending"
-    held = verdict["rows_quarantined"] if verdict else 0
-    changed = (pull["rows_landed"] or 0) + (pull["rows_removed"] or 0)
-    rest = changed - held
+    quarantined = verdict["rows_quarantined"] if verdict else 0
+    changed = (scan["rows_landed"] or 0) + (scan["rows_removed"] or 0)
+    rest = changed - quarantined
     published = rest if state in PUBLISHED else 0
     blocked = rest if state in ("blocked", "superseded", "rejected") else 0
     waiting = rest if state == "pending" else 0
     written = flow.written.get(table)
     return TableFlow(
         table=table,
-        load_id=pull["load_id"],
+        load_id=scan["load_id"],
         state=state,
         state_now=state_now if state_now != state else None,
         rows=[
             ("read", figures["rows_read"]),
-            ("unchanged", Figure(pull["rows_unchanged"])),
+            ("unchanged", Figure(scan["rows_unchanged"])),
             ("unreadable", figures["rows_unreadable"]),
             ("new or changed", figures["rows_landed"]),
             ("removed", figures["rows_removed"]),
@@ -169,26 +169,26 @@ def _table_flow(flow: Flow, table: str, figures: Mapping[str, Figure]) -> TableF
             ("rows written to the mart", Figure(written)),
         ],
         chart=None
-        if pull["rows_read"] is None
-        else _flow_chart(table, pull, (published, held, blocked, waiting), written),
+        if scan["rows_read"] is None
+        else _flow_chart(table, scan, (published, quarantined, blocked, waiting), written),
     )
 
 
-def _flow_chart(table: str, pull: Mapping[str, Any], verdict: tuple[int, int, int, int], written: int | None) -> Chart:
-    landed, removed, unreadable = pull["rows_landed"], pull["rows_removed"], pull["rows_unreadable"]
-    published, held, blocked, waiting = verdict
+def _flow_chart(table: str, scan: Mapping[str, Any], verdict: tuple[int, int, int, int], written: int | None) -> Chart:
+    landed, removed, unreadable = scan["rows_landed"], scan["rows_removed"], scan["rows_unreadable"]
+    published, quarantined, blocked, waiting = verdict
     came = _join_counts(("new or changed", landed), ("unreadable", unreadable))
     levels = [
         Level(
-            f"{count(pull['rows_read'])} read",
-            came or ("all unchanged" if pull["rows_read"] else "the API sent no rows"),
-            [("--flat", pull["rows_unchanged"]), ("--c2", landed), ("--bad", unreadable)],
+            f"{count(scan['rows_read'])} read",
+            came or ("all unchanged" if scan["rows_read"] else "the API sent no rows"),
+            [("--flat", scan["rows_unchanged"]), ("--c2", landed), ("--bad", unreadable)],
             narrows=1,
             into=0,
         )
     ]
     if landed + removed:
-        stopped = _join_counts(("quarantined", held), ("blocked", blocked), ("waiting", waiting))
+        stopped = _join_counts(("quarantined", quarantined), ("blocked", blocked), ("waiting", waiting))
         levels += [
             Level(
                 f"{count(landed + removed)} to check",
@@ -197,8 +197,8 @@ def _flow_chart(table: str, pull: Mapping[str, Any], verdict: tuple[int, int, in
             ),
             Level(
                 f"{count(published)} published",
-                stopped or "none held back",
-                [("--c1", published), ("--warn", held), ("--bad", blocked), ("--busy", waiting)],
+                stopped or "none quarantined",
+                [("--c1", published), ("--warn", quarantined), ("--bad", blocked), ("--busy", waiting)],
                 narrows=0,
             ),
         ]
@@ -245,21 +245,21 @@ def volumes(nights: Mapping[int, Night], slots: Slots, counts: Mapping[tuple[str
 
     def of(table: str, figure: str) -> dict[int, int]:
         return {
-            slot: night.pulls[table][figure]
+            slot: night.scans[table][figure]
             for slot, night in nights.items()
-            if table in night.pulls and night.pulls[table][figure] is not None
+            if table in night.scans and night.scans[table][figure] is not None
         }
 
     def signs(table: str, *figures: str) -> dict[int, str]:
         found = {
             slot: "".join(dict.fromkeys(counts[night.run_ids].tables[table][figure].sign for figure in figures))
             for slot, night in nights.items()
-            if table in night.pulls
+            if table in night.scans
         }
         return {slot: sign for slot, sign in found.items() if sign}
 
     volumes = []
-    for table in in_order({table for night in nights.values() for table in night.pulls}):
+    for table in in_order({table for night in nights.values() for table in night.scans}):
         read, landed, removed = (of(table, figure) for figure in ("rows_read", "rows_landed", "rows_removed"))
         changed = _range(f"{table}: new or changed", landed.values(), count)
         volumes.append(

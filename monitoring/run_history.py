@@ -61,7 +61,7 @@ where run_id = any(%s)
 order by run_id, started_at
 """
 
-PULLS = """
+SCANS = """
 select
     run_id, table_name, load_id, requests, requests_failed, bytes_received, rows_read, rows_unchanged, rows_landed,
     rows_removed, rows_unreadable
@@ -97,20 +97,22 @@ order by
     array_position(array['critical', 'warning', 'info'], failed.severity), failed.rows desc, table_name, failed.rule
 """
 
-# The outcome of a row that one rule let go and another one holds is its outcome under the other.
+# The outcome of a row that is freed from one rule and quarantined by another one is its outcome under the other.
 OUTCOMES = """
 select
-    held.load_id, held.table_name, held.rule,
-    nullif(coalesce(other.outcome, held.outcome), 'open') as outcome,
+    quarantined.load_id, quarantined.table_name, quarantined.rule,
+    nullif(coalesce(other.outcome, quarantined.outcome), 'open') as outcome,
     count(*) as rows
-from gate.quarantined_rows as held
+from gate.quarantined_rows as quarantined
 left join lateral (
     select coalesce(min(another.outcome), 'open') as outcome
     from gate.quarantined_rows as another
-    where held.outcome = 'freed' and another.dlt_id = held.dlt_id and another.outcome is distinct from 'freed'
+    where
+        quarantined.outcome = 'freed' and another.dlt_id = quarantined.dlt_id
+        and another.outcome is distinct from 'freed'
     having count(*) > 0
 ) as other on true
-where held.load_id = any(%s)
+where quarantined.load_id = any(%s)
 group by 1, 2, 3, 4
 """
 
@@ -236,7 +238,7 @@ class Night:
     """Hold a complete night: one run, or one run per step.
 
     `run_ids`: the last attempt of each step; `attempts`: all runs of the night. `run_seq`: of its first run. `outcome`:
-    running, succeeded, blocked, failed or crashed. `pulls`: by table, the columns of `ops.run_tables`. `verdicts`: by
+    running, succeeded, blocked, failed or crashed. `scans`: by table, the columns of `ops.run_tables`. `verdicts`: by
     (load, table), the gate's verdict and the quarantined rows. `states_now`: by (load, table), the current state.
     `columns`: by (table, column), the counts (rows, nulls, absent). `sizes`: by relation. Values that the run did not
     reach, or that an earlier version did not measure, are missing or None.
@@ -252,7 +254,7 @@ class Night:
     steps: Sequence[Step]
     measures: Mapping[str, float | None]
     attempts: tuple[str, ...] = ()
-    pulls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     verdicts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     states_now: Mapping[tuple[str, str], str] = field(default_factory=dict)
     rules: Sequence[RuleFailure] = ()
@@ -268,8 +270,8 @@ class Night:
         return _first_failed(self.steps)
 
     @property
-    def has_pulled(self) -> bool:
-        return any(pull["rows_read"] is not None for pull in self.pulls.values())
+    def has_extracted(self) -> bool:
+        return any(scan["rows_read"] is not None for scan in self.scans.values())
 
     @property
     def rows_quarantined(self) -> int | None:
@@ -278,11 +280,11 @@ class Night:
 
     def verdict(self, table: str) -> Mapping[str, Any] | None:
         """Return the gate's verdict on the rows that this night read; None if it checked them later, or never."""
-        return self.verdicts.get((self.pulls[table]["load_id"], table)) if table in self.pulls else None
+        return self.verdicts.get((self.scans[table]["load_id"], table)) if table in self.scans else None
 
     def total(self, figure: str) -> int | None:
-        """Sum a count over all tables; None when the pull failed."""
-        known = [pull[figure] for pull in self.pulls.values() if pull[figure] is not None]
+        """Sum a count over all tables; None when the extraction failed."""
+        known = [scan[figure] for scan in self.scans.values() if scan[figure] is not None]
         return sum(known) if known else None
 
 
@@ -349,11 +351,11 @@ class Flow:
 
 @dataclass(frozen=True)
 class RunHistory:
-    """Hold the newest nights, the oldest of them first; `flow` describes the newest night whose pull succeeded.
+    """Hold the newest nights, the oldest of them first; `flow` describes the newest night whose extraction succeeded.
 
     `other_runs` and `decisions`: those since the first shown night, the newest first, at most OTHER_RUNS_SHOWN and
-    DECISIONS_SHOWN. `unreadable`: ledgers that this login may not read. `growth`: by table, the largest first.
-    `freshness`: by table, the time as of which readers see the source. `now`: the time of the warehouse.
+    DECISIONS_SHOWN. `unreadable`: tables of the ledgers that this login may not read. `growth`: by table, the largest
+    first. `freshness`: by table, the time as of which readers see the source. `now`: the time of the warehouse.
     """
 
     now: dt.datetime
@@ -378,7 +380,7 @@ def read(connection: psycopg.Connection, *, is_current: bool) -> RunHistory:
         nights = _nights(cursor)
         first = min((night.run_seq for night in nights), default=0)
         unreadable = [name for name in (DECISIONS_TABLE, ERASURES_TABLE) if not _may_read(cursor, name)]
-        flow_of = next((night for night in reversed(nights) if night.has_pulled), None)
+        flow_of = next((night for night in reversed(nights) if night.has_extracted), None)
         return RunHistory(
             now=_now(cursor),
             nights=nights,
@@ -415,9 +417,9 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
     run_ids = [run_id for night in found for run_id in night["attempts"]]
     by_run = _reader(cursor, run_ids)
     run_seqs = {row["run_id"]: row["run_seq"] for row in cursor.execute(RUN_SEQS, [run_ids])}
-    steps, pulls, columns, sizes, verdicts = map(by_run, (STEPS_OF_RUNS, PULLS, COLUMNS, SIZES, VERDICTS))
+    steps, scans, columns, sizes, verdicts = map(by_run, (STEPS_OF_RUNS, SCANS, COLUMNS, SIZES, VERDICTS))
     rules = _rules(cursor, run_ids)
-    load_ids = {row["load_id"] for table in (pulls, verdicts) for rows in table.values() for row in rows}
+    load_ids = {row["load_id"] for table in (scans, verdicts) for rows in table.values() for row in rows}
     states_now = _states_now(cursor, load_ids)
     nights = []
     for night in found:
@@ -434,7 +436,7 @@ def _nights(cursor: psycopg.Cursor[dict[str, Any]]) -> list[Night]:
                 steps=[_step(row) for row in _of(steps, ids)],
                 measures={name: night[name] for name in MEASURES},
                 attempts=attempts,
-                pulls={row["table_name"]: row for row in _of(pulls, ids)},
+                scans={row["table_name"]: row for row in _of(scans, ids)},
                 # an earlier attempt of the gate may have checked some of the loads
                 verdicts={(row["load_id"], row["table_name"]): row for row in _of(verdicts, attempts)},
                 states_now=states_now,
@@ -548,7 +550,7 @@ def _flow(cursor: psycopg.Cursor[dict[str, Any]], night: Night) -> Flow:
     has_built = any((step.name, step.status) == ("build", "succeeded") for step in night.steps)
     return Flow(
         night=night,
-        written=(dict.fromkeys(night.pulls, 0) if has_built else {})
+        written=(dict.fromkeys(night.scans, 0) if has_built else {})
         | {
             row["node"]: row["rows_affected"]
             for row in nodes

@@ -1,7 +1,7 @@
 """Find the figures of a night that are far from usual.
 
 The usual value is the median of the earlier comparable nights: those that published their rows. A median of at least
-ENOUGH_NIGHTS is not moved by the first load, which is new as a whole, or by one flood that was published.
+ENOUGH_NIGHTS is not moved by the first load, which is new as a whole, or by one mass change that was published.
 """
 
 import statistics
@@ -87,7 +87,7 @@ def counts(nights: Sequence[Night]) -> list[Counts]:
                     )
                     for name in COUNTS
                 }
-                for table in in_order(night.pulls)
+                for table in in_order(night.scans)
             },
         )
         for number, night in enumerate(nights)
@@ -109,7 +109,7 @@ def of_table(night: Night, table: str, name: str) -> int | None:
     if name == "rows_quarantined":
         verdict = night.verdict(table)
         return verdict["rows_quarantined"] if verdict else None
-    return night.pulls[table][name]
+    return night.scans[table][name]
 
 
 def _has_published(night: Night, table: str) -> bool:

@@ -314,7 +314,7 @@ def _with_common_tables(query: exp.Expression) -> str:
 
 
 def all_columns_of_users_in_view(text: Text, catalog: Catalog) -> Iterator[object]:
-    """The workers ask for the right to read each of them, also those that the view then leaves out."""
+    """The workers ask for the privilege to read each of them, also those that the view then leaves out."""
     for create in text.find(exp.Create):
         if create.kind == "VIEW" and create.this.db not in ("", "prep"):
             for select in create.find_all(exp.Select):

@@ -32,7 +32,7 @@ class Version:
     published_by: int | None = None
 
     @property
-    def is_held(self) -> bool:
+    def is_quarantined(self) -> bool:
         return bool(self.failed_rules - self.freed)
 
 
@@ -107,7 +107,7 @@ class HistoryModel:
             bad = 0
             for version in self._of(load, table):
                 version.failed_rules = self.rules_failed_by(table, version.row)
-                bad += version.is_held
+                bad += version.is_quarantined
             scan = self.scans[load, table]
             if (scan.keys_known and not scan.rows_read) or bad > MOST_BAD * scan.rows_read:
                 self.states[load, table] = "blocked"
@@ -132,7 +132,7 @@ class HistoryModel:
             newest = self.delivered(table)
             for version in self.versions[table]:
                 if (
-                    version.is_held
+                    version.is_quarantined
                     and self.states[version.load, table] in PUBLISHED
                     and newest[version.key].load == version.load
                 ):
@@ -155,16 +155,16 @@ class HistoryModel:
         return is_known
 
     def prune(self, built: set[tuple[int, str]]) -> None:
-        """Versions of users and tracks with a newer row that is published go. None that a rule ever held counts, nor
-        any of a load that is not among the `built` ones: (number, table)."""
+        """Versions of users and tracks with a newer row that is published go. None that was ever quarantined counts,
+        nor any of a load that is not among the `built` ones: (number, table)."""
         for table in ("users", "tracks"):
-            never_held = [
+            never_quarantined = [
                 version
                 for version in self.published(table)
                 if not version.failed_rules | version.freed and (version.load, table) in built
             ]
-            newest_row = {version.key: version.load for version in never_held if version.row is not None}
-            gone = [version for version in never_held if version.load < newest_row.get(version.key, -1)]
+            newest_row = {version.key: version.load for version in never_quarantined if version.row is not None}
+            gone = [version for version in never_quarantined if version.load < newest_row.get(version.key, -1)]
             self.versions[table] = [version for version in self.versions[table] if version not in gone]
 
     def delivered(self, table: str) -> dict[Key, Version]:
@@ -199,7 +199,7 @@ class HistoryModel:
         return [
             version
             for version in self.versions[table]
-            if self.states[version.load, table] in PUBLISHED and not version.is_held
+            if self.states[version.load, table] in PUBLISHED and not version.is_quarantined
         ]
 
     def note_publications(self, publications: dict[tuple[int, str], list[int]]) -> None:

@@ -18,10 +18,10 @@ from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World
-from warehouse import database, locks
+from warehouse import database, locks, names
 
 # Without the recommendations, as the tests' environment sets it for commands.
-STEPS = pipeline_run.STEPS[:-1]
+STEPS = names.STEPS[:-1]
 
 
 def run_pipeline(database_url: str, api_base_url: str, steps: tuple[str, ...] = STEPS) -> PipelineRun:

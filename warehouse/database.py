@@ -212,7 +212,7 @@ def _roles(connection: psycopg.Connection) -> dict[str, str]:
 
 
 def set_role_privilege(connection: psycopg.Connection) -> str:
-    """Return the name by which `pg_has_role` tests for the right to `set role`."""
+    """Return the name by which `pg_has_role` tests for the privilege to `set role`."""
     return "set" if connection.info.server_version >= 160000 else "member"
 
 

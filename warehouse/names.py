@@ -9,6 +9,7 @@ STEP_ROLES = {
     "recommend": ("moovitamix_recommender", "recommendations"),
 }
 STEPS = tuple(STEP_ROLES)
+STEP_ROLE_NAMES = tuple(role for role, _ in STEP_ROLES.values())
 # The commands of a whole run in the run ledger: a setting leaves the last step out, and earlier versions lack it.
 FULL_RUNS = (" ".join(STEPS), " ".join(STEPS[:-1]))
 # The landing tables that hold rows of the source, in the order of the data flow.

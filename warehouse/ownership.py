@@ -170,7 +170,7 @@ def relations(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
 def _in_use(connection: psycopg.Connection, names: Iterable[str], folded_schemas: Iterable[str] = ()) -> dict[str, str]:
     """Return name to kind for those names under which a relation or function exists, in `folded_schemas` in any case.
 
-    Needs no right on the schemas.
+    Needs no privilege on the schemas.
     """
     used = connection.execute(
         f"""

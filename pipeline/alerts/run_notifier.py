@@ -19,7 +19,7 @@ from pipeline.alerts import messages
 from pipeline.console.terminal import minute
 from pipeline.records import run_ledger
 from pipeline.run import run_warnings, runbooks
-from pipeline.run.message_parts import ALL_PUBLISHED, show_command, when_fixed
+from pipeline.run.message_parts import ALL_PUBLISHED, append_when_fixed, show_command
 from pipeline.settings import Settings, secret
 from warehouse.errors import CommandError, ExitCode
 from warehouse.redaction import sanitize
@@ -63,7 +63,7 @@ class RunNotifier:
         self._run: PipelineRun | None = None
         self._began_at = _now()
 
-    def began(self, this_run: "PipelineRun") -> None:
+    def note_start(self, this_run: "PipelineRun") -> None:
         """Note that the run is in the run ledger."""
         self._run = this_run
 
@@ -183,13 +183,13 @@ def _streak_before(this_run: "PipelineRun | None") -> run_ledger.Streak:
 def about_failure(code: ExitCode, message: str, verdicts: Sequence["Verdict"], title: str = "the run failed") -> Alert:
     """Return the alert about a run that has failed. `title`: unless its code says that it has blocked a load."""
     rule = f"exit code {int(code)}, {code.name}"
-    next_step = when_fixed("make run") if code in NEEDS_A_FIX else "make status"
+    next_step = append_when_fixed("make run") if code in NEEDS_A_FIX else "make status"
     blocked = [verdict for verdict in verdicts if verdict.state == "blocked"]
     rule += "".join(f"; {verdict.batch.table}: {_blocking_rules(verdict)}" for verdict in blocked)
     if code == ExitCode.BLOCKED and blocked:
         title = f"blocked: {', '.join(verdict.batch.table for verdict in blocked)}"
         next_step = show_command(blocked[0].batch.load_id)
-    return Alert(title, message, rule, next_step, runbooks.of_exit_code(code))
+    return Alert(title, message, rule, next_step, runbooks.find_runbook(code))
 
 
 def _begins(incident: "OpenIncident", before: run_ledger.Streak) -> list[dt.datetime]:

@@ -1,7 +1,7 @@
 """Send one alert about a night that a task scheduler has run step by step, if one is due.
 
 Each step is a run of its own in the run ledger, and the scheduler may have tried it several times. A step that could
-not start is not in the ledger: the scheduler says how the last attempt of each step has ended.
+not start is not in the run ledger: the scheduler says how the last attempt of each step has ended.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ class StepEnd:
 
 @dataclass(frozen=True)
 class Records:
-    """Hold what the ledgers say about the night and the ones before it; empty if they cannot be read."""
+    """Hold what the run and load ledgers say about the night and earlier ones; empty if they cannot be read."""
 
     message: str = ALL_PUBLISHED
     verdicts: Sequence[Verdict] = ()
@@ -147,7 +147,7 @@ def _read(connection: psycopg.Connection, age: dt.timedelta) -> Records:
     return Records(
         newest["build"][1] if "build" in newest else Records.message,
         verdicts,
-        run_warnings.find_in_verdicts(verdicts, ledger.rows_held(connection)),
+        run_warnings.find_in_verdicts(verdicts, ledger.count_quarantined_rows(connection)),
         _streak_before(connection, age),
     )
 
@@ -169,9 +169,12 @@ def _verdicts(connection: psycopg.Connection, run_id: str) -> list[Verdict]:
     )
     return [
         Verdict(
-            Batch(*batch), state, held, tuple(RuleResult(**rule) for rule in (verdict or {}).get("failed_rules", []))
+            Batch(*batch),
+            state,
+            quarantined,
+            tuple(RuleResult(**rule) for rule in (verdict or {}).get("failed_rules", [])),
         )
-        for *batch, state, held, verdict in rows
+        for *batch, state, quarantined, verdict in rows
     ]
 
 

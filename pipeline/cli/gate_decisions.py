@@ -49,7 +49,7 @@ def gate_replay(
     """Check quarantined rows again, publish those that pass, and build."""
     verb = decisions.Verb("replay", reason, dry_run)
     warehouse = find_warehouse_to_change(closest_settings(settings, database_url))
-    click.echo(decisions.replay_held_rows(verb, warehouse, console(), table, rule))
+    click.echo(decisions.replay_quarantined_rows(verb, warehouse, console(), table, rule))
 
 
 def _decide_load(

@@ -118,7 +118,7 @@ def _program() -> str:
 
 
 def _check_text() -> None:
-    """Raise CommandError(WRONG_SETTINGS) for arguments and secrets that are not UTF-8: the ledgers cannot hold them."""
+    """Raise CommandError(WRONG_SETTINGS) for arguments and secrets that are not UTF-8: no ledger can hold them."""
     given = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
     given |= {name: os.environ.get(name, "") for name in SECRETS}
     for what, text in given.items():

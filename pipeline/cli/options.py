@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from pipeline.operations.pruning import age
+from pipeline.operations.pruning import parse_age
 from pipeline.run import sample_source
 from pipeline.schedule import timetable
 from pipeline.settings import secret
@@ -177,7 +177,7 @@ def reason_option(table: str) -> Callable:
 def check_age(context: click.Context, option: click.Parameter, text: str) -> dt.timedelta:
     """Parse an age such as 90d. Raises click.BadParameter."""
     try:
-        return age(text)
+        return parse_age(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}, not {text!r}") from None
 

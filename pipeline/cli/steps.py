@@ -22,7 +22,7 @@ from pipeline.operations import shards
 from pipeline.run import pipeline_run
 from pipeline.settings import Settings
 from recommender.drafts import Shard
-from warehouse import locks
+from warehouse import locks, names
 from warehouse.errors import CommandError
 
 
@@ -33,8 +33,8 @@ def run(notifier: run_notifier.RunNotifier, **options: object) -> None:
     """Run the whole pipeline: extract, gate, build, recommend."""
     messages.check_addresses()
     settings = Settings(**options)
-    steps = pipeline_run.STEPS if settings.recommend else pipeline_run.STEPS[:-1]
-    run_steps(settings, steps, began=notifier.began)
+    steps = names.STEPS if settings.recommend else names.STEPS[:-1]
+    run_steps(settings, steps, on_start=notifier.note_start)
 
 
 @click.command()
@@ -77,7 +77,7 @@ def check_pending(database_url: str | None) -> None:
 
 
 def run_steps(
-    settings: Settings, steps: tuple[str, ...], began: Callable[..., None] = lambda pipeline_run: None
+    settings: Settings, steps: tuple[str, ...], on_start: Callable[..., None] = lambda pipeline_run: None
 ) -> None:
     """Run the steps with a display for a terminal or with log events. Raises CommandError."""
     if "extract" in steps:
@@ -95,10 +95,10 @@ def run_steps(
     display = partial(StepDisplay, output) if output.is_terminal else event_log.step
     with contextlib.ExitStack() as stack:
 
-        def begin(begun: pipeline_run.PipelineRun) -> None:
-            began(begun)
+        def begin(this_run: pipeline_run.PipelineRun) -> None:
+            on_start(this_run)
             if not output.is_terminal:
-                stack.enter_context(event_log.run(begun.run_id, **works_on))
+                stack.enter_context(event_log.run(this_run.run_id, **works_on))
 
         say = click.echo if output.is_terminal else event_log.notice
         finished = pipeline_run.run(settings, warehouse, display, steps, begin, say)

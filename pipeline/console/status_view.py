@@ -39,11 +39,10 @@ def show(status: Status, output: Console) -> None:
         if status.warnings:
             _print_table("warnings of the newest loads", _warnings_table(status.warnings), output)
         output.print()
-        if status.listens_waiting:
-            waits = "waits" if status.listens_waiting == 1 else "wait"
-            output.print(
-                f"{count(status.listens_waiting, 'listen')} {waits} for a user or track that has not been loaded yet"
-            )
+        if status.parked_listens:
+            their = "its" if status.parked_listens == 1 else "their"
+            parked = count(status.parked_listens, "parked listen")
+            output.print(f"{parked}: {their} user or track has not been loaded yet")
         for line in _freshness(status):
             output.print(line)
         if status.release:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from pipeline.run import analyst_login, privileges
+from pipeline.run import analyst_login, privilege_statements, role_definitions
 from pipeline.settings import PROJECT, Settings
 from warehouse import database
 from warehouse.database import Warehouse
@@ -51,8 +51,8 @@ def describe(settings: Settings, warehouse: Warehouse, connection: psycopg.Conne
 
 def _advice(connection: psycopg.Connection) -> str:
     """Return which login to use on an operator's own server."""
-    role = privileges.ANALYST
-    if role in privileges.missing_roles(connection):
+    role = role_definitions.ANALYST
+    if role in privilege_statements.missing_roles(connection):
         return f"that of a login with the role {role}; the role does not exist yet; first: make grant"
     return f"that of a login with the role {role}, given by: grant {role} to {ANY_LOGIN}"
 

@@ -1,4 +1,4 @@
-"""Carry out `gate release`, `reject` and `replay`: record the decision, change the ledger, and build."""
+"""Carry out `gate release`, `reject` and `replay`: record the decision, change the load ledger, and build."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -45,16 +45,16 @@ class Outcome:
     about: dict[str, str] = field(default_factory=dict)
 
 
-Decide = Callable[[psycopg.Connection, bool], Outcome]
+CarryOut = Callable[[psycopg.Connection, bool], Outcome]
 """Carry out a decision, or only try it if the second argument (dry run) is true."""
 
 
 def decide_load(verb: Verb, warehouse: Warehouse, output: Console, load_id: str, table: str) -> str:
     """Release or reject the load of a table, and return the closing line. Raises CommandError."""
-    decide = {"release": decisions.release, "reject": decisions.reject}[verb.name]
+    apply = {"release": decisions.release, "reject": decisions.reject}[verb.name]
 
     def carry_out(connection: psycopg.Connection, is_dry_run: bool) -> Outcome:
-        decision = decide(connection, load_id, table, verb.reason, is_dry_run=is_dry_run)
+        decision = apply(connection, load_id, table, verb.reason, is_dry_run=is_dry_run)
         shown = [*_summary_lines("before", decision.before), *_summary_lines("after", decision.after)]
         if verb.name == "reject" and decision.before.only_here:
             shown.append(
@@ -71,10 +71,12 @@ def decide_load(verb: Verb, warehouse: Warehouse, output: Console, load_id: str,
             {"load_id": load_id, "table": table},
         )
 
-    return _decide_and_build(verb, warehouse, output, carry_out)
+    return _carry_out_and_build(verb, warehouse, output, carry_out)
 
 
-def replay_held_rows(verb: Verb, warehouse: Warehouse, output: Console, table: str | None, rule: str | None) -> str:
+def replay_quarantined_rows(
+    verb: Verb, warehouse: Warehouse, output: Console, table: str | None, rule: str | None
+) -> str:
     """Check quarantined rows again, and return the closing line. Raises CommandError."""
     from expectations.replay import replay
 
@@ -86,16 +88,16 @@ def replay_held_rows(verb: Verb, warehouse: Warehouse, output: Console, table: s
         freed = sum(outcome.freed for outcome in outcomes)
         return Outcome(shown, f"{count(freed, 'row')} published; see the remaining quarantine with: make status")
 
-    return _decide_and_build(verb, warehouse, output, carry_out)
+    return _carry_out_and_build(verb, warehouse, output, carry_out)
 
 
-def _decide_and_build(verb: Verb, warehouse: Warehouse, output: Console, decide: Decide) -> str:
+def _carry_out_and_build(verb: Verb, warehouse: Warehouse, output: Console, carry_out: CarryOut) -> str:
     """Carry out a decision and build. A dry run comes first, so that an invalid decision is never recorded."""
     done: list[Outcome] = []
 
     def work(_: Progress, figures: dict[str, Any]) -> None:
         with _translate_gate_errors(warehouse):
-            done.append(decide(connection, False))
+            done.append(carry_out(connection, False))
         figures |= done[0].about
 
     with lock_for_writing(warehouse, prepares=False) as connection:
@@ -103,12 +105,14 @@ def _decide_and_build(verb: Verb, warehouse: Warehouse, output: Console, decide:
             if not ledger.has_loads(connection):
                 raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOTHING_LOADED)
             with _translate_gate_errors(warehouse):
-                tried = decide(connection, True)
+                tried = carry_out(connection, True)
             if verb.is_dry_run:
                 _print(tried, output)
                 return DRY_RUN
         display = partial(StepDisplay, output)
-        decided = pipeline_run.decide(verb.name, work, warehouse, connection, display, lambda: _print(done[0], output))
+        decided = pipeline_run.carry_out_decision(
+            verb.name, work, warehouse, connection, display, lambda: _print(done[0], output)
+        )
     summary.show(decided, output)
     what = tried.closing_line.partition(";")[0]
     if decided.problems:
@@ -153,5 +157,5 @@ def _summary_lines(when: str, load: LoadSummary) -> list[Text]:
         Text.assemble(
             f"{when}: {load.table} of load {load.load_id} is ", (load.state, "bold"), f", {sanitize(load.reason)}"
         ),
-        Text(f"  {count(load.versions, 'version')}, {shown}, {load.held:,} quarantined"),
+        Text(f"  {count(load.versions, 'version')}, {shown}, {load.quarantined:,} quarantined"),
     ]

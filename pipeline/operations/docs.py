@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from monitoring.listening import translate_listen_errors
+from monitoring.listen_errors import translate_listen_errors
 from pipeline.run.dbt import Dbt, target_folder, to_command_error
 from warehouse import database
 from warehouse.database import Warehouse

@@ -17,7 +17,7 @@ from extract.recovery import recover
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
 from pipeline.run import erasure_key, runbooks
-from pipeline.run.pipeline_run import record_command, translate_extraction_errors
+from pipeline.run.pipeline_run import record_locked_command, translate_extraction_errors
 from pipeline.run.preparation import lock_for_writing
 from pipeline.settings import Settings, secret
 from recommender import drafts, releases
@@ -27,12 +27,13 @@ from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
 from warehouse.normalization import normalize
 
-TABLES = {table.name: table for table in SOURCE_TABLES if table.person}
+PERSONAL_SOURCE_TABLES = {table.name: table for table in SOURCE_TABLES if table.person}
 UNREADABLE = "staging.unreadable_rows"
 QUARANTINE = "gate.quarantined_rows"
 LOADS = "gate.loads"
+# By relation outside `staging` and `gate` with rows of users: the column with the id of the user.
 # In this order: deleting from marts.users would cascade to the listens, without counting them.
-BUILT = {
+PERSONAL_RELATIONS = {
     "prep.int_changed_users": "id",
     "prep.int_document_versions": "user_id",
     "prep.int_listens": "user_id",
@@ -58,10 +59,10 @@ BLANK = "(blanked: it identified an erased user)"  # stored, and in the runbook'
 
 @dataclass(frozen=True)
 class Traces:
-    """Hold what the warehouse stores about a user. `names` match this user and nobody else."""
+    """Hold what the warehouse stores about a user. `matcher` matches the ids and addresses of this user only."""
 
     person: str
-    names: Erasures
+    matcher: Erasures
     aliases: tuple[str, ...]
     profiles: tuple[tuple[str | None, str | None, str | None], ...]
     """(e-mail, first name, last name) of all versions."""
@@ -75,7 +76,7 @@ class Traces:
 
     @property
     def tombstone(self) -> str:
-        return tombstone(self.names.key, self.person)
+        return tombstone(self.matcher.key, self.person)
 
 
 def erase(
@@ -107,15 +108,15 @@ def erase(
             if is_dry_run:
                 _delete(work, traces)
                 return "nothing was changed; repeat the command without --dry-run to delete these rows permanently"
-        with record_command(warehouse, connection, "erase") as figures:
+        with record_locked_command(warehouse, connection, "erase") as figures:
             with translate_extraction_errors(warehouse):
                 recovery = recover(work, warehouse.conninfo, settings.dlt_folder, lands_packed_load=False)
             if recovery.sentence:
                 output.print(f"recovered: {recovery.sentence}", soft_wrap=True)
-            erasure_key.save(settings, traces.names.key)
+            erasure_key.save(settings, traces.matcher.key)
             with work.transaction():
                 releases.lock(work)  # `model rollback` copies lists without the run lock
-                per_table = {name: _per_load(work, traces, name) for name in TABLES}
+                per_table = {name: _per_load(work, traces, name) for name in PERSONAL_SOURCE_TABLES}
                 deleted_rows = _delete(work, traces)
                 # the lists of others in it follow from this user, too
                 drafts.remove(work)
@@ -123,7 +124,17 @@ def erase(
                 if deleted_rows or traces.loads or not was_erased:
                     _record(work, traces, reason, {"deleted": deleted_rows, "rows": per_table})
             figures |= deleted_rows
-            vacuum(work, (*(f"staging.{name}" for name in TABLES), UNREADABLE, QUARANTINE, LOADS, *BUILT), output)
+            vacuum(
+                work,
+                (
+                    *(f"staging.{name}" for name in PERSONAL_SOURCE_TABLES),
+                    UNREADABLE,
+                    QUARANTINE,
+                    LOADS,
+                    *PERSONAL_RELATIONS,
+                ),
+                output,
+            )
     deleted = ", ".join(f"{count(rows, 'row')} of {relation}" for relation, rows in deleted_rows.items()) or "nothing"
     output.print(f"deleted: {deleted}", soft_wrap=True)
     key_needed = "needs this ERASURE_KEY and " if settings.erasure_key else ""
@@ -159,10 +170,10 @@ def _check(connection: psycopg.Connection, traces: Traces, was_erased: bool, rea
             ExitCode.WRONG_SETTINGS,
             "--reason identifies the user and is stored permanently; leave out id, e-mail and name",
         )
-    if waiting := ledger.waiting_loads(connection):
+    if pending := ledger.pending_loads(connection):
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"load {waiting[0]} is pending, and the gate would find rows of it missing; first run: make gate",
+            f"load {pending[0]} is pending, and the gate would find rows of it missing; first run: make gate",
         )
 
 
@@ -190,14 +201,14 @@ def _identifies(reason: str, traces: Traces) -> bool:
     """Return whether the text contains the id as a word, an e-mail address, or first and last name of the user."""
     person = re.escape(normalize(traces.person))
     has_id = re.search(rf"(?<!\w){person}(?!\w)", normalize(reason))
-    return bool(has_id) or _contains_name(reason, traces.names, traces.profiles)
+    return bool(has_id) or _contains_name(reason, traces.matcher, traces.profiles)
 
 
-def _contains_name(text: str, names: Erasures, profiles: Iterable[tuple[str | None, ...]]) -> bool:
+def _contains_name(text: str, matcher: Erasures, profiles: Iterable[tuple[str | None, ...]]) -> bool:
     """Return whether the text contains an e-mail address of the user, or first and last name."""
     plain = normalize(text)
     # for a user who was already erased, only hashes of the addresses remain; some are of other spellings
-    if any("@" in word and names.covers_alias(word.strip(".")) for word in (*_parts(text), *_parts(plain))):
+    if any("@" in word and matcher.covers_alias(word.strip(".")) for word in (*_parts(text), *_parts(plain))):
         return True
     words = set(re.findall(r"\w+", plain))
     for email, first_name, last_name in profiles:
@@ -222,18 +233,21 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     # an invalid address, such as "unknown", could match many users
     addresses = {email for email, _, _ in profiles if email and "@" in normalize(email)}
     aliases = {*aliases, *(alias(key, address) for address in addresses)}
-    names = Erasures(key, frozenset([made, *aliases]))
+    matcher = Erasures(key, frozenset([made, *aliases]))
 
-    found = {f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, names, person, name))) for name in TABLES}
+    found = {
+        f"staging.{name}": ("_dlt_id", list(_landed_versions(connection, matcher, person, name)))
+        for name in PERSONAL_SOURCE_TABLES
+    }
     landed = [dlt_id for _, dlt_ids in found.values() for dlt_id in dlt_ids]
     found[UNREADABLE] = (
         "_dlt_id",
-        list(_withheld_rows(connection, names, UNREADABLE, "_dlt_id, table_name, key, raw")),
+        list(_withheld_rows(connection, matcher, UNREADABLE, "_dlt_id, table_name, key, raw")),
     )
-    held = _withheld_rows(connection, names, QUARANTINE, "dlt_id, table_name, key, ''")
-    found[QUARANTINE] = ("dlt_id", landed + list(held))
+    quarantined = _withheld_rows(connection, matcher, QUARANTINE, "dlt_id, table_name, key, ''")
+    found[QUARANTINE] = ("dlt_id", landed + list(quarantined))
     is_bigint = re.fullmatch("-?[0-9]{1,19}", person) and abs(int(person)) <= LARGEST_BIGINT
-    found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in BUILT.items()}
+    found |= {relation: (column, [int(person)] if is_bigint else []) for relation, column in PERSONAL_RELATIONS.items()}
     found = {relation: rows for relation, rows in found.items() if database.has(connection, relation)}
     counts = {
         relation: _of(connection, "select count(*) from {} where {}", relation, rows).fetchone()[0]
@@ -247,24 +261,24 @@ def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
     )
     return Traces(
         person,
-        names,
+        matcher,
         tuple(sorted(aliases)),
         tuple(profiles),
         found,
         counts,
-        loads=tuple((load_id, table) for reason, load_id, table in loads if _contains_name(reason, names, profiles)),
-        decisions=tuple(number for text, number in decisions if _contains_name(text, names, profiles)),
+        loads=tuple((load_id, table) for reason, load_id, table in loads if _contains_name(reason, matcher, profiles)),
+        decisions=tuple(number for text, number in decisions if _contains_name(text, matcher, profiles)),
     )
 
 
-def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> list[tuple]:
+def _profiles(connection: psycopg.Connection, matcher: Erasures, person: str) -> list[tuple]:
     profiles = connection.execute(
         """
         select distinct payload ->> 'email', payload ->> 'first_name', payload ->> 'last_name'
         from staging.users
         where _dlt_id = any(%s) and payload is not null
         """,
-        [list(_landed_versions(connection, names, person, "users"))],
+        [list(_landed_versions(connection, matcher, person, "users"))],
     ).fetchall()
     if database.has(connection, "marts.users"):
         profiles += connection.execute(
@@ -273,28 +287,28 @@ def _profiles(connection: psycopg.Connection, names: Erasures, person: str) -> l
     return profiles
 
 
-def _landed_versions(connection: psycopg.Connection, names: Erasures, person: str, name: str) -> Iterator[str]:
+def _landed_versions(connection: psycopg.Connection, matcher: Erasures, person: str, name: str) -> Iterator[str]:
     """Yield the `_dlt_id` of each version of the user, published or not.
 
     Of millions of rows only those are compared that have this id, or an id that is not a plain number: it may be
     another spelling of this one.
     """
-    table = TABLES[name]
+    table = PERSONAL_SOURCE_TABLES[name]
     query = sql.SQL("""
         select _dlt_id, key, case when id = 'null' then payload::text end
         from (select *, coalesce(key::jsonb -> {}, 'null') as id from {}) as versions
         where id::text = %s or id::text !~ '^(0|[1-9][0-9]*)$'
     """).format(sql.Literal(table.key.index(table.person)), identifier(f"staging.{name}"))
     for dlt_id, key, text in _stream(connection, query, person):
-        if names.withholds(table, key, text or ""):
+        if matcher.withholds(table, key, text or ""):
             yield dlt_id
 
 
-def _withheld_rows(connection: psycopg.Connection, names: Erasures, relation: str, columns: str) -> Iterator[str]:
+def _withheld_rows(connection: psycopg.Connection, matcher: Erasures, relation: str, columns: str) -> Iterator[str]:
     """Yield the ids (first column) of the rows that belong to the user. The other columns: table, key, text."""
     query = sql.SQL("select {} from {} where table_name = any(%s)").format(sql.SQL(columns), identifier(relation))
-    for dlt_id, name, key, text in _stream(connection, query, list(TABLES)):
-        if names.withholds(TABLES[name], key, text):
+    for dlt_id, name, key, text in _stream(connection, query, list(PERSONAL_SOURCE_TABLES)):
+        if matcher.withholds(PERSONAL_SOURCE_TABLES[name], key, text):
             yield dlt_id
 
 
@@ -314,7 +328,7 @@ def _per_load(connection: psycopg.Connection, traces: Traces, name: str) -> dict
 
 def _delete(connection: psycopg.Connection, traces: Traces) -> dict[str, int]:
     """Delete the rows, and return the number of deleted rows by relation."""
-    batch_tables.clear(connection)
+    batch_tables.clear_batch(connection)
     if snapshots := traces.rows.get("features.user_snapshots"):
         _of(
             connection,
@@ -332,7 +346,7 @@ def _delete(connection: psycopg.Connection, traces: Traces) -> dict[str, int]:
 
 def _record(connection: psycopg.Connection, traces: Traces, reason: str, details: dict[str, Any]) -> None:
     tombstone = traces.tombstone
-    ledger.record_erasure(connection, tombstone, list(traces.aliases), key_check(traces.names.key, tombstone))
+    ledger.record_erasure(connection, tombstone, list(traces.aliases), key_check(traces.matcher.key, tombstone))
     ledger.record_decision(connection, "erase", reason, details={"tombstone": tombstone, **details})
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.run.dbt import Dbt
-from pipeline.run.pipeline_run import record_command
+from pipeline.run.pipeline_run import record_locked_command
 from pipeline.run.preparation import lock_for_writing
 from recommender import feature_store
 from warehouse import database, schema
@@ -24,7 +24,7 @@ def take_snapshot(warehouse: Warehouse, as_of: dt.datetime | None, kept: int) ->
     """Store the features of all users as known at `as_of` (None: now), and return what was stored, as one line."""
     with (
         lock_for_writing(warehouse, prepares=False) as connection,
-        record_command(warehouse, connection, "snapshot") as figures,
+        record_locked_command(warehouse, connection, "snapshot") as figures,
         warehouse.at_work("build").connect() as work,
     ):
         select = _render(warehouse, feature_store.RENDERED_FOR_ALL)
@@ -40,7 +40,7 @@ def drop_snapshot(warehouse: Warehouse, snapshot_id: int) -> str:
     """Delete the snapshot, and return what was deleted, as one line."""
     with (
         lock_for_writing(warehouse, prepares=False) as connection,
-        record_command(warehouse, connection, "drop snapshot") as figures,
+        record_locked_command(warehouse, connection, "drop snapshot") as figures,
         warehouse.at_work("build").connect() as work,
     ):
         figures |= {"snapshot_id": snapshot_id, "users": feature_store.drop_snapshot(work, snapshot_id)}

@@ -90,9 +90,10 @@ def _default_load(connection: psycopg.Connection) -> str:
             or
             exists (
                 select 1
-                from gate.quarantined_rows as held
+                from gate.quarantined_rows as quarantined
                 where
-                    held.load_id = loads.load_id and held.table_name = loads.table_name and held.closed_at is null
+                    quarantined.load_id = loads.load_id and quarantined.table_name = loads.table_name
+                    and quarantined.closed_at is null
             ) desc,
             scans.version_seq desc nulls last
         limit 1
@@ -109,16 +110,19 @@ def _print_rule(
     for dlt_id in of_rows[:ROWS_PER_RULE] if shows_rows else ():
         row = connection.execute(
             sql.SQL("""
-                select staged.key, staged.payload::text, held.dlt_id is not null, held.detail, held.outcome
+                select
+                    staged.key, staged.payload::text,
+                    quarantined.dlt_id is not null, quarantined.detail, quarantined.outcome
                 from {} as staged
-                left join gate.quarantined_rows as held on staged._dlt_id = held.dlt_id and held.rule = %s
+                left join gate.quarantined_rows as quarantined
+                    on staged._dlt_id = quarantined.dlt_id and quarantined.rule = %s
                 where staged._dlt_id = %s
             """).format(sql.Identifier("staging", table)),
             [failed["rule"], dlt_id],
         ).fetchone()
         if row:
-            key, payload, is_held, detail, outcome = row
-            what = f" {'absent' if detail is None else sanitize(detail)}" if is_held else ""
+            key, payload, is_quarantined, detail, outcome = row
+            what = f" {'absent' if detail is None else sanitize(detail)}" if is_quarantined else ""
             what += f" ({outcome} since)" if outcome else ""
             # as Text, because square brackets in a value are not markup
             output.print(Text(f"    {sanitize(key, LONGEST_KEY)}{what}"), soft_wrap=True)

@@ -4,12 +4,12 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.run import privileges
-from pipeline.run.privileges import ANALYST, READERS, ROLES, STEPS
+from pipeline.run import privilege_statements, privileges, role_definitions
+from pipeline.run.role_definitions import ANALYST, READERS, ROLES
 from warehouse import ownership, schema
 from warehouse.database import has
 from warehouse.errors import CommandError, ExitCode
-from warehouse.names import SCHEMAS
+from warehouse.names import SCHEMAS, STEP_ROLE_NAMES
 
 PRESENT_PRIVILEGES = """
 select
@@ -35,11 +35,11 @@ group by roles.role_name, schemas.oid, schemas.nspname
 def script(connection: psycopg.Connection) -> str:
     """Return the statements that `grant` would execute now, as text for psql. Raises CommandError like `grant`."""
     _check_is_built(connection)
-    missing = privileges.missing_roles(connection)
+    missing = privilege_statements.missing_roles(connection)
     statements = [
-        *map(privileges.CREATION.format, missing),
-        *privileges.missing_memberships(connection, STEPS),
-        *privileges.statements(connection),
+        *map(privilege_statements.CREATION.format, missing),
+        *privilege_statements.missing_memberships(connection, STEP_ROLE_NAMES),
+        *privilege_statements.make_statements(connection),
     ]
     note = "-- nothing was changed; to execute this, repeat without --dry-run"
     return "\n".join(["begin;", *statements, "commit;", note])
@@ -60,14 +60,17 @@ def show(connection: psycopg.Connection, output: Console) -> None:
     own = [name for _, kind, name in ownership.relations(connection) if kind in ("table", "view")]
     rows = connection.execute(PRESENT_PRIVILEGES, [list(ROLES), own, list(SCHEMAS)])
     present = {(role, schema_name): privilege for role, schema_name, privilege in rows}
-    table = Table(title="rights of each role", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title="privileges of each role", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("role", *SCHEMAS):
         table.add_column(name)
     for role in ROLES:
         table.add_row(role, *(present[role, schema_name] for schema_name in SCHEMAS))
     output.print(table)
     personal = [
-        f"marts.{mart}.{name}" for mart, columns in privileges.marts().items() for name in columns if columns[name]
+        f"marts.{mart}.{name}"
+        for mart, columns in role_definitions.read_marts().items()
+        for name in columns
+        if columns[name]
     ]
     output.print(f"hidden from {' and '.join(READERS)}: {', '.join(personal)}", soft_wrap=True)
     output.print(f"next: grant each login its role, such as: grant {ANALYST} to <login>", soft_wrap=True)
@@ -75,11 +78,11 @@ def show(connection: psycopg.Connection, output: Console) -> None:
 
 def _check_is_built(connection: psycopg.Connection) -> None:
     """Raise CommandError(WRONG_SETTINGS) unless migrations and the first build have made every relation."""
-    needed = (*(f"marts.{mart}" for mart in privileges.marts()), "features.user_profile")
+    needed = (*(f"marts.{mart}" for mart in role_definitions.read_marts()), "features.user_profile")
     if missing := next((relation for relation in needed if not has(connection, relation)), None):
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
-            f"the warehouse has no {missing} yet, and rights are granted on existing relations; first: make run",
+            f"the warehouse has no {missing} yet, and privileges are granted on existing relations; first: make run",
         )
     if not schema.is_current(connection):
         raise CommandError(ExitCode.WRONG_SETTINGS, schema.NOT_PREPARED)

@@ -40,7 +40,9 @@ class Journal:
 
 
 @contextlib.contextmanager
-def record_command(settings: Settings, warehouse: Warehouse, run_id: str, command: str) -> Iterator[dict[str, Any]]:
+def record_concurrent_command(
+    settings: Settings, warehouse: Warehouse, run_id: str, command: str
+) -> Iterator[dict[str, Any]]:
     """Record the command in the run ledger when it has ended: others may be in progress beside it.
 
     Yields its figures, which are also the message of its success.
@@ -57,9 +59,9 @@ def record_command(settings: Settings, warehouse: Warehouse, run_id: str, comman
         message, error_type = run_ledger.describe_error(error)
         raise
     finally:
-        with contextlib.suppress(psycopg.Error, CommandError), warehouse.connect() as ledger:
+        with contextlib.suppress(psycopg.Error, CommandError), warehouse.connect() as connection:
             run_ledger.record_ended(
-                ledger,
+                connection,
                 run_id,
                 command,
                 started_at,

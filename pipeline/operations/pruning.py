@@ -9,7 +9,7 @@ from rich.console import Console
 
 from expectations import ledger
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
-from pipeline.run.pipeline_run import record_command
+from pipeline.run.pipeline_run import record_locked_command
 from pipeline.run.preparation import lock_for_writing
 from warehouse import database
 from warehouse.counts import count
@@ -55,8 +55,8 @@ SUPERSEDED = """
         inner join published_loads on versions._dlt_load_id = published_loads.load_id
         where
             not exists (
-                select 1 from gate.quarantined_rows as held
-                where held.dlt_id = versions._dlt_id and held.table_name = {table}
+                select 1 from gate.quarantined_rows as quarantined
+                where quarantined.dlt_id = versions._dlt_id and quarantined.table_name = {table}
             )
     ),
 
@@ -79,7 +79,7 @@ SUPERSEDED = """
 """
 
 
-def age(text: str) -> dt.timedelta:
+def parse_age(text: str) -> dt.timedelta:
     """Parse a time such as 90d or 12w. Raises ValueError unless it is at least a day."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})([dw])", text)
     if match is None:
@@ -102,7 +102,7 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
         show_counts(title, {"versions": versions, "to prune": deleted}, output)
         if is_dry_run:
             return "nothing was changed; repeat the command without --dry-run to delete these versions permanently"
-        with record_command(warehouse, connection, "prune") as figures:
+        with record_locked_command(warehouse, connection, "prune") as figures:
             with work.transaction():
                 per_table = {}
                 for name in TABLES:
@@ -111,7 +111,7 @@ def prune(warehouse: Warehouse, keep: dt.timedelta, reason: str, output: Console
                     (horizon,) = work.execute("select now() - %s", [keep]).fetchone()
                     details = {
                         "keep": count(keep.days, "day"),
-                        # what was known before it cannot be told any more
+                        # what was known before it cannot be computed any more
                         "horizon": horizon.isoformat(),
                         "deleted": deleted,
                         "rows": per_table,

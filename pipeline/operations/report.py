@@ -64,7 +64,7 @@ def _action_items(now: status.Status) -> ActionItems:
         for load in now.open_loads
     ]
     warned = [(warning.load_id, warning.text) for warning in now.warnings]
-    return ActionItems(now.next_step, open_loads, now.quarantine, warned, now.listens_waiting)
+    return ActionItems(now.next_step, open_loads, now.quarantine, warned, now.parked_listens)
 
 
 def _commands(load: status.OpenLoad) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import uuid
 
 from rich.console import Console
 
-from pipeline.operations.journal import Journal, record_command
+from pipeline.operations.journal import Journal, record_concurrent_command
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_shard
 from pipeline.settings import Settings
@@ -25,7 +25,7 @@ def make(settings: Settings, warehouse: Warehouse, output: Console, shard: Shard
     journal = Journal(output, uuid.uuid4().hex[:12])
     with (
         lock_for_shard(warehouse) as work,
-        record_command(settings, warehouse.at_work("recommend"), journal.run_id, COMMAND) as figures,
+        record_concurrent_command(settings, warehouse.at_work("recommend"), journal.run_id, COMMAND) as figures,
         database.translate_database_errors(warehouse),
         journal.step("recommend") as show,
     ):

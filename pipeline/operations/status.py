@@ -12,9 +12,9 @@ from pipeline.console import header
 from pipeline.records import run_ledger
 from pipeline.run import run_warnings, runbooks
 from pipeline.run.message_parts import (
+    append_when_fixed,
     decision_command,
     show_command,
-    when_fixed,
 )
 from pipeline.run.run_warnings import RunWarning
 from pipeline.settings import Settings
@@ -28,17 +28,18 @@ STALE_AFTER = dt.timedelta(hours=26)
 RECOMMEND = "make recommend"
 NO_RUN = "no run yet; start one with: make run"
 # Steps that only a person starts, and no nightly run repeats -> the command that repeats them.
-REPEAT = {
+REPEAT_COMMANDS = {
     **{verb: f'make gate ARGS="{verb} ..."' for verb in ("release", "reject", "replay")},
     **{verb: f'make {verb} ARGS="..."' for verb in ("erase", "prune")},
     "snapshot": "make features ARGS=snapshot",
+    "drop snapshot": 'make features ARGS="drop ..."',
     "train": "make train",
 }
 
 
 @dataclass(frozen=True)
 class Run:
-    """Describe a run in the ledger. `done`: the steps that succeeded. `blocked`: the loads (load, table) it blocked."""
+    """Describe a run in the run ledger. `done`: its successful steps. `blocked`: the loads (load, table) it blocked."""
 
     run_id: str
     command: str
@@ -57,7 +58,8 @@ class Run:
     @property
     def verb(self) -> str | None:
         """Return the step that a person started; None for a nightly run and its steps."""
-        return next((word for word in self.command.split() if word in REPEAT), None)
+        steps = (self.command, *self.command.split())
+        return next((step for step in steps if step in REPEAT_COMMANDS), None)
 
     @property
     def is_undone(self) -> bool:
@@ -86,9 +88,9 @@ class OpenLoad:
 class Status:
     """Hold the state of the warehouse. `now`: the warehouse's clock.
 
-    `last_runs`: empty if there was no run yet, or if the ledger is of an earlier version. `quarantine`: (table, rule,
+    `last_runs`: empty if there was no run yet, or in a warehouse of an earlier version. `quarantine`: (table, rule,
     rows, time of the oldest). `fresh_as_of`: by table, readers see the source as of this time. `warnings`: those of the
-    newest load of each table, except quarantined rows. `listens_waiting`: listens without a known user or track; None
+    newest load of each table, except quarantined rows. `parked_listens`: their user or track is not published; None
     if this login may not count them. `release`: of recommendations, the one that readers see; None if there is none, or
     if this login may not read it.
     """
@@ -100,7 +102,7 @@ class Status:
     quarantine: Sequence[tuple[str, str, int, dt.datetime]] = ()
     fresh_as_of: Mapping[str, dt.datetime] = field(default_factory=dict)
     warnings: Sequence[RunWarning] = ()
-    listens_waiting: int | None = None
+    parked_listens: int | None = None
     release: Release | None = None
 
 
@@ -140,9 +142,9 @@ def read(settings: Settings, connection: psycopg.Connection) -> Status:
     fresh_as_of = dict(
         connection.execute(f"{nights.FRESH} select table_name, started_at from fresh", nights.PARAMETERS).fetchall()
     )
-    waiting = _listens_waiting(connection)
+    parked = _count_parked_listens(connection)
     release = releases.read_published(connection) if may_read else None
-    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, waiting, release)
+    return Status(next_step, now, last_runs, open_loads, quarantine, fresh_as_of, warnings, parked, release)
 
 
 def _next_step(
@@ -198,23 +200,23 @@ def _next_step(
 
 
 def _repeat(run: Run) -> str:
-    return f"{run.verb} of run {run.run_id} was not completed; repeat it: {REPEAT[run.verb]}"
+    return f"{run.verb} of run {run.run_id} was not completed; repeat it: {REPEAT_COMMANDS[run.verb]}"
 
 
 def _key_problem(settings: Settings, connection: psycopg.Connection) -> str | None:
     """Return why the next extraction by this user would be refused. Return None for users who extract nothing."""
-    may_pull = connection.execute("""
+    may_extract = connection.execute("""
         select
             exists (select from pg_namespace where nspname = 'staging' and has_schema_privilege(oid, 'create'))
             and has_table_privilege(to_regclass('gate.erasures'), 'select')
     """).fetchone()[0]
-    if not may_pull or not ledger.erasures(connection):
+    if not may_extract or not ledger.erasures(connection):
         return None
     # imports dlt, which takes seconds
     from pipeline.run import erasure_key
 
     try:
-        erasure_key.erasures(settings, connection)
+        erasure_key.load_erasures(settings, connection)
     except CommandError as refusal:
         return str(refusal)
     return None
@@ -272,7 +274,7 @@ def _quarantine(connection: psycopg.Connection) -> list[tuple[str, str, int, dt.
     """).fetchall()
 
 
-def _listens_waiting(connection: psycopg.Connection) -> int | None:
+def _count_parked_listens(connection: psycopg.Connection) -> int | None:
     may_count = connection.execute("""
         select coalesce(bool_or(has_table_privilege(relations.oid, 'select')), false)
         from pg_namespace as schemas
@@ -330,11 +332,11 @@ def _are_lists_behind(connection: psycopg.Connection) -> bool:
 
 def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]) -> tuple[str, str]:
     """Return the next step after a run without success, and its runbook. `later`: the runs after it."""
-    runbook = runbooks.CRASHED_RUN if run.status == "crashed" else runbooks.of_exit_code(run.exit_code)
+    runbook = runbooks.CRASHED_RUN if run.status == "crashed" else runbooks.find_runbook(run.exit_code)
     if run.is_undone:
         if any(other.verb == run.verb for other in later):
             return "nothing, it was repeated", runbook
-        return REPEAT[run.verb], runbooks.ERASURE_REQUEST if run.verb == "erase" else runbook
+        return REPEAT_COMMANDS[run.verb], runbooks.ERASURE_REQUEST if run.verb == "erase" else runbook
     has_blocked = run.exit_code == ExitCode.BLOCKED
     still_blocked = [load_id for load_id, table in run.blocked if (load_id, table) in blocked_now]
     if has_blocked and still_blocked:
@@ -347,4 +349,4 @@ def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]
         return run.again, runbook
     if run.exit_code == ExitCode.UNEXPECTED_ERROR:
         return f"MOOVITAMIX_TRACEBACK=1 {run.again}", runbook
-    return when_fixed(run.again), runbook
+    return append_when_fixed(run.again), runbook

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.console.terminal import minute
 from pipeline.operations import training_report
-from pipeline.operations.journal import Journal, record_command
+from pipeline.operations.journal import Journal, record_concurrent_command
 from pipeline.run import recommending
 from pipeline.run.preparation import lock_for_writing
 from pipeline.run.progress import Progress
@@ -66,7 +66,7 @@ def train(settings: Settings, warehouse: Warehouse, output: Console, request: Tr
             stages = _stages(work, request, journal)
             if not stages:
                 return
-            with record_command(settings, at_work, journal.run_id, COMMAND) as figures:
+            with record_concurrent_command(settings, at_work, journal.run_id, COMMAND) as figures:
                 for stage in stages:
                     _do_stage(stage, warehouse, work, request, journal)
                     if stage != PROMOTE and not registry.read_unfinished_trainings(work):

@@ -95,7 +95,7 @@ def finish_run(
     )
     # another session may lock a table, and a run that has ended must not wait for it
     connection.execute(f"set statement_timeout = '{LONGEST_COUNT}'")
-    enter(connection, "run_relations", run_id, table_sizes.of_tables(connection))
+    insert_rows(connection, "run_relations", run_id, table_sizes.measure_tables(connection))
 
 
 def record_ended(
@@ -166,7 +166,7 @@ def finish_step(
     )
 
 
-def enter(connection: psycopg.Connection, table: str, run_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def insert_rows(connection: psycopg.Connection, table: str, run_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Insert rows about the run into the table of `ops`."""
     rows = [{"run_id": run_id, **row} for row in rows]
     if rows:

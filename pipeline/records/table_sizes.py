@@ -36,7 +36,7 @@ order by 1, 2
 """
 
 
-def of_tables(connection: psycopg.Connection) -> Iterator[dict[str, object]]:
+def measure_tables(connection: psycopg.Connection) -> Iterator[dict[str, object]]:
     """Yield by table: `relation` ("schema.name"), `rows` (None if the user may not read it), `bytes` with indexes.
 
     For a large table, `rows` is the estimate of Postgres.

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from pipeline.run import privileges
+from pipeline.run import privileges, role_definitions
 from warehouse import embedded_postgres
 
 LOGIN = "analyst"
@@ -27,7 +27,7 @@ def keep(connection: psycopg.Connection, postgres_folder: Path) -> None:
         privileges.let_analysts_read(connection)
         is_new = not connection.execute("select from pg_roles where rolname = %s", [LOGIN]).rowcount
         if is_new:
-            connection.execute(f"create role {LOGIN} login in role {privileges.ANALYST}")
+            connection.execute(f"create role {LOGIN} login in role {role_definitions.ANALYST}")
             connection.execute(f"alter role {LOGIN} set default_transaction_read_only = on")
         if is_new or not file.exists():
             password = secrets.token_hex(24)

@@ -20,7 +20,7 @@ SHORTEST = 32
 HOW_TO_MAKE_ONE = f'{python()} -c "import secrets; print(secrets.token_hex(32))"'
 
 
-def erasures(settings: Settings, connection: psycopg.Connection) -> Erasures:
+def load_erasures(settings: Settings, connection: psycopg.Connection) -> Erasures:
     """Return the erased users. Raises CommandError(WRONG_SETTINGS) if the key of their tombstones is missing."""
     known = ledger.erasures(connection)
     if not known:
@@ -38,7 +38,7 @@ def key_to_erase_with(settings: Settings, connection: psycopg.Connection) -> str
 
     Raises CommandError(WRONG_SETTINGS) if the key is missing or not the one of earlier erasures.
     """
-    if key := erasures(settings, connection).key or _key(settings):
+    if key := load_erasures(settings, connection).key or _key(settings):
         return key
     if settings.database_url:
         raise CommandError(

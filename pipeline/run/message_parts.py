@@ -29,7 +29,7 @@ def message_in_error_line(line: str) -> str | None:
     return found and (WRONG_USAGE if found[1].endswith(" --help") else found[1])
 
 
-def when_fixed(command: str) -> str:
+def append_when_fixed(command: str) -> str:
     """Return the next step after a failure that only a person can fix."""
     return f"{command}, when that is fixed"
 

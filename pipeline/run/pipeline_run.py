@@ -31,8 +31,7 @@ from pipeline.settings import Settings
 from warehouse import database, redaction
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
-
-STEPS = ("extract", "gate", "build", "recommend")
+from warehouse.names import STEPS
 
 Work = Callable[[Progress, dict[str, Any]], None]
 
@@ -49,7 +48,7 @@ class PipelineRun:
     """The day of the sample world that the run reads; None if the API is real, or nothing is read."""
     extraction: Extraction | None = None
     verdicts: list[gate.Verdict] = field(default_factory=list)
-    rows_held: dict[str, int] = field(default_factory=dict)
+    rows_quarantined: dict[str, int] = field(default_factory=dict)
     """By table, the rows in quarantine after the gate, whichever load brought them."""
     is_a_load_blocked: bool = False
     build: DbtOutcome | None = None
@@ -104,11 +103,12 @@ def run(
     warehouse: Warehouse,
     display: Display,
     steps: tuple[str, ...] = STEPS,
-    began: Callable[[PipelineRun], None] = lambda this_run: None,
+    on_start: Callable[[PipelineRun], None] = lambda this_run: None,
     say: Callable[[str], None] = click.echo,
 ) -> PipelineRun:
-    """Run the steps and return their results. `began` is called when the run is in the ledger, `say` with what the
-    warehouse needed first.
+    """Run the steps and return their results.
+
+    `on_start` is called when the run is in the run ledger, `say` with what the warehouse needed first.
 
     If the source fails, pending loads are still checked and built. If the gate fails or a table is blocked, the rest is
     still built, and recommended from. Only a failed build or warehouse ends the run. Raises CommandError if the run
@@ -118,7 +118,7 @@ def run(
         lock_for_writing(warehouse, say) as connection,
         record_run(warehouse, connection, " ".join(steps)) as this_run,
     ):
-        began(this_run)
+        on_start(this_run)
         dbt = _dbt(warehouse)
         work: dict[str, Work] = {
             "extract": partial(_extract, settings, connection, this_run),
@@ -133,7 +133,7 @@ def run(
     return this_run
 
 
-def decide(
+def carry_out_decision(
     verb: str,
     work: Work,
     warehouse: Warehouse,
@@ -173,10 +173,13 @@ def record_run(warehouse: Warehouse, connection: psycopg.Connection, command: st
 
 
 @contextlib.contextmanager
-def record_command(warehouse: Warehouse, connection: psycopg.Connection, command: str) -> Iterator[dict[str, Any]]:
+def record_locked_command(
+    warehouse: Warehouse, connection: psycopg.Connection, command: str
+) -> Iterator[dict[str, Any]]:
     """Record a command that is one step, and its end. Database errors become CommandError.
 
-    Yields the step's figures, which are also the message of a successful run.
+    `connection` holds the run lock; commands without it use `journal.record_concurrent_command`. Yields the step's
+    figures, which are also the message of a successful run.
     """
     with record_run(warehouse, connection, command) as this_run, _record_step(connection, this_run, command) as figures:
         this_run.figures = figures
@@ -213,7 +216,7 @@ def _record_step(connection: psycopg.Connection, this_run: PipelineRun, step: st
                 # If this connection is lost, so is the run lock. Great Expectations and dbt may report that as their
                 # own failure or not at all, but it is a failure of the warehouse.
                 connection.execute("select 1")
-                _enter_figures(connection, this_run, step)
+                _record_details(connection, this_run, step)
     except BaseException as error:
         message, error_type = run_ledger.describe_error(error)
         raise
@@ -232,18 +235,18 @@ def _record_step(connection: psycopg.Connection, this_run: PipelineRun, step: st
             )
 
 
-def _enter_figures(connection: psycopg.Connection, this_run: PipelineRun, step: str) -> None:
+def _record_details(connection: psycopg.Connection, this_run: PipelineRun, step: str) -> None:
     """Record the details of the step, also if it failed."""
     rows: dict[str, Iterable[dict[str, object]]] = {}
     if step == "extract":
-        rows["run_tables"] = run_details.of_tables(this_run.traffic, this_run.extraction)
-        rows["run_columns"] = run_details.of_columns(this_run.extraction) if this_run.extraction else ()
+        rows["run_tables"] = run_details.make_table_rows(this_run.traffic, this_run.extraction)
+        rows["run_columns"] = run_details.make_column_rows(this_run.extraction) if this_run.extraction else ()
     elif step == "gate":
-        rows["run_loads"] = run_details.of_loads(this_run.verdicts)
+        rows["run_loads"] = run_details.make_load_rows(this_run.verdicts)
     elif step == "build":
-        rows["run_nodes"] = run_details.of_nodes(step, this_run.build)
+        rows["run_nodes"] = run_details.make_node_rows(step, this_run.build)
     for table, about in rows.items():
-        run_ledger.enter(connection, table, this_run.run_id, about)
+        run_ledger.insert_rows(connection, table, this_run.run_id, about)
 
 
 def _moved_amounts(this_run: PipelineRun, step: str) -> Measures:
@@ -272,7 +275,7 @@ def _extract(
     show: Progress,
     figures: dict[str, Any],
 ) -> None:
-    erasures = erasure_key.erasures(settings, connection)
+    erasures = erasure_key.load_erasures(settings, connection)
     with contextlib.ExitStack() as stack:
         api_base_url = settings.api_base_url
         if api_base_url is None:
@@ -326,7 +329,7 @@ def _gate(
         progress=lambda load_id, table: show(table),
         shares=shares,
     )
-    this_run.rows_held = ledger.rows_held(connection)
+    this_run.rows_quarantined = ledger.count_quarantined_rows(connection)
     broken = [verdict for verdict in this_run.verdicts if verdict.error]
     blocked = [verdict for verdict in this_run.verdicts if verdict.state == "blocked"]
     has_several_loads = len({verdict.batch.load_id for verdict in this_run.verdicts}) > 1

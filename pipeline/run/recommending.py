@@ -73,7 +73,7 @@ class ShardResult:
 def recommend(connection: psycopg.Connection, settings: Settings, show: Progress) -> RecommendResult:
     """Publish new lists for all users, unless nothing has changed since the newest release.
 
-    The caller holds the run lock; `connection` has the rights of the step. Imports nothing heavy if nothing has
+    The caller holds the run lock; `connection` has the privileges of the step. Imports nothing heavy if nothing has
     changed. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if the lists could
     not be made: readers keep the previous release.
     """
@@ -106,8 +106,8 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
 def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard, show: Progress) -> ShardResult:
     """Make the lists of one shard of users, for the release that `recommend` then publishes.
 
-    The caller shares the run lock with other shards; `connection` has the rights of the step. Imports nothing heavy if
-    there is nothing to do. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if
+    The caller shares the run lock with other shards; `connection` has the privileges of the step. Imports nothing heavy
+    if there is nothing to do. Raises CommandError: WRONG_SETTINGS while the marts are behind, RECOMMENDATIONS_FAILED if
     the lists could not be made: `recommend` then makes all lists.
     """
     if not database.has(connection, "features.known_range"):

@@ -23,7 +23,7 @@ SCAN_FIGURES = (
 Row = dict[str, object]
 
 
-def of_tables(traffic: Mapping[str, Traffic], extraction: Extraction | None) -> Iterator[Row]:
+def make_table_rows(traffic: Mapping[str, Traffic], extraction: Extraction | None) -> Iterator[Row]:
     """Yield rows of `ops.run_tables`: the requests and, if the extraction succeeded, the counts of its scan."""
     for name, asked in traffic.items():
         row = {"table_name": name, **vars(asked)}
@@ -34,14 +34,14 @@ def of_tables(traffic: Mapping[str, Traffic], extraction: Extraction | None) -> 
         yield row
 
 
-def of_columns(extraction: Extraction) -> Iterator[Row]:
+def make_column_rows(extraction: Extraction) -> Iterator[Row]:
     """Yield rows of `ops.run_columns`."""
     for name, fields in extraction.fields.items():
         for field, count in fields.items():
             yield {"table_name": name, "column_name": field, **count._asdict()}
 
 
-def of_loads(verdicts: Iterable[Verdict]) -> Iterator[Row]:
+def make_load_rows(verdicts: Iterable[Verdict]) -> Iterator[Row]:
     """Yield rows of `ops.run_loads`: the verdicts. The failed rules are in gate.loads."""
     for verdict in verdicts:
         yield {
@@ -52,7 +52,7 @@ def of_loads(verdicts: Iterable[Verdict]) -> Iterator[Row]:
         }
 
 
-def of_nodes(step: str, outcome: DbtOutcome | None) -> Iterator[Row]:
+def make_node_rows(step: str, outcome: DbtOutcome | None) -> Iterator[Row]:
     """Yield rows of `ops.run_nodes`: the models and tests of the step, including skipped ones."""
     for node in outcome.nodes if outcome else ():
         yield {"step": step, **vars(node)}

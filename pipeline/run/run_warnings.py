@@ -1,4 +1,4 @@
-"""Find the warnings of a successful run: rows held back, and unusually many changes or removals.
+"""Find the warnings of a successful run: quarantined rows, and unusually many changes or removals.
 
 The summary of a run, its event log, `make status`, the report and the alerts all show this one list.
 """
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PUBLISHED_BY_THE_GATE = ("accepted", "accepted_with_quarantine")
 # Each kind of warning, and its runbook.
 RUNBOOKS = {
-    "mass change": runbooks.UNUSUAL_NIGHT,
-    "many removals": runbooks.UNUSUAL_NIGHT,
+    "mass change": runbooks.UNUSUAL_RUN,
+    "many removals": runbooks.UNUSUAL_RUN,
     "unreadable rows": runbooks.GROWING_QUARANTINE,
     "quarantined rows": runbooks.GROWING_QUARANTINE,
 }
@@ -44,7 +44,7 @@ class RunWarning(NamedTuple):
 
 def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     """Return the warnings of the run's loads, including loads that the gate has not checked yet."""
-    found = find_in_verdicts(this_run.verdicts, this_run.rows_held)
+    found = find_in_verdicts(this_run.verdicts, this_run.rows_quarantined)
     checked = {(verdict.batch.load_id, verdict.batch.table) for verdict in this_run.verdicts}
     if this_run.extraction:
         for table, scan in this_run.extraction.scans.items():
@@ -53,25 +53,25 @@ def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     return found
 
 
-def find_in_verdicts(verdicts: Iterable[Verdict], rows_held: Mapping[str, int]) -> list[RunWarning]:
-    """Return the warnings of the checked loads. `rows_held`: by table, the rows that are in quarantine now."""
+def find_in_verdicts(verdicts: Iterable[Verdict], rows_quarantined: Mapping[str, int]) -> list[RunWarning]:
+    """Return the warnings of the checked loads. `rows_quarantined`: by table, the rows that are in quarantine now."""
     found: list[RunWarning] = []
     for verdict in verdicts:
         batch = verdict.batch
         rules = [{"rule": failed.rule, "examples": failed.examples} for failed in verdict.failed_rules]
         if verdict.state in PUBLISHED_BY_THE_GATE:
-            found += _floods(batch.table, batch.load_id, batch.rows_removed, rules)
+            found += _mass_warnings(batch.table, batch.load_id, batch.rows_removed, rules)
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
-        # those of earlier loads too: they are held back as long as they wait
-        if held := max(verdict.rows_quarantined, rows_held.get(batch.table, 0)):
-            found.append(_quarantine_warning(batch.table, batch.load_id, held))
+        # those of earlier loads too: they stay quarantined until the source sends better versions
+        if quarantined := max(verdict.rows_quarantined, rows_quarantined.get(batch.table, 0)):
+            found.append(_quarantine_warning(batch.table, batch.load_id, quarantined))
     return found
 
 
 def find_in_warehouse(connection: psycopg.Connection) -> list[RunWarning]:
     """Return the warnings of the newest complete load of each table, except those about quarantined rows.
 
-    A flood that a person has released or rejected is no longer a warning.
+    A mass change that a person has released or rejected is no longer a warning.
     """
     rows = connection.execute("""
         select newest.table_name, newest._dlt_load_id, newest.rows_removed, newest.rows_unreadable, state, verdict
@@ -87,7 +87,7 @@ def find_in_warehouse(connection: psycopg.Connection) -> list[RunWarning]:
     found: list[RunWarning] = []
     for table, load_id, rows_removed, rows_unreadable, state, verdict in rows:
         if state in PUBLISHED_BY_THE_GATE:
-            found += _floods(table, load_id, rows_removed, (verdict or {}).get("failed_rules", []))
+            found += _mass_warnings(table, load_id, rows_removed, (verdict or {}).get("failed_rules", []))
         found += _unreadable(table, load_id, rows_unreadable)
     return found
 
@@ -98,8 +98,8 @@ def join(found: Iterable[RunWarning]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _floods(table: str, load_id: str, rows_removed: int, rules: Iterable[Mapping[str, Any]]) -> list[RunWarning]:
-    """Return the warnings about floods. `rules`: the rules that the load failed, with their `examples`."""
+def _mass_warnings(table: str, load_id: str, rows_removed: int, rules: Iterable[Mapping[str, Any]]) -> list[RunWarning]:
+    """Return the warnings about mass changes and many removals. `rules`: the failed rules, with their `examples`."""
     found = []
     for failed in rules:
         figures = {name: value for example in failed["examples"] for name, value in example.items()}

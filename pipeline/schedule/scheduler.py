@@ -25,7 +25,7 @@ from pipeline.alerts.run_notifier import Alert
 from pipeline.console import event_log
 from pipeline.records import run_ledger
 from pipeline.run import runbooks
-from pipeline.run.message_parts import when_fixed
+from pipeline.run.message_parts import append_when_fixed
 from pipeline.schedule.timetable import Timetable
 from warehouse import locks
 from warehouse.database import Warehouse
@@ -146,7 +146,7 @@ class Schedule:
             self._alerted_slot = slot
             rule = "the run ledger, which shows whether a run is due, could not be read"
             run_notifier.send_alert(
-                Alert("no run can start", obstacle, rule, when_fixed("make run"), runbooks.NO_NIGHT)
+                Alert("no run can start", obstacle, rule, append_when_fixed("make run"), runbooks.NO_RUN)
             )
         return obstacle
 

@@ -121,7 +121,7 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
                 for moment, rows in zip(moments, RUNS, strict=True):
                     machine(moment)
                     with serve(rows) as api:
-                        pull(url, api.url, connection)
+                        extract_from(url, api.url, connection)
                     # the template's tracks are gone at once
                     verdicts = check_pending(url, shares=Shares(max_removed=1))
                     assert {verdict.state for verdict in verdicts} <= {"accepted", "accepted_with_quarantine"}
@@ -130,7 +130,7 @@ def marts_after(machine, postgres_url, built_template, tmp_path):
             assert run_pipeline_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED
             return contents(url)
 
-    def pull(url, api_url, connection):
+    def extract_from(url, api_url, connection):
         extraction.run(
             url,
             api_url,

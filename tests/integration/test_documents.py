@@ -98,7 +98,7 @@ BEFORE = {
     "docs/runbooks/growing-quarantine.md": ("bad_rows@users=0.15", ExitCode.PUBLISHED),
     "expectations/README.md": ("bad_rows@users=0.15", ExitCode.PUBLISHED),
     "docs/runbooks/failed-run.md": ("down", ExitCode.SOURCE_FAILED),
-    "docs/runbooks/unusual-night.md": ("bulk_removal=0.1", ExitCode.PUBLISHED),
+    "docs/runbooks/unusual-run.md": ("bulk_removal=0.1", ExitCode.PUBLISHED),
 }
 # No user has the id -x.
 ENDS_OTHERWISE = {

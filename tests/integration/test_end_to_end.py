@@ -242,7 +242,7 @@ GROWN = {
     "listen_history": [document(number, [1, 2, 2], LATER) for number in range(1, 13)],
 }
 SPOILED = {
-    # held: a known key, and one that will never be seen again
+    # quarantined: a known key, and one that will never be seen again
     "users": [{**GROWN["users"][0], "email": "nobody"}, {**GROWN["users"][1], "id": "2"}, *GROWN["users"][2:]],
     # blocked, the good one among them too
     "tracks": [GROWN["tracks"][0], *({**row, "duration": "long"} for row in GROWN["tracks"][1:])],

@@ -275,7 +275,7 @@ class HistoryMachine(RuleBasedStateMachine):
                 self.api.url,
                 working_folder=self.working_folder,
                 disregarded_loads=ledger.disregarded_loads(self.connection),
-                erasures=erasure_key.erasures(self.settings, self.connection),
+                erasures=erasure_key.load_erasures(self.settings, self.connection),
             )
         self.api.faults.clear()
         if failure is Killed:
@@ -327,13 +327,13 @@ class HistoryMachine(RuleBasedStateMachine):
         waiting = {load for load, state in self.model.states.items() if state == "pending"}
         assert states | dict.fromkeys(waiting, "pending") == self.model.states
         for table in TABLES:
-            held = [
+            quarantined = [
                 (number_of[load_id], tuple(key), rule, outcome)
                 for load_id, key, rule, outcome in self._rows(
                     "select load_id, key::jsonb, rule, outcome from gate.quarantined_rows where table_name = %s", table
                 )
             ]
-            assert sorted(held, key=str) == self.model.quarantine(table)
+            assert sorted(quarantined, key=str) == self.model.quarantine(table)
         twice = (
             "select load_id from gate.publications where kind = 'load' group by load_id, table_name having count(*) > 1"
         )

@@ -15,7 +15,7 @@ from unittest import mock
 import psycopg
 import pytest
 
-from pipeline.run.privileges import ROLES, STEPS
+from pipeline.run.role_definitions import ROLES
 from recommender import triggers
 from recommender.service import page
 from recommender.service.warehouse_reads import WarehouseReads
@@ -26,6 +26,7 @@ from tests.databases import database_copy
 from tests.runs import run_pipeline
 from warehouse.database import find
 from warehouse.errors import ExitCode
+from warehouse.names import STEP_ROLE_NAMES
 
 # The stubs record each call and the state of the table at that moment.
 STUBS = """
@@ -223,7 +224,7 @@ def test_keys_of_distributed_tables_include_the_distribution_column_and_foreign_
 @pytest.mark.parametrize("check", citus.CHECKS, ids=lambda check: check.__name__)
 def test_no_statement_is_one_that_citus_refuses_or_does_not_push_down(check, lab):
     catalog = Catalog(lab.connection)
-    found = {str(finding) for text in lab.parsed for finding in check(text, catalog)}
+    found = {str(refusal) for text in lab.parsed for refusal in check(text, catalog)}
     assert not found, check.__doc__
 
 
@@ -241,7 +242,7 @@ def test_steps_can_log_in_and_readers_can_read_what_the_features_read(lab):
     assert lab.connection.execute(
         "select array_agg(rolname::text order by rolname) from pg_roles where rolname = any(%s) and rolcanlogin",
         [list(ROLES)],
-    ).fetchone() == (sorted(STEPS),)
+    ).fetchone() == (sorted(STEP_ROLE_NAMES),)
     for relation in ("prep.builds", "prep.user_totals", "prep.user_genre_totals", "prep.first_listens"):
         assert lab.connection.execute(
             "select has_table_privilege('moovitamix_analyst', %s, 'select')", [relation]

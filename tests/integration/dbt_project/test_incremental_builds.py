@@ -127,8 +127,8 @@ def test_a_late_listen_is_counted_once_when_two_builds_process_it(night, databas
 @pytest.mark.parametrize("is_rejected_again", [False, True])
 def test_a_decision_during_a_build_takes_effect_in_the_next_build(is_rejected_again, night, database_url, connection):
     night(document(1, items=[1], updated_at="2026-01-06T10:00:00"))
-    held_back = document(1, items=[1, 2, 2, 2, 2], updated_at="2026-01-07T10:00:00")
-    land_and_validate(database_url, held_back, document(2, created_at="never"))
+    quarantined_document = document(1, items=[1, 2, 2, 2, 2], updated_at="2026-01-07T10:00:00")
+    land_and_validate(database_url, quarantined_document, document(2, created_at="never"))
     (load,) = connection.execute("select load_id from gate.loads where state = 'blocked'").fetchone()
     land_and_validate(database_url, document(1, items=[1, 1], updated_at="2026-01-08T10:00:00"))
 

@@ -54,7 +54,7 @@ def test_a_released_load_is_published_except_its_quarantined_rows(warehouse):
     decision = release(warehouse, load_id)
 
     assert (decision.before.state, decision.after.state) == ("blocked", "released")
-    assert (decision.after.versions, decision.after.published, decision.after.held) == (3, 1, 2)
+    assert (decision.after.versions, decision.after.published, decision.after.quarantined) == (3, 1, 2)
     assert warehouse.published() == ["[1]"] and quarantined_rows(warehouse) == [("[2]", None), ("[3]", None)]
     assert publications(warehouse) == [(load_id, "users", "release")]
     [(*decision, details)] = decisions_of(warehouse)

@@ -203,8 +203,8 @@ def test_two_concurrent_gates_check_each_load_once(warehouse):
     assert sorted(verdict.batch.load_id for verdict in verdicts) == sorted(loads)
     assert {verdict.state for verdict in verdicts} == {"accepted_with_quarantine"}
     assert {verdict.rows_quarantined for verdict in verdicts} == {1}
-    held = warehouse.rows("select load_id, array_agg(key) from gate.quarantined_rows group by 1")
-    assert dict(held) == loads
+    quarantined = warehouse.rows("select load_id, array_agg(key) from gate.quarantined_rows group by 1")
+    assert dict(quarantined) == loads
     assert warehouse.rows("select count(*) from gate.publications") == [(4,)]
 
 

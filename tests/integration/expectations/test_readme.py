@@ -15,7 +15,7 @@ def test_the_readme_lists_the_rules_of_every_suite_with_their_severities():
         name: re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE)
         for name, text in zip(sections[::2], sections[1::2], strict=True)
     }
-    held = {
+    quarantined = {
         name: [
             (expectation.meta["rule"], expectation.severity.value)
             for expectation in importlib.import_module(f"expectations.{name}").suite().expectations
@@ -23,5 +23,5 @@ def test_the_readme_lists_the_rules_of_every_suite_with_their_severities():
         for name in ("users", "tracks", "listen_history", "scans")
     }
     assert {name: sorted(rules) for name, rules in listed.items()} == {
-        name: sorted(rules) for name, rules in held.items()
+        name: sorted(rules) for name, rules in quarantined.items()
     }

@@ -97,10 +97,10 @@ def test_a_restored_rule_quarantines_the_rows_again_with_their_current_values(wa
 
 def test_a_rule_changed_to_info_frees_its_rows(warehouse, without_rule):
     load_id = land(warehouse, user(1, email="nobody"))
-    nulls_and_fields_are_noted = gxe.ExpectColumnValuesToNotBeInSet(
+    only_reported = gxe.ExpectColumnValuesToNotBeInSet(
         column="email", value_set=["nobody"], severity="info", meta={"rule": "email_is_an_address", "shows": "email"}
     )
-    without_rule("email_is_an_address", added=[nulls_and_fields_are_noted])
+    without_rule("email_is_an_address", added=[only_reported])
     assert replayed(warehouse) == [ReplayResult("users", checked=1, freed=1)]
     assert warehouse.published() == ["[1]"]
     assert publications(warehouse) == [(load_id, "users", "load"), (load_id, "users", "replay")]
@@ -144,17 +144,17 @@ def test_only_rows_of_the_given_table_and_rule_are_freed(warehouse, monkeypatch,
     assert (warehouse.published("users"), warehouse.published("tracks")) == (["[2]"], [])
 
 
-@pytest.mark.parametrize("newer", ["published", "held too", "removal", "not checked yet"])
+@pytest.mark.parametrize("newer", ["published", "quarantined too", "removal", "not checked yet"])
 def test_a_row_that_is_not_the_newest_of_its_key_is_not_replayed(newer, warehouse, without_rule):
     land(warehouse, user(1, email="nobody", first_name="Old"))
     if newer == "removal":
         warehouse.land({"users": []}, removed={"users": ["[1]"]})
     else:
-        warehouse.land({"users": [user(1, email="nobody" if newer == "held too" else "a@b.org")]})
+        warehouse.land({"users": [user(1, email="nobody" if newer == "quarantined too" else "a@b.org")]})
     if newer != "not checked yet":
         warehouse.check()
     without_rule("email_is_an_address")
-    if newer == "held too":
+    if newer == "quarantined too":
         assert replayed(warehouse) == [ReplayResult("users", checked=1, freed=1)]
         assert quarantined_rows(warehouse) == [("[1]", "superseded"), ("[1]", "freed")]
     else:
@@ -238,5 +238,5 @@ def test_rows_left_by_a_killed_gate_are_ignored(warehouse, without_rule):
 
 
 def test_a_filter_without_matching_rows_is_reported(warehouse):
-    with pytest.raises(DecisionError, match="no row of tracks held by odd waits"):
+    with pytest.raises(DecisionError, match="no quarantined row of tracks under rule odd is the newest"):
         replayed(warehouse, table="tracks", rule="odd")

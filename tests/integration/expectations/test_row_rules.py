@@ -300,9 +300,11 @@ def planted(new_warehouse) -> dict[str, TableVerdict]:
         assert {verdict.state for verdict in verdicts.values()} == {"accepted_with_quarantine"}, verdicts
         found = {}
         for table in TABLES:
-            held = warehouse.rows("select key, rule, detail from gate.quarantined_rows where table_name = %s", table)
+            quarantined = warehouse.rows(
+                "select key, rule, detail from gate.quarantined_rows where table_name = %s", table
+            )
             rules, details = {}, {}
-            for key, rule, detail in held:
+            for key, rule, detail in quarantined:
                 rules.setdefault(key, set()).add(rule)
                 details.setdefault((key, rule), set()).add(detail)
             found[table] = TableVerdict(warehouse.published(table), rules, details)

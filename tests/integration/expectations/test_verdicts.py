@@ -320,8 +320,10 @@ def test_a_blocked_load_does_not_block_the_next_one_and_is_superseded_by_it(next
     assert warehouse.states() == ["superseded", state]
     ((reason,),) = warehouse.rows("select reason from gate.loads where load_id = %s", first)
     assert reason == (f"blocked: 1 bad row is 100% of the 1 row read (more than 20%); superseded by load {second}")
-    held = warehouse.rows("select closed_at is null, outcome from gate.quarantined_rows where load_id = %s", first)
-    assert held == [(False, "superseded")], "rows of a load that is passed by wait for nothing"
+    quarantined = warehouse.rows(
+        "select closed_at is null, outcome from gate.quarantined_rows where load_id = %s", first
+    )
+    assert quarantined == [(False, "superseded")], "rows of a load that is passed by wait for nothing"
 
 
 def test_a_blocked_load_is_superseded_by_another_blocked_one(warehouse):

@@ -92,7 +92,7 @@ def test_a_session_killed_during_the_copy_costs_at_most_one_night(api, night, co
     assert_accounts_hold(connection)
 
 
-def test_nothing_lands_when_the_session_with_the_lock_is_killed_during_the_pull(api, night, connection):
+def test_nothing_lands_when_the_session_with_the_lock_is_killed_during_the_extraction(api, night, connection):
     api.set_rows({"users": rows(0)})
     night()
     before = staged(connection)
@@ -154,7 +154,7 @@ def test_the_encoding_in_the_environment_changes_nothing(api, night, connection,
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_a_database_that_cannot_hold_every_text_is_refused_before_the_pull(api, night, postgres_url, encoding):
+def test_a_database_that_cannot_hold_every_text_is_refused_before_the_extraction(api, night, postgres_url, encoding):
     with other_encoding(postgres_url, encoding) as url:
         message = landing_failure(night, through=url)
         assert f"is encoded in {encoding}" in message and "encoding 'UTF8'" in message

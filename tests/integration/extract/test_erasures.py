@@ -215,7 +215,9 @@ def test_the_text_of_a_withheld_row_never_reaches_the_disk(api, night, monkeypat
 
 
 @pytest.mark.parametrize("known", [NO_ERASURES, Erasures(KEY, frozenset({tombstone(KEY, 8)}))])
-def test_a_pull_that_does_not_know_all_erased_users_is_refused_before_the_first_request(api, night, connection, known):
+def test_an_extraction_that_does_not_know_all_erased_users_is_refused_before_the_first_request(
+    api, night, connection, known
+):
     erased(connection, ERASED)
     with pytest.raises(SettingError, match="would bring back"):
         night(erasures=known)

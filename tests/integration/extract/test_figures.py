@@ -1,4 +1,4 @@
-"""Test the counts of a pull besides its scans: null and missing fields, traffic, landed bytes."""
+"""Test the counts of an extraction besides its scans: null and missing fields, traffic, landed bytes."""
 
 import json
 
@@ -103,7 +103,7 @@ def test_each_attempt_and_each_byte_of_a_body_is_counted(night, answering):
     }
 
 
-def test_a_failed_pull_reports_its_requests(night):
+def test_a_failed_extraction_reports_its_requests(night):
     traffic: dict[str, Traffic] = {}
     failure(night, api_base_url="http://127.0.0.1:9", window=1, traffic=traffic)
     assert traffic["users"] == Traffic(QUICK.attempts, QUICK.attempts, 0)

@@ -71,7 +71,7 @@ def api_url(request, answering, monkeypatch) -> str:
     return answering(lambda handler: answer(handler, page(users(1))), files)
 
 
-def test_a_whole_pull_goes_through_the_proxy(night, api, connection, proxy):
+def test_a_whole_extraction_goes_through_the_proxy(night, api, connection, proxy):
     api.set_rows({"users": users(*range(20))})
     night(api_proxy=with_login(proxy))
     assert staged(connection)["users"] == 20

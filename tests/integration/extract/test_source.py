@@ -539,9 +539,9 @@ DEAR_PAGES = {
 }
 
 
-def memory_of_pull(*arguments: object) -> tuple[int, list[str]]:
-    """Return the bytes of memory that a pull in its own process takes, and its output lines."""
-    command = [sys.executable, "-m", "tests.integration.extract.measured_pull", *map(str, arguments)]
+def memory_of_extraction(*arguments: object) -> tuple[int, list[str]]:
+    """Return the bytes of memory that an extraction in its own process takes, and its output lines."""
+    command = [sys.executable, "-m", "tests.integration.extract.measured_extraction", *map(str, arguments)]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=True)
     *output, kilobytes = ended.stdout.splitlines()
     return int(kilobytes) * 1024, output
@@ -550,12 +550,12 @@ def memory_of_pull(*arguments: object) -> tuple[int, list[str]]:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read a process's own peak from")
 @pytest.mark.parametrize("kind", DEAR_PAGES)
 def test_the_most_expensive_pages_take_little_memory(answering, tmp_path, kind):
-    """Limit memory to 8 times the 8 pages of 2 MiB in flight, while as many wait, and what any pull takes."""
+    """Limit memory to 8 times the 8 pages of 2 MiB in flight, while as many wait, and what any extraction takes."""
     dear = DEAR_PAGES[kind](PAGE_BYTES)
     compressed = gzip.compress(dear, 1)
     assert PAGE_BYTES - 10_000 < len(dear) < PAGE_BYTES
     url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
-    memory, output = memory_of_pull(url, tmp_path, PAGE_BYTES)
+    memory, output = memory_of_extraction(url, tmp_path, PAGE_BYTES)
     assert output and "MAX_" not in output[0]
     assert memory < 8 * 8 * PAGE_BYTES + 64 * MEGABYTE
 
@@ -569,21 +569,21 @@ def test_large_rows_go_from_page_to_table_without_accumulating_in_memory(answeri
         items = b",".join(b'{"id":%d,"text":"%b"}' % (row, b"x" * 1_000_000) for row in rows)
         answer(handler, b'{"total":%d,"items":[%b]}' % (200 if path == "/users" else 0, items))
 
-    memory, output = memory_of_pull(answering(serve_page), tmp_path, Limits().page_bytes, database_url)
+    memory, output = memory_of_extraction(answering(serve_page), tmp_path, Limits().page_bytes, database_url)
     assert output == []
     assert connection.execute("select count(*) from staging.users").fetchone() == (200,)
     assert memory < 250 * MEGABYTE
 
 
 @pytest.mark.parametrize("kind", ["rows of lists", "rows of text"])
-def test_the_deadline_ends_the_pull_while_pages_are_decoded(night, answering, kind):
+def test_the_deadline_ends_the_extraction_while_pages_are_decoded(night, answering, kind):
     dear = DEAR_PAGES[kind](Limits().page_bytes)
     compressed = gzip.compress(large_page(dear.partition(b"[")[2][:-2], pages=1000), 1)
     url = answering(lambda handler: answer(handler, compressed, Content_Encoding="gzip"))
     limits = Limits(seconds=1.5, attempts=1)
     began = time.monotonic()
     message = failure(night, api_base_url=url, batch_size=100, limits=limits)
-    assert "1.5 seconds for the whole pull are over (limit MAX_SECONDS)" in message
+    assert "1.5 seconds for the whole extraction are over (limit MAX_SECONDS)" in message
     assert time.monotonic() - began < 8
 
 
@@ -619,12 +619,14 @@ def test_a_body_that_trickles_or_stalls_ends_with_the_attempt(night, answering, 
     assert time.monotonic() - began < 8
 
 
-def test_the_deadline_ends_the_pull_for_any_behaviour_of_the_source(night, api):
+def test_the_deadline_ends_the_extraction_for_any_behaviour_of_the_source(night, api):
     api.set_rows({"users": users(*range(90))})
     api.faults.latency = 0.05
     began = time.monotonic()
     limits = dataclasses.replace(QUICK, seconds=0.5)
-    assert "0.5 seconds for the whole pull are over (limit MAX_SECONDS)" in failure(night, window=1, limits=limits)
+    assert "0.5 seconds for the whole extraction are over (limit MAX_SECONDS)" in failure(
+        night, window=1, limits=limits
+    )
     assert time.monotonic() - began < 5
 
 
@@ -842,24 +844,24 @@ def test_a_refusal_of_the_size_names_the_setting(night, answering, status, body,
     assert failure(night, api_base_url=url).endswith(f"{advice}.")
 
 
-def test_a_requested_wait_longer_than_the_deadline_ends_the_pull_at_once(night, api):
+def test_a_requested_wait_longer_than_the_deadline_ends_the_extraction_at_once(night, api):
     api.faults.add("rate_limit@users=1/4000")
     began = time.monotonic()
     message = failure(night, limits=dataclasses.replace(QUICK, seconds=60))
     assert "status 429" in message and "asks to wait 4,000 seconds" in message
-    assert "of the 60 seconds for the whole pull are left (limit MAX_SECONDS)" in message
+    assert "of the 60 seconds for the whole extraction are left (limit MAX_SECONDS)" in message
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("wait", ["1e30", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_a_requested_wait_too_large_for_any_clock_ends_the_pull(answering, status, wait):
+def test_a_requested_wait_too_large_for_any_clock_ends_the_extraction(answering, status, wait):
     url = answering(lambda handler: answer(handler, b"", status, Retry_After=wait))
     client = Client(url, window=2, batch_size=3, deadline_seconds=0.3)
     with pytest.raises(SourceError, match=r"asks to wait .* seconds, and there .*limit MAX_SECONDS"):
         client.fetch(SOURCE_TABLES[0], 5, 3)
     # Other pages wait for the deadline.
-    with pytest.raises(SourceError, match=r"for the whole pull are over \(limit MAX_SECONDS"):
+    with pytest.raises(SourceError, match=r"for the whole extraction are over \(limit MAX_SECONDS"):
         client.fetch(SOURCE_TABLES[0], 6, 3)
 
 

@@ -13,7 +13,7 @@ EXIT_CODES = {"succeeded": 0, "blocked": 4, "failed": 3}
 READ = {"users": 1086, "tracks": 980, "listen_history": 4100}
 NULLS = {("users", "gender"): 300, ("users", "email"): 9, ("tracks", "album"): 120, ("users", "id"): 0}
 FAILED_RULES = (("something_was_read", "critical", 1), ("email_is_an_address", "warning", 8))
-FLOOD = 24  # the night with an unusual number of removals
+MANY_REMOVALS = 24  # the night with an unusual number of removals
 SIZES = {"staging.listen_history": 2_100_000, "marts.listen_history": 2_300_000, "ops.run_nodes": 410_000}
 
 
@@ -103,7 +103,7 @@ def recommendations() -> Recommendations:
 def _night(number: int) -> Night:
     outcome = ENDS.get(number, "succeeded")
     started_at = NOW - dt.timedelta(days=29 - number, hours=6)
-    has_ended, has_pulled = outcome != "crashed", outcome in ("succeeded", "blocked")
+    has_ended, has_extracted = outcome != "crashed", outcome in ("succeeded", "blocked")
     seconds = {"extract": 5 + number / 10, "gate": 8 + number / 20, "build": 14 + number / 5}
     return Night(
         run_ids=(f"run {number}",),
@@ -121,8 +121,8 @@ def _night(number: int) -> Night:
             "peak_memory_bytes": (380 + 2 * number) * 1024**2 if has_ended else None,
             "disk_free_bytes": 31 * 1024**3,
         },
-        pulls={table: _pull(number, table, rows) for table, rows in READ.items()} if has_pulled else {},
-        verdicts=_verdicts(number, outcome) if has_pulled else {},
+        scans={table: _scan(number, table, rows) for table, rows in READ.items()} if has_extracted else {},
+        verdicts=_verdicts(number, outcome) if has_extracted else {},
         rules=[_rule(number, *rule) for rule in FAILED_RULES] if outcome == "blocked" else [],
         columns={name: (1000, nulls + number if nulls else 0, 0) for name, nulls in NULLS.items()},
         sizes={name: Size(size // 120, size + number * 40_000) for name, size in SIZES.items()},
@@ -169,7 +169,7 @@ def _decision(verb: str, run_seq: int, table: str | None, details: dict[str, obj
     )
 
 
-def _pull(number: int, table: str, rows: int) -> dict[str, object]:
+def _scan(number: int, table: str, rows: int) -> dict[str, object]:
     landed = 30 + number * 7 % 60
     return {
         "load_id": f"load {number}",
@@ -177,6 +177,6 @@ def _pull(number: int, table: str, rows: int) -> dict[str, object]:
         "rows_read": rows + 3 * number,
         "rows_unchanged": rows + 3 * number - landed - 1,
         "rows_landed": landed,
-        "rows_removed": 731 if number == FLOOD and table == "users" else number % 4 + 1,
+        "rows_removed": 731 if number == MANY_REMOVALS and table == "users" else number % 4 + 1,
         "rows_unreadable": 1,
     }

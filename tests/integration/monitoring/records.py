@@ -85,15 +85,17 @@ def _put_back(connection, run_id, age, ends, seconds):
     )
 
 
-def enter_pull(connection: psycopg.Connection, run_id: str, table: str, load_id: str | None, **figures: int) -> None:
-    """Enter a run's pull of a table; without a load, the pull failed."""
+def enter_scan(connection: psycopg.Connection, run_id: str, table: str, load_id: str | None, **figures: int) -> None:
+    """Enter a run's extraction of a table; without a load, the extraction failed."""
     row = {"requests": 3, "requests_failed": 1, "bytes_received": 4000}
     if load_id:
         row |= dict.fromkeys(
             ("rows_read", "rows_unchanged", "rows_landed", "rows_removed", "rows_unreadable", "keys_unsettled"), 0
         )
         row |= {"bytes_landed": 500}
-    run_ledger.enter(connection, "run_tables", run_id, [{"table_name": table, "load_id": load_id, **row, **figures}])
+    run_ledger.insert_rows(
+        connection, "run_tables", run_id, [{"table_name": table, "load_id": load_id, **row, **figures}]
+    )
 
 
 def enter_load(
@@ -114,7 +116,7 @@ def enter_load(
         [load_id, table, state, Jsonb({"failed_rules": rules})],
     )
     row = {"load_id": load_id, "table_name": table, "state": state, "rows_quarantined": 0}
-    run_ledger.enter(connection, "run_loads", run_id, [row])
+    run_ledger.insert_rows(connection, "run_loads", run_id, [row])
     if state.startswith("accepted"):
         connection.execute(
             "insert into gate.publications (load_id, table_name, kind) values (%s, %s, 'load')", [load_id, table]

@@ -24,7 +24,7 @@ from tests.command import command, launched, step_is_running, until
 from tests.databases import migrate, new_database
 from tests.forks import forked
 from tests.integration.monitoring.prometheus import Prometheus, running
-from tests.integration.monitoring.records import enter_pull, enter_quality, enter_release, enter_run
+from tests.integration.monitoring.records import enter_quality, enter_release, enter_run, enter_scan
 from tests.integration.monitoring.test_alert_rules import METRICS_OF_THE_SERVICE
 from tests.runs import run_pipeline
 from warehouse import database, embedded_postgres, locks
@@ -189,7 +189,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
         for days_ago in (7, 6, 5, 4, 3, 2):
             run_id = enter_run(connection, days_ago)
             for table in SOURCE_TABLE_NAMES:
-                enter_pull(connection, run_id, table, f"load {days_ago}", rows_read=40)
+                enter_scan(connection, run_id, table, f"load {days_ago}", rows_read=40)
         # releases and how they did, as of nights that made lists
         for days_ago in (2, 1):
             release = enter_release(connection, days_ago)
@@ -269,7 +269,7 @@ def test_the_status_of_each_night_is_shown_over_time(watched):
     }  # fmt: skip
 
 
-NEWEST_PULL = "(select max(load_id) from ops.run_tables where load_id ~ '^[0-9]')"
+NEWEST_LOAD = "(select max(load_id) from ops.run_tables where load_id ~ '^[0-9]')"
 # title of a panel -> SQL for the expected result of its first query: labels in the order of their names, and the value
 IN_SQL = {
     "Duration": """
@@ -282,13 +282,13 @@ IN_SQL = {
         where steps.finished_at is not null and steps.step = any(string_to_array('{" ".join(STEPS)}', ' '))
         order by step, run_seq desc
     """,
-    "Rows read": f"select table_name, rows_read from staging.scans where _dlt_load_id = {NEWEST_PULL}",
+    "Rows read": f"select table_name, rows_read from staging.scans where _dlt_load_id = {NEWEST_LOAD}",
     "Rows landed, removed, set aside": f"""
-        select 'users', count(payload) from staging.users where _dlt_load_id = {NEWEST_PULL}
+        select 'users', count(payload) from staging.users where _dlt_load_id = {NEWEST_LOAD}
         union all
-        select 'tracks', count(payload) from staging.tracks where _dlt_load_id = {NEWEST_PULL}
+        select 'tracks', count(payload) from staging.tracks where _dlt_load_id = {NEWEST_LOAD}
         union all
-        select 'listen_history', count(payload) from staging.listen_history where _dlt_load_id = {NEWEST_PULL}
+        select 'listen_history', count(payload) from staging.listen_history where _dlt_load_id = {NEWEST_LOAD}
     """,
     "Rows of the marts": """
         select 'marts.users', count(*) from marts.users
@@ -314,7 +314,7 @@ IN_SQL = {
         from gate.quarantined_rows group by 1, 2
     """,
     "Rules that the last load failed": f"""
-        select rule, severity, table_name, coalesce(max(rows_failed) filter (where load_id = {NEWEST_PULL}), 0)
+        select rule, severity, table_name, coalesce(max(rows_failed) filter (where load_id = {NEWEST_LOAD}), 0)
         from ops.run_rules group by 1, 2, 3
     """,
     "Open loads by table": """
@@ -343,13 +343,13 @@ def test_panels_show_the_values_of_the_warehouse(title, watched, panels):
 
 @pytest.mark.machine
 def test_ratios_are_shares_of_the_rows_read(watched):
-    """Compare with the newest successful pull, that of the blocked night."""
-    held, read = watched.connection.execute(f"""
+    """Compare with the newest successful extraction, that of the blocked night."""
+    quarantined, read = watched.connection.execute(f"""
         select
             (select count(distinct dlt_id) from gate.quarantined_rows where closed_at is null and table_name = 'users'),
-            (select rows_read from staging.scans where _dlt_load_id = {NEWEST_PULL} and table_name = 'users')
+            (select rows_read from staging.scans where _dlt_load_id = {NEWEST_LOAD} and table_name = 'users')
     """).fetchone()
-    assert watched.at("crashed", 'moovitamix_quarantined_ratio{table="users"}') == {("users",): held / read}
+    assert watched.at("crashed", 'moovitamix_quarantined_ratio{table="users"}') == {("users",): quarantined / read}
     # of each key, the versions of the newest load that has it; a key that was not settled then had neither
     counts = {
         (column, "users"): (nulls, absent)

@@ -17,7 +17,6 @@ from extract.source_tables import SOURCE_TABLES
 from monitoring import exporter, metrics
 from monitoring.nights import PARAMETERS
 from pipeline.records import run_ledger
-from pipeline.run import pipeline_run
 from pipeline.settings import Settings
 from tests.command import PROJECT, command, finish, launched
 from tests.databases import migrate
@@ -26,10 +25,10 @@ from tests.integration.monitoring.records import (
     MEASURES,
     MetricValues,
     enter_load,
-    enter_pull,
     enter_quality,
     enter_release,
     enter_run,
+    enter_scan,
     quarantine,
     samples,
 )
@@ -149,14 +148,14 @@ def test_trainings_and_champions_are_counted_by_list(ledger):
 
 def test_usual_values_need_at_least_five_earlier_ones(ledger):
     for days_ago in (5, 4, 3, 2, 1):
-        enter_pull(ledger, enter_run(ledger, days_ago), "users", f"load {days_ago}", rows_read=100 * days_ago)
+        enter_scan(ledger, enter_run(ledger, days_ago), "users", f"load {days_ago}", rows_read=100 * days_ago)
     assert MetricValues(ledger)["step_usual_duration_seconds", "extract"] is None
     assert MetricValues(ledger)["table_usual_rows_read", "users"] is None
-    enter_pull(ledger, enter_run(ledger, 0), "users", "load", rows_read=1)
+    enter_scan(ledger, enter_run(ledger, 0), "users", "load", rows_read=1)
     assert MetricValues(ledger)["step_usual_duration_seconds", "extract"] == 30
     assert MetricValues(ledger)["table_usual_rows_read", "users"] == 300
     for number in range(20):
-        enter_pull(ledger, enter_run(ledger, 0), "users", f"later load {number}", rows_read=1000 + number)
+        enter_scan(ledger, enter_run(ledger, 0), "users", f"later load {number}", rows_read=1000 + number)
     # of the 14 before it
     assert MetricValues(ledger)["table_usual_rows_read", "users"] == 1000 + (5 + 18) / 2
 
@@ -240,15 +239,15 @@ def test_decisions_do_not_count_as_nights_nor_their_builds_as_steps(nights):
     assert changed <= {name for name in before._labels if name.startswith("relation_")}
 
 
-def test_tables_have_counts_of_the_newest_successful_pull_and_requests_of_the_newest_pull(ledger):
+def test_tables_have_counts_of_the_newest_successful_extraction_and_requests_of_the_newest_extraction(ledger):
     good, failed = enter_run(ledger, 2), enter_run(ledger, 1, {"extract": "SOURCE_FAILED"})
     figures = {
         "rows_read": 90, "rows_unchanged": 80, "rows_landed": 7, "rows_removed": 10, "rows_unreadable": 3,
         "keys_unsettled": 2, "keys_changed": 6, "bytes_landed": 700, "bytes_received": 9000,
     }  # fmt: skip
-    enter_pull(ledger, good, "users", "1", **figures)
-    enter_pull(ledger, good, "tracks", "1")
-    enter_pull(ledger, failed, "users", None, requests=17, requests_failed=9)
+    enter_scan(ledger, good, "users", "1", **figures)
+    enter_scan(ledger, good, "tracks", "1")
+    enter_scan(ledger, failed, "users", None, requests=17, requests_failed=9)
     shown = MetricValues(ledger)
     for name, value in figures.items():
         assert shown[f"table_{name}", "users"] == value
@@ -259,11 +258,11 @@ def test_tables_have_counts_of_the_newest_successful_pull_and_requests_of_the_ne
     assert shown["table_rows_read", "listen_history"] is None
 
 
-def test_freshness_is_the_start_of_the_newest_published_and_built_pull(ledger):
+def test_freshness_is_the_start_of_the_newest_published_and_built_extraction(ledger):
     nights = [enter_run(ledger, days_ago) for days_ago in (5, 4, 3, 2, 1)]
     states = ("accepted", "accepted_with_quarantine", "superseded", "blocked", "accepted")
     for number, (run_id, state) in enumerate(zip(nights, states, strict=True)):
-        enter_pull(ledger, run_id, "users", str(number))
+        enter_scan(ledger, run_id, "users", str(number))
         enter_load(ledger, run_id, "users", str(number), state)
 
     def built(seq):
@@ -292,7 +291,7 @@ def test_a_table_whose_newest_loads_are_blocked_is_as_fresh_as_its_last_publishe
     nights = [enter_run(ledger, days_ago) for days_ago in (3, 2, 1)]
     for number, (run_id, state) in enumerate(zip(nights, ("accepted", "superseded", "blocked"), strict=True)):
         for table, its_state in (("users", state), ("tracks", "accepted")):
-            enter_pull(ledger, run_id, table, str(number))
+            enter_scan(ledger, run_id, table, str(number))
             enter_load(ledger, run_id, table, str(number), its_state)
     ledger.execute("update ops.steps set figures = jsonb_build_object('published_seq', 99) where step = 'build'")
     begun = dict(ledger.execute("select run_id, extract(epoch from started_at) from ops.steps where step = 'extract'"))
@@ -324,25 +323,25 @@ def test_a_killed_night_is_shown_as_crashed_only_until_its_retry_begins(ledger):
     assert (shown["run_status", "crashed"], shown["run_status", "running"]) == (0, 1)
 
 
-def test_nulls_and_absent_fields_are_shares_of_the_newest_pull(ledger):
+def test_nulls_and_absent_fields_are_shares_of_the_newest_extraction(ledger):
     for days_ago, (rows, nulls, absent) in {2: (10, 9, 9), 1: (8, 2, 1)}.items():
         run_id = enter_run(ledger, days_ago)
-        enter_pull(ledger, run_id, "users", f"of {days_ago}")
+        enter_scan(ledger, run_id, "users", f"of {days_ago}")
         row = {"table_name": "users", "column_name": "email", "rows": rows, "nulls": nulls, "absent": absent}
-        run_ledger.enter(ledger, "run_columns", run_id, [row, row | {"column_name": "id", "rows": 0}])
+        run_ledger.insert_rows(ledger, "run_columns", run_id, [row, row | {"column_name": "id", "rows": 0}])
     shown = MetricValues(ledger)
     assert shown.by_label("column_null_ratio") == {("users", "email"): 0.25}
     assert shown.by_label("column_absent_ratio") == {("users", "email"): 0.125}
 
 
-def test_open_loads_wait_since_they_were_pulled_or_blocked(ledger):
+def test_open_loads_wait_since_they_were_extracted_or_blocked(ledger):
     first, second = enter_run(ledger, 2), enter_run(ledger, 1)
     for run_id, load_id in ((first, "1"), (second, "2")):
-        enter_pull(ledger, run_id, "users", load_id)
+        enter_scan(ledger, run_id, "users", load_id)
         enter_load(ledger, run_id, "users", load_id, "pending")
-    enter_pull(ledger, first, "tracks", "1")
+    enter_scan(ledger, first, "tracks", "1")
     enter_load(ledger, first, "tracks", "1", "blocked")
-    enter_pull(ledger, second, "tracks", "2")
+    enter_scan(ledger, second, "tracks", "2")
     shown = MetricValues(ledger)
     since = "(select started_at from ops.steps where run_id = '{}' and step = 'extract')"
     assert shown.by_label("open_loads") == dict.fromkeys(LOADS, 0) | {
@@ -363,7 +362,7 @@ def test_the_gate_metrics_count_quarantined_rows_and_failed_rules_of_the_last_lo
         1: {("email_is_an_address", "warning"): 5},
     }.items():
         run_id = enter_run(ledger, days_ago)
-        enter_pull(ledger, run_id, "users", f"of {days_ago}", rows_read=8)
+        enter_scan(ledger, run_id, "users", f"of {days_ago}", rows_read=8)
         enter_load(ledger, run_id, "users", f"of {days_ago}", "accepted", rules)
     quarantine(ledger, "users", "of 1", "email_is_an_address", "a", "b", "c")
     quarantine(ledger, "users", "of 1", "id_is_there", "a")
@@ -392,7 +391,7 @@ def test_dbt_nodes_are_counted_by_step_type_and_status(ledger):
                 {"node": f"{step} {number}", "step": step, "resource_type": kind, "status": status, "seconds": 1}
                 for number, (kind, status) in enumerate([*ends, more] if step == "build" else ends)
             ]
-            run_ledger.enter(ledger, "run_nodes", run_id, rows)
+            run_ledger.insert_rows(ledger, "run_nodes", run_id, rows)
     shown = MetricValues(ledger).by_label("dbt_nodes")
     assert {labels: count for labels, count in shown.items() if count} == {
         ("gate", "model", "success"): 1,
@@ -416,7 +415,7 @@ def test_growth_equals_that_of_the_records(ledger):
         run_id = enter_run(ledger, days_ago, {"extract": None, "gate": None, "build": error})
         ledger.execute("delete from ops.run_relations where run_id = %s", [run_id])
         rows = [{"relation": name, "rows": rows, "bytes": size} for name, (rows, size) in relations.items()]
-        run_ledger.enter(ledger, "run_relations", run_id, rows)
+        run_ledger.insert_rows(ledger, "run_relations", run_id, rows)
     enter_run(ledger, 0.5, {"extract": CRASHED})
     shown = MetricValues(ledger)
     assert shown.by_label("relation_rows") == {("marts.users",): 14, ("marts.new",): 1}
@@ -536,12 +535,12 @@ def test_every_label_has_a_bounded_set_of_values(nights):
     """Check that no label value is an id, a message, or a name from the source."""
     odd = "a table\nof nobody"
     run_id = enter_run(nights, 0.1, {"extract": "AnError", "gate": None, "build": None})
-    enter_pull(nights, run_id, odd, "1")
-    enter_pull(nights, run_id, "users", "1")
+    enter_scan(nights, run_id, odd, "1")
+    enter_scan(nights, run_id, "users", "1")
     enter_load(nights, run_id, odd, "1", "blocked", {("a rule", "info"): 1})
     quarantine(nights, odd, "1", "a rule", "a")
     node = {"node": "x", "step": "build", "resource_type": odd, "status": odd, "seconds": 1}
-    run_ledger.enter(nights, "run_nodes", run_id, [node])
+    run_ledger.insert_rows(nights, "run_nodes", run_id, [node])
     allowed = {
         "status": {*metrics.RUN_STATUSES, *(status for ends in metrics.NODE_STATUSES.values() for status in ends)},
         "step": set(STEPS),
@@ -565,7 +564,7 @@ def test_every_label_has_a_bounded_set_of_values(nights):
 
 def test_constants_of_monitoring_equal_those_of_the_pipeline():
     assert set(metrics.ERROR_TYPES) == {code.name for code in ExitCode} - {"PUBLISHED"}
-    assert STEPS == pipeline_run.STEPS and PARAMETERS["commands"][0] == run_ledger.FULL_RUNS[0]
+    assert PARAMETERS["commands"][0] == run_ledger.FULL_RUNS[0]
     assert list(SOURCE_TABLE_NAMES) == [table.name for table in SOURCE_TABLES]
 
 

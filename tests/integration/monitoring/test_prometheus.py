@@ -10,7 +10,7 @@ from tests.command import launched, until
 from tests.databases import migrate
 from tests.integration.monitoring.programs import program
 from tests.integration.monitoring.prometheus import running
-from tests.integration.monitoring.records import CRASHED, enter_pull, enter_run
+from tests.integration.monitoring.records import CRASHED, enter_run, enter_scan
 
 pytestmark = pytest.mark.machine
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.machine
 def test_prometheus_scrapes_the_values_of_the_records(connection, database_url, tmp_path):
     migrate(connection)
     for days_ago in (6, 5, 4, 3, 2, 1):
-        enter_pull(connection, enter_run(connection, days_ago), "users", f"load {days_ago}", rows_read=days_ago)
+        enter_scan(connection, enter_run(connection, days_ago), "users", f"load {days_ago}", rows_read=days_ago)
     with (
         launched("metrics", "--port", "0", DATABASE_URL=database_url) as process,
         running(tmp_path, (target := process.stdout.readline().split("http://")[1].split("/")[0])) as prometheus,

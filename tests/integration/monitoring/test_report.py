@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from expectations import ledger
 from monitoring import report_charts, run_history
+from monitoring.formatting import size
 from monitoring.run_history import NIGHTS_SHOWN
 from sample_api.server import serve
 from sample_api.world import snapshot
@@ -141,7 +142,7 @@ def test_verdict_and_next_step_equal_those_of_the_run_and_of_status(night):
 
 
 def test_the_flow_from_the_api_to_the_marts_shows_the_counts_of_the_ledgers(night):
-    pulled = (
+    extracted = (
         "select {} from ops.run_tables where run_id = it"
         " order by array_position(array['users', 'tracks', 'listen_history'], table_name)"
     )
@@ -152,23 +153,23 @@ def test_the_flow_from_the_api_to_the_marts_shows_the_counts_of_the_ledgers(nigh
         "new or changed": "rows_landed",
         "removed": "rows_removed",
     }.items():
-        expected = night.column(pulled.format(name))
+        expected = night.column(extracted.format(name))
         assert f" {words} {' '.join(map(figure, expected))} " in night.page.text, words
-    held = night.column(pulled.format(
+    quarantined = night.column(extracted.format(
         "(select rows_quarantined from ops.run_loads as checked where checked.run_id = run_tables.run_id"
         " and checked.table_name = run_tables.table_name)"
     ))  # fmt: skip
-    changed = night.column(pulled.format("rows_landed + rows_removed"))
-    assert changed[0] > held[0] > 0 and held[1] > 0 and held[2] == 0
-    assert f" quarantined {' '.join(map(figure, held))} " in night.page.text
-    assert f" blocked {changed[0] - held[0]} 0 0 waiting 0 0 0 " in night.page.text
-    assert f" published 0 {changed[1] - held[1]} {changed[2]} " in night.page.text
-    written = night.column(pulled.format(
+    changed = night.column(extracted.format("rows_landed + rows_removed"))
+    assert changed[0] > quarantined[0] > 0 and quarantined[1] > 0 and quarantined[2] == 0
+    assert f" quarantined {' '.join(map(figure, quarantined))} " in night.page.text
+    assert f" blocked {changed[0] - quarantined[0]} 0 0 waiting 0 0 0 " in night.page.text
+    assert f" published 0 {changed[1] - quarantined[1]} {changed[2]} " in night.page.text
+    written = night.column(extracted.format(
         "(select rows_affected from ops.run_nodes where run_nodes.run_id = run_tables.run_id and node = table_name)"
     ))  # fmt: skip
     assert f" rows written to the mart {' '.join(map(figure, written))} " in night.page.text
     drawn = [label for label in night.page.attributes("aria-label") if label.startswith("users: ")]
-    assert f"{held[0]} quarantined, {changed[0] - held[0]} blocked" in drawn[0]
+    assert f"{quarantined[0]} quarantined, {changed[0] - quarantined[0]} blocked" in drawn[0]
 
 
 def test_quarantined_rows_are_shown_with_rule_severity_and_count(night):
@@ -196,7 +197,7 @@ def test_an_open_load_is_shown_with_the_commands_that_resolve_it(night):
     assert f"make gate ARGS=\"release {load} users --reason '...'\"" in night.page.text
 
 
-def test_each_table_is_as_fresh_as_its_newest_published_and_built_pull(night):
+def test_each_table_is_as_fresh_as_its_newest_published_and_built_extraction(night):
     seen = dict(
         night.connection.execute("""
             select table_name, max(steps.started_at) at time zone 'UTC'
@@ -221,7 +222,7 @@ def test_costs_sizes_and_nulls_equal_those_of_the_ledgers(night):
         from ops.runs order by run_seq desc limit 1
     """)
     assert f" took {seconds:.1f} s " in night.page.text and f" processor {cpu:.1f} s " in night.page.text
-    assert f" peak memory {memory / 1024**2:,.0f} MiB " in night.page.text
+    assert f" peak memory {size(memory)} " in night.page.text
     grown = night.connection.execute("""
         select relation, rows, rows - rows_before from ops.run_growth
         where run_id = (select run_id from ops.runs order by run_seq desc limit 1)
@@ -243,7 +244,9 @@ def test_the_report_contains_no_personal_data(night):
     emails = night.column("select distinct payload ->> 'email' from staging.users where payload ->> 'email' ~ '@'")
     assert len(emails) > 20 and not [email for email in emails if email in night.page.source]
     assert "@" not in night.page.text.replace("@media", "")
-    assert night.column(f"select 1 from gate.quarantined_rows as held where held::text like '%{PLANTED}%'")
+    assert night.column(
+        f"select 1 from gate.quarantined_rows as quarantined where quarantined::text like '%{PLANTED}%'"
+    )
     assert PLANTED not in night.page.source
 
 
@@ -275,8 +278,8 @@ def enter_run(connection, days_ago, status="succeeded", code=0, message="all pub
     ).fetchone()[0]
 
 
-def enter_pull(connection, run_id, table, load_id):
-    """Enter a pull with 9 rows read, 5 of them landed, and 1 removed."""
+def enter_scan(connection, run_id, table, load_id):
+    """Enter an extraction with 9 rows read, 5 of them landed, and 1 removed."""
     connection.execute(
         """
         insert into ops.run_tables (
@@ -316,7 +319,8 @@ def test_a_night_without_counts_makes_a_report(database_url, ledgers, tmp_path):
     page = report(database_url, tmp_path)
     assert " The last night " in page.text and "1 succeeded" in page.text
     assert (
-        "No pull of these nights has landed rows yet." in page.text and "no published and built load yet" in page.text
+        "No extraction of these nights has landed rows yet." in page.text
+        and "no published and built load yet" in page.text
     )
     assert f"Next: {next_step(database_url)}" in page.text
 
@@ -378,7 +382,7 @@ def test_the_heading_counts_the_shown_nights(database_url, ledgers, tmp_path):
 def test_a_published_load_that_is_not_built_does_not_count_as_fresh(database_url, ledgers, tmp_path):
     for days, error in {3: None, 1: "BUILD_FAILED"}.items():
         run_id = records.enter_run(ledgers, days, {"extract": None, "gate": None, "build": error})
-        records.enter_pull(ledgers, run_id, "users", str(days))
+        records.enter_scan(ledgers, run_id, "users", str(days))
         records.enter_load(ledgers, run_id, "users", str(days), "accepted")
     built = "update ops.steps set figures = jsonb_build_object('published_seq', %s::int) where step = 'build'"
     for seq, ago in {0: "– no published and built load yet", 1: "3 days ago", 2: "24 h ago"}.items():
@@ -393,7 +397,7 @@ def test_a_published_load_that_is_not_built_does_not_count_as_fresh(database_url
 
 def test_a_load_checked_by_a_later_run_is_shown_with_its_current_state(database_url, ledgers, tmp_path):
     run_id = enter_run(ledgers, 0, "crashed", None, "ended without a word")
-    enter_pull(ledgers, run_id, "users", "L")
+    enter_scan(ledgers, run_id, "users", "L")
     crashed = report(database_url, tmp_path)
     assert "users pending 9 read" in crashed.text and "The gate has not checked this load yet." in crashed.text
     assert " waiting 6 published – " in crashed.text
@@ -422,7 +426,7 @@ def test_separate_runs_of_steps_make_one_night(database_url, ledgers, tmp_path):
     ]
 
 
-def test_a_retried_pull_makes_no_separate_night(database_url, ledgers, tmp_path):
+def test_a_retried_extraction_makes_no_separate_night(database_url, ledgers, tmp_path):
     """Retry each step as a task scheduler does; each attempt is a run."""
     for days in range(NIGHTS_SHOWN, 0, -1):
         for _ in range(3):
@@ -467,7 +471,7 @@ def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, 
         )
         ledgers.execute("insert into ops.run_relations values (%s, %s, 1, %s)", [run_id, text[:99], number])
         ledgers.execute("insert into ops.run_columns values (%s, 'users', %s, 10, 5, 1)", [run_id, text[:99]])
-        enter_pull(ledgers, run_id, text[:99], f"{number} {text[:99]}")
+        enter_scan(ledgers, run_id, text[:99], f"{number} {text[:99]}")
     page = report(database_url, tmp_path)
     known = {tag for tag, _ in calm.tags} | {"svg", "g", "path", "text", "line", "figure", "table", "thead", "tbody"}
     known |= {"tspan"}  # a label of two lines
@@ -490,11 +494,11 @@ def test_texts_of_the_api_rules_and_messages_are_escaped(database_url, ledgers, 
 
 @pytest.mark.parametrize("rows", [1, 12])
 def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, tmp_path):
-    assert "No row is held back." in report(built_database_url, tmp_path).text
-    flood = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
+    assert "No row is in quarantine, and no load has a warning." in report(built_database_url, tmp_path).text
+    mass_change = "30 of the 40 known users (75 %, more than MAX_CHANGED_SHARE 50 %)"
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         (load_id,) = connection.execute("select max(load_id) from gate.loads").fetchone()
-        failed = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": flood}]}]
+        failed = [{"rule": "few_changes", "severity": "info", "rows": 1, "examples": [{"mass_change": mass_change}]}]
         verdict = "update gate.loads set verdict = %s where load_id = %s and table_name = 'users'"
         connection.execute(verdict, [Jsonb({"failed_rules": failed}), load_id])
         for table, load_column in {"staging.scans": "_dlt_load_id", "ops.run_tables": "load_id"}.items():
@@ -505,7 +509,7 @@ def test_unreadable_rows_and_a_mass_change_are_shown(rows, built_database_url, t
     page = report(built_database_url, tmp_path)
     unreadable = "1 row of tracks is unreadable" if rows == 1 else "12 rows of tracks are unreadable"
     assert f"all published; {count(rows, 'row')} unreadable. " in page.text
-    for text in (f"{flood} have changed", unreadable):
+    for text in (f"{mass_change} have changed", unreadable):
         assert f"In the newest load: {text}." in page.text
         assert f'{text} make gate ARGS="show {load_id}"' in page.text
     assert "No row is in quarantine." in page.text
@@ -545,7 +549,7 @@ def enter_nights(connection, removed: dict[int, int], state="accepted", rules=No
     ends = {"extract": None, "gate": "BLOCKED" if state == "blocked" else None, "build": None}
     for days, rows in removed.items():
         run_id = records.enter_run(connection, days, ends)
-        records.enter_pull(connection, run_id, "users", f"L{days}", rows_read=1000, rows_removed=rows)
+        records.enter_scan(connection, run_id, "users", f"L{days}", rows_read=1000, rows_removed=rows)
         records.enter_load(connection, run_id, "users", f"L{days}", state, rules)
 
 
@@ -720,7 +724,7 @@ def test_three_removed_rows_instead_of_one_are_not_marked(database_url, ledgers,
     assert page.marks == ["▲ 90 (usually 9)"] and "far from usual:" not in page.source
 
 
-def test_runs_of_one_day_are_told_apart_by_their_time(database_url, ledgers, tmp_path):
+def test_runs_of_one_day_differ_by_their_time(database_url, ledgers, tmp_path):
     times = ["02:20", "09:05:10", "09:05:40"]
     for time in times:
         run_id = records.enter_run(ledgers, 0)

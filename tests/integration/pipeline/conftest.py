@@ -69,8 +69,8 @@ def check_ledger(connection: psycopg.Connection) -> set[str]:
                 where publications.load_id = loads.load_id and publications.table_name = loads.table_name
             ),
             (
-                select count(distinct dlt_id) from gate.quarantined_rows as held
-                where held.load_id = loads.load_id and held.table_name = loads.table_name
+                select count(distinct dlt_id) from gate.quarantined_rows as quarantined
+                where quarantined.load_id = loads.load_id and quarantined.table_name = loads.table_name
             )
         from gate.loads
     """).fetchall()

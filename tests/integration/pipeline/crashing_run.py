@@ -39,8 +39,8 @@ def is_of(model: str) -> Callable[..., bool]:
 
 
 GATE_POINTS: dict[str, Point] = {
-    "rows laid out": (batch_tables, "stage_batch", then_die(batch_tables.stage_batch)),
-    "before the verdict": (gate, "_decide", die),
+    "rows staged": (batch_tables, "stage_batch", then_die(batch_tables.stage_batch)),
+    "before the verdict": (gate, "_record_verdict", die),
     "quarantined, not committed": (
         psycopg.Connection,
         "execute",
@@ -51,7 +51,7 @@ GATE_POINTS: dict[str, Point] = {
         "execute",
         then_die(psycopg.Connection.execute, sent("insert into gate.publications")),
     ),
-    "after the first table's verdict": (gate, "_decide", then_die(gate._decide)),
+    "after the first table's verdict": (gate, "_record_verdict", then_die(gate._record_verdict)),
     "between gate and build": (pipeline_run, "_build", die),
 }
 

@@ -90,8 +90,8 @@ def assert_rows_add_up(connection):
                 published.dlt_id is not null as is_published,
                 loads.state in ('blocked', 'superseded', 'rejected') as is_blocked,
                 exists (
-                    select 1 from gate.quarantined_rows as held
-                    where held.dlt_id = landed.dlt_id and held.outcome is distinct from 'freed'
+                    select 1 from gate.quarantined_rows as quarantined
+                    where quarantined.dlt_id = landed.dlt_id and quarantined.outcome is distinct from 'freed'
                 ) as is_quarantined
             from landed
             left join published on landed.table_name = published.table_name and landed.dlt_id = published.dlt_id

@@ -27,7 +27,7 @@ from tests.inboxes import http_inbox, mail_inbox
 from tests.integration.monitoring.records import CRASHED, enter_run
 from tests.integration.pipeline.conftest import NEXT_DAY, WORLD
 from tests.runs import STEPS
-from warehouse import database, locks
+from warehouse import database, locks, names
 from warehouse.errors import CommandError, ExitCode
 
 ELSEWHERE = "redirect=http://127.0.0.1:1/"  # refused at once, where other faults would be tried again
@@ -54,7 +54,7 @@ def settings(inbox, database_url, home):
 def outcome(monkeypatch):
     """Replace the steps of a run by the functions that a test puts here under their names."""
     steps = {}
-    for step in pipeline_run.STEPS:
+    for step in names.STEPS:
         monkeypatch.setattr(
             pipeline_run, f"_{step}", lambda *given, step=step: steps.get(step, lambda *_: None)(*given)
         )
@@ -218,10 +218,10 @@ def test_alert_of_a_blocked_table_still_reports_the_first_failure(settings, inbo
 
 def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_not(settings, inbox, outcome):
     row = {"dlt_id": "x", "key": '["somebody@example.org"]', "detail": "somebody@example.org"}
-    flood = "30 of the 50 known users (60 %, more than MAX_CHANGED_SHARE 50 %)"
+    mass_change = "30 of the 50 known users (60 %, more than MAX_CHANGED_SHARE 50 %)"
     rules = (
         RuleResult("email_is_an_address", "warning", 1, [row]),
-        RuleResult("few_changes", "info", 1, [{"mass_change": flood}]),
+        RuleResult("few_changes", "info", 1, [{"mass_change": mass_change}]),
     )
 
     def publish(connection, current, *_):
@@ -242,12 +242,12 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
             " quarantined rows of users"
         )
         assert lines["What"] == (
-            f"checked, not built yet, but {flood} have changed, 2 rows of users are unreadable,"
+            f"checked, not built yet, but {mass_change} have changed, 2 rows of users are unreadable,"
             " 1 row of users is quarantined and 1 row of tracks is unreadable"
         )
         assert lines["Rule"] == "a run that succeeded with mass change, unreadable rows, quarantined rows"
         assert lines["Next"] == 'make gate ARGS="show 17.5"'
-        assert lines["Runbook"] == "docs/runbooks/unusual-night.md"
+        assert lines["Runbook"] == "docs/runbooks/unusual-run.md"
         assert "somebody" not in str(lines)
 
     outcome.clear()

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pipeline.run import analyst_login, privileges
+from pipeline.run import analyst_login, role_definitions
 from tests.command import command
 from tests.runs import small_sample_world
 from warehouse import embedded_postgres
@@ -22,7 +22,7 @@ def built(built_database_url):
     """Yield a connection of the owner; the roles are removed afterwards, because they belong to the whole server."""
     with psycopg.connect(built_database_url, autocommit=True, application_name="test") as connection:
         yield connection
-        for role in (analyst_login.LOGIN, privileges.ANALYST):
+        for role in (analyst_login.LOGIN, role_definitions.ANALYST):
             connection.execute(f"drop owned by {role}; drop role {role}")
 
 
@@ -46,13 +46,16 @@ def test_the_login_for_analysts_reads_everything_but_personal_columns_and_change
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             analyst.execute("delete from marts.tracks")
 
-        built.execute(f"revoke select on marts.artists from {privileges.ANALYST}")
-        password, rights = file.read_text(), "select relname, xmin from pg_class where relacl is not null order by 1"
+        built.execute(f"revoke select on marts.artists from {role_definitions.ANALYST}")
+        password, privileges = (
+            file.read_text(),
+            "select relname, xmin from pg_class where relacl is not null order by 1",
+        )
         analyst_login.keep(built, tmp_path)
         analyst.execute("select name from marts.artists")
-        before = built.execute(rights).fetchall()
+        before = built.execute(privileges).fetchall()
         analyst_login.keep(built, tmp_path)
-        assert built.execute(rights).fetchall() == before, "without a change, nothing is written"
+        assert built.execute(privileges).fetchall() == before, "without a change, nothing is written"
     assert file.read_text() == password
 
     file.unlink()

@@ -18,7 +18,7 @@ from extract import database as extract_database
 from extract.erasures import key_check, tombstone
 from extract.recovery import Recovery
 from pipeline.operations import erasure
-from pipeline.run import erasure_key, pipeline_run, runbooks
+from pipeline.run import erasure_key, runbooks
 from pipeline.settings import Settings
 from recommender import releases
 from sample_api.server import serve
@@ -31,7 +31,7 @@ from tests.integration.pipeline.test_interruptions import waits_for_a_lock
 from tests.marts import contents
 from tests.recovery import recover
 from tests.runs import STEPS, run_pipeline_on, states
-from warehouse import database, locks
+from warehouse import database, locks, names
 from warehouse.errors import CommandError, ExitCode
 
 pytestmark = pytest.mark.slow
@@ -101,7 +101,7 @@ def rows_of_the_user(world, night):
     }
 
 
-def run_with(database_url, day, *, night=None, steps=pipeline_run.STEPS):
+def run_with(database_url, day, *, night=None, steps=names.STEPS):
     """A night of the sample world, with the user's rows of that night if it is given."""
     world = snapshot(WORLD, day)
     more = rows_of_the_user(world, night) if night is not None else {}
@@ -475,14 +475,14 @@ def test_the_embedded_postgres_has_its_own_key(url, connection, tmp_path, monkey
 
     made = tombstone(key, PERSON)
     ledger.record_erasure(connection, made, ["an alias"], key_check(key, made))
-    assert erasure_key.erasures(settings, connection).tombstones == {made, "an alias"}
+    assert erasure_key.load_erasures(settings, connection).tombstones == {made, "an alias"}
     file.unlink()
     with pytest.raises(CommandError, match="ERASURE_KEY is not set") as refused:
         erasure_key.key_to_erase_with(settings, connection)
     assert refused.value.code == ExitCode.WRONG_SETTINGS
     monkeypatch.setenv("ERASURE_KEY", key)
     erasure_key.save(settings, key)
-    assert not file.exists() and erasure_key.erasures(settings, connection).covers(PERSON)
+    assert not file.exists() and erasure_key.load_erasures(settings, connection).covers(PERSON)
 
 
 @pytest.mark.parametrize(
@@ -564,4 +564,4 @@ def test_an_erasure_covers_every_table_with_user_data(built_database_url):
         """).fetchall()
     # months go with their table
     described = {name for (name,) in tables if not name.startswith("prep.listen_history_")}
-    assert described <= erasure.BUILT.keys()
+    assert described <= erasure.PERSONAL_RELATIONS.keys()

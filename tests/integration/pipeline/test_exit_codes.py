@@ -201,7 +201,7 @@ def test_a_failing_check_keeps_its_table_pending_and_publishes_the_others(settin
     assert newest in loads_in(connection, "tracks")
 
 
-def test_pending_loads_of_a_table_are_told_apart(settings, api, connection, monkeypatch):
+def test_pending_loads_of_a_table_are_named_with_their_load(settings, api, connection, monkeypatch):
     load_ids = []
     for day in (NEXT_DAY, NEXT_DAY + 1):
         api.set_rows(snapshot(WORLD, day).tables())

@@ -122,7 +122,7 @@ def test_a_release_shows_before_and_after_and_is_built(built_database_url, conne
     see = f'see it with: make gate ARGS="show {load_id}"'
     assert ended.out.splitlines()[-1] == f"users of load {load_id} is released; {see}"
     assert renamed(connection) == ODD
-    assert connection.execute("select id from prep.int_changed_tracks").fetchall() == [], "of users alone there is news"
+    assert connection.execute("select id from prep.int_changed_tracks").fetchall() == [], "only users have changed"
     assert last_run(connection) == ("succeeded", 0, "all published")
     status = command("status", DATABASE_URL=built_database_url).out
     assert status.splitlines()[-1] == 'next: see the quarantined rows: make gate ARGS="show"'
@@ -155,13 +155,16 @@ def test_rows_are_published_when_a_fixed_rule_is_replayed(connection, decide, mo
     original = users.suite()
     kept = [each for each in original.expectations if each.meta["rule"] != "email_is_an_address"]
     monkeypatch.setattr(users, "suite", lambda: gx.ExpectationSuite(name="users", expectations=kept))
-    held = len(ALL - ODD)
+    quarantined = len(ALL - ODD)
 
     ended = decide("replay", "--table", "users", "--rule", "email_is_an_address")
 
     assert ended.code == ExitCode.PUBLISHED
-    assert f"users: {held} quarantined rows checked, {held} now pass all rules, 0 remain quarantined" in ended.out
-    assert ended.out.splitlines()[-1] == f"{held} rows published; see the remaining quarantine with: make status"
+    assert (
+        f"users: {quarantined} quarantined rows checked, {quarantined} now pass all rules, 0 remain quarantined"
+        in ended.out
+    )
+    assert ended.out.splitlines()[-1] == f"{quarantined} rows published; see the remaining quarantine with: make status"
     assert renamed(connection) == ALL
 
 

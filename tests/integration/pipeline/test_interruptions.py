@@ -190,7 +190,7 @@ def at_moment(step, act, patch):
     from extract import landing
     from pipeline.run.dbt import Dbt
 
-    place, name = {"extract": (landing, "load"), "gate": (gate, "_decide"), "build": (Dbt, "invoke")}[step]
+    place, name = {"extract": (landing, "load"), "gate": (gate, "_record_verdict"), "build": (Dbt, "invoke")}[step]
     real = getattr(place, name)
     done = []
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pipeline.operations.pruning import age
+from pipeline.operations.pruning import parse_age
 from sample_api.world import World, snapshot
 from tests.command import command, last_run
 from tests.databases import prepare
@@ -133,7 +133,7 @@ def test_an_invalid_age_is_wrong_usage(keep, database_url):
 
 
 def test_times_are_days_or_weeks():
-    assert [age("1d"), age("90d"), age("12w")] == [dt.timedelta(days=days) for days in (1, 90, 84)]
+    assert [parse_age("1d"), parse_age("90d"), parse_age("12w")] == [dt.timedelta(days=days) for days in (1, 90, 84)]
 
 
 def test_an_empty_warehouse_has_nothing_to_prune(database_url):
@@ -196,29 +196,29 @@ def histories_of(connection, random):
         for key in range(200):
             if random.random() < 0.5:
                 continue
-            dlt_id, is_removal, is_held = f"{table} {number} {key}", random.random() < 0.2, random.random() < 0.2
+            dlt_id, is_removal, is_quarantined = f"{table} {number} {key}", random.random() < 0.2, random.random() < 0.2
             connection.execute(
                 f"insert into staging.{table} (key, payload, content_hash, _dlt_load_id, _dlt_id)"
                 " values (%s, %s, '0', %s, %s)",
                 [f"[{key}]", None if is_removal else json.dumps({"id": key}), load_id, dlt_id],
             )
-            if is_held:
+            if is_quarantined:
                 connection.execute(
                     "insert into gate.quarantined_rows (load_id, table_name, key, dlt_id, rule, outcome)"
                     " values (%s, %s, %s, %s, 'a rule', %s)",
                     [load_id, table, f"[{key}]", dlt_id, random.choice([None, "freed", "superseded"])],
                 )
-            versions[table][dlt_id] = (key, number, is_removal, known_days_ago, state in PUBLISHED, is_held)
+            versions[table][dlt_id] = (key, number, is_removal, known_days_ago, state in PUBLISHED, is_quarantined)
     return versions
 
 
 def has_long_been_superseded(versions, dlt_id):
-    key, number, _, _, is_published, is_held = versions[dlt_id]
+    key, number, _, _, is_published, is_quarantined = versions[dlt_id]
     return (
         is_published
-        and not is_held
+        and not is_quarantined
         and any(
-            other_key == key and other > number and not is_removal and published and not held and days > 90
-            for other_key, other, is_removal, days, published, held in versions.values()
+            other_key == key and other > number and not is_removal and published and not quarantined and days > 90
+            for other_key, other, is_removal, days, published, quarantined in versions.values()
         )
     )

@@ -152,8 +152,8 @@ class Deployment:
                 owner.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), login))
         return self
 
-    def rights(self) -> set[tuple]:
-        """Owner and rights of everything in the warehouse's schemas, and who is a member of a role of ours."""
+    def privileges(self) -> set[tuple]:
+        """Owner and privileges of everything in the warehouse's schemas, and who is a member of a role of ours."""
         with self.connect() as server:
             return set(
                 server.execute("""
@@ -291,7 +291,7 @@ def can(connection, statement):
         with contextlib.suppress(psycopg.errors.IntegrityError), connection.transaction(force_rollback=True):
             connection.execute(statement)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.RaiseException):
-        return False  # a right is missing, or decisions are never changed
+        return False  # a privilege is missing, or decisions are never changed
     return True
 
 
@@ -433,13 +433,13 @@ def test_the_recommender_publishes_and_takes_back_and_readers_see_it(granted):
 
 
 def test_the_owner_keeps_all_rights_and_no_run_or_full_refresh_revokes_any(granted):
-    before = granted.rights()
+    before = granted.privileges()
     with granted.connect("analyst") as analyst, serve(snapshot(WORLD, NEXT_DAY)) as api:
         analyst.execute("create temporary view mine as select top_genre from features.user_profile")
         for arguments in (["run"], ["dbt", "run", "--full-refresh"]):
             ended = granted.command("owner", *arguments, API_BASE_URL=api.url)
             assert ended.code == ExitCode.PUBLISHED, ended
-            assert granted.rights() == before
+            assert granted.privileges() == before
         assert analyst.execute("select count(*) > 0 from mine").fetchone()[0]
 
 
@@ -459,20 +459,20 @@ def test_new_relations_belong_to_the_step_role_and_the_build_opens_them_to_reade
 
 
 def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
-    before = granted.rights()
+    before = granted.privileges()
     with granted.connect("owner") as owner:
         owner.execute("grant select on staging.users, marts.users to moovitamix_analyst")
         owner.execute("grant select (email) on marts.users to moovitamix_recommender")
         owner.execute("grant usage on schema ops to public")
         owner.execute("grant select on ops.runs, features.user_profile to public")
         owner.execute("grant delete on gate.decisions to moovitamix_gate")
-    assert granted.rights() != before
+    assert granted.privileges() != before
 
     ended = granted.command("owner", "grant")
 
-    assert granted.rights() == before
+    assert granted.privileges() == before
     with granted.connect("gate") as gate:
-        assert can(gate, "insert into gate.batch_users default values"), "a role keeps the rights on what it owns"
+        assert can(gate, "insert into gate.batch_users default values"), "a role keeps the privileges on what it owns"
     with granted.connect("nobody") as nobody:
         assert nobody.execute(
             "select proname from pg_proc where pronamespace::regnamespace::text = any(%s)"
@@ -482,7 +482,7 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
     last = ended.out.splitlines()[-1]
     assert last == "next: grant each login its role, such as: grant moovitamix_analyst to <login>"
     assert "marts.users.first_name, marts.users.last_name, marts.users.email" in ended.out
-    for role, rights in (
+    for role, expected in (
         ("loader", ["owns", "", "reads part", "", "", "", "writes"]),
         ("gate", ["reads", "reads part", "writes", "", "", "", "writes"]),
         ("transformer", ["reads", "owns", "reads", "owns", "owns", "writes", "writes"]),
@@ -495,12 +495,12 @@ def test_granting_again_changes_nothing_and_revokes_other_grants(granted):
         (line,) = (line for line in lines if line.startswith(f"moovitamix_{role} "))
         starts = [header.index(f" {name} ") + 1 for name in SCHEMAS]
         cells = [line[start:stop].strip() for start, stop in zip(starts, [*starts[1:], None], strict=True)]
-        assert cells == rights
+        assert cells == expected
 
 
 def test_only_the_owner_prepares_the_warehouse_for_a_new_version(granted, monkeypatch):
     monkeypatch.setattr(preparation, "fingerprint", lambda: "of a new version")
-    before = granted.rights()
+    before = granted.privileges()
     with serve(snapshot(WORLD, NEXT_DAY)) as api:
         for login, step in STEP_LOGINS.items():
             line = granted.command(login, step, API_BASE_URL=api.url).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
@@ -519,7 +519,7 @@ def test_only_the_owner_prepares_the_warehouse_for_a_new_version(granted, monkey
             # made and granted; the original one takes its place again
             server.execute("drop owned by moovitamix_service; drop role moovitamix_service")
             server.execute("alter role known_later rename to moovitamix_service")
-        assert granted.rights() == before
+        assert granted.privileges() == before
         for login, step in STEP_LOGINS.items():
             assert granted.command(login, step, API_BASE_URL=api.url).code == ExitCode.PUBLISHED
 
@@ -626,13 +626,13 @@ def test_the_monitor_reads_all_metrics(granted):
 
 
 def test_a_user_without_createrole_sees_the_needed_request_and_can_grant_after_it(fresh):
-    before = fresh.rights()
+    before = fresh.privileges()
     with fresh.connect() as server:
         server.execute(sql.SQL("alter role {} nocreaterole noinherit").format(sql.Identifier(fresh.login("owner"))))
 
         line = fresh.command("owner", "grant").only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
 
-        assert fresh.rights() == before
+        assert fresh.privileges() == before
         server.execute(line[line.index("alter role") : line.index(";", line.index("alter role"))])
         fresh.granted()
 
@@ -650,19 +650,19 @@ def test_existing_roles_of_another_user_are_requested_from_it(fresh):
 
 
 def test_a_dry_run_prints_all_statements_and_executes_none(fresh):
-    before = fresh.rights()
+    before = fresh.privileges()
     printed = fresh.command("owner", "grant", "--dry-run")
     assert printed.code == ExitCode.PUBLISHED
-    assert fresh.rights() == before
+    assert fresh.privileges() == before
     with fresh.connect("owner") as owner:
         assert owner.execute("select count(*) from pg_roles where rolname = any(%s)", [list(ROLES)]).fetchone() == (0,)
 
         owner.execute(printed.out)
 
-        by_hand = fresh.rights()
+        by_hand = fresh.privileges()
         assert by_hand != before
         assert fresh.command("owner", "grant").code == ExitCode.PUBLISHED
-        assert fresh.rights() == by_hand
+        assert fresh.privileges() == by_hand
 
 
 def test_before_the_first_build_there_is_nothing_to_grant(database_url, connection):
@@ -673,8 +673,8 @@ def test_before_the_first_build_there_is_nothing_to_grant(database_url, connecti
 
 def test_a_table_in_use_keeps_its_owner_and_the_grant_is_rolled_back(fresh, monkeypatch):
     monkeypatch.setattr(privileges, "LOCK_TIMEOUT", "50ms")
-    before = fresh.rights()
+    before = fresh.privileges()
     with fresh.connect() as reader, reader.transaction():
         reader.execute("select count(*) from marts.listen_history")
         assert "retry later" in fresh.command("owner", "grant").only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
-    assert fresh.rights() == before
+    assert fresh.privileges() == before

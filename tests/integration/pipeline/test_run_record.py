@@ -215,7 +215,7 @@ def test_verdicts_and_failed_rules_match_the_gate_ledger(nights):
             assert row["rows_quarantined"] == load["rows_quarantined"]
             moved += load["rows_landed"] + load["rows_removed"]
         assert nights.row("select rows from ops.steps where run_id = %s and step = 'gate'", run_id)["rows"] == moved
-        held = nights.rows("""
+        quarantined = nights.rows("""
             select table_name, rule, count(*) as rows_failed
             from gate.quarantined_rows
             where load_id in (select load_id from ops.run_loads where run_id = %s)
@@ -226,7 +226,7 @@ def test_verdicts_and_failed_rules_match_the_gate_ledger(nights):
             " where run_id = %s and severity = 'warning' order by 1, 2",
             run_id,
         )
-        assert held and rules == held
+        assert quarantined and rules == quarantined
     # what the verdict was then, and not what became of the load since
     assert nights.row(
         "select run_loads.state as then_, loads.state as now_ from ops.run_loads inner join gate.loads"
@@ -306,7 +306,7 @@ def test_growth_is_measured_against_the_last_successful_run(nights):
 def test_a_table_too_large_to_be_counted_is_estimated(nights, monkeypatch):
     nights.connection.execute("analyze staging.users")
     monkeypatch.setattr(table_sizes, "LARGEST_COUNTED_BYTES", 0)
-    recorded = {row["relation"]: row["rows"] for row in table_sizes.of_tables(nights.connection)}
+    recorded = {row["relation"]: row["rows"] for row in table_sizes.measure_tables(nights.connection)}
     estimate = nights.row("select reltuples::bigint as rows from pg_class where oid = 'staging.users'::regclass")
     assert recorded["staging.users"] == estimate["rows"] > 0
 
@@ -329,7 +329,9 @@ def test_the_ledger_contains_no_secret_of_an_address(nights, database_url, conne
 
 def test_the_ledger_contains_no_data_of_rows(nights):
     assert in_record(nights.connection, PLANTED) == []
-    assert nights.rows("select * from gate.quarantined_rows as held where held::text ilike %s", f"%{PLANTED}%")
+    assert nights.rows(
+        "select * from gate.quarantined_rows as quarantined where quarantined::text ilike %s", f"%{PLANTED}%"
+    )
     known = {(table.name, field) for table in SOURCE_TABLES for field in table.fields}
     assert {
         (row["table_name"], row["column_name"])

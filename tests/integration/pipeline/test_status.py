@@ -177,15 +177,15 @@ def test_warnings_of_the_newest_loads_are_shown_and_are_the_next_step(built_data
     ), "it is over"
 
 
-def test_waiting_listens_are_counted_if_the_login_may_read_them(built_database_url, connection):
+def test_parked_listens_are_counted_if_the_login_may_read_them(built_database_url, connection):
     connection.execute("delete from prep.parked_listens")
-    assert "wait" not in command("status", DATABASE_URL=built_database_url).out
+    assert "parked" not in command("status", DATABASE_URL=built_database_url).out
     connection.execute("""
         insert into prep.parked_listens (id, user_id, track_id, is_user_unknown, is_track_unknown)
         values (1, 1, 99, false, true)
     """)
     out = command("status", DATABASE_URL=built_database_url).out
-    assert "1 listen waits for a user or track that has not been loaded yet\n" in out
+    assert "1 parked listen: its user or track has not been loaded yet\n" in out
     assert out.endswith("next: nothing; everything is up to date\n"), "for information only"
 
 
@@ -263,6 +263,8 @@ def test_a_run_without_success_has_two_lines_what_happened_and_the_next_step(
         ("erase", 'make erase ARGS="..."', "erasure-request.md"),
         ("gate release build", 'make gate ARGS="release ..."', "failed-run.md"),
         ("train", "make train", "failed-run.md"),
+        ("snapshot", "make features ARGS=snapshot", "failed-run.md"),
+        ("drop snapshot", 'make features ARGS="drop ..."', "failed-run.md"),
     ],
 )
 def test_a_decision_without_success_is_repeated(command_, step, runbook, built_database_url, connection):

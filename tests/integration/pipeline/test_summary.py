@@ -51,8 +51,8 @@ def test_many_removals_are_a_warning_with_number_and_share_and_in_the_last_line(
 
 
 def test_the_last_line_lists_all_warnings():
-    held = Verdict(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
-    night = PipelineRun(Warehouse({}), "run 1", verdicts=[MANY_REMOVALS, held], build=DbtOutcome((), ()))
+    quarantined = Verdict(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
+    night = PipelineRun(Warehouse({}), "run 1", verdicts=[MANY_REMOVALS, quarantined], build=DbtOutcome((), ()))
     assert summary.closing_line(night) == (
         "all published, but 1,617 keys of users are gone from the source (81% of the known keys)"
         ' and 2 rows of tracks are quarantined; see the details with: make gate ARGS="show"'
@@ -71,7 +71,7 @@ WITH_WARNINGS = [
 ]
 
 
-def test_rows_held_back_for_any_reason_and_a_mass_change_are_in_the_last_line():
+def test_quarantined_and_unreadable_rows_and_a_mass_change_are_in_the_last_line():
     night = PipelineRun(Warehouse({}), "run 1", verdicts=WITH_WARNINGS, build=DbtOutcome((), ()))
     assert summary.closing_line(night) == (
         f"all published, but {MASS_CHANGE} have changed, 12 rows of users are unreadable,"

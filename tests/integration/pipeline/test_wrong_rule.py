@@ -1,4 +1,4 @@
-"""The runbooks' commands publish the rows that a wrong rule held back, once the rule is fixed."""
+"""The runbooks' commands publish the rows that a wrong rule quarantined, once the rule is fixed."""
 
 import contextlib
 
@@ -66,10 +66,10 @@ def renamed(url):
         return {user_id for (user_id,) in connection.execute("select id from marts.users where first_name = 'New'")}
 
 
-def play_row(document, finding, url):
+def play_row(document, case, url):
     """Play the commands in this row of the document's table, and return them without their arguments."""
     lines = document.read_text().splitlines()
-    (line,) = [number for number, text in enumerate(lines, 1) if text.startswith(f"| {finding} |")]
+    (line,) = [number for number, text in enumerate(lines, 1) if text.startswith(f"| {case} |")]
     return [play(each, url) for each in commands_in(document) if each.line == line]
 
 
@@ -108,18 +108,18 @@ def test_a_load_whose_rows_the_source_no_longer_has_is_released_and_replayed(url
     assert command("run").code == ExitCode.BLOCKED
     allow_odd_addresses(monkeypatch)
     monkeypatch.delenv("API_BASE_URL")
-    finding = "the rule is wrong, and the source no longer has these rows"
-    assert play_row(BLOCKED_LOAD, finding, url) == [["gate", "release"], ["gate", "replay"]]
+    case = "the rule is wrong, and the source no longer has these rows"
+    assert play_row(BLOCKED_LOAD, case, url) == [["gate", "release"], ["gate", "replay"]]
     assert renamed(url) == ALL
 
 
 def test_a_replay_frees_the_rows_that_a_wrong_rule_holds_and_a_run_does_not(url, renaming_api, monkeypatch):
     renaming_api(nth=7)
     assert command("run").code == ExitCode.PUBLISHED
-    held = ALL - renamed(url)
+    quarantined = ALL - renamed(url)
     allow_odd_addresses(monkeypatch)
     assert command("run").code == ExitCode.PUBLISHED
-    assert held and renamed(url) == ALL - held
+    assert quarantined and renamed(url) == ALL - quarantined
     replays = [each for each in commands_in(QUARANTINE) if each.is_in_block and "replay" in each.typed]
     assert ["--dry-run" in each.typed for each in replays] == [True, False]
     for replay in replays:

@@ -57,7 +57,7 @@ HELD_BACK = (0, 0)
 
 @THOROUGHLY
 @given(KNOWN, st.sets(KEYS), ROWS, SLICE_ROWS)
-def test_a_delivered_key_has_changed_when_its_content_differs_even_if_later_loads_were_held_back(
+def test_a_delivered_key_has_changed_when_its_content_differs_even_if_later_loads_were_blocked(
     delivered, contradicted, rows, slice_rows
 ):
     known = {key: set(contents) for key, contents in delivered.items()}

@@ -26,7 +26,7 @@ def night(number: int, outcome: str = "succeeded", **counts: Mapping[str, int]) 
         steps=[],
         measures={},
         attempts=(f"run {number}",),
-        pulls={table: {"load_id": f"load {number}", **dict.fromkeys(names, 0), **tables[table]} for table in tables},
+        scans={table: {"load_id": f"load {number}", **dict.fromkeys(names, 0), **tables[table]} for table in tables},
         verdicts={
             (f"load {number}", table): {"state": states[table], "rows_quarantined": quarantined[table]}
             for table in tables

@@ -24,7 +24,7 @@ def at(hour: int, minute: int, second: int = 0, days: int = 0) -> dt.datetime:
         ([], []),
     ],
 )
-def test_nights_of_one_day_are_told_apart_by_their_time(starts, times):
+def test_nights_of_one_day_differ_by_their_time(starts, times):
     assert report_charts.times_of_day(starts) == times
 
 

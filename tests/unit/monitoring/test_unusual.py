@@ -34,7 +34,7 @@ def test_a_usual_value_needs_enough_nights_with_a_known_value():
     assert compare(3208, [*known, None, 9]).sign == "▲"
 
 
-def test_the_usual_value_is_an_observed_one_and_not_moved_by_one_flood():
+def test_the_usual_value_is_an_observed_one_and_not_moved_by_one_mass_removal():
     assert compare(10, [3208, 9, 10]).usual == 10
     assert compare(10, [3208, 8, 9, 11]).usual == 9, "not 10, which no night had"
 
@@ -45,12 +45,12 @@ def test_other_units_have_their_own_least_difference():
 
 
 def test_each_table_is_compared_with_the_earlier_nights_that_published_it():
-    flood = {"rows_removed": 900, "state": "blocked"}
+    mass_removal = {"rows_removed": 900, "state": "blocked"}
     nights = [
         night(1, users={"rows_landed": 1000}, tracks={"rows_landed": 1000}),
         night(2, users={"rows_removed": 3}, tracks={"rows_removed": 3}),
         night(3, users={"rows_removed": 4}, tracks={"rows_removed": 3}),
-        *(night(number, "blocked", users=flood, tracks={"rows_removed": 5}) for number in (4, 5, 6, 7)),
+        *(night(number, "blocked", users=mass_removal, tracks={"rows_removed": 5}) for number in (4, 5, 6, 7)),
     ]
     counts = unusual.counts(nights)
     assert [of_night.tables["users"]["rows_removed"].sign for of_night in counts] == ["", "", "", "▲", "▲", "▲", "▲"]
@@ -69,8 +69,8 @@ def test_quarantined_and_unreadable_rows_are_compared_too():
     assert (table, figures) == ("users", [("unreadable", Figure(40, 0, "▲")), ("quarantined", Figure(30, 0, "▲"))])
 
 
-def test_a_night_whose_pull_failed_has_no_figures():
+def test_a_night_whose_extraction_failed_has_no_figures():
     calm = [night(number, users={"rows_read": 100}) for number in (1, 2, 3)]
     failed = night(4, "failed")
-    failed_pull = night(5, "failed", users={"rows_read": None, "rows_landed": None, "rows_removed": None})
-    assert [of_night.unusual for of_night in unusual.counts([*calm, failed, failed_pull])[-2:]] == [[], []]
+    failed_scan = night(5, "failed", users={"rows_read": None, "rows_landed": None, "rows_removed": None})
+    assert [of_night.unusual for of_night in unusual.counts([*calm, failed, failed_scan])[-2:]] == [[], []]

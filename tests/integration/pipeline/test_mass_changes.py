@@ -95,24 +95,24 @@ def closing_line(ended: Ended) -> str:
 @pytest.fixture(scope="module")
 def template(postgres_url):
     """Return the name of a template database after one successful run."""
-    with database_copy(postgres_url, "template1", "before_the_flood") as url:
+    with database_copy(postgres_url, "template1", "before_mass_changes") as url:
         assert run_pipeline_on(url, WORLD).message == "all published"
-        yield "before_the_flood"
+        yield "before_mass_changes"
 
 
 @pytest.fixture(scope="module")
 def blocked_template(postgres_url, template):
     """Return the name of a template database after two more, blocked runs on a wrong server."""
-    with database_copy(postgres_url, template, "flooded") as url:
+    with database_copy(postgres_url, template, "mass_removal_blocked") as url:
         for _ in range(2):
             assert run_pipeline_on(url, WRONG_SERVER).exit_code == ExitCode.BLOCKED
-        yield "flooded"
+        yield "mass_removal_blocked"
 
 
 @pytest.fixture
 def make(postgres_url, home):
     def opened(name: str):
-        return database_copy(postgres_url, name, "flood_test")
+        return database_copy(postgres_url, name, "mass_change_test")
 
     return opened
 

@@ -1,4 +1,4 @@
-"""Run a pull in its own process and print its peak memory above the starting value, in kilobytes.
+"""Run an extraction in its own process and print its peak memory above the starting value, in kilobytes.
 
 Arguments: the source's address, a folder, the largest size of a page in bytes, and the database's address if the rows
 should land too. One scan pass per table, one attempt per page.

@@ -1,4 +1,4 @@
-"""Share code between the commands that serve on a port until Ctrl-C."""
+"""Translate the errors of commands that listen on a port."""
 
 import contextlib
 from collections.abc import Iterator
