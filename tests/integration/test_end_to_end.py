@@ -267,7 +267,7 @@ def test_rows_fixed_at_the_source_give_the_same_marts_as_rows_that_were_always_v
     verdicts = []
 
     def marts_after(*nights):
-        with database_copy(postgres_url, "template1", "mended") as url:
+        with database_copy(postgres_url, "template1", "fixed") as url:
             for rows_of_the_night in nights:
                 verdicts.append(states(run_pipeline_on(url, rows_of_the_night, steps=("extract", "gate"))))
             assert run_pipeline_on(url, {}, steps=("build",)).exit_code == ExitCode.PUBLISHED

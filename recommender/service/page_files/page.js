@@ -268,9 +268,9 @@ async function showRelease() {
   const release = await ask("/page/release");
   byId("release").textContent = `Release ${release.release_id} of ${moment.format(new Date(release.released_at))}, ${count(release.lists, "list")}`;
   byId("models").replaceChildren(...release.models.sort((one, other) => other.list.localeCompare(one.list)).map(describeModel));
-  const judged = {Discover: [], Again: []};
-  for (const row of release.quality) if (row.hit_rate !== null) judged[row.list === "discover" ? "Discover" : "Again"]?.push(row);
-  const charts = Object.entries(judged).filter(([, rows]) => rows.length).map(([name, rows]) => drawQuality(rows, name));
+  const measured = {Discover: [], Again: []};
+  for (const row of release.quality) if (row.hit_rate !== null) measured[row.list === "discover" ? "Discover" : "Again"]?.push(row);
+  const charts = Object.entries(measured).filter(([, rows]) => rows.length).map(([name, rows]) => drawQuality(rows, name));
   byId("quality-charts").replaceChildren(...charts);
   byId("quality").hidden = !charts.length;
 }

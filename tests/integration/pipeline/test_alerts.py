@@ -263,7 +263,7 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
     assert kind == "warning" and lines["Since"].startswith("failing since ")
     outcome.clear()
     assert command("run", **settings).code == ExitCode.PUBLISHED
-    assert received(inbox) == [], "it was told that the nights are published again"
+    assert received(inbox) == [], "a message said already that the nights are published again"
 
 
 def test_the_next_run_sends_an_alert_about_a_crashed_one(settings, inbox, outcome, database_url):
@@ -344,7 +344,7 @@ def test_an_unrecorded_failure_repeats_its_alert_after_hours_and_a_different_one
     assert title == "MooVitamix: the run could not start" and "full" in lines["What"]
     for ahead in ({"minutes": 5}, {"minutes": 10}, {"hours": 5, "minutes": 59}):
         assert after(**ahead) == ExitCode.WAREHOUSE_UNAVAILABLE
-    assert received(inbox) == [], "it was told a few hours ago"
+    assert received(inbox) == [], "a message said it a few hours ago"
     assert after(hours=6) == ExitCode.WAREHOUSE_UNAVAILABLE
     assert only(inbox)[2]["Since"].startswith(lines["Since"]), "since the first of them"
     command("run", **settings | {"BATCH_SIZE": "1000"}).only_line(ExitCode.WRONG_SETTINGS)
@@ -535,12 +535,12 @@ def test_steps_that_could_not_start_were_killed_or_found_the_lock_taken(settings
 def test_notify_checks_its_input_and_the_addresses(settings, inbox, outcome, notify, home):
     for text in ("", "nonsense", "[]", '{"nightly": {}}', '{"gate": 7}', '{"gate": {"exit_code": "x"}}'):
         assert "from standard input" in notify(text).only_line(ExitCode.WRONG_SETTINGS)
-    assert notify({}, ALERT_URLS="").code == ExitCode.PUBLISHED, "nobody is told"
+    assert notify({}, ALERT_URLS="").code == ExitCode.PUBLISHED, "no message is sent"
     assert not (home / ".incident").exists()
     bad = settings["ALERT_URLS"] + " planted://secret"
     ended = notify({"extract": {"exit_code": -9}}, ALERT_URLS=bad)
     assert ended.code == ExitCode.WRONG_SETTINGS and "address 2 of 2" in ended.err and "planted" not in ended.err
-    assert only(inbox)[0] == "MooVitamix: the run crashed", "the valid address is told"
+    assert only(inbox)[0] == "MooVitamix: the run crashed", "the valid address gets the message"
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ def test_an_invalid_alert_address_ends_the_run_before_it_starts(
         line = command(verb, **settings | {"ALERT_URLS": given}).err
         assert f"ALERT_URLS: address {number} of {of} is invalid" in line.splitlines()[-1]
         assert "(exit 2)" in line and "planted" not in line and "json" not in line
-    assert len(received(inbox)) == given.count("json://"), "those that are addresses are told of the others"
+    assert len(received(inbox)) == given.count("json://"), "the valid addresses get a message about the others"
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select to_regclass('ops.runs')").fetchone() == (None,)
 
@@ -582,7 +582,7 @@ def test_an_undeliverable_alert_is_one_line_and_keeps_the_exit_code(settings, in
         "moovitamix: warning: an alert could not be sent: number 1 (JSON), number 3 (JSON) of the 3"
     )
     assert "planted" not in ended.err + ended.out
-    assert only(inbox)[2]["What"] == "the source failed", "the others are told all the same"
+    assert only(inbox)[2]["What"] == "the source failed", "the others get the message all the same"
 
     def explode(*_):
         raise problem
@@ -610,7 +610,7 @@ def test_alerts_are_plain_text_and_each_line_stays_one_line(settings, inbox, mon
 
 
 def test_a_run_without_alert_addresses_imports_no_apprise_and_writes_no_file(settings, outcome, home, monkeypatch):
-    monkeypatch.setattr(messages, "send", lambda *_, **__: pytest.fail("nobody is told"))
+    monkeypatch.setattr(messages, "send", lambda *_, **__: pytest.fail("no message is sent"))
     monkeypatch.setitem(sys.modules, "apprise", None)
     outcome["extract"] = fail(ExitCode.SOURCE_FAILED, "the source failed")
     assert command("run", **settings | {"ALERT_URLS": ""}).code == ExitCode.SOURCE_FAILED

@@ -20,7 +20,7 @@ def connection(built_database_url):
 
 @pytest.fixture
 def warehouse(built_database_url):
-    """How it is told."""
+    """Return its description."""
     return f"warehouse: moovitamix@{built_database_url.rpartition('@')[2]}"
 
 

@@ -157,7 +157,7 @@ def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run
     erased = command("erase", user, "--reason", "a request", **settings)
     assert erased.code == ExitCode.PUBLISHED, erased
     connection.execute("update ops.runs set started_at = started_at - interval '2 days'")
-    # so that the good night is told
+    # so that the good run is announced
     connection.execute("update ops.runs set status = 'failed' where run_seq = 2")
     missed = datetime.now(UTC) - timedelta(minutes=1)
     process = subprocess.Popen(
@@ -197,7 +197,7 @@ def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run
         check("an environment", environment)
     for ended in (command("status", **settings), command("report", **settings), scraped(settings)):
         assert ended.code == ExitCode.PUBLISHED, ended
-        check("what is told of the night", ended.out.encode() + ended.err.encode())
+        check("the output about the run", ended.out.encode() + ended.err.encode())
     names = set()
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.parent.name != "secrets":

@@ -73,7 +73,7 @@ def recommend(url, *arguments):
 
 
 def publish(connection, **options):
-    """Publish a new release, whatever has changed."""
+    """Publish a new release, also if nothing has changed."""
     known = known_range.read(connection)
     now, until_seq = known.now, known.until_seq
     return publishing.publish(connection, now, until_seq, **{"artist_cap": 3, "budget": 0, **options})
@@ -273,7 +273,7 @@ def test_a_reader_who_holds_old_lists_delays_only_their_end(url, warehouse, monk
         reader.execute("select count(*) from recommendations.lists")
         outcome = publish(warehouse)
         assert outcome.kept_too_long == [1]
-        # readers see the new release meanwhile
+        # readers see the new release now
         assert current(warehouse)[0]["released_at"] == outcome.release.released_at
     # taken back to the oldest one, which then is the published one
     for _ in range(3):

@@ -250,7 +250,7 @@ def test_whatever_happens_to_the_cache_the_answers_stay_the_same_and_one_line_sa
         expected = [service.get(path).text for path in paths]
         assert answers_from("cache")
 
-        # one line per change, whatever the number of requests
+        # one line per change, not per request
         contents = {each: client.dump(each) for each in client.keys("*")}
         client.flushall()
         until(lambda: answers_from("warehouse") and not is_ready())

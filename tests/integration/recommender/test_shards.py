@@ -218,11 +218,11 @@ def test_another_draft_begins_if_the_one_there_does_not_fit_and_a_promotion_publ
 
 
 def test_a_shard_is_stored_once_and_says_when_its_draft_is_gone(url, warehouse, monkeypatch):
-    real, meanwhile = dataset.read, [lambda: make(url, "1/2")]
+    real, during_the_read = dataset.read, [lambda: make(url, "1/2")]
 
     def read_while_another_process_works(*arguments):
-        if meanwhile:
-            meanwhile.pop()()
+        if during_the_read:
+            during_the_read.pop()()
         return real(*arguments)
 
     monkeypatch.setattr(dataset, "read", read_while_another_process_works)
@@ -230,7 +230,7 @@ def test_a_shard_is_stored_once_and_says_when_its_draft_is_gone(url, warehouse, 
     pairs = "select count(*), count(distinct (user_id, list)) from recommendations.draft_lists"
     assert made_shards(warehouse) == [(1, 2)] and len(set(warehouse.execute(pairs).fetchone())) == 1
 
-    meanwhile.append(lambda: (another_champion(warehouse), make(url, "2/2")))
+    during_the_read.append(lambda: (another_champion(warehouse), make(url, "2/2")))
     line = command("recommend", "--shard", "2/2", DATABASE_URL=url).only_line(ExitCode.RECOMMENDATIONS_FAILED)
     assert "shard 2/2 was not stored: shards of another release began since" in line
     assert "make all lists with: make recommend" in line
