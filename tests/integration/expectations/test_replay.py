@@ -158,7 +158,7 @@ def test_a_row_that_is_not_the_newest_of_its_key_is_not_replayed(newer, warehous
         assert replayed(warehouse) == [ReplayResult("users", checked=1, freed=1)]
         assert quarantined_rows(warehouse) == [("[1]", "superseded"), ("[1]", "freed")]
     else:
-        with pytest.raises(DecisionError, match=r"^no row waits that is the newest of its key"):
+        with pytest.raises(DecisionError, match=r"^no quarantined row is the newest of its key"):
             replayed(warehouse)
 
 
