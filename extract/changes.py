@@ -128,7 +128,7 @@ def _group(rows: Digests, readable: np.ndarray) -> Keys:
 
 
 def _is_delivered(keys: Keys) -> np.ndarray:
-    """Return bool (keys,). An undelivered key has only the content `delivered.HELD_BACK`, which adds 0 to the sum."""
+    """Return bool (keys,). An undelivered key has only the content `DIFFERENT_LATER`, which adds 0 to the sum."""
     return keys.contents[:, :2].any(axis=1)
 
 
@@ -143,7 +143,7 @@ def _find_changes(before: Keys, current: Digests, readable: np.ndarray) -> tuple
     landed = np.zeros(len(current), bool)
     landed[order] = is_new_content & np.repeat(is_changed, now.rows)
     then, there = before.contents[match[is_known]], now.contents[is_known]
-    # Without the number of contents: `HELD_BACK` counts as one more content, and is no change.
+    # Without the number of contents: `DIFFERENT_LATER` counts as one more content, and is no change.
     is_other = _is_delivered(before)[match[is_known]] & (there[:, 2] > 0) & (there[:, :2] != then[:, :2]).any(axis=1)
     return landed, int(is_other.sum())
 

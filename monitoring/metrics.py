@@ -205,7 +205,8 @@ GROUPS = (
         ("step",),
         {
             "step_duration_seconds": "Duration of the step the last time that it ended.",
-            "step_usual_duration_seconds": "Median duration of the 14 earlier successes of the step (at least 5).",
+            "step_usual_duration_seconds": "Median duration of the 14 earlier successes of the step that processed rows"
+            " (at least 5).",
             "step_rows": "Rows that the step processed the last time: read, checked, or written by models.",
             "step_bytes": "Bytes that the step received from the source the last time; only for extract.",
             "step_cpu_seconds": "CPU time of the pipeline in the step the last time.",
@@ -236,8 +237,8 @@ GROUPS = (
                 from done
                 where
                     step = newest.step and status = 'succeeded' and run_seq < newest.run_seq
-                    -- a build that was left out takes no time
-                    and not (step = 'build' and rows = 0)
+                    -- a build without changes takes no time
+                    and rows is distinct from 0
                 order by run_seq desc
                 limit %(usual_of)s
             ) as earlier

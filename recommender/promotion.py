@@ -139,7 +139,7 @@ def decide(challenger: Finalist | None, refreshed: Finalist) -> PromotionDecisio
         compared = refreshed.to_baseline
         quality = "it is fitted to newer data"
         if compared:
-            quality += f", which differs from the champion by {compared}"
+            quality += f", and differs from the champion by {compared}"
         return PromotionDecision(REFRESHED, "refreshed", f"{recipe_stays}; {quality}")
     if refreshed.to_popularity is not None and refreshed.to_popularity.high < 0:
         reason = f"popularity beats the champion: its recipe differs from popularity by {refreshed.to_popularity}"

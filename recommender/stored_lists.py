@@ -37,7 +37,7 @@ _DECODER = msgspec.msgpack.Decoder(
 
 
 def parse_reason(text: str) -> Reason:
-    """Return a reason from its text in recommendations.lists, which `list_rows.reason_elements` writes."""
+    """Return a reason from its text in recommendations.lists, which `list_rows.encode_reasons` writes."""
     kind, _, value = text.partition(" ")
     if kind == "track":
         return int(value)

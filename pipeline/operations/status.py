@@ -342,7 +342,8 @@ def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]
     if has_blocked and still_blocked:
         return show_command(still_blocked[0]), runbook
     # a gate that has blocked a load has done its work, and `gate` before a verb is no step
-    undone = set(run.command.split()) - set(run.done) - ({"gate"} if has_blocked or run.verb else set())
+    steps = {run.command} if run.command in REPEAT_COMMANDS else set(run.command.split())
+    undone = steps - set(run.done) - ({"gate"} if has_blocked or run.verb else set())
     if later and undone <= {step for other in later for step in other.done}:
         return f"nothing, {'it is not blocked any more' if has_blocked else 'a later run did it'}", runbook
     if run.status == "crashed" or run.message == run_ledger.INTERRUPTED:

@@ -51,16 +51,13 @@ def read_inputs(connection: psycopg.Connection) -> dict[str, Any]:
 def read_relations(connection: psycopg.Connection) -> str | None:
     """Return a digest of the relations of dbt, and of the state that builds keep; None if a relation is missing.
 
-    Any change of a relation, its columns or its privileges changes the digest; writing rows does not.
+    A relation that is created again, altered or granted changes the digest, as do other columns; writing rows does not.
     """
-    return connection.execute(
+    (relations,) = connection.execute(
         """
         select
             case when bool_and(relations.oid is not null) then
-                md5(concat(
-                    string_agg(concat_ws(' ', relations.oid, relations.xmin, columns.names), ',' order by models.name),
-                    (select string_agg(builds::text, ',' order by model) from prep.builds)
-                ))
+                string_agg(concat_ws(' ', relations.oid, relations.xmin, columns.names), ',' order by models.name)
             end
         from unnest(%s::text[]) as models (name)
         left join pg_class as relations on to_regclass(models.name) = relations.oid
@@ -71,7 +68,13 @@ def read_relations(connection: psycopg.Connection) -> str | None:
         ) as columns on true
         """,
         [list(owned_names.models())],
-    ).fetchone()[0]
+    ).fetchone()
+    (builds,) = connection.execute("""
+        select
+            string_agg(concat_ws(' ', model, seq, fingerprint, extract(epoch from totals_until)), ',' order by model)
+        from prep.builds
+    """).fetchone()
+    return relations and hashlib.md5(f"{relations};{builds}".encode(), usedforsecurity=False).hexdigest()
 
 
 def choose_build(connection: psycopg.Connection, inputs: dict[str, Any]) -> tuple[str, ...] | None:
@@ -90,9 +93,11 @@ def choose_build(connection: psycopg.Connection, inputs: dict[str, Any]) -> tupl
 def digest_project() -> str:
     """Return a digest of the dbt target, and of the files that determine the relations."""
     digest = hashlib.md5(os.environ.get("DBT_TARGET", "").encode(), usedforsecurity=False)
-    in_folders = [path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in (*FILES, *in_folders):
-        digest.update(f"\n{path.name}\n".encode())
+    files = [(path.name, path) for path in FILES]
+    for folder in FOLDERS:
+        files += [(str(path.relative_to(folder.parent)), path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    for name, path in files:
+        digest.update(f"\n{name}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -13,9 +13,9 @@ from recommender.service.state import State
 from recommender.stored_lists import StoredList
 
 # A slow cache is worse than none: the warehouse answers in a millisecond.
-SECONDS = 0.1
-# Of a check, and of a new connection, which may need several round trips.
-SECONDS_OF_A_CHECK = 0.5
+SECONDS_OF_A_READ = 0.1
+# A check, or a new connection, may need several round trips.
+SECONDS_OF_SEVERAL = 0.5
 MOST_IDLE_CONNECTIONS = 32
 SECONDS_BETWEEN_CHECKS = 1
 
@@ -33,7 +33,7 @@ class CachedLists:
         self._damaged: int | None = None
         self._checking: asyncio.Task[None] | None = None
         if url:
-            self._checker = _connect(url, SECONDS_OF_A_CHECK)
+            self._checker = _connect(url, SECONDS_OF_SEVERAL)
             self._pool = redis.asyncio.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), protocol=2)
             self._idle: list[redis.asyncio.Connection] = []
 
@@ -74,9 +74,9 @@ class CachedLists:
             if connection.is_connected and await connection.can_read():
                 await connection.disconnect(nowait=True)
             if not connection.is_connected:
-                async with asyncio.timeout(SECONDS_OF_A_CHECK):
+                async with asyncio.timeout(SECONDS_OF_SEVERAL):
                     await connection.connect()
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(SECONDS_OF_A_READ):
                 await connection.send_command("HGET", key, field)
                 value = await connection.read_response()
         except BaseException:

@@ -314,7 +314,7 @@ def test_a_table_too_large_to_be_counted_is_estimated(nights, monkeypatch):
 def in_record(connection, text: str) -> list[tuple]:
     """The rows that hold it."""
     recorded = (
-        connection.execute(f"select * from ops.{table} as rows where rows::text ilike %s", [f"%{text}%"])
+        connection.execute(f"select * from ops.{table} as recorded where recorded::text ilike %s", [f"%{text}%"])
         for table in RECORD
     )
     return list(itertools.chain.from_iterable(recorded))

@@ -52,7 +52,7 @@ def test_all_contents_of_a_key_land_exactly_when_their_set_differs(known, rows, 
     assert found.keys_known == len(known)
 
 
-HELD_BACK = (0, 0)
+DIFFERENT_LATER = (0, 0)
 
 
 @THOROUGHLY
@@ -62,7 +62,7 @@ def test_a_delivered_key_has_changed_when_its_content_differs_even_if_later_load
 ):
     known = {key: set(contents) for key, contents in delivered.items()}
     for key in contradicted:
-        known.setdefault(key, set()).add(HELD_BACK)
+        known.setdefault(key, set()).add(DIFFERENT_LATER)
     before = table([(key, content) for key, contents in known.items() for content in contents])
     with sliced(slice_rows):
         found = compare(before, table(rows), readable(rows))
@@ -81,7 +81,7 @@ def test_a_delivered_key_has_changed_when_its_content_differs_even_if_later_load
 
 def test_a_row_that_lands_again_unchanged_is_no_change_and_an_undelivered_row_is_new():
     answered, unseen, changed = (0, 1), (0, 2), (0, 3)
-    before = table([(answered, (1, 1)), (answered, HELD_BACK), (unseen, HELD_BACK), (changed, (1, 1))])
+    before = table([(answered, (1, 1)), (answered, DIFFERENT_LATER), (unseen, DIFFERENT_LATER), (changed, (1, 1))])
     rows = [(answered, (1, 1), True), (unseen, (1, 1), True), (changed, (1, 2), True)]
     found = compare(before, table(rows), readable(rows))
     assert found.landed.all()
