@@ -10,7 +10,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
 	report insights connect evaluate erase prune features recommendations train model serve docs docs-serve metrics \
 	dashboard dbt psql dump restore stop test test-unit test-integration test-slow test-machine test-airflow \
-	test-programs test-in-venv test-all soak lint bench lock clean
+	test-programs test-all soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -162,12 +162,9 @@ test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
 test-programs: test-machine  ## run the tests that need programs outside .venv: test-machine, then test-airflow
 	@$(MAKE) --no-print-directory test-airflow
 
-test-in-venv: setup-dev  ## run the tests of test-unit, test-integration and test-slow at once, which share what is slow to build
-	@$(PYTEST_SLOW) -m "not soak and not machine and not airflow" tests $(ARGS)
-
 # Side by side: tests with other programs often wait for them.
-test-all: lint  ## run all tests: those of test, test-slow, test-machine and test-airflow
-	@$(MAKE) --no-print-directory --jobs=2 test-in-venv test-programs
+test-all: test  ## run all tests
+	@$(MAKE) --no-print-directory --jobs=2 test-slow test-programs
 
 soak: setup-dev  ## retrain over thirty simulated nights, with five seeds, for minutes: the right champion at every point
 	@$(PYTEST) -m soak --dist load tests/integration/recommender/test_soak.py $(ARGS)
