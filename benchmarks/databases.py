@@ -5,6 +5,10 @@ from contextlib import contextmanager
 
 import psycopg
 
+from pipeline.records import owned_names
+from warehouse import database as warehouses
+from warehouse import schema
+
 
 @contextmanager
 def database(server_url: str, name: str = "bench") -> Iterator[str]:
@@ -17,3 +21,11 @@ def database(server_url: str, name: str = "bench") -> Iterator[str]:
     finally:
         with psycopg.connect(server_url, autocommit=True) as server:
             server.execute(f"drop database {name} with (force)")
+
+
+@contextmanager
+def migrated_database(server_url: str) -> Iterator[str]:
+    """Yield the URL of a database that has the tables of the project, without rows."""
+    with database(server_url) as url:
+        schema.upgrade(warehouses.find(url, "bench"), owned_names.names())
+        yield url

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from benchmarks import bare_client, prototype
-from benchmarks.databases import database
+from benchmarks.databases import migrated_database
 from benchmarks.extraction_calls import WINDOW, copy_landed_rows, extract_all, landing_seconds, scan_only
 from benchmarks.measuring import Measurement, best_of, measure
 from benchmarks.page_server import serve_pages
@@ -23,13 +23,14 @@ def figures(server_url: str, rows: int, many_rows: int) -> Iterator[Figure]:
         yield from _against_prototype(server_url, slow_url, rows, "30 ms", target=1 / 4)
     with serve_pages(rows, 0) as fast_url:
         yield from _against_prototype(server_url, fast_url, rows, "at once", target=1)
-        with database(server_url) as database_url:
+        with migrated_database(server_url) as database_url:
             night = measure(extract_all, fast_url, database_url)
+        with migrated_database(server_url) as database_url:
             landed = measure(landing_seconds, fast_url, database_url)
             copied = measure(copy_landed_rows, database_url)
             seconds = float(str(landed.answer))
             yield Figure(f"land {rows:,} rows vs a raw COPY of them", 4, seconds / float(str(copied.answer)))
-    with serve_pages(many_rows, 0) as fast_url, database(server_url) as database_url:
+    with serve_pages(many_rows, 0) as fast_url, migrated_database(server_url) as database_url:
         many = measure(extract_all, fast_url, database_url)
         again = measure(extract_all, fast_url, database_url)
         yield Figure("peak memory of a first night, MB", 300, many.peak_mb, unit="")
@@ -51,6 +52,6 @@ def _first_night(server_url: str, api_url: str, call: Callable[[str, str], None]
     """Return the seconds of a first run into an empty database, the better of two."""
     found = []
     for _ in range(2):
-        with database(server_url) as database_url:
+        with migrated_database(server_url) as database_url:
             found.append(measure(call, api_url, database_url).seconds)
     return min(found)

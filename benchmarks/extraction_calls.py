@@ -30,9 +30,7 @@ def extract_all(api_url: str, database_url: str) -> None:
 
 
 def landing_seconds(api_url: str, database_url: str) -> float:
-    """Return the seconds of a first run after the last page, into an empty schema."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("drop schema staging cascade")
+    """Return the seconds of a first run after the last page, into empty tables."""
     moments: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         extraction.run(
