@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
-Place = Literal["path", "query"]
+Location = Literal["path", "query"]
 
 
 class RequestRoute(APIRoute):
@@ -45,16 +45,16 @@ def _parse_query(text: bytes, parameters: type[Parameters]) -> Parameters:
     return _parse(dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)), "query", parameters)
 
 
-def _describe(place: Place, parameters: type[BaseModel]) -> list[dict[str, Any]]:
+def _describe(location: Location, parameters: type[BaseModel]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": place, "required": place == "path", "schema": field}
+        {"name": name, "in": location, "required": location == "path", "schema": field}
         | {key: field[key] for key in ("description",) if key in field}
         for name, field in parameters.model_json_schema()["properties"].items()
     ]
 
 
-def _parse(values: Mapping[str, str], place: Place, parameters: type[Parameters]) -> Parameters:
+def _parse(values: Mapping[str, str], location: Location, parameters: type[Parameters]) -> Parameters:
     try:
         return parameters.model_validate(values)
     except ValidationError as error:
-        raise RequestValidationError([{**each, "loc": (place, *each["loc"])} for each in error.errors()]) from None
+        raise RequestValidationError([{**each, "loc": (location, *each["loc"])} for each in error.errors()]) from None
