@@ -40,28 +40,18 @@ now()
     As known at a moment by listen: then the whole history is read, and grouping it takes longer than it saves.
 #}
 {% macro plays(listens, at) -%}
-    {% if at -%}
+    {%- set sum, max = ('', '') if at else ('sum', 'max') %}
     select
         user_id,
         track_id,
-        1 as listens,
-        ({{ is_in_last(7, at) }})::integer as listens_7d,
-        ({{ is_in_last(30, at) }})::integer as listens_30d,
-        ({{ is_in_last(90, at) }})::integer as listens_90d,
-        {{ decay('1::float8', 'age_days') }} as affinity,
-        listened_at as last_listened_at
+        {{ sum }}(1)::integer as listens,
+        {{ sum }}(({{ is_in_last(7, at) }})::integer)::integer as listens_7d,
+        {{ sum }}(({{ is_in_last(30, at) }})::integer)::integer as listens_30d,
+        {{ sum }}(({{ is_in_last(90, at) }})::integer)::integer as listens_90d,
+        {{ sum }}({{ decay('1::float8', 'age_days') }}) as affinity,
+        {{ max }}(listened_at) as last_listened_at
     from {{ listens }}
-    {%- else -%}
-    select
-        user_id,
-        track_id,
-        count(*)::integer as listens,
-        (count(*) filter (where {{ is_in_last(7, at) }}))::integer as listens_7d,
-        (count(*) filter (where {{ is_in_last(30, at) }}))::integer as listens_30d,
-        (count(*) filter (where {{ is_in_last(90, at) }}))::integer as listens_90d,
-        sum({{ decay('1::float8', 'age_days') }}) as affinity,
-        max(listened_at) as last_listened_at
-    from {{ listens }}
+    {%- if not at %}
     group by 1, 2
     {%- endif %}
 {%- endmacro %}
