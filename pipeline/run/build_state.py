@@ -13,6 +13,7 @@ import psycopg
 
 from pipeline.records import owned_names
 from pipeline.run.dbt import PROFILE, PROJECT_FOLDER
+from pipeline.run.preparation import digest_files
 from pipeline.settings import PROJECT
 
 # Without audits: they read the whole history, but the cost of a run must follow its changes.
@@ -84,7 +85,7 @@ def choose_build(connection: psycopg.Connection, inputs: dict[str, Any]) -> tupl
     """
     previous = _figures_of_previous_build(connection)
     relations = read_relations(connection)
-    changed = {name for name, value in inputs.items() if name not in previous or previous[name] != value}
+    changed = {name for name, value in inputs.items() if previous.get(name) != value}
     if relations is None or previous.get("relations") != relations or not changed <= set(ROW_INPUTS):
         return WHOLE_BUILD
     return BUILD_WITHOUT_VIEWS if changed else None
@@ -92,14 +93,8 @@ def choose_build(connection: psycopg.Connection, inputs: dict[str, Any]) -> tupl
 
 def digest_project() -> str:
     """Return a digest of the dbt target, and of the files that determine the relations."""
-    digest = hashlib.md5(os.environ.get("DBT_TARGET", "").encode(), usedforsecurity=False)
-    files = [(path.name, path) for path in FILES]
-    for folder in FOLDERS:
-        files += [(str(path.relative_to(folder.parent)), path) for path in sorted(folder.rglob("*")) if path.is_file()]
-    for name, path in files:
-        digest.update(f"\n{name}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    in_folders = (path for folder in FOLDERS for path in sorted(folder.rglob("*")) if path.is_file())
+    return digest_files((*FILES, *in_folders), os.environ.get("DBT_TARGET", ""))
 
 
 def _figures_of_previous_build(connection: psycopg.Connection) -> dict[str, Any]:

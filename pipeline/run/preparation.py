@@ -6,8 +6,10 @@ tables of the gate, and the privileges of roles.
 
 import contextlib
 import hashlib
+import os
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import click
 import psycopg
@@ -16,6 +18,7 @@ from expectations import batch_tables
 from pipeline.records import owned_names
 from pipeline.run import privileges
 from pipeline.run.dbt import PROJECT_FOLDER, Dbt, check_target, to_command_error
+from pipeline.settings import PROJECT
 from warehouse import database, locks, normalization, ownership, schema
 from warehouse.database import Warehouse
 from warehouse.errors import CommandError, ExitCode
@@ -94,8 +97,14 @@ def is_prepared(connection: psycopg.Connection) -> bool:
 
 def fingerprint() -> str:
     """Return a hash of the files that determine the typed views, the batch tables and the function."""
-    digest = hashlib.md5(unicodedata.unidata_version.encode(), usedforsecurity=False)
-    for path in SOURCES:
+    return digest_files(SOURCES, unicodedata.unidata_version)
+
+
+def digest_files(paths: Iterable[Path], setting: str) -> str:
+    """Return a digest of a setting, and of the places and contents of files."""
+    digest = hashlib.md5(setting.encode(), usedforsecurity=False)
+    for path in paths:
+        digest.update(f"\n{os.path.relpath(path, PROJECT)}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
