@@ -2,16 +2,19 @@
 
 import datetime as dt
 import json
+from typing import Annotated
 
 import msgspec
 import numpy as np
 import pytest
+from fastapi import FastAPI, Path, Query
 
 from recommender import artefacts, list_rows
 from recommender.list_making import Recommender, recommend
 from recommender.releases import AGAIN, DISCOVER, LISTS, Release
-from recommender.service import answers, cached_lists, middleware
+from recommender.service import answers, cached_lists, middleware, routes
 from recommender.service.answers import NoModelsError
+from recommender.service.contract import ListQuery, PageQuery, UserPath
 from recommender.service.loaded_models import LoadedModels, UserHistory
 from recommender.service.settings import ServiceSettings, is_loopback
 from recommender.service.state import PresentRows, State
@@ -199,6 +202,21 @@ def test_genres_are_normalized_as_the_feature_store_does():
 def test_only_the_whole_key_opens(header, is_right):
     guard = middleware.Middleware(None, "secret")
     assert guard._has_key({"headers": [(b"host", b"x"), header]}) is is_right
+
+
+def test_parameters_that_routes_read_from_the_request_are_described_as_fastapi_describes_them():
+    served, usual = FastAPI(), FastAPI()
+    served.include_router(routes.fast_router)
+
+    @usual.get("/users/{user_id}/recommendations")
+    def find_lists(path: Annotated[UserPath, Path()], query: Annotated[ListQuery, Query()]) -> None: ...
+
+    @usual.get("/popular")
+    def find_popular(query: Annotated[PageQuery, Query()]) -> None: ...
+
+    documents = [app.openapi()["paths"] for app in (served, usual)]
+    described, expected = ({path: each["get"]["parameters"] for path, each in paths.items()} for paths in documents)
+    assert described == expected
 
 
 def test_settings_do_not_show_their_secrets(tmp_path):
