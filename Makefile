@@ -159,10 +159,10 @@ test-machine: setup-dev  ## run the tests that need Prometheus, Alertmanager, pg
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
 	@$(BIN)/python -m pytest -m airflow tests/integration/orchestration $(ARGS)
 
-test-programs: test-machine  ## run the tests that need programs outside .venv: test-machine, then test-airflow
-	@$(MAKE) --no-print-directory test-airflow
+# With less priority: beside the long tests, it uses the time in which these wait.
+test-programs: setup-dev airflow-setup  ## run test-machine and test-airflow as one
+	@nice -n 5 $(BIN)/python -m pytest -m "machine or airflow" $(call MARKED,machine) tests/integration/orchestration $(ARGS)
 
-# Side by side: tests with other programs often wait for them.
 test-all: test  ## run all tests
 	@$(MAKE) --no-print-directory --jobs=2 test-slow test-programs
 

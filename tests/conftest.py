@@ -24,6 +24,8 @@ def pytest_configure() -> None:
         if space.f_bavail * space.f_frsize >= MEMORY_BYTES:
             os.environ["TMPDIR"] = MEMORY
             tempfile.tempdir = None  # not the folder that was found before
+    # it would import trio, which nobody uses here
+    os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
     # Rarely visit old objects: all that dbt and Great Expectations hold; that took a sixth of the time of the runs.
     gc.set_threshold(700, 10, 1_000)
 

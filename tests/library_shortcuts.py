@@ -6,16 +6,22 @@ Without them the tests would take a fifth longer.
 import contextlib
 import functools
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from typing import Any
+from unittest import mock
 
 import pytest
+
+from tests.command import PROJECT
 
 # The debug events that callbacks want: the progress of a run. tests/rendered_models.py adds one.
 LISTENED_TO = ("NodeStart",)
 # An expectation and those that GX builds of it while it describes one metric.
 REMEMBERED = 4
 PLAIN = (str, int, bool, type(None))
+# dbt's files of `make lint`
+LINTED = PROJECT / "dbt_project" / "target"
 
 
 def shorten_dlt(patch: pytest.MonkeyPatch) -> None:
@@ -219,17 +225,33 @@ def _keep_connections(patch: pytest.MonkeyPatch) -> None:
 
 
 def _parse_once(patch: pytest.MonkeyPatch) -> None:
-    """Parse once per target and folder of generated files: only the name of the database differs between parses."""
+    """Parse once per target and folder of generated files, from what `make lint` left of its own parse.
+
+    dbt parses only changed files if it connects as before. So each parse connects as lint does, without settings, and
+    the manifest gets the name of the database, the only thing that differs.
+    """
+    from pipeline.run import dbt as module
     from pipeline.run.dbt import Dbt
 
     run, parsed = Dbt._run, {}
+
+    def parse(dbt: Dbt) -> Any:
+        left, kept = (folder / "partial_parse.msgpack" for folder in (LINTED, module.target_folder()))
+        # made for the target by default
+        if left.exists() and not kept.exists() and not os.environ.get("DBT_TARGET"):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(left, kept)
+        with mock.patch.dict(os.environ):
+            for name in [name for name in os.environ if name.startswith("PG")]:
+                del os.environ[name]
+            return run(dbt, "parse")
 
     def run_or_remember(dbt: Dbt, *arguments: str, **options: Any) -> Any:
         if arguments != ("parse",):
             return run(dbt, *arguments, **options)
         key = tuple(os.environ.get(name) for name in ("DBT_TARGET", "DBT_TARGET_PATH"))
         if key not in parsed:
-            result = run(dbt, *arguments, **options)
+            result = parse(dbt)
             if not result.success:
                 return result
             parsed[key] = result

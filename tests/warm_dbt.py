@@ -13,7 +13,7 @@ shortcuts = pytest.MonkeyPatch()
 library_shortcuts.shorten_dlt(shortcuts)
 library_shortcuts.shorten_dbt(shortcuts)
 library_shortcuts.shorten_great_expectations(shortcuts)
-# parsing connects to no database, and each process gets the name of its own
+# each process gets the name of its own
 with mock.patch.dict(os.environ, {"PGDATABASE": "any"}):
     Dbt()._run("parse")
 # what is loaded now is not visited by the garbage collections of the forks, which would copy its pages
