@@ -145,11 +145,17 @@ class Watched:
         self._thread.join()
 
 
-def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run_api, proxy, postgres_folder, tmp_path):
-    folders = {"MOOVITAMIX_HOME": "home", "DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}
+def test_a_scheduled_run_writes_its_secrets_nowhere_and_all_files_below_its_home(
+    files, connection, third_run_api, proxy, postgres_folder, tmp_path
+):
+    generated = [PROJECT / name for name in ("dbt_project/target", "dbt_project/logs", ".dbt", ".dlt", ".postgres")]
+    before = [path.exists() and path.stat().st_mtime_ns for path in generated]
+    home = tmp_path / "home"
     settings = {
         **files,
-        **{name: str(tmp_path / folder) for name, folder in folders.items()},
+        "MOOVITAMIX_HOME": str(home),
+        "DBT_TARGET_PATH": "",
+        "DBT_LOG_PATH": "",
         "API_BASE_URL": third_run_api.url,
         "MOOVITAMIX_TRACEBACK": "1",
     }
@@ -204,6 +210,8 @@ def test_a_scheduled_run_writes_its_secrets_nowhere(files, connection, third_run
             names.add(path.name)
             check(path, path.read_bytes())
     assert {"dbt.log", "partial_parse.msgpack", "nights.html"} < names and len(names) > 10
+    assert {".dbt", ".dlt"} <= {path.name for path in home.iterdir()}
+    assert [path.exists() and path.stat().st_mtime_ns for path in generated] == before
     dump = subprocess.run(
         [embedded_postgres.binary("pg_dump"), connection.info.dbname],
         env={**os.environ, **libpq_variables(connection)},

@@ -262,21 +262,6 @@ def test_variables_of_dbt_in_the_shell_do_not_change_a_run(built_database_url, a
         assert connection.execute("select after_seq > 0 from prep.int_build_window").fetchone() == (True,)
 
 
-@pytest.mark.slow
-def test_everything_that_a_run_writes_lies_below_its_home(tmp_path):
-    checkout = Path(__file__).parents[3]
-    generated = [checkout / name for name in ("dbt_project/target", "dbt_project/logs", ".dbt", ".dlt", ".postgres")]
-    before = {path: path.stat().st_mtime_ns if path.exists() else None for path in generated}
-    settings = {"MOOVITAMIX_HOME": str(tmp_path), "DBT_TARGET_PATH": "", "DBT_LOG_PATH": ""}
-    try:
-        ended = finish(launch("run", **settings))
-        assert ended.code == ExitCode.PUBLISHED, ended
-    finally:
-        embedded_postgres.stop(tmp_path / ".postgres")
-    assert {path: path.stat().st_mtime_ns if path.exists() else None for path in generated} == before
-    assert {".dbt", ".dlt", ".postgres"} <= {path.name for path in tmp_path.iterdir()}
-
-
 @pytest.fixture
 def pooled_url(built_database_url, request) -> Iterator[str]:
     """Yield an address of the warehouse through pgbouncer, in the mode of the test's parameter."""
