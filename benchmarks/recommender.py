@@ -21,7 +21,7 @@ from recommender.dataset import Catalogue, Dataset, Users
 from recommender.interactions import Interactions
 from recommender.list_making import BATCH, Lists, Recommender, recommend
 from recommender.models import als, neighbours
-from recommender.reasons import TRACK, because_of
+from recommender.reasons import TRACK, make_reasons
 from recommender.releases import DISCOVER
 from warehouse import binary_copy
 
@@ -125,7 +125,7 @@ def publish(database_url: str, users: int) -> tuple[float, float]:
                 lists.tracks[part],
                 lists.scores[part],
                 lists.sources[part],
-                because_of(TRACK, lists.reasons.positions[part]),
+                make_reasons(TRACK, lists.reasons.positions[part]),
             )
             yield b"".join(
                 list_rows.encode(release_id, DISCOVER, 1, [list_rows.MODEL], ids[part], some, catalogue, elements)
@@ -186,7 +186,7 @@ def _lists(users: int) -> tuple[Lists, Catalogue]:
     scores = draw.random((users, K), np.float32)
     nothing = csr_matrix((users, 0), dtype=np.float32)
     catalogue = Catalogue(np.arange(users), np.ones(users, bool), np.full(users, -1, np.int32), nothing)
-    return Lists(tracks, scores, np.zeros(tracks.shape, np.int8), because_of(TRACK, reasons)), catalogue
+    return Lists(tracks, scores, np.zeros(tracks.shape, np.int8), make_reasons(TRACK, reasons)), catalogue
 
 
 def _cpu_of_both(connection: psycopg.Connection, call: Callable[[], object]) -> float:

@@ -33,7 +33,7 @@ from recommender.list_making import Lists
 from recommender.models.genres import Genres
 from recommender.models.neighbours import Neighbours
 from recommender.models.popularity import Popularity
-from recommender.reasons import TRACK, because_of
+from recommender.reasons import TRACK, make_reasons
 from recommender.registry import RefittedModel
 from recommender.releases import LISTS
 from warehouse import binary_copy
@@ -211,7 +211,9 @@ def _rows(
             users = np.arange(start, min(start + 2000, size))
             shape = (len(users), ITEMS)
             tracks, reasons = (draw.integers(0, size, shape).astype(np.int32) for _ in range(2))
-            lists = Lists(tracks, draw.random(shape, np.float32), np.zeros(shape, np.int8), because_of(TRACK, reasons))
+            lists = Lists(
+                tracks, draw.random(shape, np.float32), np.zeros(shape, np.int8), make_reasons(TRACK, reasons)
+            )
             rows = list(
                 list_rows.encode(release_id, name, versions[name], [0, 1, 2], users, lists, catalogue, elements)
             )

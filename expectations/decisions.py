@@ -1,4 +1,4 @@
-"""Apply an operator's decision on a load: release a blocked load, reject a published one."""
+"""Apply an operator's decision on a load: release or reject it."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ def release(connection: psycopg.Connection, load_id: str, table: str, reason: st
 
 
 def reject(connection: psycopg.Connection, load_id: str, table: str, reason: str, *, is_dry_run: bool) -> Decision:
-    """Reject a table's load: nothing of it stays published, and the next night lands its keys again.
+    """Reject a table's load: nothing of it stays published, and the next run lands its keys again.
 
     Raises DecisionError.
     """

@@ -23,7 +23,7 @@ from expectations.verdicts import (
     Shares,
     Verdict,
 )
-from warehouse.counts import count
+from warehouse.counts import be, count
 
 __all__ = ["Batch", "GateError", "RuleResult", "Verdict", "check_pending"]
 
@@ -37,13 +37,15 @@ def check_pending(
     progress: Callable[[str, str], None] | None = None,
     *,
     shares: Shares = DEFAULT_SHARES,
+    on_verdict: Callable[[Verdict], None] | None = None,
 ) -> list[Verdict]:
     """Check all pending loads in landing order; one transaction per load and table.
 
     A load that would remove more than `shares.max_removed` of the known rows of its table is blocked; one that changes
     more than `shares.max_changed` is published with a warning.
-    `progress` is called with (load_id, table) before each. A load that cannot be checked stays pending; the others are
-    still checked. Raises psycopg.OperationalError when the database itself fails.
+    `progress` is called with (load_id, table) before each, `on_verdict` with its verdict. A load that cannot be checked
+    stays pending; the others are still checked. Raises psycopg.OperationalError when the database itself fails: the
+    verdicts until then stand.
     """
     verdicts = []
     with open_session(database_url) as (connection, validator):
@@ -53,9 +55,12 @@ def check_pending(
             if progress:
                 progress(batch.load_id, batch.table)
             try:
-                verdicts.append(_check(connection, validator, batch, is_quiet, blocked_before, shares))
+                verdict = _check(connection, validator, batch, is_quiet, blocked_before, shares)
             except GateError as error:
-                verdicts.append(Verdict(batch, "pending", error=_one_line(error)))
+                verdict = Verdict(batch, "pending", error=_first_line(error))
+            verdicts.append(verdict)
+            if on_verdict:
+                on_verdict(verdict)
     return verdicts
 
 
@@ -79,7 +84,7 @@ def _check(
         return _record_verdict(connection, batch, landed_rows, results, blocked_before)
 
 
-def _one_line(message: object) -> str:
+def _first_line(message: object) -> str:
     """Return the first line of the message: in further lines Postgres quotes rows."""
     return " ".join(str(message).strip().partition("\n")[0].split())[:300]
 
@@ -163,7 +168,7 @@ def _quarantine(connection: psycopg.Connection, batch: Batch) -> None:
 def _choose_state(batch: Batch, landed_rows: int, results: list[RuleResult], quarantined: int) -> tuple[str, str]:
     critical = {result.rule: result for result in results if result.severity == "critical"}
     mass_removal = critical.pop(NO_MASS_REMOVAL, None)
-    reasons = [f"the delivery cannot be trusted: {', '.join(critical)}"] if critical else []
+    reasons = [f"the load cannot be trusted: {', '.join(critical)}"] if critical else []
     if mass_removal:
         reasons.append(f"it would remove {mass_removal.examples[0]['mass_removal']}")
     if reasons:
@@ -174,8 +179,8 @@ def _choose_state(batch: Batch, landed_rows: int, results: list[RuleResult], qua
     if bad > MAX_BAD_SHARE * batch.rows_read:
         rows_read = count(batch.rows_read, "row")
         return "blocked", (
-            f"{bad_rows} {'is' if bad == 1 else 'are'} {bad / batch.rows_read:.0%} of the {rows_read} read"
-            f" (more than {MAX_BAD_SHARE:.0%})"
+            f"{bad_rows} {be(bad)} {100 * bad / batch.rows_read:.3g} % of the {rows_read} read"
+            f" (more than {100 * MAX_BAD_SHARE:g} %)"
         )
     if quarantined:
         return "accepted_with_quarantine", f"{bad_rows} of {batch.rows_read:,} read"

@@ -1,7 +1,7 @@
 """Keep the load ledger in Postgres schema `gate`: verdicts, quarantined rows, publications, decisions, erasures.
 
 States of a load, per table: pending -> accepted | accepted_with_quarantine | blocked. A blocked load is superseded
-when a newer load of the table is checked. An operator may release a load that is not published, and reject one that is.
+when a newer load of the table is checked. `decisions.py` says which of them an operator may release or reject.
 """
 
 import getpass

@@ -24,7 +24,7 @@ def open_session(database_url: str) -> Iterator[tuple[psycopg.Connection, Valida
     # JIT-compiling the expressions of the staging views costs more than it saves
     settings = {"statement_timeout": STATEMENT_TIMEOUT, "jit": "off"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    with psycopg.connect(database_url, autocommit=True) as connection, _one_gate_at_a_time(connection):
+    with psycopg.connect(database_url, autocommit=True) as connection, _gate_lock(connection):
         # this connection holds the lock and idles while Great Expectations uses its own connections
         connection.execute("set idle_session_timeout = 0")
         for name, value in settings.items():
@@ -54,7 +54,7 @@ def fail_closed(connection: psycopg.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _one_gate_at_a_time(connection: psycopg.Connection) -> Iterator[None]:
+def _gate_lock(connection: psycopg.Connection) -> Iterator[None]:
     connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [LOCK])
     try:
         yield

@@ -59,7 +59,7 @@ class Validator:
             expected = count(len(suite.expectations), "expectation")
             raise GateError(f"{len(outcome.results)} of {expected} of {suite_name} ran")
         for result in outcome.results:
-            _raise_if_it_could_not_run(result)
+            _check_ran(result)
         return [_rule_failure(result, relation) for result in outcome.results if not result.success]
 
     def _batch(self, relation: str) -> Any:
@@ -105,7 +105,7 @@ def _suite(name: str) -> Any:
     return suite
 
 
-def _raise_if_it_could_not_run(result: Any) -> None:
+def _check_ran(result: Any) -> None:
     """Raise GateError for a check that raised: GX reports it as failed with its severity, and info blocks nothing."""
     info = result.exception_info or {}
     exceptions = [info] if "raised_exception" in info else list(info.values())

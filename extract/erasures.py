@@ -16,7 +16,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-7][0-9a-f]))")
 _decode = json.JSONDecoder(parse_float=Decimal).decode
 
 
-def canonical(person: object) -> str | None:
+def normalize_user_id(person: object) -> str | None:
     """Return the one spelling of a person's id: 7, 7.0, "7" and "07" are the same person. None if it is no id."""
     if isinstance(person, bool) or not isinstance(person, int | float | Decimal | str):
         return None
@@ -36,12 +36,12 @@ def canonical(person: object) -> str | None:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def tombstone(key: str, person: object) -> str:
+def hash_user_id(key: str, person: object) -> str:
     """Return the HMAC-SHA256 of the person's canonical id, in hexadecimal: without the key it identifies no one.
 
     Raises ValueError when `person` is no id.
     """
-    name = canonical(person)
+    name = normalize_user_id(person)
     if name is None:
         raise ValueError("this is not the id of a person")
     return _keyed_hash(key, name)
@@ -49,7 +49,7 @@ def tombstone(key: str, person: object) -> str:
 
 def alias(key: str, address: str) -> str:
     """Return the keyed hash of an e-mail address, the same for all spellings that `normalize` makes equal."""
-    return tombstone(key, normalize(address))
+    return hash_user_id(key, normalize(address))
 
 
 def key_check(key: str, made: str) -> str:
@@ -66,7 +66,7 @@ class Erasures:
 
     def covers(self, person: object) -> bool:
         """Return True when this person was erased, however the id is spelled."""
-        name = canonical(person)
+        name = normalize_user_id(person)
         return name is not None and _keyed_hash(self.key, name) in self.tombstones
 
     def covers_alias(self, address: object) -> bool:
@@ -74,7 +74,7 @@ class Erasures:
 
         Older hashes used the casefolded address; the oldest used the address as it was spelled.
         """
-        name = canonical(address)
+        name = normalize_user_id(address)
         return name is not None and any(map(self.covers, {normalize(name), name.casefold(), name}))
 
     def withholds(self, table: SourceTable, key: str | None, text: str) -> bool:
@@ -87,7 +87,7 @@ class Erasures:
             return False
         if key is not None:
             person = dict(zip(table.key, _decode(key), strict=False)).get(table.person)
-            if canonical(person) is not None or table.alias is None:
+            if normalize_user_id(person) is not None or table.alias is None:
                 return self.covers(person)
         if key is None and any(self.covers(person) for person in _values_after(table.person, text)):
             return True

@@ -33,7 +33,7 @@ from extract.landing import (
 from extract.limits import DEFAULT_LIMITS, Limits
 from extract.pages import Client, Traffic
 from extract.recovery import Recovery
-from extract.scan import CompletePass, Progress, scan
+from extract.scan import CompletePass, PageProgress, scan
 from extract.source_tables import SOURCE_TABLES
 from extract.spool import spool_batches
 
@@ -105,7 +105,7 @@ def run(
     api_proxy: str | None = None,
     disregarded_loads: Mapping[str, Collection[str]] = {},
     erasures: Erasures = NO_ERASURES,
-    progress: Progress | None = None,
+    progress: PageProgress | None = None,
     on_recovery: Callable[[Recovery], None] | None = None,
     traffic: dict[str, Traffic] | None = None,
     limits: Limits = DEFAULT_LIMITS,

@@ -20,7 +20,7 @@ _STEPS[list(b"]}")] = -1
 _MEMBER = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:\s*+(.++)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 # The work needs many times the size of the text, so only one text is processed at a time.
-_one_at_a_time = threading.Lock()
+_memory_lock = threading.Lock()
 
 
 def elements(text: bytes, most: int) -> list[bytes] | None:
@@ -51,13 +51,13 @@ def members(text: bytes) -> list[tuple[bytes, bytes]] | None:
 
 def depth(text: bytes) -> int:
     """Return the nesting depth of the arrays and objects in `text`."""
-    with _one_at_a_time:
+    with _memory_lock:
         return int(_depths(_outside_strings(text)[0]).max(initial=0))
 
 
 def longest_string(text: bytes | bytearray) -> int:
     """Return the bytes of the longest string in `text` without its quotes; an unterminated one counts too."""
-    with _one_at_a_time:
+    with _memory_lock:
         quotes = np.flatnonzero(_are_quotes(_without_escapes(text)))
         lengths = quotes[1::2] - quotes[: len(quotes) // 2 * 2 : 2] - 1
         without_end = len(text) - int(quotes[-1]) - 1 if len(quotes) % 2 else 0
@@ -85,7 +85,7 @@ def _parts(text: bytes, brackets: bytes) -> Iterator[bytes] | None:
     """Yield the texts between the commas of an array or object; None when the brackets do not balance."""
     if text[:1] != brackets[:1] or text[-1:] != brackets[1:]:
         return None
-    with _one_at_a_time:
+    with _memory_lock:
         outside, is_ended = _outside_strings(text)
         depths = _depths(outside)
         if not is_ended or depths[-1] != 0 or depths[:-1].min() < 1:

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -28,6 +27,7 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 
 from extract.database import describe_failure, url_parameters
 from extract.errors import LandingError
+from warehouse.database import identity
 
 SCHEMA = "staging"
 PIPELINE = "moovitamix"
@@ -167,17 +167,8 @@ class _Credentials(PostgresCredentials):
 
 
 def folder_for(connection: psycopg.Connection, working_folder: Path) -> Path:
-    """Return the folder below `working_folder` that belongs to the connected database only.
-
-    The folder stays the same when the server's port or name changes (the embedded one may get a new port).
-    A database that was dropped and created again gets another folder.
-    """
-    server, oid = connection.execute(
-        "select (select system_identifier from pg_control_system()), oid"
-        " from pg_database where datname = current_database()"
-    ).fetchone()
-    identity = f"{server}/{oid}"
-    return working_folder.resolve() / sha256(identity.encode()).hexdigest()[:16]
+    """Return the folder below `working_folder` that belongs to the connected database only."""
+    return working_folder.resolve() / identity(connection)
 
 
 def pipeline_in(folder: Path, connection: psycopg.Connection, database_url: str) -> dlt.Pipeline:

@@ -28,7 +28,7 @@ from extract.errors import SourceError, one_line
 from extract.limits import DEFAULT_LIMITS, Limits
 from extract.source_tables import SourceTable
 from extract.window import Window
-from warehouse.counts import count
+from warehouse.counts import be, count
 
 # 501 and 505: the server does not support the request, so a retry cannot help.
 _RETRIED_STATUSES = {408, 429, *range(500, 600)} - {501, 505}
@@ -88,7 +88,7 @@ def _decoder(size: int) -> msgspec.json.Decoder:
     return msgspec.json.Decoder(msgspec.defstruct("Envelope", [("items", items)], bases=(_Envelope,), kw_only=True))
 
 
-class _TooMuch(Exception):
+class _LimitExceededError(Exception):
     """Report a limit that the page exceeds; a retry cannot help."""
 
     def __init__(self, what: str, variable: str) -> None:
@@ -96,7 +96,7 @@ class _TooMuch(Exception):
         self.variable = variable
 
 
-class _TryAgain(Exception):
+class _RetryableError(Exception):
     """Report a failure that may pass; `wait_seconds` is the server's Retry-After (0: none), `advice` is for the case
     that it does not pass."""
 
@@ -150,7 +150,7 @@ class Client:
         refuses or redirects, or when every attempt failed.
         """
         attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_TryAgain),
+            retry=tenacity.retry_if_exception_type(_RetryableError),
             stop=self._is_hopeless,
             wait=self._pause_after,
             sleep=self._sleep,
@@ -158,12 +158,12 @@ class Client:
         )
         try:
             return attempts(self._attempt, table, page, size)
-        except _TooMuch as error:
+        except _LimitExceededError as error:
             raise SourceError(
                 f"{self._at(table, page)} {error} (limit {error.variable})."
                 " Nothing was landed; check what the API sends."
             ) from error
-        except _TryAgain as error:
+        except _RetryableError as error:
             self.check_deadline(table)
             tries = attempts.statistics["attempt_number"]
             out_of_time = "" if tries >= self.limits.attempts else f" {self._no_time_after(error)}"
@@ -242,7 +242,7 @@ class Client:
             with self._window.slot(self.seconds_left()) as slot:
                 try:
                     answer = self._answer(table, page, size)
-                except _TryAgain as error:
+                except _RetryableError as error:
                     if error.is_one_too_many:
                         self._window.narrow(slot)
                     raise
@@ -335,12 +335,14 @@ class Client:
             while chunk := response.read1(_READ_BYTES):
                 body += chunk
                 if len(body) > self.limits.page_bytes:
-                    raise _TooMuch(f"is larger than {count(self.limits.page_bytes, 'byte')}", "MAX_PAGE_BYTES")
+                    raise _LimitExceededError(
+                        f"is larger than {count(self.limits.page_bytes, 'byte')}", "MAX_PAGE_BYTES"
+                    )
                 if time.monotonic() > ends_at:
                     break
             # Checked after the body has ended, too: a cut connection looks like a closed one.
             if time.monotonic() > ends_at:
-                raise _TryAgain(self._too_slow())
+                raise _RetryableError(self._too_slow())
             is_whole = True
         finally:
             with self._lock:
@@ -365,7 +367,7 @@ class Client:
             wait_seconds = _retry_after_seconds(response.headers.get("Retry-After")) if status in (429, 503) else 0
             if wait_seconds:
                 self._quiet_until = max(self._quiet_until, time.monotonic() + wait_seconds)
-            raise _TryAgain(answer, wait_seconds, is_one_too_many=status == 429)
+            raise _RetryableError(answer, wait_seconds, is_one_too_many=status == 429)
         if 300 <= status < 400:
             target = one_line(response.headers.get("Location", "nowhere"), 120)
             raise SourceError(
@@ -386,7 +388,7 @@ class Client:
 
     def _pause_after(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.wait_seconds if isinstance(error, _TryAgain) else 0
+        asked = error.wait_seconds if isinstance(error, _RetryableError) else 0
         grown = self.limits.first_wait_seconds * 2 ** (state.attempt_number - 1)
         return max(asked, min(self.limits.longest_wait_seconds, grown) * random.uniform(0.5, 1))
 
@@ -404,7 +406,7 @@ class Client:
 
     def _connection_error(
         self, table: SourceTable, page: int, error: Exception, ends_at: float
-    ) -> _TryAgain | SourceError:
+    ) -> _RetryableError | SourceError:
         """Return what a failed connection means, which may be the proxy's fault."""
         if self._proxy:
             advice = f"check {self._proxy.variable}, then run again"
@@ -412,18 +414,18 @@ class Client:
                 answer = one_line(f"{refusal[1]} {refusal[2]}".strip(), 120)
                 if int(refusal[1]) not in _RETRIED_STATUSES:
                     return self._proxy_error(table, page, answer, self._proxy)
-                return _TryAgain(f"the proxy {self._proxy.address} answered {answer}", advice=advice)
+                return _RetryableError(f"the proxy {self._proxy.address} answered {answer}", advice=advice)
             if isinstance(error, urllib3.exceptions.ProxyError):
                 cause = self._describe(error.original_error, ends_at)
-                return _TryAgain(f"the proxy {self._proxy.address} cannot be reached: {cause}", advice=advice)
+                return _RetryableError(f"the proxy {self._proxy.address} cannot be reached: {cause}", advice=advice)
             # Reading an answer may take until `ends_at`.
             if isinstance(error, urllib3.exceptions.ReadTimeoutError) and time.monotonic() < ends_at:
                 what = f"opened no connection within {_CONNECT_SECONDS:g} seconds"
-                return _TryAgain(f"the proxy {self._proxy.address} {what}", advice=advice)
+                return _RetryableError(f"the proxy {self._proxy.address} {what}", advice=advice)
         elif isinstance(error, _NOT_REACHED) and (variable := environment_variable(self.base_url)):
             advice = f"{variable} is set and not used; set {PROXY_VARIABLE}={FROM_ENVIRONMENT} to use it"
-            return _TryAgain(self._describe(error, ends_at), advice=advice)
-        return _TryAgain(self._describe(error, ends_at))
+            return _RetryableError(self._describe(error, ends_at), advice=advice)
+        return _RetryableError(self._describe(error, ends_at))
 
     def _proxy_error(self, table: SourceTable, page: int, answer: str, proxy: Proxy) -> SourceError:
         advice = f"check {proxy.variable}, or ask the owner of the proxy"
@@ -446,13 +448,13 @@ class Client:
         return one_line(_OF_A_CONNECTION.sub("", str(getattr(error, "reason", None) or error)), 160)
 
     def _too_late(self, table: SourceTable) -> SourceError:
-        are = "is" if self.deadline_seconds == 1 else "are"
+        are = be(self.deadline_seconds)
         return SourceError(
             f"{self.base_url}{table.path}: the {count(self.deadline_seconds, 'second')} for the whole extraction {are}"
             " over (limit MAX_SECONDS). Nothing was landed; raise the limit or check the API."
         )
 
-    def _no_time_after(self, error: _TryAgain) -> str:
+    def _no_time_after(self, error: _RetryableError) -> str:
         wait, whole = count(error.wait_seconds, "second"), count(self.deadline_seconds, "second")
         wanted = f"The server asks to wait {wait}, and there" if error.wait_seconds else "There"
         return (
@@ -476,21 +478,25 @@ def read_page(body: bytes | bytearray, *, page: int, size: int, limits: Limits =
     size_bytes = len(body)
     encoding = json.detect_encoding(body)
     if not encoding.startswith("utf-8"):
-        raise _TryAgain(f"the page seems to be encoded as {encoding.upper()}, and only UTF-8 is read")
+        raise _RetryableError(f"the page seems to be encoded as {encoding.upper()}, and only UTF-8 is read")
     if encoding == "utf-8-sig":
         body = body[len(codecs.BOM_UTF8) :]
     if len(body) > limits.string_bytes and json_text.longest_string(body) > limits.string_bytes:
-        raise _TooMuch(f"holds a string of more than {count(limits.string_bytes, 'byte')}", "MAX_STRING_BYTES")
+        raise _LimitExceededError(
+            f"holds a string of more than {count(limits.string_bytes, 'byte')}", "MAX_STRING_BYTES"
+        )
     envelope, items = _content(body, size, limits)
     # Without a total, only the page's own number shows that this is a page, and not an error or a greeting.
     if envelope.total is msgspec.UNSET and envelope.page is None:
-        raise _TryAgain(f"neither `total` nor `page`: {_excerpt(body)}")
+        raise _RetryableError(f"neither `total` nor `page`: {_excerpt(body)}")
     is_smaller = page == 1 and envelope.size is not None and 0 < envelope.size < size
     if envelope.page not in (None, page) or (envelope.size not in (None, size) and not is_smaller):
-        raise _TryAgain(f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked")
+        raise _RetryableError(
+            f"page {envelope.page} of size {envelope.size} came where page {page} of size {size} was asked"
+        )
     size = envelope.size if is_smaller else size
     if len(items) > size:
-        raise _TryAgain(f"more than {count(size, 'row')} on a page of {size}")
+        raise _RetryableError(f"more than {count(size, 'row')} on a page of {size}")
     total = None if envelope.total is msgspec.UNSET else envelope.total
     return Page(total, items, size_bytes, envelope.size if is_smaller else None)
 
@@ -525,14 +531,14 @@ def _parse_leniently(
     names = [name for name, _ in fields or []]
     items = json_text.elements(dict(fields or []).get(b'"items"', b""), size + 1)
     if items is None or len(set(names)) != len(names):
-        raise _TryAgain(f"not a page of JSON ({one_line(complaint, 100)}): {_excerpt(body)}")
+        raise _RetryableError(f"not a page of JSON ({one_line(complaint, 100)}): {_excerpt(body)}")
     rest = b",".join(name + b":" + value for name, value in fields if name != b'"items"')
     if json_text.depth(rest) > limits.depth:
-        raise _TooMuch(f"is nested deeper than {limits.depth} outside its items", "MAX_DEPTH")
+        raise _LimitExceededError(f"is nested deeper than {limits.depth} outside its items", "MAX_DEPTH")
     try:
         return msgspec.json.decode(b"{" + rest + b"}", type=_Envelope), items
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise _TryAgain(f"not a page of JSON ({one_line(error, 100)}): {_excerpt(body)}") from error
+        raise _RetryableError(f"not a page of JSON ({one_line(error, 100)}): {_excerpt(body)}") from error
 
 
 def _origin(address: SplitResult) -> tuple[object, ...]:

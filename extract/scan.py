@@ -46,7 +46,7 @@ from extract.source_tables import SourceTable
 from extract.spool import Spool
 from warehouse.counts import count
 
-Progress = Callable[[str, int, int | None], None]
+PageProgress = Callable[[str, int, int | None], None]
 """Called after every page with the table, the rows read of it so far, and its total."""
 
 _WATCH_SECONDS = 1.0
@@ -79,7 +79,7 @@ def scan(
     folder: Path,
     known: Mapping[str, Digests] = MappingProxyType({}),
     erasures: Erasures = NO_ERASURES,
-    progress: Progress | None = None,
+    progress: PageProgress | None = None,
 ) -> dict[str, CompletePass]:
     """Read all pages of all tables, with `window` requests in flight over all of them together.
 

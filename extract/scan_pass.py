@@ -101,7 +101,10 @@ class ScanPass:
 
 
 class UnconfirmedPass(NamedTuple):
-    """Hold a pass that adds up and has all keys, and the known keys (uint64 (keys, 2)) that no pass has seen yet."""
+    """Hold a pass that may land as soon as another one confirms its removals.
+
+    `keys` (uint64 (keys, 2)): the known keys that no pass has seen yet.
+    """
 
     scan_pass: ScanPass
     keys: np.ndarray

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-LISTS = ("discover", "again")
-SOURCES = ("model", "genres", "popular")
+from warehouse.names import ITEM_SOURCES, LISTS
+
 DAYS_SHOWN = 30
 RELEASES_SHOWN = 7
 TRAININGS_SHOWN = 6
@@ -87,4 +87,4 @@ def read(connection: psycopg.Connection) -> Recommendations | None:
 def shares(figures: Mapping[str, Any]) -> dict[str, float]:
     """Return by source its share of the items of a list, from the figures of a release."""
     total = max(1, sum(figures["items"].values()))
-    return {source: figures["items"][source] / total for source in SOURCES}
+    return {source: figures["items"][source] / total for source in ITEM_SOURCES}

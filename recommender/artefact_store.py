@@ -6,7 +6,6 @@ file that `drop_unused` finds. Each warehouse has a subfolder, because no wareho
 
 import datetime as dt
 import re
-from hashlib import sha256
 from typing import Any
 
 import fsspec
@@ -16,6 +15,7 @@ from fsspec.core import url_to_fs
 from recommender import artefacts
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.registry import ModelVersion
+from warehouse import database
 
 # Larger ones do not belong into a row of a table, which holds 1 GB at most.
 MOST_BYTES = 256 << 20
@@ -23,15 +23,6 @@ SUFFIX = ".npz"
 OWN_NAME = re.compile(r"[0-9a-f]{64}\.npz(\.part)?")
 # A file that no version names may belong to a training that is about to name it.
 UNUSED_FOR = dt.timedelta(days=1)
-
-
-def subfolder_of(connection: psycopg.Connection) -> str:
-    """Return the name of the subfolder that belongs to the connected database only."""
-    identity = connection.execute(
-        "select (select system_identifier from pg_control_system()) || '/' || oid"
-        " from pg_database where datname = current_database()"
-    ).fetchone()[0]
-    return sha256(identity.encode()).hexdigest()[:16]
 
 
 def store(content: bytes | None, folder: str | None, subfolder: str | None = None) -> dict[str, Any]:
@@ -86,7 +77,7 @@ def drop_unused(connection: psycopg.Connection, folder: str | None) -> int:
     """
     if folder is None:
         return 0
-    subfolder = subfolder_of(connection)
+    subfolder = database.identity(connection)
     used = {
         name
         for (name,) in connection.execute(

@@ -33,24 +33,31 @@ COMPARED = 20
 FORM = "lists2"
 
 
-def name_of(release_id: int, as_of: dt.datetime) -> str:
-    """Return the name of the key that says the lists of a release are complete. `as_of` keeps warehouses apart."""
+def completeness_key(release_id: int, as_of: dt.datetime) -> str:
+    """Return the key that says that all lists of a release are there.
+
+    `as_of` tells apart releases with the same id. Even so, each warehouse needs a Redis database of its own: each run
+    deletes the keys of all other releases.
+    """
     return f"{PREFIX}:{FORM}:{release_id}:{as_of.timestamp():.6f}"
 
 
 @lru_cache(16)
-def key_of(release_id: int, as_of: dt.datetime, list_name: str) -> str:
+def lists_key(release_id: int, as_of: dt.datetime, list_name: str) -> str:
     """Return the key of the hash with the lists of all users."""
-    return f"{name_of(release_id, as_of)}:{list_name}"
+    return f"{completeness_key(release_id, as_of)}:{list_name}"
 
 
 def keys_of(release_id: int, as_of: dt.datetime) -> list[str]:
     """Return the keys of the hashes of a release."""
-    return [key_of(release_id, as_of, name) for name in LISTS]
+    return [lists_key(release_id, as_of, name) for name in LISTS]
 
 
 def find_problem(release_id: int, count: bytes | None, hashes: int) -> str | None:
-    """Return why a release is not in the cache, if so. `count`: the value of `name_of`; `hashes`: how many exist."""
+    """Return why a release is not in the cache, or None.
+
+    `count`: the value of `completeness_key`; `hashes`: the number of hashes that exist.
+    """
     if count is None:
         return f"it does not hold release {release_id}"
     return None if count == b"%d" % hashes else f"it lost lists of release {release_id}"
@@ -79,7 +86,7 @@ class Cache:
         if not self._client:
             return True
         try:
-            count = self._client.get(name_of(release_id, self._as_of))
+            count = self._client.get(completeness_key(release_id, self._as_of))
             hashes = self._client.exists(*keys_of(release_id, self._as_of))
             return find_problem(release_id, count, hashes) is None
         except Exception as error:
@@ -90,7 +97,7 @@ class Cache:
         """Remove what is there of a release, also the key that says it is complete."""
         if self._client:
             try:
-                self._client.unlink(name_of(release_id, self._as_of), *keys_of(release_id, self._as_of))
+                self._client.unlink(completeness_key(release_id, self._as_of), *keys_of(release_id, self._as_of))
             except Exception as error:
                 self._end(describe(error))
 
@@ -107,7 +114,7 @@ class Cache:
         """Store rows in the format of `list_rows.encode`, and read some of them back."""
         if not (self._client and rows):
             return
-        key = key_of(release_id, self._as_of, list_name)
+        key = lists_key(release_id, self._as_of, list_name)
         try:
             values = {str(each.user_id): stored_lists.pack(each) for each in map(stored_lists.decode, rows)}
             compared = Random(0).sample(sorted(values), min(COMPARED, len(values)))
@@ -125,7 +132,7 @@ class Cache:
             return
         try:
             if all(self._client.hlen(key) == size for key, size in self._sizes.items()):
-                self._client.set(name_of(release_id, self._as_of), len(self._sizes), ex=LIFETIME)
+                self._client.set(completeness_key(release_id, self._as_of), len(self._sizes), ex=LIFETIME)
             else:
                 self._end("it does not hold all lists")
         except Exception as error:
@@ -138,7 +145,7 @@ class Cache:
         """
         if not self._url:
             return
-        kept = None if self.problem else name_of(release_id, self._as_of)
+        kept = None if self.problem else completeness_key(release_id, self._as_of)
         try:
             client = connect(self._url)
             for key in client.scan_iter(f"{PREFIX}:*", count=1000):

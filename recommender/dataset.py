@@ -1,4 +1,4 @@
-"""Hold what is known at one moment: users, their declared favourites and listens, and the catalogue of tracks."""
+"""Hold the data as of a moment: users, their declared favourites and listens, and the catalogue of tracks."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class Users:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Hold what is known at one moment. `user_ids` are sorted; `is_listed`: the user is not removed, and gets lists."""
+    """Hold the data as of a moment. `user_ids` are sorted; `is_listed`: the user is not removed, and gets lists."""
 
     user_ids: Integers
     is_listed: Flags
@@ -85,7 +85,7 @@ order by track_id
 
 
 def read(connection: psycopg.Connection, as_of: dt.datetime) -> Dataset:
-    """Read what was known at `as_of` from the warehouse."""
+    """Read the data as of `as_of` from the warehouse."""
     catalogue = read_catalogue(connection, as_of)
     users = connection.execute(USERS, {"as_of": as_of}).fetchall()
     user_ids = np.array([row[0] for row in users], np.int64)

@@ -105,10 +105,10 @@ def exists(connection: psycopg.Connection) -> bool:
     return connection.execute("select exists (select 1 from recommendations.drafts)").fetchone()[0]
 
 
-def join(connection: psycopg.Connection, basis: Basis, as_of: dt.datetime, shards: int) -> Draft:
+def find_or_begin(connection: psycopg.Connection, basis: Basis, as_of: dt.datetime, shards: int) -> Draft:
     """Return the draft with this basis and number of shards.
 
-    If there is none, begin one for what is known at `as_of`, and remove others.
+    If there is none, begin one with the data as of `as_of`, and remove others.
     """
     with connection.transaction():
         # two shards that come first begin one draft

@@ -24,7 +24,7 @@ NEAR_POPULARITY = 0.55
 
 @dataclass(frozen=True)
 class Measurement:
-    """Hold how a model did: metrics of each evaluated user, and its lists.
+    """Hold the metrics of a model for each evaluated user, and its lists.
 
     `users`: their positions in the dataset; only users with targets are evaluated.
     """

@@ -66,7 +66,7 @@ def take_snapshot(connection: psycopg.Connection, select: str, as_of: dt.datetim
     """Store the features of all users as known at `as_of` (None: now), and drop all snapshots but the newest `kept`.
 
     `select`: RENDERED_FOR_ALL, rendered. The caller holds the run lock. Returns the number of the snapshot, and how
-    many were dropped. Raises CommandError(WRONG_SETTINGS) if what was known then cannot be computed.
+    many were dropped. Raises CommandError(WRONG_SETTINGS) if it can no longer be computed.
     """
     with _transaction_at(connection, as_of) as (moment, built_seq):
         (snapshot_id,) = connection.execute(
@@ -96,8 +96,8 @@ def compute_user(
 ) -> dict[str, Any] | None:
     """Return the features of the user as known at `as_of` (None: now), or None if the user was not known then.
 
-    `select`: RENDERED_FOR_ONE, rendered. Stores nothing. Raises CommandError(WRONG_SETTINGS) if what was known then
-    cannot be computed.
+    `select`: RENDERED_FOR_ONE, rendered. Stores nothing. Raises CommandError(WRONG_SETTINGS) if they can no
+    longer be computed.
     """
     with _transaction_at(connection, as_of) as (moment, _):
         query = sql.SQL("select features from ({select}) as known where user_id = {user_id}")
@@ -140,7 +140,7 @@ def drop_snapshot(connection: psycopg.Connection, snapshot_id: int) -> int:
 
 @contextmanager
 def _transaction_at(connection: psycopg.Connection, as_of: dt.datetime | None) -> Iterator[tuple[dt.datetime, int]]:
-    """Open a transaction that can compute what was known at the moment; yield it, and the newest publication.
+    """Open a transaction that can compute features as of the moment; yield it, and the newest publication.
 
     Raises CommandError(WRONG_SETTINGS) if the moment is in the future or before the horizon of `prune`, or if the marts
     are not built up to the newest publication.
@@ -157,7 +157,7 @@ def _transaction_at(connection: psycopg.Connection, as_of: dt.datetime | None) -
         if horizon and moment < horizon:
             raise CommandError(
                 ExitCode.WRONG_SETTINGS,
-                f"what was known before {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC can no longer be computed:"
+                f"features before {horizon.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC can no longer be computed:"
                 " older versions were pruned; give a later time, or read a stored snapshot: features list",
             )
         # JSON has times in the zone of the session

@@ -79,7 +79,7 @@ def compare_finalists(
 ) -> Comparison | None:
     """Compare the challenger with popularity, the champion and the anchor in the final window, and decide.
 
-    All recipes are fitted to what was known before the window, also the champion's: that fit is the refreshed champion.
+    All recipes are fitted to the data before the window, also the champion's: that fit is the refreshed champion.
     `champion`: the champion as it is served; None: it cannot be compared. None if no user has a target.
     """
     if not len(find_users_with_targets(fold, list_name)[0]):

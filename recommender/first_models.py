@@ -34,7 +34,7 @@ class Choice:
 def choose(
     connection: psycopg.Connection, lists: Sequence[str], as_of: dt.datetime, budget: float, seed: int, show: Progress
 ) -> list[Choice]:
-    """Choose a first model for each list by what is known at `as_of`, within about `budget` seconds of tuning."""
+    """Choose a first model for each list by the data as of `as_of`, within about `budget` seconds of tuning."""
     started_at = dt.datetime.now(dt.UTC)
     try:
         windows = sources.choose_windows(connection, until=as_of)

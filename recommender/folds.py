@@ -1,4 +1,4 @@
-"""Split what is known into training data and targets, so that no target is in the training data."""
+"""Split a dataset into training data and targets, so that no target is in the training data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -130,7 +130,7 @@ def read(
 ) -> Interactions:
     """Read the listens of these users to these tracks, up to `until` and, if given, later than `after`.
 
-    Only what was known at `as_of` is read, by default at `until`. Both arrays of ids are sorted, and their positions
+    Only listens known at `as_of` are read, by default at `until`. Both arrays of ids are sorted, and their positions
     become those of the result. Needs 8 bytes per listen, and one user's listens in addition.
     """
     moments = {"as_of": as_of or until, "after": after or dt.datetime.min.replace(tzinfo=dt.UTC), "until": until}

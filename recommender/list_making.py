@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from recommender.dataset import Catalogue, Users
 from recommender.interactions import Floats, Integers
 from recommender.models import FittedModel
-from recommender.reasons import Reasons, popular
+from recommender.reasons import Reasons, make_popular_reasons
 from recommender.releases import DISCOVER
 from recommender.scores import no_answers, rows_of
 
@@ -61,7 +61,9 @@ def recommend(
         lists = make(recommender, some, catalogue, k, per_artist)
         parts.append(_with_reasons(recommender, some, lists) if with_reasons else lists)
     if not parts:
-        return Lists(*no_answers(0, k), np.empty((0, k), np.int8), popular((0, k)) if with_reasons else None)
+        return Lists(
+            *no_answers(0, k), np.empty((0, k), np.int8), make_popular_reasons((0, k)) if with_reasons else None
+        )
     return Lists(
         np.concatenate([part.tracks for part in parts]),
         np.concatenate([part.scores for part in parts]),
@@ -136,7 +138,7 @@ def _again(recommender: Recommender, users: Users, catalogue: Catalogue, k: int,
 
 
 def _with_reasons(recommender: Recommender, users: Users, lists: Lists) -> Lists:
-    found = popular(lists.tracks.shape)
+    found = make_popular_reasons(lists.tracks.shape)
     for source, model in enumerate((recommender.model, *recommender.fallbacks)):
         is_mine = lists.sources == source
         mine = np.flatnonzero(is_mine.any(axis=1))

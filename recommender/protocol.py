@@ -25,7 +25,7 @@ from recommender.interactions import Floats, Integers
 from recommender.list_making import Recommender
 from recommender.models import FittedModel, Params, again, popularity
 from recommender.progress import Progress, report_nothing
-from recommender.reasons import Reasons, popular
+from recommender.reasons import Reasons, make_popular_reasons
 from recommender.releases import DISCOVER, LISTS
 from recommender.scores import FactorScores
 from recommender.tuning import FALLBACKS, Tuning, add_base, choose_fallbacks, fit_fallbacks, tune
@@ -155,7 +155,7 @@ class _Oracle:
         return FactorScores(self.odds, np.eye(self.odds.shape[1], dtype=np.float32))
 
     def explain(self, users: Users, tracks: Integers) -> Reasons:
-        return popular(tracks.shape)
+        return make_popular_reasons(tracks.shape)
 
 
 def _measure_oracle(fold: Fold, list_name: str, fallbacks: Sequence[FittedModel]) -> Measurement:

@@ -36,7 +36,8 @@ from recommender.progress import Progress, report_nothing
 from recommender.promotion import TOO_LITTLE_DATA
 from recommender.release_models import ReleaseModel
 from recommender.releases import LISTS
-from warehouse import redaction
+from warehouse import database, redaction
+from warehouse.names import ITEM_SOURCES
 
 NO_CHAMPION = "no_champion"
 
@@ -145,7 +146,7 @@ def publish(
     if missing:
         show(f"training a model for {' and '.join(missing)}")
         choices = first_models.choose(connection, missing, as_of, budget, seed, show)
-    show("reading what is known")
+    show("reading users, listens and catalogue")
     known = dataset.read(connection, as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
@@ -213,16 +214,16 @@ def make_shard(
 ) -> int | None:
     """Make the lists of the users of one shard, store them in a draft, and return the number of these users.
 
-    None if the draft has them already. The first shard begins the draft for what is known at `as_of`. The caller shares
+    None if the draft has them already. The first shard begins the draft with the data as of `as_of`. The caller shares
     the run lock with other shards; each list has a champion, and the marts are built up to `until_seq`. Raises
     ArtefactError if a champion cannot be used, and DraftReplacedError if another draft began since.
     """
     started = time.monotonic()
     champions = releases.read_champions(connection)
-    draft = drafts.join(connection, _basis(until_seq, champions, artist_cap, seed), as_of, shard.count)
+    draft = drafts.find_or_begin(connection, _basis(until_seq, champions, artist_cap, seed), as_of, shard.count)
     if shard.number in draft.made:
         return None
-    show("reading what is known")
+    show("reading users, listens and catalogue")
     known = dataset.read(connection, draft.as_of)
     with threadpool_limits(1, "blas"):
         show("preparing the models")
@@ -296,7 +297,7 @@ def _register(
             "track_count": len(known.catalogue.track_ids),
             "metrics": dict(choice.metrics),
             **choice.recipe.to_json(),
-            **artefact_store.store(model.artefact, artefact_folder, artefact_store.subfolder_of(connection)),
+            **artefact_store.store(model.artefact, artefact_folder, database.identity(connection)),
         },
     )
     if choice.outcome != TOO_LITTLE_DATA:
@@ -318,7 +319,7 @@ def _figures(
             "model": models[name].name,
             "lists": lists,
             "coverage": round(shown / max(1, candidates), 4),
-            "items": dict(zip(("model", "genres", "popular"), items, strict=True)),
+            "items": dict(zip(ITEM_SOURCES, items, strict=True)),
         }
     (users,) = connection.execute(sql.SQL("select count(distinct user_id) from {}").format(partition)).fetchone()
     is_cold = known.is_listed & (np.diff(known.listens.starts) == 0)

@@ -144,7 +144,7 @@ def store_popular_tracks(connection: psycopg.Connection, release_id: int, by_lis
 def compute(connection: psycopg.Connection, known: Dataset, now: dt.datetime) -> int:
     """Compute the quality of all releases whose lists are kept, in one transaction; return the number of rows.
 
-    `known`: what is known at `now`. The caller holds the run lock. Rows of releases whose lists were dropped stay.
+    `known`: the data as of `now`. The caller holds the run lock. Rows of releases whose lists were dropped stay.
     """
     with connection.transaction():
         kept = connection.execute(KEPT).fetchall()

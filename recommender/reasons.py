@@ -28,17 +28,17 @@ class Reasons:
         return {"type": "popular"}
 
 
-def popular(shape: tuple[int, ...]) -> Reasons:
+def make_popular_reasons(shape: tuple[int, ...]) -> Reasons:
     """Return that everything was recommended because it is popular."""
     return Reasons(np.full(shape, POPULAR, np.int8), np.full(shape, -1, np.int32))
 
 
-def because_of(kind: int, positions: Integers) -> Reasons:
+def make_reasons(kind: int, positions: Integers) -> Reasons:
     """Return reasons of one kind; a position of -1 means that there is none, which makes the track a popular one."""
     return Reasons(np.where(positions >= 0, kind, POPULAR).astype(np.int8), positions.astype(np.int32))
 
 
-def first(preferred: Reasons, other: Reasons) -> Reasons:
+def prefer(preferred: Reasons, other: Reasons) -> Reasons:
     """Return the preferred reasons, and the other ones where these only say that a track is popular."""
     is_other = preferred.kinds == POPULAR
     return Reasons(

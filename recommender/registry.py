@@ -65,7 +65,7 @@ left join recommendations.trainings as trainings on versions.training_id = train
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """Hold a registered model, which was fitted to what was known at `as_of` (the column known_at).
+    """Hold a registered model, which was fitted to the data as of `as_of` (the column known_at).
 
     A refitted model (popularity, genres) is fitted again for each release, and has neither artefact nor file.
     """
@@ -262,16 +262,6 @@ def promote(
         "insert into recommendations.aliases (list, alias, model_version, reason) values (%s, %s, %s, %s)",
         [list_name, alias, model_version, reason],
     )
-
-
-def read_versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
-    """Return by list the version that an alias names."""
-    rows = connection.execute(
-        "select distinct on (list) list, model_version from recommendations.aliases where alias = %s"
-        " order by list, alias_seq desc",
-        [alias],
-    )
-    return dict(rows.fetchall())
 
 
 def find_previous_champions(connection: psycopg.Connection, list_name: str | None) -> dict[str, tuple[int, int]]:

@@ -39,7 +39,7 @@ class ReleaseModel:
 
 
 def fit_choice(choice: Choice, known: Dataset, seed: int) -> ReleaseModel:
-    """Fit the recipe that a first training chose to what is known."""
+    """Fit the recipe that a first training chose to all data."""
     recipe = choice.recipe
     model = recipes.fit(recipe.model, recipe.params, known, seed)
     content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)
@@ -79,7 +79,7 @@ def _load_champion(
 def _add_fallbacks(
     model: Any, name: str, params: Mapping[str, Any], known: Dataset, seed: int
 ) -> tuple[Recommender, list[int]]:
-    """Return the model with its fallback models, which are fitted to what is known now, and their sources."""
+    """Return the model with its fallback models, which are fitted to all data, and their sources."""
     fallbacks = choose_fallbacks(name, fit_fallbacks(known, params, seed))
     # the last one is popularity, and there are no genres before it if no track has any
     names = FALLBACKS[len(FALLBACKS) - len(fallbacks) :]

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from warehouse import binary_copy
 from warehouse.errors import CommandError, ExitCode
+from warehouse.names import LISTS
 
 CHAMPION = "champion"
 KEPT = 3
@@ -21,7 +22,7 @@ LONGEST_KEPT = dt.timedelta(days=7)
 LOCK = "select pg_advisory_xact_lock(hashtextextended('moovitamix release', 0))"
 # Dropping a partition excludes readers of all of them, and readers queue behind the request.
 DROP_TIMEOUT = "2s"
-DISCOVER, AGAIN = LISTS = ("discover", "again")
+DISCOVER, AGAIN = LISTS
 # The columns of `lists`, in the order of the rows that `copy_lists` stores.
 COLUMNS = (
     "release_id",
@@ -50,7 +51,7 @@ PUBLISHED = f"""
 where release_id = (select release_id from recommendations.release_history order by history_seq desc limit 1)
 """
 NEWEST = f"{RELEASE} order by release_id desc limit 1"
-CHAMPIONS = """
+BY_ALIAS = """
 select distinct on (list) list, model_version
 from recommendations.aliases
 where alias = %s
@@ -118,7 +119,12 @@ def read_published(connection: psycopg.Connection) -> Release | None:
 
 def read_champions(connection: psycopg.Connection) -> dict[str, int]:
     """Return by list the version of its champion."""
-    return dict(connection.execute(CHAMPIONS, [CHAMPION]).fetchall())
+    return read_versions_by_alias(connection, CHAMPION)
+
+
+def read_versions_by_alias(connection: psycopg.Connection, alias: str) -> dict[str, int]:
+    """Return by list the version that an alias names."""
+    return dict(connection.execute(BY_ALIAS, [alias]).fetchall())
 
 
 def find_unchanged(
@@ -292,7 +298,7 @@ def drop_old(connection: psycopg.Connection) -> list[int]:
     return []
 
 
-def find_not_taken_back(connection: psycopg.Connection) -> list[int]:
+def list_effective_releases(connection: psycopg.Connection) -> list[int]:
     """Return the releases that readers saw, in this order, up to the one that they see now.
 
     Those that were taken back are left out: with a rollback, or with the champion that made them.
@@ -319,7 +325,7 @@ def roll_back(connection: psycopg.Connection, reason: str) -> tuple[int, int]:
     """
     with connection.transaction():
         lock(connection)
-        *earlier, current = find_not_taken_back(connection) or [None]
+        *earlier, current = list_effective_releases(connection) or [None]
         kept = {number for (number,) in connection.execute(PARTITIONS)}
         before = next((number for number in reversed(earlier) if number in kept), None)
         if before is None:

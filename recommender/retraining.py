@@ -43,6 +43,7 @@ from recommender.releases import LISTS
 from recommender.sources import DataError, Windows
 from recommender.triggers import DEGRADATION, UNUSABLE_CHAMPION, Trigger
 from recommender.tuning import FALLBACKS
+from warehouse import database
 from warehouse.errors import CommandError, ExitCode
 
 # An interrupted training that is older starts over: its windows are no longer the newest ones.
@@ -97,7 +98,7 @@ def prepare(
     seed: int,
     accepts_data: bool = False,
 ) -> list[Training]:
-    """Check what is known now, choose the windows, and record a training for each list; return their rows.
+    """Check the data as of now, choose the windows, and record a training for each list; return their rows.
 
     After a degradation, and for a champion that cannot be used, the final window may overlap an earlier one. A training
     that did not end is abandoned. Rows that have ended already say why nothing is trained. Raises
@@ -158,7 +159,7 @@ def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Prog
     """Choose a challenger for each list in the tuning window. Raises CommandError(WRONG_SETTINGS) if it is not time."""
     rows = _read_at_stage(connection, PREPARE)
     windows = _windows(rows[0])
-    show("reading what was known before the tuning window")
+    show("reading the data before the tuning window")
     fold = sources.read_fold(connection, windows.tuning, windows.final)
     champions = read_champions(connection, artefact_folder)
     known_recipes = {name: champion.recipe for name, champion in champions.items()}
@@ -183,10 +184,10 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
     """
     rows = _read_at_stage(connection, TUNE)
     windows, seed = _windows(rows[0]), rows[0].seed
-    show("reading what was known before the final window")
+    show("reading the data before the final window")
     fold = sources.read_fold(connection, windows.final, windows.end)
     champions = read_champions(connection, artefact_folder)
-    anchors = registry.read_versions_by_alias(connection, registry.ANCHOR)
+    anchors = releases.read_versions_by_alias(connection, registry.ANCHOR)
     compared: dict[str, Comparison | None] = {}
     with threadpool_limits(1, "blas"):
         for row in rows:
@@ -209,12 +210,10 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
         models: dict[str, Mapping[str, Any]] = {}
         problems: dict[str, list[str]] = {}
         if winners:
-            show("reading what is known now")
+            show("reading all data")
             known_now = known_range.read(connection)
             known = dataset.read(connection, known_now.now)
-            store = partial(
-                artefact_store.store, folder=artefact_folder, subfolder=artefact_store.subfolder_of(connection)
-            )
+            store = partial(artefact_store.store, folder=artefact_folder, subfolder=database.identity(connection))
             for name, found in winners.items():
                 show(f"{name}: fitting {found.winner.model} to everything known")
                 models[name], problems[name] = _refit(name, found, known, fold, seed, store)

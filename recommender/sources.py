@@ -14,7 +14,7 @@ from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
 from recommender.releases import AGAIN, DISCOVER
 from recommender.scores import rows_of
-from warehouse.counts import count
+from warehouse.counts import be, count
 
 # (user_ids, track_ids, first day) -> the odds of a new listen and of the next one, users x tracks; None: not known.
 Oracle = Callable[[Integers, Integers, dt.date], tuple[Floats, Floats] | None]
@@ -131,14 +131,14 @@ def choose_windows(
     known_from = known_range.read(connection).known_from
     if known_from and _midnight(found[0]) < known_from:
         raise DataError(
-            f"the tuning window begins on {day_of(found[0])}, but what was known before"
+            f"the tuning window begins on {day_of(found[0])}, but the data before"
             f" {known_from.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC was pruned: give a shorter --window"
         )
     return Windows(*found)
 
 
 def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
-    """Return what was known before the day `cut`, and as targets the listens from then to the day before `stop`."""
+    """Return the data as of the day `cut`, and as targets the listens from then to the day before `stop`."""
     as_of = _midnight(cut) - MICROSECOND
     with connection.transaction():
         # a run may publish while this reads
@@ -205,7 +205,7 @@ def _check_split(training: Log, test: Log) -> list[str]:
     rows = [np.rec.fromarrays([pairs, log.times]) for pairs, log in ((train_pairs, training), (test_pairs, test))]
     shared = int(np.isin(rows[1], rows[0]).sum())
     if shared:
-        raise DataError(f"{count(shared, 'test listen')} {_are(shared)} in the training file too; remove them from one")
+        raise DataError(f"{count(shared, 'test listen')} {be(shared)} in the training file too; remove them from one")
 
     newest = np.full(len(training.user_ids), np.iinfo(np.int64).min)
     np.maximum.at(newest, _users(training), training.times)
@@ -217,7 +217,7 @@ def _check_split(training: Log, test: Log) -> list[str]:
             "the test is spread over the time of the training data, as a random split is: models may know the future"
         ]
     raise DataError(
-        f"the test window overlaps the training data: {count(early, 'test listen')} {_are(early)} older than the same"
+        f"the test window overlaps the training data: {count(early, 'test listen')} {be(early)} older than the same"
         " user's newest listen in training; cut both files at one moment"
     )
 
@@ -230,13 +230,9 @@ def _users(log: Log) -> Integers:
     return np.repeat(np.arange(log.listens.user_count), np.diff(log.listens.starts))
 
 
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
-
-
 def _describe(tuning: int, final: int, end: int) -> str:
     return (
-        f"trained on what was known before {day_of(final)}, compared on the listens from then to {day_of(end - 1)};"
+        f"trained on data before {day_of(final)}, compared on the listens from then to {day_of(end - 1)};"
         f" tuned on those from {day_of(tuning)} to {day_of(final - 1)}"
     )
 

@@ -94,14 +94,14 @@ def _check_since(
     yield Check(
         SCHEDULE,
         age >= every,
-        f"the last training was {_format_days(age)} ago, and one is due after {_format_days(every)}",
+        f"the last training was {_format_days(age)} ago; a training is due after {_format_days(every)}",
     )
     (listens,) = connection.execute("select count(*) from marts.listen_history").fetchone()
     growth = listens / last.listens - 1 if last.listens else 0
     yield Check(
         VOLUME,
         growth >= volume,
-        f"there are {listens:,} listens, {growth:+.1%} since the last training, and one is due at {volume:+.0%}",
+        f"there are {listens:,} listens, {growth:+.1%} since the last training; a training is due at {volume:+.0%}",
     )
 
 
@@ -137,8 +137,8 @@ def _check_unknown_tracks(connection: psycopg.Connection, list_name: str, number
     return Check(
         UNKNOWN_TRACKS,
         share >= UNKNOWN_SHARE,
-        f"{list_name}: {share:.1%} of the plays of {PLAYS_OF.days} days are of tracks that the champion does not know,"
-        f" and one is due at {UNKNOWN_SHARE:.0%}",
+        f"{list_name}: {share:.1%} of the plays of {PLAYS_OF.days} days are of tracks that the champion does not know;"
+        f" a training is due at {UNKNOWN_SHARE:.0%}",
     )
 
 

@@ -37,7 +37,7 @@ FALLBACKS = (genres.NAME, popularity.NAME)
 
 @dataclass(frozen=True)
 class BestTrial:
-    """Hold the best parameters of a model for a list, and how it did with them in the tuning window."""
+    """Hold the best parameters of a model for a list, and its metrics with them in the tuning window."""
 
     params: Params
     measurement: Measurement
@@ -231,7 +231,7 @@ def _keep_best(
 
 
 def list_windows(dataset: Dataset) -> list[int | None]:
-    """Return the training windows that are shorter than what is known, and None."""
+    """Return the training windows that are shorter than the data, and None."""
     days = dataset.listens.days
     span = dataset.listens.today - int(days.min()) + 1 if len(days) else 0
     return [window for window in WINDOWS if window is None or window < span]

@@ -31,7 +31,7 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def settings_of_the_user_removed() -> Iterator[None]:
+def settings_isolated() -> Iterator[None]:
     """Keep tests away from the warehouse and the API of the user who runs the suite."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
@@ -47,7 +47,7 @@ def settings_of_the_user_removed() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def interrupts_heard() -> Iterator[None]:
+def sigint_restored() -> Iterator[None]:
     """Restore SIGINT: in a background job of a shell, the commands that tests interrupt would ignore it."""
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_IGN:
@@ -57,7 +57,7 @@ def interrupts_heard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def isolated_working_folders(tmp_path_factory, settings_of_the_user_removed) -> Iterator[None]:
+def isolated_working_folders(tmp_path_factory, settings_isolated) -> Iterator[None]:
     """Keep dlt's and dbt's working files of the tests out of the checkout."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOOVITAMIX_HOME", str(tmp_path_factory.mktemp("home")))

@@ -1,4 +1,4 @@
-"""Show a number with its noun in messages."""
+"""Show a number with its noun and verb in messages."""
 
 
 def count(number: float, noun: str) -> str:
@@ -7,3 +7,8 @@ def count(number: float, noun: str) -> str:
         return f"1 {noun}"
     is_whole = isinstance(number, float) and number.is_integer()
     return f"{int(number) if is_whole else number:,} {noun}s"
+
+
+def be(number: float) -> str:
+    """Return the verb for so many: 1 row is, 2 rows are."""
+    return "is" if number == 1 else "are"

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import psycopg
 from psycopg import pq, sql
@@ -248,6 +249,18 @@ def create_schemas(connection: psycopg.Connection) -> None:
 def has(connection: psycopg.Connection, relation: str) -> bool:
     """Return whether the relation, named as "schema.relation", exists."""
     return connection.execute("select to_regclass(%s) is not null", [relation]).fetchone()[0]
+
+
+def identity(connection: psycopg.Connection) -> str:
+    """Return 16 characters that identify the connected database, also when the server's port or name changes.
+
+    A database that was dropped and created again has others.
+    """
+    (number,) = connection.execute(
+        "select (select system_identifier from pg_control_system()) || '/' || oid"
+        " from pg_database where datname = current_database()"
+    ).fetchone()
+    return sha256(number.encode()).hexdigest()[:16]
 
 
 def connect(conninfo: str, **overrides: str | int) -> psycopg.Connection:

@@ -8,8 +8,8 @@ from warehouse.redaction import sanitize
 class ExitCode(IntEnum):
     """List the exit codes of `python -m pipeline`. Python itself uses 1 and 2, click uses 2.
 
-    If several steps of a run fail, the code is that of the first (source, gate, build), and the message names them all.
-    Within the gate, a check that could not run precedes a blocked table. `psql` exits with psql's own code.
+    If several steps of a run fail, the code is that of the first (source, gate, build, recommend), and the message
+    names them all. Within the gate, a check that could not run precedes a blocked table. `psql` has codes of its own.
     """
 
     PUBLISHED = 0

@@ -18,3 +18,7 @@ SOURCE_TABLE_NAMES = ("users", "tracks", "listen_history")
 # States of a load, per table. Readers see published loads; a disregarded load counts as never delivered.
 PUBLISHED = ("accepted", "accepted_with_quarantine", "released")
 DISREGARDED = ("blocked", "superseded", "rejected")
+
+# Lists of recommendations, and what put a track on one: the model of the list, or what fills it up.
+LISTS = ("discover", "again")
+ITEM_SOURCES = ("model", "genres", "popular")

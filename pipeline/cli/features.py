@@ -1,4 +1,4 @@
-"""Define `features`, which stores and shows what was known of users at a moment."""
+"""Define `features`, which stores and shows the features of users as of a moment."""
 
 import datetime as dt
 from typing import Any

@@ -12,10 +12,11 @@ from rich.text import Text
 from expectations.gate import RuleResult, Verdict
 from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
-from pipeline.run import recommending, run_warnings
+from pipeline.run import run_warnings
 from pipeline.run.pipeline_run import PipelineRun
 from pipeline.run.recommending import RecommendResult
 from warehouse.counts import count
+from warehouse.names import ITEM_SOURCES, LISTS
 from warehouse.redaction import sanitize
 
 STATE_STYLE = {
@@ -214,12 +215,12 @@ def _show_recommendations(made: RecommendResult, output: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     for name in ("list", "model"):
         table.add_column(name, no_wrap=True)
-    for name in ("users", *recommending.SOURCES, "coverage"):
+    for name in ("users", *ITEM_SOURCES, "coverage"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in recommending.LISTS:
+    for name in LISTS:
         each = release.figures["by_list"][name]
         total = max(1, sum(each["items"].values()))
-        shares = [f"{each['items'][source] / total:.0%}" for source in recommending.SOURCES]
+        shares = [f"{each['items'][source] / total:.0%}" for source in ITEM_SOURCES]
         model = f"{each['model']} v{release.model_versions[name]}"
         table.add_row(name, model, f"{each['lists']:,}", *shares, f"{each['coverage']:.0%}")
     output.print(table)

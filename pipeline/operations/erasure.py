@@ -12,7 +12,7 @@ from rich.console import Console
 
 from expectations import batch_tables, ledger
 from extract.database import lock
-from extract.erasures import Erasures, alias, canonical, key_check, tombstone
+from extract.erasures import Erasures, alias, hash_user_id, key_check, normalize_user_id
 from extract.recovery import recover
 from extract.source_tables import SOURCE_TABLES
 from pipeline.operations.deletion import identifier, per_load, show_counts, vacuum
@@ -76,7 +76,7 @@ class Traces:
 
     @property
     def tombstone(self) -> str:
-        return tombstone(self.matcher.key, self.person)
+        return hash_user_id(self.matcher.key, self.person)
 
 
 def erase(
@@ -87,7 +87,7 @@ def erase(
     Raises CommandError(WRONG_SETTINGS) for an unknown user, a reason that identifies the user, a key that is missing or
     differs from that of earlier erasures, and while a load is pending: the gate would find rows of it missing.
     """
-    person = canonical(user_id)
+    person = normalize_user_id(user_id)
     if person is None:
         raise CommandError(ExitCode.WRONG_SETTINGS, "USER_ID is empty; give the id as the API sends it")
     with (
@@ -99,7 +99,7 @@ def erase(
         with translate_extraction_errors(warehouse):
             lock(work)  # an extraction without a run could still land what it has read
         with work.transaction(force_rollback=True) if is_dry_run else contextlib.nullcontext():
-            traces = _traces(work, erasure_key.key_to_erase_with(settings, work), person)
+            traces = _traces(work, erasure_key.choose_key(settings, work), person)
             was_erased = traces.tombstone in ledger.erasures(work)
             _check(work, traces, was_erased, reason)
             title = "rows of a user who was already erased" if was_erased else "rows of this user"
@@ -227,7 +227,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _traces(connection: psycopg.Connection, key: str, person: str) -> Traces:
-    made = tombstone(key, person)
+    made = hash_user_id(key, person)
     aliases, _ = ledger.erasures(connection).get(made, ([], ""))
     profiles = _profiles(connection, Erasures(key, frozenset([made])), person)
     # an invalid address, such as "unknown", could match many users

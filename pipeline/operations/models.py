@@ -57,7 +57,7 @@ def show(connection: psycopg.Connection, output: Console, number: int) -> None:
     output.print(f"version {number} of {row['list']}: tracks that {QUESTIONS[row['list']]}")
     output.print(f"is now: {row['aliases'] or 'neither champion nor anchor'}")
     output.print(f"recipe: {escape(_recipe(row))}", soft_wrap=True)
-    output.print(f"fitted on {minute(row['trained_at'])} UTC to what was known on {minute(row['as_of'])} UTC")
+    output.print(f"fitted on {minute(row['trained_at'])} UTC to the data as of {minute(row['as_of'])} UTC")
     for training in registry.read_trainings(connection, "training_id = %s", [row["training_id"]]):
         output.print(f"trigger: {training.trigger}", soft_wrap=True)
         output.print(f"{training.outcome}: {escape(training.reason)}", soft_wrap=True)
@@ -183,7 +183,7 @@ def roll_back(warehouse: Warehouse, output: Console, reason: str, *, is_dry_run:
             target = releases.read_champions(connection) | {name: former for name, (_, former) in changes.items()}
             stated = "; ".join(_describe_change(name, now, former) for name, (now, former) in changes.items())
             if not is_dry_run:
-                anchors = registry.read_versions_by_alias(connection, registry.ANCHOR)
+                anchors = releases.read_versions_by_alias(connection, registry.ANCHOR)
                 for name, (now, former) in changes.items():
                     for alias in (releases.CHAMPION, *((registry.ANCHOR,) if anchors.get(name) == now else ())):
                         registry.promote(connection, name, former, f"{registry.ROLLBACK}{now}: {reason}", alias)

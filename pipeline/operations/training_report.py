@@ -57,7 +57,7 @@ def report_data(rows: Sequence[Training], journal: Journal) -> None:
     journal.say(
         "windows",
         f"tuned on what users heard from {row.tuning_from} to {row.final_from - dt.timedelta(days=1)},"
-        f" compared on {row.final_from} to {row.final_until}; models know only what was known before",
+        f" compared on {row.final_from} to {row.final_until}; models know only the data before",
     )
     if row.is_overlapping:
         journal.say(

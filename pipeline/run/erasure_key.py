@@ -17,7 +17,7 @@ from warehouse.embedded_postgres import write_secret
 from warehouse.errors import CommandError, ExitCode
 
 SHORTEST = 32
-HOW_TO_MAKE_ONE = f'{python()} -c "import secrets; print(secrets.token_hex(32))"'
+NEW_KEY_COMMAND = f'{python()} -c "import secrets; print(secrets.token_hex(32))"'
 
 
 def load_erasures(settings: Settings, connection: psycopg.Connection) -> Erasures:
@@ -33,7 +33,7 @@ def load_erasures(settings: Settings, connection: psycopg.Connection) -> Erasure
     return Erasures(key, frozenset(made for tombstone, (aliases, _) in known.items() for made in (tombstone, *aliases)))
 
 
-def key_to_erase_with(settings: Settings, connection: psycopg.Connection) -> str:
+def choose_key(settings: Settings, connection: psycopg.Connection) -> str:
     """Return the key for the next erasure. For the embedded Postgres, make one if there is none; `save` stores it.
 
     Raises CommandError(WRONG_SETTINGS) if the key is missing or not the one of earlier erasures.
@@ -44,7 +44,7 @@ def key_to_erase_with(settings: Settings, connection: psycopg.Connection) -> str
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
             "ERASURE_KEY is not set; generate a key, keep it as long as the warehouse, and set it for every run:"
-            f" {HOW_TO_MAKE_ONE}",
+            f" {NEW_KEY_COMMAND}",
         )
     return secrets.token_hex(32)
 
@@ -77,7 +77,7 @@ def _key(settings: Settings) -> str | None:
         raise CommandError(
             ExitCode.WRONG_SETTINGS,
             f"ERASURE_KEY has fewer than {SHORTEST} characters, and ids are easy to guess;"
-            f" generate one with: {HOW_TO_MAKE_ONE}",
+            f" generate one with: {NEW_KEY_COMMAND}",
         )
     return key
 

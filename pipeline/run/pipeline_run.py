@@ -50,7 +50,7 @@ class PipelineRun:
     verdicts: list[gate.Verdict] = field(default_factory=list)
     rows_quarantined: dict[str, int] = field(default_factory=dict)
     """By table, the rows in quarantine after the gate, whichever load brought them."""
-    is_a_load_blocked: bool = False
+    has_blocked_load: bool = False
     build: DbtOutcome | None = None
     recommendations: RecommendResult | None = None
     figures: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class PipelineRun:
         if self.figures:
             return ", ".join(f"{name} {figure}" for name, figure in self.figures.items())
         if self.build:
-            return "built, while a load is blocked" if self.is_a_load_blocked else ALL_PUBLISHED
+            return "built, while a load is blocked" if self.has_blocked_load else ALL_PUBLISHED
         if self.recommendations:
             return self.recommendations.message
         if self.verdicts:
@@ -324,10 +324,12 @@ def _gate(
     show: Progress,
     figures: dict[str, Any],
 ) -> None:
-    this_run.verdicts = gate.check_pending(
+    gate.check_pending(
         this_run.warehouse.at_work("gate").conninfo,
         progress=lambda load_id, table: show(table),
         shares=shares,
+        # one by one: if the database fails, the run still shows and records those that stand
+        on_verdict=this_run.verdicts.append,
     )
     this_run.rows_quarantined = ledger.count_quarantined_rows(connection)
     broken = [verdict for verdict in this_run.verdicts if verdict.error]
@@ -337,17 +339,19 @@ def _gate(
     def name(batch: gate.Batch) -> str:
         return f"{batch.table} of load {batch.load_id}" if has_several_loads else batch.table
 
+    problems = []
     if broken:
-        raise CommandError(
-            ExitCode.GATE_BROKEN,
+        problems.append(
             f"the gate could not check {', '.join(name(verdict.batch) for verdict in broken)}"
             f" ({redaction.redact(broken[0].error, this_run.warehouse.conninfo)});"
-            " what could not be checked stays pending; fix the cause, then: make run",
+            f" {'it stays' if len(broken) == 1 else 'they stay'} pending; fix the cause, then: make run"
         )
     if blocked:
         what = ", ".join(f"{name(verdict.batch)} ({verdict.reason})" for verdict in blocked)
         advice = blocked_advice([(verdict.batch.load_id, verdict.batch.table) for verdict in blocked])
-        raise CommandError(ExitCode.BLOCKED, f"blocked: {what}{advice}")
+        problems.append(f"blocked: {what}{advice}")
+    if problems:
+        raise CommandError(ExitCode.GATE_BROKEN if broken else ExitCode.BLOCKED, "; ".join(problems))
 
 
 def _build(
@@ -357,7 +361,7 @@ def _build(
         return
     # before dbt parses the project, which may change during the build
     figures |= build_state.read_inputs(connection)
-    this_run.is_a_load_blocked = bool(ledger.blocked_loads(connection))
+    this_run.has_blocked_load = bool(ledger.blocked_loads(connection))
     arguments = build_state.choose_build(connection, figures)
     this_run.build = dbt.invoke(*arguments, progress=show) if arguments else NO_NODES
     if not this_run.build.succeeded:

@@ -19,7 +19,6 @@ from warehouse.errors import CommandError, ExitCode
 if TYPE_CHECKING:
     from recommender.publishing import PublishResult
 
-SOURCES = ("model", "genres", "popular")
 NOT_BUILT = "there is nothing to recommend, because nothing is built yet"
 NO_LISTS = "there are no users or no tracks yet, so there are no lists"
 
@@ -96,7 +95,7 @@ def recommend(connection: psycopg.Connection, settings: Settings, show: Progress
         _describe(result),
         release,
         True,
-        _why_popularity(connection, release),
+        _read_popularity_reasons(connection, release),
         result.kept_too_long,
         result.quality_problem,
         result.cache_problem,
@@ -146,7 +145,7 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
 
 
 def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "PublishResult":
-    """Publish a release for what is known, with the folder of artefacts and the cache of the settings.
+    """Publish a release of all data, with the folder of artefacts and the cache of the settings.
 
     `options` and errors: of `publishing.publish`.
     """
@@ -192,7 +191,7 @@ def _keep(connection: psycopg.Connection, newest: Release) -> RecommendResult:
 
         # a server that was restarted or flushed has lost them
         problem = cache.refill(connection, seen, url)
-    return RecommendResult(message, seen, False, _why_popularity(connection, seen), cache_problem=problem)
+    return RecommendResult(message, seen, False, _read_popularity_reasons(connection, seen), cache_problem=problem)
 
 
 def to_command_error(connection: psycopg.Connection, error: Exception) -> CommandError:
@@ -214,7 +213,7 @@ def to_command_error(connection: psycopg.Connection, error: Exception) -> Comman
     )
 
 
-def _why_popularity(connection: psycopg.Connection, release: Release) -> dict[str, str]:
+def _read_popularity_reasons(connection: psycopg.Connection, release: Release) -> dict[str, str]:
     reasons = registry.read_reasons(connection, release.model_versions.values())
     return {
         name: reasons.get(release.model_versions[name], "")

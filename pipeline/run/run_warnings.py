@@ -10,7 +10,7 @@ import psycopg
 
 from expectations.verdicts import FEW_CHANGES, FEW_REMOVALS, Verdict
 from pipeline.run import runbooks
-from warehouse.counts import count
+from warehouse.counts import be, count
 
 if TYPE_CHECKING:
     from pipeline.run.pipeline_run import PipelineRun
@@ -56,14 +56,16 @@ def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
 def find_in_verdicts(verdicts: Iterable[Verdict], rows_quarantined: Mapping[str, int]) -> list[RunWarning]:
     """Return the warnings of the checked loads. `rows_quarantined`: by table, the rows that are in quarantine now."""
     found: list[RunWarning] = []
+    verdicts = list(verdicts)
+    newest = {verdict.batch.table: verdict for verdict in verdicts}
     for verdict in verdicts:
         batch = verdict.batch
         rules = [{"rule": failed.rule, "examples": failed.examples} for failed in verdict.failed_rules]
         if verdict.state in PUBLISHED_BY_THE_GATE:
             found += _mass_warnings(batch.table, batch.load_id, batch.rows_removed, rules)
         found += _unreadable(batch.table, batch.load_id, batch.rows_unreadable)
-        # those of earlier loads too: they stay quarantined until the source sends better versions
-        if quarantined := max(verdict.rows_quarantined, rows_quarantined.get(batch.table, 0)):
+        # once per table, and those of earlier loads too: they stay quarantined until the source sends better versions
+        if verdict is newest[batch.table] and (quarantined := rows_quarantined.get(batch.table)):
             found.append(_quarantine_warning(batch.table, batch.load_id, quarantined))
     return found
 
@@ -109,7 +111,7 @@ def _mass_warnings(table: str, load_id: str, rows_removed: int, rules: Iterable[
             found.append(RunWarning("mass change", table, load_id, what, advice))
         elif failed["rule"] == FEW_REMOVALS:
             keys, share = count(rows_removed, "key"), f"{float(figures['removed_share']):.0%}"
-            are = "is" if rows_removed == 1 else "are"
+            are = be(rows_removed)
             found.append(
                 RunWarning(
                     "many removals",
@@ -137,4 +139,4 @@ def _quarantine_warning(table: str, load_id: str, rows: int) -> RunWarning:
 
 
 def _rows(number: int, table: str) -> str:
-    return f"{count(number, 'row')} of {table} {'is' if number == 1 else 'are'}"
+    return f"{count(number, 'row')} of {table} {be(number)}"

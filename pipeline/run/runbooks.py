@@ -1,4 +1,4 @@
-"""Name the runbook for each way in which a run can end. `make status` and the alerts refer to the same ones."""
+"""Name the runbook of an exit code, by default failed-run.md, and of warnings: for `make status` and the alerts."""
 
 from warehouse.errors import ExitCode
 

@@ -53,7 +53,7 @@ class Again:
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
         # the user's own listens to this track
-        return reasons.because_of(reasons.TRACK, tracks)
+        return reasons.make_reasons(reasons.TRACK, tracks)
 
 
 AXES: Axes = {Again: {}}

@@ -48,7 +48,7 @@ class Als:
             own = heard.indices[heard.indptr[user] : heard.indptr[user + 1]]
             # the heard track whose factors are closest
             positions[user] = own[(self.factors[tracks[user]] @ self.factors[own].T).argmax(axis=1)]
-        return reasons.because_of(reasons.TRACK, positions)
+        return reasons.make_reasons(reasons.TRACK, positions)
 
 
 AXES = {Als: {"factors": (TRACKS,)}}

@@ -59,7 +59,7 @@ class Ease:
         heard = _largest(users.listens.tastes(self.taste_half_life), self.weights, tracks)
         declared = _largest(users.favorites, self._weights_of_own_genres, tracks)
         # a heard track says more than a genre
-        return reasons.first(reasons.because_of(reasons.TRACK, heard), reasons.because_of(reasons.GENRE, declared))
+        return reasons.prefer(reasons.make_reasons(reasons.TRACK, heard), reasons.make_reasons(reasons.GENRE, declared))
 
     @cached_property
     def _weights_of_own_genres(self) -> Floats:

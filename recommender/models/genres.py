@@ -34,7 +34,7 @@ class Genres:
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
         products = self._tastes(users)[:, None, :] * self.items[tracks]
         best = products.argmax(axis=2)
-        return reasons.because_of(reasons.GENRE, np.where(products.max(axis=2) > 0, best, -1))
+        return reasons.make_reasons(reasons.GENRE, np.where(products.max(axis=2) > 0, best, -1))
 
     def _tastes(self, users: Users) -> Floats:
         heard = _shares((users.listens.tastes() @ self.genres).toarray())

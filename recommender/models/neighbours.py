@@ -71,7 +71,7 @@ class Neighbours:
             # the largest is written last
             order = np.argsort(data[at] * heard.data[mine][source], kind="stable")
             positions[user, rank[order]] = own[source[order]]
-        return reasons.because_of(reasons.TRACK, positions)
+        return reasons.make_reasons(reasons.TRACK, positions)
 
 
 AXES = {Neighbours: {"weights": (TRACKS, TRACKS)}}

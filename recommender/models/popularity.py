@@ -33,7 +33,7 @@ class Popularity:
         return FactorScores(np.ones((len(users), 1), np.float32), self.popularity)
 
     def explain(self, users: Users, tracks: Integers) -> reasons.Reasons:
-        return reasons.popular(tracks.shape)
+        return reasons.make_popular_reasons(tracks.shape)
 
 
 AXES = {Popularity: {"popularity": (TRACKS,)}}
@@ -59,7 +59,7 @@ def fit(dataset: Dataset, params: dict[str, float | None], seed: int) -> Popular
 def popularities(dataset: Dataset, half_life: float | None) -> Floats:
     """Return how many users heard each track, where users count less whose listens are long ago."""
     found = np.zeros(dataset.listens.track_count)
-    # the pairs of all users at once would take half of the memory of a night
+    # the pairs of all users at once would take half of the memory of a run
     for some in dataset.users.batches(USERS_AT_ONCE):
         found += np.asarray(some.listens.tastes(half_life).sum(axis=0)).ravel()
     return found.astype(np.float32)

@@ -54,7 +54,7 @@ class CachedLists:
             return None
         release = state.release
         try:
-            value = await self._ask(cache.key_of(release.release_id, release.as_of, list_name), str(user_id))
+            value = await self._ask(cache.lists_key(release.release_id, release.as_of, list_name), str(user_id))
         except (redis.RedisError, OSError) as error:
             self._report(_describe(error))
             return None
@@ -103,7 +103,7 @@ class CachedLists:
         release = state.release
         if release.release_id == self._damaged:
             return DAMAGED
-        count = await self._checker.get(cache.name_of(release.release_id, release.as_of))
+        count = await self._checker.get(cache.completeness_key(release.release_id, release.as_of))
         hashes = await self._checker.exists(*cache.keys_of(release.release_id, release.as_of))
         return cache.find_problem(release.release_id, count, hashes)
 

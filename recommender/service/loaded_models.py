@@ -19,7 +19,7 @@ from recommender.releases import LISTS, Release
 
 @dataclass(frozen=True)
 class UserHistory:
-    """Hold what is known of a user: ids of heard tracks with their days from 1970-01-01, and favourite genres."""
+    """Hold the history of a user: ids of heard tracks with their days from 1970-01-01, and favourite genres."""
 
     track_ids: Sequence[int] = ()
     days: Sequence[int] = ()

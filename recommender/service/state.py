@@ -168,7 +168,7 @@ class Refresher:
     def _read(self) -> None:
         release = releases.read_published(self._connection)
         if release != self._release:
-            self._not_taken_back = releases.find_not_taken_back(self._connection)
+            self._not_taken_back = releases.list_effective_releases(self._connection)
             self._release = release
         for mart in ("users", "tracks"):
             digest = self._connection.execute(DIGEST.format(mart)).fetchone()

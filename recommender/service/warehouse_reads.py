@@ -74,7 +74,7 @@ class WarehouseReads:
         return StoredList(release_id, user_id, list_name, *columns, [parse_reason(text) for text in reasons])
 
     async def read_history(self, user_id: int) -> UserHistory:
-        """Return what is known of a user now; nothing if there is no such user."""
+        """Return the history of a user as of now; nothing if there is no such user."""
         row = await self.read_row(HEARD, user_id)
         if row is None:
             return UserHistory()

@@ -28,7 +28,7 @@ def libraries_shortened() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_folder(settings_of_the_user_removed) -> Iterator[Path]:
+def postgres_folder(settings_isolated) -> Iterator[Path]:
     """Start the session's server, and yield its folder."""
     root = Path(tempfile.mkdtemp(prefix="moovitamix-tests-"))
     root.chmod(0o711)  # under root the server runs as another user, who has to pass through

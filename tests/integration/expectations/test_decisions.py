@@ -60,7 +60,7 @@ def test_a_released_load_is_published_except_its_quarantined_rows(warehouse):
     [(*decision, details)] = decisions_of(warehouse)
     assert decision == ["release", load_id, "users", "it is right"]
     assert details == {
-        "before": {"state": "blocked", "reason": "2 bad rows are 67% of the 3 rows read (more than 20%)"}
+        "before": {"state": "blocked", "reason": "2 bad rows are 66.7 % of the 3 rows read (more than 20 %)"}
     }
 
 

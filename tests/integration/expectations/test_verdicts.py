@@ -272,7 +272,7 @@ def test_a_mass_removal_with_other_failures_reports_all_of_them(warehouse):
     keys = [f"[{number}]" for number in range(25)]
     warehouse.land({"users": []}, removed={"users": keys}, keys_known=50, rows_read=0)
     assert warehouse.check()["users"].reason == (
-        f"the delivery cannot be trusted: source_is_not_empty; {MASS_REMOVAL.format('25 of the 50', 50)}"
+        f"the load cannot be trusted: source_is_not_empty; {MASS_REMOVAL.format('25 of the 50', 50)}"
     )
 
 
@@ -319,7 +319,7 @@ def test_a_blocked_load_does_not_block_the_next_one_and_is_superseded_by_it(next
 
     assert warehouse.states() == ["superseded", state]
     ((reason,),) = warehouse.rows("select reason from gate.loads where load_id = %s", first)
-    assert reason == (f"blocked: 1 bad row is 100% of the 1 row read (more than 20%); superseded by load {second}")
+    assert reason == (f"blocked: 1 bad row is 100 % of the 1 row read (more than 20 %); superseded by load {second}")
     quarantined = warehouse.rows(
         "select closed_at is null, outcome from gate.quarantined_rows where load_id = %s", first
     )

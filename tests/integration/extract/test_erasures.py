@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.erasures import NO_ERASURES, Erasures, alias, canonical, tombstone
+from extract.erasures import NO_ERASURES, Erasures, alias, hash_user_id, normalize_user_id
 from extract.errors import SettingError
 from extract.landing import folder_for, pipeline_in
 from extract.rows import read_row
@@ -33,10 +33,10 @@ ADDRESSES = {
     alias(KEY, EMAIL),
     alias(KEY, "Érased@Example.ORG"),
     alias(KEY, "Große.İrem@example.org"),
-    tombstone(KEY, SPELLED),
-    tombstone(KEY, CASEFOLDED.casefold()),
+    hash_user_id(KEY, SPELLED),
+    hash_user_id(KEY, CASEFOLDED.casefold()),
 }
-ERASURES = Erasures(KEY, frozenset({tombstone(KEY, ERASED), *ADDRESSES}))
+ERASURES = Erasures(KEY, frozenset({hash_user_id(KEY, ERASED), *ADDRESSES}))
 USERS, TRACKS, LISTEN_HISTORY = SOURCE_TABLES
 
 
@@ -58,7 +58,7 @@ def test_an_id_is_the_same_person_however_it_is_spelled(person, leading, trailin
         f"{person}e0",
         f"\u2060{person}".translate({ord(digit): chr(ord(digit) + 0xFEE0) for digit in "0123456789"}),
     ]
-    assert {canonical(spelling) for spelling in spellings} == {str(person)}
+    assert {normalize_user_id(spelling) for spelling in spellings} == {str(person)}
 
 
 @pytest.mark.parametrize(
@@ -66,20 +66,20 @@ def test_an_id_is_the_same_person_however_it_is_spelled(person, leading, trailin
     [(7, 70), (7, -7), (7, 7.5), (7, "7a"), (7, "7 7"), (10, "1_0"), ("1e9999", "1e9998"), ("aB", "ab")],
 )
 def test_different_ids_are_different_people(one, other):
-    assert canonical(one) != canonical(other)
+    assert normalize_user_id(one) != normalize_user_id(other)
 
 
 @pytest.mark.parametrize("nobody", [None, True, "", " ", "\u200b", [7], {"id": 7}])
 def test_a_value_that_is_no_id_is_never_erased(nobody):
     assert not ERASURES.covers(nobody)
     with pytest.raises(ValueError, match="not the id of a person"):
-        tombstone(KEY, nobody)
+        hash_user_id(KEY, nobody)
 
 
 def test_a_tombstone_is_the_keyed_hash_of_the_id_and_reveals_neither_key_nor_id():
     expected = hmac.new(KEY.encode(), b"900719925474", hashlib.sha256).hexdigest()
-    assert tombstone(KEY, "900719925474.0") == expected
-    assert tombstone("another key", ERASED) != expected
+    assert hash_user_id(KEY, "900719925474.0") == expected
+    assert hash_user_id("another key", ERASED) != expected
     assert KEY not in repr(ERASURES)
 
 
@@ -214,7 +214,7 @@ def test_the_text_of_a_withheld_row_never_reaches_the_disk(api, night, monkeypat
         assert not file.is_file() or b"900719925474" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("known", [NO_ERASURES, Erasures(KEY, frozenset({tombstone(KEY, 8)}))])
+@pytest.mark.parametrize("known", [NO_ERASURES, Erasures(KEY, frozenset({hash_user_id(KEY, 8)}))])
 def test_an_extraction_that_does_not_know_all_erased_users_is_refused_before_the_first_request(
     api, night, connection, known
 ):
@@ -226,7 +226,7 @@ def test_an_extraction_that_does_not_know_all_erased_users_is_refused_before_the
 
 
 def erased(connection: psycopg.Connection, person: object) -> None:
-    connection.execute("insert into gate.erasures (tombstone, key_check) values (%s, '')", [tombstone(KEY, person)])
+    connection.execute("insert into gate.erasures (tombstone, key_check) values (%s, '')", [hash_user_id(KEY, person)])
 
 
 def test_a_package_older_than_an_erasure_does_not_land(api, night, connection, database_url, working_folder):

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from expectations import ledger
 from expectations.decisions import reject, release
 from extract import database as extract_database
-from extract.erasures import key_check, tombstone
+from extract.erasures import hash_user_id, key_check
 from extract.recovery import Recovery
 from pipeline.operations import erasure
 from pipeline.run import erasure_key, runbooks
@@ -238,7 +238,7 @@ def test_an_erased_user_is_gone_stays_away_and_everything_else_is_unaffected(url
     assert_rows_add_up(connection)
     (decision,) = decisions(connection)
     assert (decision["verb"], decision["reason"]) == ("erase", REASON)
-    assert decision["details"]["tombstone"] == tombstone(KEY, PERSON)
+    assert decision["details"]["tombstone"] == hash_user_id(KEY, PERSON)
     # what a build notes for itself, and the totals of the features
     of_the_builds = re.compile(r"prep\.(int_|user_)")
     assert {name for name in decision["details"]["deleted"] if not of_the_builds.match(name)} == HELD
@@ -447,7 +447,7 @@ def test_an_erasure_requires_a_key(url, connection):
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
 def test_without_the_original_key_nothing_is_extracted_or_erased(arguments, key, prepared_url):
     with serve({}) as api, psycopg.connect(prepared_url, autocommit=True) as connection:
-        made = tombstone(KEY, PERSON)
+        made = hash_user_id(KEY, PERSON)
         ledger.record_erasure(connection, made, [], key_check(KEY, made))
         settings = {"DATABASE_URL": prepared_url, "API_BASE_URL": api.url}
 
@@ -465,20 +465,20 @@ def test_the_embedded_postgres_has_its_own_key(url, connection, tmp_path, monkey
     settings = Settings()
     file = settings.postgres_folder / "erasure_key"
     file.parent.mkdir()
-    key = erasure_key.key_to_erase_with(settings, connection)
+    key = erasure_key.choose_key(settings, connection)
     assert not file.exists(), "it is not kept before there is something to keep it for"
     erasure_key.save(settings, key)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and len(key) == 64
-    assert erasure_key.key_to_erase_with(settings, connection) == key
+    assert erasure_key.choose_key(settings, connection) == key
     erasure_key.save(settings, "another key must not overwrite this one")
     assert file.read_text() == key
 
-    made = tombstone(key, PERSON)
+    made = hash_user_id(key, PERSON)
     ledger.record_erasure(connection, made, ["an alias"], key_check(key, made))
     assert erasure_key.load_erasures(settings, connection).tombstones == {made, "an alias"}
     file.unlink()
     with pytest.raises(CommandError, match="ERASURE_KEY is not set") as refused:
-        erasure_key.key_to_erase_with(settings, connection)
+        erasure_key.choose_key(settings, connection)
     assert refused.value.code == ExitCode.WRONG_SETTINGS
     monkeypatch.setenv("ERASURE_KEY", key)
     erasure_key.save(settings, key)

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from rich.console import Console
 
 from expectations import ledger
-from extract.erasures import key_check, tombstone
+from extract.erasures import hash_user_id, key_check
 from pipeline.console import status_view
 from pipeline.console.terminal import minute
 from pipeline.operations import status
@@ -106,7 +106,7 @@ def test_a_warehouse_of_another_version_is_named_with_the_command_that_helps(bui
 
 @pytest.mark.parametrize("key", ["", KEY[::-1]], ids=["no key", "another key"])
 def test_a_missing_erasure_key_is_the_next_step(key, built_database_url, connection):
-    made = tombstone(KEY, "1")
+    made = hash_user_id(KEY, "1")
     ledger.record_erasure(connection, made, [], key_check(KEY, made))
     last = command("status", DATABASE_URL=built_database_url, ERASURE_KEY=key).out.splitlines()[-1]
     assert last.startswith("next: ERASURE_KEY is not ") and "set ERASURE_KEY to the original key" in last

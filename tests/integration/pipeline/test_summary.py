@@ -52,11 +52,29 @@ def test_many_removals_are_a_warning_with_number_and_share_and_in_the_last_line(
 
 def test_the_last_line_lists_all_warnings():
     quarantined = Verdict(Batch("load 1", "tracks", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
-    night = PipelineRun(Warehouse({}), "run 1", verdicts=[MANY_REMOVALS, quarantined], build=DbtOutcome((), ()))
+    night = PipelineRun(
+        Warehouse({}),
+        "run 1",
+        verdicts=[MANY_REMOVALS, quarantined],
+        rows_quarantined={"tracks": 2},
+        build=DbtOutcome((), ()),
+    )
     assert summary.closing_line(night) == (
         "all published, but 1,617 keys of users are gone from the source (81% of the known keys)"
         ' and 2 rows of tracks are quarantined; see the details with: make gate ARGS="show"'
     )
+
+
+def test_rows_in_quarantine_are_counted_once_for_several_loads_of_a_table():
+    verdicts = [
+        Verdict(Batch(f"load {number}", "users", 9, 3, 0), "accepted_with_quarantine", rows_quarantined=2)
+        for number in (1, 2)
+    ]
+    # the newer load has closed one row of the older
+    night = PipelineRun(
+        Warehouse({}), "run 1", verdicts=verdicts, rows_quarantined={"users": 3}, build=DbtOutcome((), ())
+    )
+    assert summary.closing_line(night).startswith("all published, but 3 rows of users are quarantined;")
 
 
 MASS_CHANGE = "30 of the 50 known users (60 %, more than MAX_CHANGED_SHARE 50 %)"
@@ -69,10 +87,13 @@ WITH_WARNINGS = [
     ),
     Verdict(Batch("load 1", "tracks", 9, 3, 0, rows_unreadable=1), "accepted", rows_quarantined=1),
 ]
+IN_QUARANTINE = {"users": 3, "tracks": 1}
 
 
 def test_quarantined_and_unreadable_rows_and_a_mass_change_are_in_the_last_line():
-    night = PipelineRun(Warehouse({}), "run 1", verdicts=WITH_WARNINGS, build=DbtOutcome((), ()))
+    night = PipelineRun(
+        Warehouse({}), "run 1", verdicts=WITH_WARNINGS, rows_quarantined=IN_QUARANTINE, build=DbtOutcome((), ())
+    )
     assert summary.closing_line(night) == (
         f"all published, but {MASS_CHANGE} have changed, 12 rows of users are unreadable,"
         " 3 rows of users are quarantined, 1 row of tracks is unreadable and 1 row of tracks is quarantined;"
@@ -81,7 +102,10 @@ def test_quarantined_and_unreadable_rows_and_a_mass_change_are_in_the_last_line(
 
 
 def test_unreadable_rows_and_a_mass_change_are_warnings_of_the_event_log(capsys):
-    summary.log_summary(PipelineRun(Warehouse({}), "run 1", verdicts=WITH_WARNINGS, build=DbtOutcome((), ())))
+    night = PipelineRun(
+        Warehouse({}), "run 1", verdicts=WITH_WARNINGS, rows_quarantined=IN_QUARANTINE, build=DbtOutcome((), ())
+    )
+    summary.log_summary(night)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     warnings = [event["message"] for event in events if event["event"] == "notice" and event["level"] == "warning"]
     assert warnings == [

@@ -1,4 +1,4 @@
-"""`features`: what was known at a moment, stored and shown, follows decisions and harms nobody."""
+"""`features`: features as of a moment, stored and shown, follow decisions and harm nobody."""
 
 import datetime as dt
 

@@ -69,7 +69,7 @@ def publish(connection, redis_url):
 def keys(connection):
     """Return the keys that the published release must have."""
     release = releases.read_published(connection)
-    name = cache.name_of(release.release_id, release.as_of)
+    name = cache.completeness_key(release.release_id, release.as_of)
     return {name, *(f"{name}:{list_name}" for list_name in LISTS)}
 
 
@@ -164,7 +164,7 @@ def test_an_unchanged_run_gives_a_flushed_cache_its_lists_back(url, warehouse, c
 def test_a_cache_that_takes_nothing_does_not_hold_up_the_release(
     setting, value, words, url, warehouse, client, redis_url
 ):
-    client.set(cache.name_of(1, dt.datetime.fromtimestamp(0, dt.UTC)), 2)
+    client.set(cache.completeness_key(1, dt.datetime.fromtimestamp(0, dt.UTC)), 2)
     client.config_set(setting, value)
     warehouse.execute("update recommendations.releases set until_seq = until_seq - 1")
     ended = command(*RECOMMEND, DATABASE_URL=url, REDIS_URL=redis_url)

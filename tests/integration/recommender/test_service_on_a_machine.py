@@ -112,7 +112,7 @@ def test_debians_redis_holds_a_release_as_valkey_does(url, tmp_path):
             )
             assert outcome.cache_problem is None
             release = releases.read_published(connection)
-            name = cache.name_of(release.release_id, release.as_of)
+            name = cache.completeness_key(release.release_id, release.as_of)
             assert {key.decode() for key in client.keys("*")} == {name, f"{name}:discover", f"{name}:again"}
             with serving(DATABASE_URL=url, REDIS_URL=redis_url) as service:
                 until(lambda: service.get("/health/ready").json["status"] == "ready")

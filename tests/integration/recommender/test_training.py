@@ -126,7 +126,7 @@ def test_the_output_says_what_was_trained_on_what_compared_with_what_and_why(url
     assert {row.outcome for row in rows.values()} == {"refreshed"} and not registry.read_unfinished_trainings(warehouse)
     champions = releases.read_champions(warehouse)
     assert releases.read_published(warehouse).model_versions == champions
-    assert registry.read_versions_by_alias(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
+    assert releases.read_versions_by_alias(warehouse, "anchor") == {"again": 2, "discover": 1} != champions
     compared = {
         (row["contender"], row["segment"]): row
         for row in registry.read_evaluations(warehouse, rows["discover"].training_id)
@@ -183,7 +183,7 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
     said = messages(train(url))
     assert "decision for discover: promoted. Why: neighbours beats the champion's recipe by +0." in said
     champion = releases.read_champions(warehouse)["discover"]
-    assert registry.read_versions_by_alias(warehouse, "anchor")["discover"] == champion != weak_champion
+    assert releases.read_versions_by_alias(warehouse, "anchor")["discover"] == champion != weak_champion
     assert {row[4] for row in lists(warehouse) if row[1] == "discover"} == {champion}
     shown = command("model", "list", DATABASE_URL=url).out
     assert any(
@@ -224,7 +224,7 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
         assert registry.find_previous_champions(warehouse, "discover") == {"discover": (champion, weak_champion)}
     ended = command("model", "promote", str(champion), "--reason", "rollback from 1", DATABASE_URL=url)
     assert "--reason begins with 'rollback from '" in ended.only_line(ExitCode.WRONG_SETTINGS)
-    assert registry.read_versions_by_alias(warehouse, "anchor")["discover"] == weak_champion
+    assert releases.read_versions_by_alias(warehouse, "anchor")["discover"] == weak_champion
     (decision, *_) = registry.read_alias_history(warehouse, "discover", 1)
     assert decision["reason"] == f"rollback from {champion}: no good"
 
@@ -244,7 +244,7 @@ def test_a_better_recipe_is_promoted_with_its_lists_and_taken_back_at_once(url, 
 def test_only_own_files_are_dropped_and_a_folder_without_rights_is_a_warning(url, warehouse, tmp_path, monkeypatch):
     monkeypatch.setattr(artefact_store, "MOST_BYTES", 100)
     train(url, ARTIFACT_FOLDER=str(tmp_path))
-    own = tmp_path / artefact_store.subfolder_of(warehouse)
+    own = tmp_path / database.identity(warehouse)
     used = {path.relative_to(tmp_path).as_posix() for path in own.iterdir()}
     stored = warehouse.execute("select artefact_file from recommendations.model_versions where artefact_file <> ''")
     assert used == {file for (file,) in stored} != set()
@@ -402,10 +402,10 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
 
     found, started = due_messages("--volume", "1")
     assert not started and "no retraining is due; train all the same with: make train" in found
-    assert "not due: the last training was 0.0 days ago, and one is due after 7.0 days" in found
+    assert "not due: the last training was 0.0 days ago; a training is due after 7.0 days" in found
     assert "not due: discover: nothing to compare: the champion is popularity, or new" in found
     found, started = due_messages()
-    assert started == {"volume"} and "978 listens, +74.3% since the last training, and one is due at +20%" in found
+    assert started == {"volume"} and "978 listens, +74.3% since the last training; a training is due at +20%" in found
     for days, due in ((7, {"schedule"}), (-7, set())):
         warehouse.execute(
             "update recommendations.trainings set started_at = started_at - %s * interval '1 day'", [days]
@@ -421,7 +421,8 @@ def test_a_retraining_is_due_by_schedule_volume_degradation_or_unknown_tracks_an
     (discover,) = [check for check in triggers.check_triggers(warehouse, *week) if check.is_due]
     assert (discover.name, discover.detail) == (
         "unknown_tracks",
-        "discover: 100.0% of the plays of 7 days are of tracks that the champion does not know, and one is due at 10%",
+        "discover: 100.0% of the plays of 7 days are of tracks that the champion does not know;"
+        " a training is due at 10%",
     ), "`again` is popularity, which counts the tracks of each night"
     # three nights at launch, then others
     for nights, version, is_due in (

@@ -109,7 +109,7 @@ def test_the_command_compares_on_the_warehouse_and_the_report_links_to_its_page(
     options = ("--window", "40", "--budget", "0", "--models", "genres,neighbours,again")
     ended = command("evaluate", *options, **settings)
     assert ended.code == 0, ended.err
-    assert "trained on what was known before" in ended.out and "genres" in ended.out
+    assert "trained on data before" in ended.out and "genres" in ended.out
     assert "genres" in (tmp_path / "reports/evaluation.html").read_text()
     command("report", **settings)
     assert 'href="evaluation.html"' in (tmp_path / "reports/nights.html").read_text()
