@@ -92,7 +92,7 @@ def at(time: str) -> datetime:
     return datetime.fromisoformat(time).replace(tzinfo=UTC)
 
 
-@pytest.fixture(scope="module", params=["18", "15"])
+@pytest.fixture(scope="module", params=["18", pytest.param("15", marks=pytest.mark.machine)])
 def server_of_version(request) -> Iterator[str]:
     """URL of a server of this version."""
     if request.param == "18":

@@ -15,7 +15,7 @@ from tests import browsers
 from tests.databases import database_copy
 from warehouse import database
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.machine
 
 WAIT_SECONDS = 30
 LAYER_MODELS = (

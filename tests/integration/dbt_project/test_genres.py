@@ -37,7 +37,7 @@ def night(url: str) -> None:
     [
         lambda postgres_url: new_database(postgres_url, "genres"),
         lambda postgres_url: new_database(postgres_url, "genres", LOCALE_C),
-        lambda postgres_url: debian_database(LOCALE_TURKISH),
+        pytest.param(lambda postgres_url: debian_database(LOCALE_TURKISH), marks=pytest.mark.machine),
     ],
     ids=["default", "C", "Turkish"],
 )

@@ -17,7 +17,7 @@ MONTHS = {"2026_01": FIRST[:1], "2026_02": FIRST[1:]}
 LATER_MONTHS = {"before_2000": LATER[:2], "2000_01": LATER[2:3], "2026_03": LATER[3:]}
 
 
-@pytest.fixture(params=["18", "15"])
+@pytest.fixture(params=["18", pytest.param("15", marks=pytest.mark.machine)])
 def address(request) -> str:
     """Return the URL of an empty database; its sessions use another time zone and a short lock timeout."""
     url = request.getfixturevalue("database_url" if request.param == "18" else "old_database_url")
@@ -85,6 +85,7 @@ def test_an_unpartitioned_table_is_left_alone_and_the_error_names_the_fix(built_
         assert made == connection.execute(count.format("public.copy")).fetchone()
 
 
+@pytest.mark.machine
 def test_all_dbt_tests_pass_on_the_oldest_supported_postgres_and_views_and_grants_stay(old_database_url):
     assert run_pipeline_on(old_database_url, rows(FIRST)).message == "all published"
     with psycopg.connect(old_database_url, autocommit=True, application_name="test") as connection:

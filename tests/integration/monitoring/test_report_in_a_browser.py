@@ -14,7 +14,7 @@ from tests import browsers
 from tests.integration.monitoring import a_month
 from warehouse.redaction import sanitize
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.machine
 
 PHONE, SCREEN = 360, 1240
 LOAD = OpenLoad(

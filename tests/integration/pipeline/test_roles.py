@@ -299,6 +299,7 @@ def test_each_role_has_exactly_its_rights(granted):
     assert tried_matrix(granted) == expected_matrix()
 
 
+@pytest.mark.machine
 def test_each_role_has_exactly_its_rights_on_the_oldest_supported_postgres(debian_postgres):
     folder, port = debian_postgres
     server_url = make_conninfo(host=str(folder), port=port, user="moovitamix", dbname="postgres")

@@ -327,7 +327,7 @@ def test_a_pooler_in_session_mode_works(pooled_url, api):
     assert ended.code == ExitCode.PUBLISHED, ended
 
 
-@pytest.mark.slow
+@pytest.mark.machine
 def test_a_dump_is_restored_into_the_oldest_supported_postgres(built_database_url, api, tmp_path):
     file = str(tmp_path / "warehouse.dump")
     assert command("pg-dump", "-Fc", "-f", file, DATABASE_URL=built_database_url).code == 0

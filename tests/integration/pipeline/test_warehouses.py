@@ -133,6 +133,7 @@ def test_runs_with_an_unusual_address_succeed_and_write_no_password(odd_login, c
             assert spelling not in text, text[max(0, text.index(spelling) - 200) :][:400]
 
 
+@pytest.mark.machine
 def test_postgres_15_on_a_socket_works_as_the_warehouse(debian_postgres):
     folder, port = debian_postgres
     address = f"postgresql://moovitamix@/postgres?host={quote(str(folder), safe='')}&port={port}"

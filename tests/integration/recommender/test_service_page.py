@@ -12,7 +12,7 @@ from tests.command import until
 from tests.recommended import recommended
 from tests.services import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.machine
 
 HOSTILE = "<img src=x onerror=document.title='broken'> & <b>bold</b>"
 # Everything one can operate, without a name for those who cannot see it.

@@ -90,7 +90,13 @@ DATABASES = {
 }
 
 
-@pytest.fixture(scope="module", params=DATABASES.values(), ids=DATABASES.keys())
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(new, id=name, marks=[pytest.mark.machine] if name.startswith("15") else [])
+        for name, new in DATABASES.items()
+    ],
+)
 def database(request, postgres_url) -> Iterator[psycopg.Connection]:
     """Yield a connection to a database that has only the function."""
     with request.param(postgres_url) as url, psycopg.connect(url, autocommit=True) as connection:
