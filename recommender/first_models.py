@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 from threadpoolctl import threadpool_limits
 
-from recommender import recipes, sources
+from recommender import fold_readers, recipes
 from recommender.final_window import compare_finalists
+from recommender.fold_readers import DataError
 from recommender.progress import Progress
 from recommender.promotion import TOO_LITTLE_DATA
 from recommender.recipes import Recipe
-from recommender.sources import DataError
 from recommender.training_data import make_training_columns, measure_data
 from recommender.tuning import tune_recipes
 
@@ -37,7 +37,7 @@ def choose(
     """Choose a first model for each list by the data as of `as_of`, within about `budget` seconds of tuning."""
     started_at = dt.datetime.now(dt.UTC)
     try:
-        windows = sources.choose_windows(connection, until=as_of)
+        windows = fold_readers.choose_windows(connection, until=as_of)
     except DataError as error:
         return [_choose_popularity(name, str(error), {"started_at": started_at}) for name in lists]
     training = {
@@ -45,9 +45,9 @@ def choose(
         **make_training_columns(measure_data(connection), as_of, windows, budget, seed),
     }
     with threadpool_limits(1, "blas"):
-        tuned = tune_recipes(sources.read_fold(connection, windows.tuning, windows.final), budget, seed, {}, show)
+        tuned = tune_recipes(fold_readers.read_fold(connection, windows.tuning, windows.final), budget, seed, {}, show)
         training["trials"] = dict(tuned.trials)
-        fold = sources.read_fold(connection, windows.final, windows.end)
+        fold = fold_readers.read_fold(connection, windows.final, windows.end)
         found = []
         for name in lists:
             challenger = tuned.recipes.get(name)

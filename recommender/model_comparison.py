@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import psycopg
 from threadpoolctl import threadpool_limits
 
-from recommender import artefact_store, artefacts, promotion, recipes, registry, sources
+from recommender import artefact_store, artefacts, fold_readers, promotion, recipes, registry
 from recommender.evaluation import Row, find_users_with_targets, measure
 from recommender.evaluation import compare as compare_measurements
+from recommender.fold_readers import DataError
 from recommender.folds import Fold
 from recommender.interactions import number_of
 from recommender.list_making import Recommender
 from recommender.promotion import Difference
-from recommender.sources import DataError
 from recommender.tuning import FALLBACKS, choose_fallbacks, fit_fallbacks
 
 
@@ -39,7 +39,7 @@ def compare(
     stop = number_of(last.astimezone(dt.UTC).date()) + 1 if last else cut
     if stop <= cut:
         raise DataError("there are no listens since the newer one was trained; try again after the next run")
-    fold = sources.read_fold(connection, cut, stop)
+    fold = fold_readers.read_fold(connection, cut, stop)
     if not len(find_users_with_targets(fold, list_name)[0]):
         raise DataError("no user has listened since to a track that the list could have held")
     with threadpool_limits(1, "blas"):
@@ -54,7 +54,7 @@ def compare(
         row for row in compare_measurements(measurements, fold, list_name, "popularity", seed) if row.segment == "all"
     ]
     first, second = (measurements[name].values["ndcg@10"] for name in versions)
-    note = f"compared on the listens since {sources.day_of(cut)}, after both were trained"
+    note = f"compared on the listens since {fold_readers.day_of(cut)}, after both were trained"
     return ModelComparison(rows, promotion.measure_difference(first, second, seed), note)
 
 

@@ -22,8 +22,8 @@ from recommender import (
     dataset,
     drafts,
     first_models,
+    live_quality,
     metrics,
-    quality,
     registry,
     release_models,
     releases,
@@ -181,8 +181,8 @@ def publish(
             "seconds": time.monotonic() - started + (draft.seconds if is_made else 0),
         }
         releases.publish(connection, release_id, columns, releases.MADE)
-        rankings = {name: quality.rank_popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
-        quality.store_popular_tracks(connection, release_id, rankings)
+        rankings = {name: live_quality.rank_popular_tracks(models[name].recommender, known.catalogue) for name in LISTS}
+        live_quality.store_popular_tracks(connection, release_id, rankings)
         registry.store_refitted(connection, release_id, refitted)
         drafts.remove(connection)
         cache.verify(release_id)
@@ -190,7 +190,7 @@ def publish(
     show("comparing earlier lists with new listens")
     problem = None
     try:
-        quality.compute(connection, known, as_of)
+        live_quality.compute(connection, known, as_of)
     except (psycopg.Error, MemoryError) as error:
         # the release is published, and the next one computes the quality again
         problem = redaction.redact(error, connection.info.dsn) or type(error).__name__

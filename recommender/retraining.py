@@ -19,18 +19,19 @@ from recommender import (
     artefacts,
     dataset,
     final_window,
+    fold_readers,
     known_range,
     publishing,
     recipes,
     registry,
     releases,
-    sources,
     training_data,
     tuning,
 )
 from recommender.artefacts import Artefact, ArtefactError
 from recommender.dataset import Dataset
 from recommender.final_window import Comparison
+from recommender.fold_readers import DataError, Windows
 from recommender.folds import Fold
 from recommender.interactions import number_of
 from recommender.progress import Progress
@@ -40,7 +41,6 @@ from recommender.publishing import ChampionChangedError, Promotion
 from recommender.recipes import Recipe
 from recommender.registry import EVALUATE, PREPARE, TUNE, ModelVersion, Training
 from recommender.releases import LISTS
-from recommender.sources import DataError, Windows
 from recommender.triggers import DEGRADATION, UNUSABLE_CHAMPION, Trigger
 from recommender.tuning import FALLBACKS
 from warehouse import database
@@ -123,7 +123,7 @@ def prepare(
         may_overlap = trigger.name in (DEGRADATION, UNUSABLE_CHAMPION)
         final_from = None if used is None or may_overlap else number_of(used) + 1
         try:
-            windows = sources.choose_windows(connection, until=known.now, final_from=final_from)
+            windows = fold_readers.choose_windows(connection, until=known.now, final_from=final_from)
         except DataError as error:
             outcome, reason = TOO_LITTLE_DATA, str(error)
         else:
@@ -160,7 +160,7 @@ def tune(connection: psycopg.Connection, artefact_folder: str | None, show: Prog
     rows = _read_at_stage(connection, PREPARE)
     windows = _windows(rows[0])
     show("reading the data before the tuning window")
-    fold = sources.read_fold(connection, windows.tuning, windows.final)
+    fold = fold_readers.read_fold(connection, windows.tuning, windows.final)
     champions = read_champions(connection, artefact_folder)
     known_recipes = {name: champion.recipe for name, champion in champions.items()}
     tuned = tuning.tune_recipes(fold, rows[0].budget, rows[0].seed, known_recipes, show)
@@ -185,7 +185,7 @@ def evaluate(connection: psycopg.Connection, artefact_folder: str | None, show: 
     rows = _read_at_stage(connection, TUNE)
     windows, seed = _windows(rows[0]), rows[0].seed
     show("reading the data before the final window")
-    fold = sources.read_fold(connection, windows.final, windows.end)
+    fold = fold_readers.read_fold(connection, windows.final, windows.end)
     champions = read_champions(connection, artefact_folder)
     anchors = releases.read_versions_by_alias(connection, registry.ANCHOR)
     compared: dict[str, Comparison | None] = {}

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 
 from recommender import artefacts
+from recommender.fold_readers import Windows
 from recommender.interactions import day_of
-from recommender.sources import Windows
 from warehouse.counts import count
 
 # The data are refused if so many of the users, tracks or listens of the last training are gone.

@@ -21,14 +21,14 @@ from pipeline.operations import report
 from pipeline.records import run_ledger
 from pipeline.run.progress import Progress
 from pipeline.settings import Settings
-from recommender import files, sources
+from recommender import fold_readers, log_files
 from recommender.evaluation import Row, find_users_with_targets
+from recommender.evaluation_protocol import Evaluation, evaluate
+from recommender.fold_readers import Folds
 from recommender.interactions import Floats, Integers, find
 from recommender.models import popularity
-from recommender.protocol import Evaluation, evaluate
 from recommender.recipes import MODEL_NAMES
 from recommender.releases import LISTS
-from recommender.sources import Folds
 from warehouse import database
 from warehouse.counts import count
 from warehouse.errors import CommandError, ExitCode
@@ -86,12 +86,12 @@ def read_files(request: EvaluationRequest) -> Folds:
     """Read the files of the request. Raises CommandError(WRONG_SETTINGS) for files that cannot be evaluated on."""
     try:
         if request.train:
-            return sources.take_split(*files.read_file(request.train, request.test), request.seed)
-        (log,) = files.read_file(request.interactions)
+            return fold_readers.take_split(*log_files.read_file(request.train, request.test), request.seed)
+        (log,) = log_files.read_file(request.interactions)
         if request.protocol == "random":
-            return sources.split_at_random(log, request.seed)
-        return sources.cut_in_time(log, request.window)
-    except (files.FileError, sources.DataError) as error:
+            return fold_readers.split_at_random(log, request.seed)
+        return fold_readers.cut_in_time(log, request.window)
+    except (log_files.FileError, fold_readers.DataError) as error:
         raise _wrong(str(error)) from None
 
 
@@ -101,8 +101,8 @@ def read_warehouse(connection: psycopg.Connection, request: EvaluationRequest) -
         if not database.has(connection, relation):
             raise _wrong(f"the warehouse has no {relation} yet; first run: make run")
     try:
-        return sources.read_warehouse(connection, request.window, _sample_oracle(connection))
-    except sources.DataError as error:
+        return fold_readers.read_warehouse(connection, request.window, _sample_oracle(connection))
+    except fold_readers.DataError as error:
         raise _wrong(str(error)) from None
 
 
@@ -297,7 +297,7 @@ def _page(result: Evaluation, folds: Folds) -> str:
     )
 
 
-def _sample_oracle(connection: psycopg.Connection) -> sources.Oracle | None:
+def _sample_oracle(connection: psycopg.Connection) -> fold_readers.Oracle | None:
     """Return the oracle of the sample world, if this warehouse was filled from it."""
     newest = None
     with suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):

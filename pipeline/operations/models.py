@@ -76,7 +76,7 @@ def compare(connection: psycopg.Connection, output: Console, one: int, other: in
     """Compare two models of a list on what users heard after both were trained; print recipes and figures."""
     from recommender import model_comparison
     from recommender.artefacts import ArtefactError
-    from recommender.sources import DataError
+    from recommender.fold_readers import DataError
 
     rows = [_version(connection, number) for number in (one, other)]
     if rows[0]["list"] != rows[1]["list"]:

@@ -231,6 +231,7 @@ def test_each_run_with_warnings_sends_an_alert_and_the_clean_run_after_it_does_n
             Verdict(users, "accepted_with_quarantine", 1, rules),
             Verdict(tracks, "accepted"),
         ]
+        current.rows_quarantined = {"users": 1}
 
     outcome["gate"] = publish
     for _ in range(2):

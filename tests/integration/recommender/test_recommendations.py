@@ -17,8 +17,8 @@ from recommender import (
     dataset,
     known_range,
     list_rows,
+    live_quality,
     publishing,
-    quality,
     registry,
     release_models,
     releases,
@@ -183,7 +183,7 @@ def test_a_later_release_uses_the_champions_and_three_are_kept_until_they_are_me
 
     for night in range(3):
         if night == 2:
-            monkeypatch.setattr(quality, "compute", fail)
+            monkeypatch.setattr(live_quality, "compute", fail)
         outcome = publish(warehouse)
         assert outcome.release.model_versions == champions | {
             name: outcome.release.model_versions[name] for name in releases.LISTS if name not in champions

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recommender.evaluation_protocol import ORACLE, evaluate
 from recommender.folds import Fold
 from recommender.models import MODELS, again
-from recommender.protocol import ORACLE, evaluate
 from recommender.releases import AGAIN, DISCOVER
 from sample_api.world import World
 from tests.sample_folds import sample_folds

@@ -11,10 +11,10 @@ from scipy.sparse import csr_matrix
 from recommender import (
     artefacts,
     known_range,
+    live_quality,
     metrics,
     promotion,
     publishing,
-    quality,
     registry,
     releases,
     retraining,
@@ -51,7 +51,7 @@ class Nights:
         self.connection, self.seed, self.patch = connection, seed, patch
         migrate(connection)
         # `_measure` does, by what it knows of the world
-        patch.setattr(quality, "compute", lambda *_: None)
+        patch.setattr(live_quality, "compute", lambda *_: None)
         self.world = ListeningWorld(seed, users, 600, START - dt.timedelta(days=HISTORY_DAYS))
         self.world.create(connection)
         for _ in range(HISTORY_DAYS):

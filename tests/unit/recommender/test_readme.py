@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 
 from recommender import artefacts, models
+from recommender.evaluation_protocol import evaluate
 from recommender.folds import fold_of_log
-from recommender.protocol import evaluate
 from recommender.releases import DISCOVER
 from recommender.tuning import MOST_TRIALS
 from tests.listens import random_dataset

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from recommender import publishing, quality, releases
+from recommender import live_quality, publishing, releases
 from tests.databases import new_database
 
 NIGHTS = 7
@@ -176,7 +176,7 @@ def test_quality_equals_plain_python_through_late_listens_a_rollback_and_a_remov
     # the track goes away between the second night and the third
     first = removed_at.replace(hour=2, minute=0, second=0, microsecond=0) - DAY
     listens = enter_listens(warehouse, first - DAY)
-    remembered, compute = {}, quality.compute
+    remembered, compute = {}, live_quality.compute
 
     def compute_by_the_clock_of_the_test(connection, known, now):
         put_at(connection, now + dt.timedelta(minutes=9))
@@ -189,7 +189,7 @@ def test_quality_equals_plain_python_through_late_listens_a_rollback_and_a_remov
             del remembered[key]
         remembered.update(expected(connection, listens, now))
 
-    monkeypatch.setattr(quality, "compute", compute_by_the_clock_of_the_test)
+    monkeypatch.setattr(live_quality, "compute", compute_by_the_clock_of_the_test)
     for night in range(NIGHTS):
         now = first + night * DAY
         before = dict(remembered)
@@ -221,7 +221,7 @@ def test_a_failure_leaves_the_release_published(warehouse, monkeypatch):
     def fail(*arguments):
         raise psycopg.errors.DiskFull("no space left on device")
 
-    monkeypatch.setattr(quality, "_rows", fail)
+    monkeypatch.setattr(live_quality, "_rows", fail)
     (now,) = warehouse.execute("select now()").fetchone()
     outcome = publishing.publish(warehouse, now, 1, artist_cap=3, budget=0)
     assert outcome.quality_problem == "no space left on device"

@@ -9,9 +9,9 @@ import psycopg
 from scipy.sparse import csr_matrix
 
 from recommender import dataset, folds, interactions, known_range
-from recommender.files import Log
 from recommender.folds import Fold
 from recommender.interactions import Floats, Integers, Interactions, day_of, find, number_of
+from recommender.log_files import Log
 from recommender.releases import AGAIN, DISCOVER
 from recommender.scores import rows_of
 from warehouse.counts import be, count

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recommender.files import FileError, read_file
+from recommender.log_files import FileError, read_file
 
 HEADER = "user_id,track_id,listened_at\n"
 
