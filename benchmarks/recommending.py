@@ -29,7 +29,7 @@ def figures(database_url: str, size: str, log: Callable[[str], None]) -> Iterato
 
 
 def promote_champions(database_url: str) -> None:
-    """Fit the recipes to what is known, and make them the champions: random listens would choose popularity."""
+    """Fit the recipes to all data, and make them the champions: random listens would choose popularity."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         known = known_range.read(connection)
         data = dataset.read(connection, known.now)

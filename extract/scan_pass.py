@@ -101,7 +101,7 @@ class ScanPass:
 
 
 class UnconfirmedPass(NamedTuple):
-    """Hold a pass that may land as soon as another one confirms its removals.
+    """Hold a pass that adds up, until a later pass shows that it missed nothing.
 
     `keys` (uint64 (keys, 2)): the known keys that no pass has seen yet.
     """

@@ -66,7 +66,7 @@ def take_snapshot(connection: psycopg.Connection, select: str, as_of: dt.datetim
     """Store the features of all users as known at `as_of` (None: now), and drop all snapshots but the newest `kept`.
 
     `select`: RENDERED_FOR_ALL, rendered. The caller holds the run lock. Returns the number of the snapshot, and how
-    many were dropped. Raises CommandError(WRONG_SETTINGS) if it can no longer be computed.
+    many were dropped. Raises CommandError(WRONG_SETTINGS) if features as of then cannot be computed.
     """
     with _transaction_at(connection, as_of) as (moment, built_seq):
         (snapshot_id,) = connection.execute(
@@ -96,8 +96,8 @@ def compute_user(
 ) -> dict[str, Any] | None:
     """Return the features of the user as known at `as_of` (None: now), or None if the user was not known then.
 
-    `select`: RENDERED_FOR_ONE, rendered. Stores nothing. Raises CommandError(WRONG_SETTINGS) if they can no
-    longer be computed.
+    `select`: RENDERED_FOR_ONE, rendered. Stores nothing. Raises CommandError(WRONG_SETTINGS) if features as of
+    then cannot be computed.
     """
     with _transaction_at(connection, as_of) as (moment, _):
         query = sql.SQL("select features from ({select}) as known where user_id = {user_id}")

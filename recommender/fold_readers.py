@@ -138,7 +138,7 @@ def choose_windows(
 
 
 def read_fold(connection: psycopg.Connection, cut: int, stop: int) -> Fold:
-    """Return the data as of the day `cut`, and as targets the listens from then to the day before `stop`."""
+    """Return the data as known before the day `cut`, and as targets the listens from then to the day before `stop`."""
     as_of = _midnight(cut) - MICROSECOND
     with connection.transaction():
         # a run may publish while this reads

@@ -45,7 +45,7 @@ def complete(model: str, params: Params) -> Params:
 
 
 def fit(model: str, params: Params, dataset: Dataset, seed: int) -> FittedModel:
-    """Fit a model to all data, or to the listens of its training window."""
+    """Fit a model to the whole dataset, or to the listens of its training window."""
     params = complete(model, params)
     if days := params.get(WINDOW):
         dataset = keep_last_days(dataset, days)

@@ -131,41 +131,44 @@ def send_alert(ends: Sequence[StepEnd], find: Callable[[], Warehouse]) -> None:
 
 def _read(connection: psycopg.Connection, age: dt.timedelta) -> Records:
     """Read the records of a night that began this long ago."""
-    newest = {
-        step: (run_id, message)
-        for step, run_id, message in connection.execute(
-            """
-            select distinct on (command) command, run_id, message
-            from ops.runs
-            where command = any(%s) and started_at >= clock_timestamp() - %s
-            order by command, run_seq desc
-            """,
-            [list(STEPS), age],
-        )
-    }
-    verdicts = _verdicts(connection, newest["gate"][0]) if "gate" in newest else []
+    built = connection.execute(
+        """
+        select message from ops.runs
+        where command = 'build' and started_at >= clock_timestamp() - %s
+        order by run_seq desc
+        limit 1
+        """,
+        [age],
+    ).fetchone()
+    verdicts = _verdicts(connection, age)
     return Records(
-        newest["build"][1] if "build" in newest else Records.message,
+        built[0] if built else Records.message,
         verdicts,
         run_warnings.find_in_verdicts(verdicts, ledger.count_quarantined_rows(connection)),
         _streak_before(connection, age),
     )
 
 
-def _verdicts(connection: psycopg.Connection, run_id: str) -> list[Verdict]:
-    """Return the verdicts of this run of the gate."""
+def _verdicts(connection: psycopg.Connection, age: dt.timedelta) -> list[Verdict]:
+    """Return the newest verdict on each load, of all attempts of the gate: one may have lost its connection midway."""
     rows = connection.execute(
         """
+        with checked as (
+            select distinct on (run_loads.load_id, run_loads.table_name) run_loads.*
+            from ops.run_loads
+            inner join ops.runs on run_loads.run_id = runs.run_id
+            where runs.command = 'gate' and runs.started_at >= clock_timestamp() - %s
+            order by run_loads.load_id, run_loads.table_name, runs.run_seq desc
+        )
         select
             checked.load_id, checked.table_name, scans.rows_read, scans.rows_landed, scans.rows_removed,
             scans.rows_unreadable, checked.state, checked.rows_quarantined, loads.verdict
-        from ops.run_loads as checked
+        from checked
         inner join gate.loads on checked.load_id = loads.load_id and checked.table_name = loads.table_name
         inner join staging.scans on checked.load_id = scans._dlt_load_id and checked.table_name = scans.table_name
-        where checked.run_id = %s
         order by scans.version_seq
         """,
-        [run_id],
+        [age],
     )
     return [
         Verdict(

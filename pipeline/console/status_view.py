@@ -11,12 +11,11 @@ from rich.text import Text
 from pipeline.console.terminal import minute
 from pipeline.operations.status import NO_RUN, OpenLoad, Run, Status, step_after
 from pipeline.records import run_ledger
-from pipeline.run import recommending
 from pipeline.run.message_parts import ALL_PUBLISHED, without_blocked_advice
 from pipeline.run.run_warnings import RunWarning
 from recommender.releases import Release
 from warehouse.counts import count
-from warehouse.names import SOURCE_TABLE_NAMES
+from warehouse.names import LISTS, SOURCE_TABLE_NAMES
 from warehouse.redaction import sanitize
 
 LONGEST_MESSAGE = 300
@@ -52,8 +51,7 @@ def show(status: Status, output: Console) -> None:
 
 def _describe_release(release: Release) -> str:
     models = ", ".join(
-        f"{name}: {release.figures['by_list'][name]['model']} v{release.model_versions[name]}"
-        for name in recommending.LISTS
+        f"{name}: {release.figures['by_list'][name]['model']} v{release.model_versions[name]}" for name in LISTS
     )
     return (
         f"recommendations: release {release.release_id} of {minute(release.released_at)} UTC,"

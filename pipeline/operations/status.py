@@ -339,7 +339,7 @@ def step_after(run: Run, later: Sequence[Run], blocked_now: set[tuple[str, str]]
         return REPEAT_COMMANDS[run.verb], runbooks.ERASURE_REQUEST if run.verb == "erase" else runbook
     has_blocked = run.exit_code == ExitCode.BLOCKED
     still_blocked = [load_id for load_id, table in run.blocked if (load_id, table) in blocked_now]
-    if has_blocked and still_blocked:
+    if still_blocked and run.exit_code in (ExitCode.BLOCKED, ExitCode.GATE_BROKEN):
         return show_command(still_blocked[0]), runbook
     # a gate that has blocked a load has done its work, and `gate` before a verb is no step
     steps = {run.command} if run.command in REPEAT_COMMANDS else set(run.command.split())

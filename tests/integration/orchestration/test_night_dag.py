@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import psycopg
@@ -111,13 +112,16 @@ def test_after_a_bad_night_that_says_why_the_next_one_waits_for_another_run_and_
     with contextlib.ExitStack() as other_run, serve(rows, ["down"]) as api:
         other_run.enter_context(locks.run_lock(database.find(database_url, "other")))
         with night_under_airflow(airflow_environment, API_BASE_URL=api.url, **settings) as night:
+            end = threading.Timer(LIMIT_SECONDS, night.kill)
+            end.start()
             for line in night.stdout:
                 lines.append(line)
                 if "(exit 6)" in line:
                     other_run.close()
                 elif "(exit 3)" in line:
                     api.faults.clear()
-            assert night.wait(LIMIT_SECONDS) == 0, lines
+            end.cancel()
+            assert night.wait() == 0, lines
     assert ends(airflow_home) == {
         "extract": ("success", 3),
         "gate": ("success", 1),

@@ -13,6 +13,7 @@ import time
 import psycopg
 import pytest
 
+from expectations import batch_tables
 from expectations.gate import Batch, RuleResult, Verdict
 from pipeline.alerts import messages, run_notifier
 from pipeline.records import run_ledger
@@ -490,6 +491,32 @@ def test_a_night_of_single_steps_with_warnings_sends_them(settings, inbox, notif
     assert kind == "warning" and title.startswith("MooVitamix: published with warnings: quarantined rows of ")
     assert re.fullmatch(r"all published, but \d+ rows? of .* (is|are) quarantined", lines["What"])
     assert lines["Runbook"] == "docs/runbooks/growing-quarantine.md"
+
+
+def test_a_night_of_single_steps_warns_of_what_an_earlier_attempt_of_the_gate_has_checked(
+    settings, inbox, notify, built_database_url, monkeypatch
+):
+    monkeypatch.setattr(
+        pipeline_run, "_build", lambda connection, this_run, *_: setattr(this_run, "build", DbtOutcome((), ()))
+    )
+    stage, lost = batch_tables.stage_batch, []
+
+    def stage_or_lose(work, batch, shares):
+        if batch.table == "tracks" and not lost:
+            lost.append(batch)
+            work.execute("select pg_terminate_backend(pg_backend_pid())")
+        stage(work, batch, shares)
+
+    monkeypatch.setattr(batch_tables, "stage_batch", stage_or_lose)
+    given = settings | {"DATABASE_URL": built_database_url}
+    with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows@users=0.1/1"]) as api:
+        ends = night_in_steps(given | {"API_BASE_URL": api.url})
+    assert ends["gate"]["exit_code"] == ExitCode.WAREHOUSE_UNAVAILABLE
+    ends["gate"]["exit_code"] = command("gate", **given).code
+    assert ends["gate"]["exit_code"] == ExitCode.PUBLISHED
+    assert notify(ends, DATABASE_URL=built_database_url).code == ExitCode.PUBLISHED
+    title, _, _ = only(inbox)
+    assert title == "MooVitamix: published with warnings: quarantined rows of users"
 
 
 def test_steps_that_could_not_start_were_killed_or_found_the_lock_taken(settings, inbox, outcome, notify):

@@ -236,7 +236,10 @@ def test_a_blocked_table_is_named_beside_one_that_could_not_be_checked(settings,
     monkeypatch.setattr("expectations.tracks.suite", lambda: gx.ExpectationSuite(name="tracks", expectations=[]))
     line = command("run", **settings).only_line(ExitCode.GATE_BROKEN)
     assert line.index("could not check tracks") < line.index("blocked: users (")
-    assert f"release {newest_load(connection)} users" in line
+    load_id = newest_load(connection)
+    assert f"release {load_id} users" in line
+    status = command("status", DATABASE_URL=settings["DATABASE_URL"])
+    assert f'\n  next: make gate ARGS="show {load_id}"' in status.out
 
 
 def test_the_verdicts_before_a_lost_connection_are_recorded(settings, connection, monkeypatch):

@@ -33,6 +33,7 @@ def test_the_model_of_the_readme_is_compared_with_the_others_and_can_be_stored(m
     assert {row.model for row in result.rows if row.list == DISCOVER} == {"popularity", "recent"}
     assert result.trials["recent"] == 1 < MOST_TRIALS
     model = module.fit(fold.dataset, {}, 0)
+    assert model.explain(fold.dataset.users, np.zeros((40, 2), np.int64)).kinds.shape == (40, 2)
     content = artefacts.dump(model, fold.dataset.catalogue)
     stored = artefacts.load(content, artefacts.checksum(content), artefacts.FORMAT)
     without_first = replace(fold.dataset.catalogue, track_ids=fold.dataset.catalogue.track_ids[1:])
