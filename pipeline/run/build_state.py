@@ -85,7 +85,7 @@ def choose_build(connection: psycopg.Connection, inputs: dict[str, Any]) -> tupl
     """
     previous = _figures_of_previous_build(connection)
     relations = read_relations(connection)
-    changed = {name for name, value in inputs.items() if previous.get(name) != value}
+    changed = {name for name, value in inputs.items() if (name, value) not in previous.items()}
     if relations is None or previous.get("relations") != relations or not changed <= set(ROW_INPUTS):
         return WHOLE_BUILD
     return BUILD_WITHOUT_VIEWS if changed else None

@@ -95,6 +95,10 @@ CHANGES = {
         """update ops.steps set figures = '{"published_seq": 6}' where step = 'build'""",
         WHOLE_BUILD,
     ),
+    "the previous version did not record decisions": (
+        "update ops.steps set figures = figures - 'decision_seq' where step = 'build'",
+        BUILD_WITHOUT_VIEWS,
+    ),
     "another day": (
         """update ops.steps set figures = figures || '{"day": "2026-01-01"}' where step = 'build'""",
         BUILD_WITHOUT_VIEWS,
