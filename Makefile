@@ -153,7 +153,7 @@ test-integration: setup-dev  ## run the short tests on a real Postgres
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles
 	@$(PYTEST_SLOW) -m "slow and not soak and not machine and not airflow" $(call MARKED,slow) $(ARGS)
 
-test-machine: setup-dev  ## run the tests that need Chromium, Postgres 15, Prometheus, Alertmanager, pgbouncer, Redis and nginx; skipped without
+test-machine: setup-dev  ## run the tests that need Chromium, Postgres 15, Prometheus, nginx, ...; skipped without
 	@$(PYTEST) -m machine $(call MARKED,machine) $(ARGS)
 
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow

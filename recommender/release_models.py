@@ -39,7 +39,7 @@ class ReleaseModel:
 
 
 def fit_choice(choice: Choice, known: Dataset, seed: int) -> ReleaseModel:
-    """Fit the recipe that a first training chose to all data."""
+    """Fit to all data the recipe that a first training chose."""
     recipe = choice.recipe
     model = recipes.fit(recipe.model, recipe.params, known, seed)
     content = None if recipe.model in FALLBACKS else artefacts.dump(model, known.catalogue)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,11 +92,16 @@ def launched(*arguments: str, **environment: str) -> Iterator[subprocess.Popen]:
 
 
 @contextlib.contextmanager
-def killed_on_exit(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
-    """Yield the process, and kill it when the block is left."""
+def killed_on_exit(
+    process: subprocess.Popen, limit_seconds: float = threading.TIMEOUT_MAX
+) -> Iterator[subprocess.Popen]:
+    """Yield the process, and kill it when the block is left, or after the limit."""
+    limit = threading.Timer(limit_seconds, process.kill)
+    limit.start()
     try:
         yield process
     finally:
+        limit.cancel()
         process.kill()
         process.communicate()
 

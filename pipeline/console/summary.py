@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from expectations.gate import RuleResult, Verdict
+from monitoring.recommendations import shares
 from pipeline.console import event_log
 from pipeline.operations.gate_report import LONGEST_KEY
 from pipeline.run import run_warnings
@@ -219,10 +220,9 @@ def _show_recommendations(made: RecommendResult, output: Console) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for name in LISTS:
         each = release.figures["by_list"][name]
-        total = max(1, sum(each["items"].values()))
-        shares = [f"{each['items'][source] / total:.0%}" for source in ITEM_SOURCES]
+        shown = [f"{share:.0%}" for share in shares(each).values()]
         model = f"{each['model']} v{release.model_versions[name]}"
-        table.add_row(name, model, f"{each['lists']:,}", *shares, f"{each['coverage']:.0%}")
+        table.add_row(name, model, f"{each['lists']:,}", *shown, f"{each['coverage']:.0%}")
     output.print(table)
     cold = release.figures["cold_users"]
     output.print(

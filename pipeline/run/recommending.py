@@ -145,7 +145,7 @@ def make_shard(connection: psycopg.Connection, settings: Settings, shard: Shard,
 
 
 def publish(connection: psycopg.Connection, known: KnownRange, show: Progress, **options: Any) -> "PublishResult":
-    """Publish a release with the data as of `known.now`, with the folder of artefacts and the cache of the settings.
+    """Publish a release of the data as of `known.now`, with the folder of artefacts and the cache of the settings.
 
     `options` and errors: of `publishing.publish`.
     """

@@ -3,7 +3,7 @@
 The summary of a run, its event log, `make status`, the report and the alerts all show this one list.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -53,10 +53,9 @@ def find_in_run(this_run: "PipelineRun") -> list[RunWarning]:
     return found
 
 
-def find_in_verdicts(verdicts: Iterable[Verdict], rows_quarantined: Mapping[str, int]) -> list[RunWarning]:
+def find_in_verdicts(verdicts: Sequence[Verdict], rows_quarantined: Mapping[str, int]) -> list[RunWarning]:
     """Return the warnings of the checked loads. `rows_quarantined`: by table, the rows that are in quarantine now."""
     found: list[RunWarning] = []
-    verdicts = list(verdicts)
     newest = {verdict.batch.table: verdict for verdict in verdicts}
     for verdict in verdicts:
         batch = verdict.batch

@@ -91,7 +91,7 @@ class Refresher:
         self._connection: psycopg.Connection | None = None
         self._snapshot: str | None = None
         self._release: Release | None = None
-        self._not_taken_back: list[int] = []
+        self._effective_releases: list[int] = []
         self._present: dict[str, PresentRows] = {}
         self._loaded: dict[int, LoadedModels] = {}
         self._loading: Future[LoadedModels] | None = None
@@ -168,7 +168,7 @@ class Refresher:
     def _read(self) -> None:
         release = releases.read_published(self._connection)
         if release != self._release:
-            self._not_taken_back = releases.list_effective_releases(self._connection)
+            self._effective_releases = releases.list_effective_releases(self._connection)
             self._release = release
         for mart in ("users", "tracks"):
             digest = self._connection.execute(DIGEST.format(mart)).fetchone()
@@ -210,7 +210,7 @@ class Refresher:
             return self._loaded[wanted]
         if self._loading is None and time.monotonic() >= self._next_load:
             self._loading = self._loader.submit(_load, self.warehouse, self._release, self._artefact_folder)
-        usable = (found for number, found in reversed(self._loaded.items()) if number in self._not_taken_back)
+        usable = (found for number, found in reversed(self._loaded.items()) if number in self._effective_releases)
         return next(usable, None)
 
     def _take_loaded(self) -> None:

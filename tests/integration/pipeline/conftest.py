@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from expectations import batch_tables
 from sample_api.server import SampleServer, serve
 from sample_api.world import World, snapshot
 from tests import debian_postgres as packed
@@ -55,6 +56,20 @@ def debian_postgres() -> Iterator[tuple[Path, int]]:
     """Yield the folder of the socket and the port of a Postgres 15."""
     with packed.debian_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def gate_losing_its_connection(monkeypatch) -> None:
+    """End the session of the gate when it first checks tracks, after users."""
+    stage, lost = batch_tables.stage_batch, []
+
+    def stage_or_lose(connection, batch, shares):
+        if batch.table == "tracks" and not lost:
+            lost.append(batch)
+            connection.execute("select pg_terminate_backend(pg_backend_pid())")
+        stage(connection, batch, shares)
+
+    monkeypatch.setattr(batch_tables, "stage_batch", stage_or_lose)
 
 
 def check_ledger(connection: psycopg.Connection) -> set[str]:

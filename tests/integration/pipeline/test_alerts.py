@@ -13,7 +13,6 @@ import time
 import psycopg
 import pytest
 
-from expectations import batch_tables
 from expectations.gate import Batch, RuleResult, Verdict
 from pipeline.alerts import messages, run_notifier
 from pipeline.records import run_ledger
@@ -479,10 +478,15 @@ def test_a_blocked_night_of_single_steps_sends_the_alert_of_a_blocked_run(
     assert sent[0] == sent[1] and sent[0][0] == "MooVitamix: blocked: users"
 
 
-def test_a_night_of_single_steps_with_warnings_sends_them(settings, inbox, notify, built_database_url, monkeypatch):
+@pytest.fixture
+def nothing_built(monkeypatch):
+    """Let the builds of runs have nothing to do."""
     monkeypatch.setattr(
         pipeline_run, "_build", lambda connection, this_run, *_: setattr(this_run, "build", DbtOutcome((), ()))
     )
+
+
+def test_a_night_of_single_steps_with_warnings_sends_them(settings, inbox, notify, built_database_url, nothing_built):
     given = settings | {"DATABASE_URL": built_database_url}
     with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows=0.1/1"]) as api:
         ends = night_in_steps(given | {"API_BASE_URL": api.url})
@@ -494,20 +498,8 @@ def test_a_night_of_single_steps_with_warnings_sends_them(settings, inbox, notif
 
 
 def test_a_night_of_single_steps_warns_of_what_an_earlier_attempt_of_the_gate_has_checked(
-    settings, inbox, notify, built_database_url, monkeypatch
+    settings, inbox, notify, built_database_url, nothing_built, gate_losing_its_connection
 ):
-    monkeypatch.setattr(
-        pipeline_run, "_build", lambda connection, this_run, *_: setattr(this_run, "build", DbtOutcome((), ()))
-    )
-    stage, lost = batch_tables.stage_batch, []
-
-    def stage_or_lose(work, batch, shares):
-        if batch.table == "tracks" and not lost:
-            lost.append(batch)
-            work.execute("select pg_terminate_backend(pg_backend_pid())")
-        stage(work, batch, shares)
-
-    monkeypatch.setattr(batch_tables, "stage_batch", stage_or_lose)
     given = settings | {"DATABASE_URL": built_database_url}
     with serve(snapshot(WORLD, NEXT_DAY), ["bad_rows@users=0.1/1"]) as api:
         ends = night_in_steps(given | {"API_BASE_URL": api.url})

@@ -242,15 +242,7 @@ def test_a_blocked_table_is_named_beside_one_that_could_not_be_checked(settings,
     assert f'\n  next: make gate ARGS="show {load_id}"' in status.out
 
 
-def test_the_verdicts_before_a_lost_connection_are_recorded(settings, connection, monkeypatch):
-    stage = batch_tables.stage_batch
-
-    def stage_or_lose(work, batch, shares):
-        if batch.table == "tracks":
-            work.execute("select pg_terminate_backend(pg_backend_pid())")
-        stage(work, batch, shares)
-
-    monkeypatch.setattr(batch_tables, "stage_batch", stage_or_lose)
+def test_the_verdicts_before_a_lost_connection_are_recorded(settings, connection, gate_losing_its_connection):
     command("run", **settings).only_line(ExitCode.WAREHOUSE_UNAVAILABLE)
     recorded = connection.execute(
         "select table_name, state from ops.run_loads where load_id = %s", [newest_load(connection)]

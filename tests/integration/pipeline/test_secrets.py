@@ -20,7 +20,7 @@ from psycopg import sql
 from monitoring.exporter import Records
 from pipeline.schedule import scheduler
 from pipeline.settings import SECRETS, secret
-from tests.command import LIMIT_SECONDS, PROJECT, Ended, command, last_run
+from tests.command import LIMIT_SECONDS, PROJECT, Ended, command, killed_on_exit, last_run
 from tests.proxies import forwarding_proxy
 from warehouse import embedded_postgres
 from warehouse.errors import ExitCode
@@ -140,7 +140,7 @@ class Watched:
                     if b"\0-m\0pipeline\0" in command_line:
                         self.environments.add((process / "environ").read_bytes())
 
-    def end(self):
+    def close(self):
         self._is_over.set()
         self._thread.join()
 
@@ -166,7 +166,7 @@ def test_a_scheduled_run_writes_its_secrets_nowhere_and_all_files_below_its_home
     # so that the good run is announced
     connection.execute("update ops.runs set status = 'failed' where run_seq = 2")
     missed = datetime.now(UTC) - timedelta(minutes=1)
-    process = subprocess.Popen(
+    schedule = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "schedule", f"--pipeline_runtime={missed:%H:%M}"],
         cwd=PROJECT,
         env={**os.environ, **settings},
@@ -176,19 +176,12 @@ def test_a_scheduled_run_writes_its_secrets_nowhere_and_all_files_below_its_home
     )
     watched = Watched()
     output = []
-    try:
-        ends = threading.Timer(LIMIT_SECONDS, process.kill)
-        ends.start()
+    with contextlib.closing(watched), killed_on_exit(schedule, LIMIT_SECONDS) as process:
         while b"next run: " not in (line := process.stdout.readline()) and line:
             output.append(line)
         process.send_signal(signal.SIGTERM)
         output.append(process.stdout.read())
         assert process.wait() == ExitCode.PUBLISHED, output
-    finally:
-        ends.cancel()
-        watched.end()
-        process.kill()
-        process.communicate()
     assert b"is done" in b"".join(output), output
     assert b"number 1 (JSON), number 2 (E-Mail) of the 2 in ALERT_URLS failed" in b"".join(output), output
     assert last_run(connection)[:2] == ("succeeded", ExitCode.PUBLISHED)

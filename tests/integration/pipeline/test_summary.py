@@ -87,14 +87,20 @@ WITH_WARNINGS = [
     ),
     Verdict(Batch("load 1", "tracks", 9, 3, 0, rows_unreadable=1), "accepted", rows_quarantined=1),
 ]
-IN_QUARANTINE = {"users": 3, "tracks": 1}
+
+
+def night_with_warnings() -> PipelineRun:
+    return PipelineRun(
+        Warehouse({}),
+        "run 1",
+        verdicts=WITH_WARNINGS,
+        rows_quarantined={"users": 3, "tracks": 1},
+        build=DbtOutcome((), ()),
+    )
 
 
 def test_quarantined_and_unreadable_rows_and_a_mass_change_are_in_the_last_line():
-    night = PipelineRun(
-        Warehouse({}), "run 1", verdicts=WITH_WARNINGS, rows_quarantined=IN_QUARANTINE, build=DbtOutcome((), ())
-    )
-    assert summary.closing_line(night) == (
+    assert summary.closing_line(night_with_warnings()) == (
         f"all published, but {MASS_CHANGE} have changed, 12 rows of users are unreadable,"
         " 3 rows of users are quarantined, 1 row of tracks is unreadable and 1 row of tracks is quarantined;"
         ' see the details with: make gate ARGS="show"'
@@ -102,10 +108,7 @@ def test_quarantined_and_unreadable_rows_and_a_mass_change_are_in_the_last_line(
 
 
 def test_unreadable_rows_and_a_mass_change_are_warnings_of_the_event_log(capsys):
-    night = PipelineRun(
-        Warehouse({}), "run 1", verdicts=WITH_WARNINGS, rows_quarantined=IN_QUARANTINE, build=DbtOutcome((), ())
-    )
-    summary.log_summary(night)
+    summary.log_summary(night_with_warnings())
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     warnings = [event["message"] for event in events if event["event"] == "notice" and event["level"] == "warning"]
     assert warnings == [

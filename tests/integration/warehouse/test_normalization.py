@@ -82,19 +82,13 @@ def test_a_lone_surrogate_stays():
     assert normalize("A\ud800\u200b") == "a\ud800"
 
 
-DATABASES = {
-    "18": lambda postgres_url: new_database(postgres_url, "normalized"),
-    "18, C": lambda postgres_url: new_database(postgres_url, "normalized", LOCALE_C),
-    "15, C": lambda postgres_url: debian_database(LOCALE_C),
-    "15, Turkish": lambda postgres_url: debian_database(LOCALE_TURKISH),
-}
-
-
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(new, id=name, marks=[pytest.mark.machine] if name.startswith("15") else [])
-        for name, new in DATABASES.items()
+        pytest.param(lambda postgres_url: new_database(postgres_url, "normalized"), id="18"),
+        pytest.param(lambda postgres_url: new_database(postgres_url, "normalized", LOCALE_C), id="18, C"),
+        pytest.param(lambda postgres_url: debian_database(LOCALE_C), id="15, C", marks=pytest.mark.machine),
+        pytest.param(lambda postgres_url: debian_database(LOCALE_TURKISH), id="15, Turkish", marks=pytest.mark.machine),
     ],
 )
 def database(request, postgres_url) -> Iterator[psycopg.Connection]:
