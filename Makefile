@@ -10,7 +10,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
 	report insights connect evaluate erase prune features recommendations train model serve docs docs-serve metrics \
 	dashboard dbt psql dump restore stop test test-unit test-integration test-slow test-machine test-airflow \
-	test-programs test-all soak lint bench lock clean
+	test-programs test-integration-all test-all soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,21 +137,27 @@ stop: setup  ## stop the embedded Postgres, its data stays; refused during a run
 
 # Two workers, and each file on one of them: most files share fixtures that are slow to build.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
-# Long tests: a worker without work takes half of the other one's, so that both end at the same time.
-PYTEST_SLOW := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+# For long tests: a third worker uses the time in which they wait, and a worker without work takes half of another one's, so
+# that all end at the same time.
+PYTEST_LONG := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 # The files with a marked test, unless ARGS names some: to import all of them takes seconds of each worker.
 MARKED = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlw "mark.$(1)" --include="test_*.py" tests))
 
-test: lint test-unit test-integration  ## run what every change must pass: lint, unit tests, short integration tests
+# The marks of the unit tests to run
+UNIT := not slow and not soak
+
+test:  ## run what every change must pass: lint, unit tests, short integration tests
+	@$(MAKE) --no-print-directory --jobs=2 lint test-unit
+	@$(MAKE) --no-print-directory test-integration
 
 test-unit: setup-dev  ## run the short tests that need no database
-	@$(PYTEST) -m "not slow and not soak" tests/unit $(ARGS)
+	@$(PYTEST) -m "$(UNIT)" tests/unit $(ARGS)
 
 test-integration: setup-dev  ## run the short tests on a real Postgres
 	@$(PYTEST) -m "not slow and not soak and not machine and not airflow" tests/integration $(ARGS)
 
 test-slow: setup-dev  ## run the long tests: random histories, kills, mutations, roles
-	@$(PYTEST_SLOW) -m "slow and not soak and not machine and not airflow" $(call MARKED,slow) $(ARGS)
+	@$(PYTEST_LONG) -m "slow and not soak and not machine and not airflow" $(call MARKED,slow) $(ARGS)
 
 test-machine: setup-dev  ## run the tests that need Chromium, Postgres 15, Prometheus, nginx, ...; skipped without
 	@$(PYTEST) -m machine $(call MARKED,machine) $(ARGS)
@@ -159,12 +165,17 @@ test-machine: setup-dev  ## run the tests that need Chromium, Postgres 15, Prome
 test-airflow: setup-dev airflow-setup  ## run the tests that need Airflow
 	@$(BIN)/python -m pytest -m airflow tests/integration/orchestration $(ARGS)
 
-# With less priority: beside the long tests, it uses the time in which these wait.
+# With less priority: beside other tests, it uses the time in which these wait.
 test-programs: setup-dev airflow-setup  ## run test-machine and test-airflow as one
 	@nice -n 5 $(BIN)/python -m pytest -m "machine or airflow" $(call MARKED,machine) tests/integration/orchestration $(ARGS)
 
-test-all: test  ## run all tests
-	@$(MAKE) --no-print-directory --jobs=2 test-slow test-programs
+# One session for short and long tests: it starts servers, imports libraries and builds fixtures once.
+test-integration-all: setup-dev
+	@$(PYTEST_LONG) -m "not soak and not machine and not airflow" tests/integration $(ARGS)
+
+test-all:  ## run all tests
+	@$(MAKE) --no-print-directory --jobs=2 lint test-unit UNIT="not soak"
+	@$(MAKE) --no-print-directory --jobs=2 test-integration-all test-programs
 
 soak: setup-dev  ## retrain over thirty simulated nights, with five seeds, for minutes: the right champion at every point
 	@$(PYTEST) -m soak --dist load tests/integration/recommender/test_soak.py $(ARGS)

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from pipeline.cli import main
+from warehouse import locks
 from warehouse.errors import ExitCode
 
 PROJECT = Path(__file__).parents[1]
@@ -112,6 +113,11 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def until_unlocked(connection: psycopg.Connection) -> None:
+    """Wait until nobody holds the run lock: the server notices the end of a killed process a moment later."""
+    until(lambda: not locks.is_running(connection))
 
 
 def last_run(connection: psycopg.Connection) -> tuple[str, int | None, str | None]:

@@ -18,9 +18,7 @@ from pipeline.cli import main
 from tests.command import LIMIT_SECONDS, Ended
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["tests.integration.extract.crashing_extraction", "tests.integration.pipeline.crashing_run", "tests.warm_dbt"]
-)
+FORKS.set_forkserver_preload(["tests.garbage_collection", "tests.fork_server"])
 
 
 @dataclass(frozen=True)

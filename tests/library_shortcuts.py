@@ -25,16 +25,18 @@ LINTED = PROJECT / "dbt_project" / "target"
 
 
 def shorten_dlt(patch: pytest.MonkeyPatch) -> None:
-    """Find the capabilities of a destination once: dlt resolves its configuration for them, 30 times in a load."""
+    """Find the capabilities of a class of destinations once: dlt resolves a configuration for them, 30 times in a load.
+
+    They depend on the class and the naming, not on the connection.
+    """
     from dlt.common.destination.reference import Destination
 
-    find, known = Destination.capabilities, "_known_capabilities"
+    find, found = Destination.capabilities, {}
 
     def find_or_remember(destination: Destination, config: Any = None, naming: Any = None) -> Any:
         if config is not None:
             return find(destination, config, naming)
-        found = vars(destination).setdefault(known, {})
-        key = type(naming), getattr(naming, "max_length", None)
+        key = type(destination), type(naming), getattr(naming, "max_length", None)
         if key not in found:
             found[key] = find(destination, None, naming)
         return found[key].copy()

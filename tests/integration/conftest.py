@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pipeline.run.role_definitions import ROLES
 from tests import library_shortcuts
 from tests.databases import database_copy, migrate_url, new_database, prepare
 from warehouse import embedded_postgres
@@ -119,6 +120,15 @@ def built_database_url(built_template, postgres_url) -> Iterator[str]:
     """Yield the URL of a database for this test, after two runs on small sample data."""
     with database_copy(postgres_url, built_template, "built_test") as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def without_roles_afterwards(postgres_url):
+    """Remove the roles that `grant` makes: they belong to the server."""
+    yield
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        for role in ROLES:
+            server.execute(f"drop role if exists {role}")
 
 
 @pytest.fixture

@@ -143,15 +143,6 @@ def logged(log):
 
 
 @pytest.fixture(scope="module")
-def without_roles_afterwards(postgres_url):
-    """Remove the roles that `grant` makes: they belong to the server."""
-    yield
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        for role in ROLES:
-            server.execute(f"drop role if exists {role}")
-
-
-@pytest.fixture(scope="module")
 def lab(postgres_url, postgres_folder, built_template, without_roles_afterwards):
     """A first build, `recommend`, `erase`, `prune`, and `grant` twice."""
     log = postgres_folder / "postgres.log"

@@ -172,20 +172,27 @@ CRITICAL, WARNING = {"severity": "critical"}, {"severity": "warning"}
     ids=lambda value: "-".join(name for name, _ in value) if isinstance(value, list) else "",
 )
 def test_an_alert_inhibits_the_alerts_it_explains(alertmanager, fire, held_back):
-    alertmanager.ask(
-        "/api/v2/alerts",
-        [
-            {
-                "labels": {"alertname": f"Moovitamix{name}", "job": "moovitamix", "instance": "a", **labels},
-                "annotations": {"summary": "", "description": "", "command": "", "runbook": ""},
-            }
-            for name, labels in fire
-        ],
-    )
-    until(lambda: len(alertmanager.ask("/api/v2/alerts")) == len(fire))
-    inhibited = {
+    send(alertmanager, "a", fire)
+    # alerts are read in order: after these two, all have been read
+    send(alertmanager, "last", [("ExporterGone", CRITICAL), ("StepSlow", WARNING)])
+    until(lambda: "StepSlow" in inhibited(alertmanager, "last"))
+    assert inhibited(alertmanager, "a", "b") == held_back
+
+
+def send(alertmanager: Alertmanager, instance: str, alerts: list[tuple[str, dict[str, str]]]) -> None:
+    content = [
+        {
+            "labels": {"alertname": f"Moovitamix{name}", "job": "moovitamix", "instance": instance, **labels},
+            "annotations": {"summary": "", "description": "", "command": "", "runbook": ""},
+        }
+        for name, labels in alerts
+    ]
+    alertmanager.ask("/api/v2/alerts", content)
+
+
+def inhibited(alertmanager: Alertmanager, *instances: str) -> set[str]:
+    return {
         alert["labels"]["alertname"].removeprefix("Moovitamix")
         for alert in alertmanager.ask("/api/v2/alerts")
-        if alert["status"]["inhibitedBy"]
+        if alert["status"]["inhibitedBy"] and alert["labels"]["instance"] in instances
     }
-    assert inhibited == held_back

@@ -20,14 +20,14 @@ from monitoring import dashboard, metrics
 from pipeline.settings import Settings
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, launched, step_is_running, until
+from tests.command import command, launched, step_is_running, until, until_unlocked
 from tests.databases import migrate, new_database
 from tests.forks import forked
 from tests.integration.monitoring.prometheus import Prometheus, running
 from tests.integration.monitoring.records import enter_quality, enter_release, enter_run, enter_scan
 from tests.integration.monitoring.test_alert_rules import METRICS_OF_THE_SERVICE
 from tests.runs import run_pipeline
-from warehouse import database, embedded_postgres, locks
+from warehouse import database, embedded_postgres
 from warehouse.errors import ExitCode
 from warehouse.names import SOURCE_TABLE_NAMES, STEPS
 
@@ -220,7 +220,7 @@ def watched(postgres_url, postgres_folder, tmp_path_factory) -> Iterator[Watched
             moments["at work"] = prometheus.at
             run.send_signal(signal.SIGKILL)
             run.finish()
-            until(lambda: not locks.is_running(connection))
+            until_unlocked(connection)
             prometheus.wait_for_next_scrape()
         moments["crashed"] = prometheus.at
         yield Watched(prometheus, moments, connection)

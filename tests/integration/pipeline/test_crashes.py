@@ -15,7 +15,7 @@ import pytest
 
 from extract import extraction
 from sample_api.server import serve
-from tests.command import LIMIT_SECONDS
+from tests.command import LIMIT_SECONDS, until_unlocked
 from tests.databases import database_copy
 from tests.forks import fork
 from tests.integration.extract.test_previous_version import previous_version
@@ -59,11 +59,13 @@ def start(url, third_run_api, tmp_path):
 
 
 @pytest.fixture
-def crash(start):
+def crash(start, url):
     def crash(point, *arguments):
         process, log = start(point, *arguments)
         process.join(LIMIT_SECONDS)
         assert process.exitcode == -signal.SIGKILL, (point, log.read_text())
+        with psycopg.connect(url, autocommit=True) as connection:
+            until_unlocked(connection)
 
     return crash
 
@@ -131,6 +133,7 @@ def test_runs_killed_at_random_moments_equal_an_undisturbed_run(
                 process.join(delay)
                 process.kill()
                 process.join()
+                until_unlocked(connection)
                 check_ledger(connection)
 
             finished = run_pipeline(url, third_run_api.url)

@@ -1,6 +1,5 @@
 """Case 39: an erased user is gone everywhere and stays away, and no other row is affected."""
 
-import contextlib
 import json
 import os
 import re
@@ -23,7 +22,8 @@ from pipeline.settings import Settings
 from recommender import releases
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import PROJECT, command, last_run, until
+from tests.command import PROJECT, command, last_run, until, until_unlocked
+from tests.databases import database_copy, new_database
 from tests.forks import forked
 from tests.integration.extract.test_recovery import crash
 from tests.integration.pipeline.test_accounting import assert_rows_add_up
@@ -186,7 +186,7 @@ def decisions(connection):
 @pytest.fixture(scope="module")
 def template(postgres_url, built_template):
     """Name of a database in which the user is wherever a user can be; copied, never changed."""
-    with new_database(postgres_url, "with_the_user", built_template) as url:
+    with database_copy(postgres_url, built_template, "with_the_user") as url:
         assert run_with(url, 2, night=0).exit_code == ExitCode.PUBLISHED
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("analyze")
@@ -197,7 +197,7 @@ def template(postgres_url, built_template):
 @pytest.fixture(scope="module")
 def twin(postgres_url, built_template):
     """The marts and features after the same nights of a world without the user."""
-    with new_database(postgres_url, "without_the_user", built_template) as url:
+    with database_copy(postgres_url, built_template, "without_the_user") as url:
         run_with(url, 2, steps=("extract", "gate"))
         assert run_with(url, 3, steps=STEPS).exit_code == ExitCode.PUBLISHED
         yield tables(url)
@@ -206,7 +206,7 @@ def twin(postgres_url, built_template):
 @pytest.fixture
 def url(template, postgres_url):
     """URL of a database that only this test has, with the user in it."""
-    with new_database(postgres_url, "erasure", template) as made:
+    with database_copy(postgres_url, template, "erasure") as made:
         yield made
 
 
@@ -214,16 +214,6 @@ def url(template, postgres_url):
 def connection(url):
     with psycopg.connect(url, autocommit=True, application_name="test") as opened:
         yield opened
-
-
-@contextlib.contextmanager
-def new_database(postgres_url, name, template):
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"create database {name} template {template}")
-        try:
-            yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
-        finally:
-            server.execute(f"drop database {name} with (force)")
 
 
 def test_an_erased_user_is_gone_stays_away_and_everything_else_is_unaffected(url, connection, twin, monkeypatch):
@@ -314,7 +304,7 @@ def test_an_unknown_user_is_a_one_line_error(person, url, connection):
 @pytest.fixture(scope="module")
 def template_of_two_users(postgres_url):
     """Name of a database with the users -5 and 5; copied, never changed."""
-    with new_database(postgres_url, "two_users", "template1") as url:
+    with new_database(postgres_url, "two_users") as url:
         run_pipeline_on(url, {"users": [profile(id=-5), profile(id=5)], "tracks": [], "listen_history": []})
         yield "two_users"
 
@@ -327,7 +317,7 @@ def template_of_two_users(postgres_url):
 def test_an_id_that_begins_with_a_minus_is_an_id(arguments, postgres_url, template_of_two_users):
     """Erase one of two users: -5 and 5."""
     with (
-        new_database(postgres_url, "erasure", template_of_two_users) as url,
+        database_copy(postgres_url, template_of_two_users, "erasure") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         ended = command("erase", *arguments, DATABASE_URL=url, ERASURE_KEY=KEY)
@@ -498,6 +488,7 @@ def test_a_killed_erasure_deletes_all_rows_or_none(blocked_by, url, connection):
             until(lambda: waits_for_a_lock(connection))
             process.send_signal(signal.SIGKILL)
             process.finish()
+    until_unlocked(connection)
     with locks.run_lock(database.find(url, locks.RUN_APPLICATION)):
         assert relations_with_user(connection) == before and decisions(connection) == []
     assert 'repeat it: make erase ARGS="..."' in command("status", DATABASE_URL=url).out

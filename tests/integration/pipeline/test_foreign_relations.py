@@ -101,6 +101,7 @@ def test_no_decision_ignores_a_foreign_table(arguments, built_database_url):
         assert "table marts.track_genres" in line.only_line(ExitCode.WRONG_SETTINGS)
 
 
+@pytest.mark.usefixtures("without_roles_afterwards")
 def test_relations_of_analysts_under_other_names_are_unchanged(built_database_url, api):
     with psycopg.connect(built_database_url, autocommit=True) as connection:
         connection.execute("create role moovitamix_analyst_of_this_test")

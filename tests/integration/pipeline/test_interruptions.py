@@ -9,7 +9,7 @@ import pytest
 
 from sample_api.server import serve
 from sample_api.world import World, snapshot
-from tests.command import command, last_run, step_is_running, until
+from tests.command import command, last_run, step_is_running, until, until_unlocked
 from tests.forks import forked
 from tests.marts import contents
 from tests.runs import run_pipeline
@@ -82,7 +82,7 @@ def test_a_killed_run_shows_as_crashed_and_the_next_run_repairs_it(step, setting
     with run_stuck_in(step, settings, api, connection) as (process, _):
         process.send_signal(signal.SIGKILL)
         process.finish()
-        until(lambda: not locks.is_running(connection))
+        until_unlocked(connection)
         status = command("status", DATABASE_URL=settings["DATABASE_URL"])
         assert "crashed" in status.out and "the last run was killed" in status.out
         for table in ("runs", "steps"):

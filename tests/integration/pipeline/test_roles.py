@@ -197,7 +197,7 @@ def deployment(server_url: str, template: str) -> Iterator[Deployment]:
                 server.execute(sql.SQL("create role {} login password {}").format(login, PASSWORD))
             server.execute(sql.SQL("alter role {} createrole").format(logins[0]))
             server.execute(
-                sql.SQL("create database {} template {} owner {}").format(
+                sql.SQL("create database {} template {} owner {} strategy file_copy").format(
                     database_name, sql.Identifier(template), logins[0]
                 )
             )

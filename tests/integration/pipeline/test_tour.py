@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from pipeline.cli import main
-from tests.command import command, step_is_running, until
+from tests.command import command, step_is_running, until, until_unlocked
 from tests.documents import PROJECT, commands_in, pipeline_arguments
 from tests.forks import fork
 from tests.runs import small_sample_world
@@ -61,6 +61,7 @@ def kill_a_run(home: Path) -> None:
         until(lambda: step_is_running(connection, "gate"))
         process.kill()
         process.join()
+        until_unlocked(connection)
 
 
 def run_on_a_small_world() -> None:

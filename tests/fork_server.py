@@ -1,4 +1,4 @@
-"""Parse the dbt project when the server of forked processes starts: each of them would take seconds for it."""
+"""Load what forked processes need, and parse the dbt project, once in the server that forks them."""
 
 import gc
 import os
@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.run.dbt import Dbt
 from tests import library_shortcuts
+from tests.integration.extract import crashing_extraction  # noqa: F401
+from tests.integration.pipeline import crashing_run  # noqa: F401
 
 shortcuts = pytest.MonkeyPatch()
 library_shortcuts.shorten_dlt(shortcuts)
