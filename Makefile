@@ -143,7 +143,7 @@ PYTEST_LONG := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 # The files with a marked test, unless ARGS names some: to import all of them takes seconds of each worker.
 MARKED = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlw "mark.$(1)" --include="test_*.py" tests))
 
-# The marks of the unit tests to run
+# The markers of the unit tests to run
 UNIT := not slow and not soak
 
 test:  ## run what every change must pass: lint, unit tests, short integration tests

@@ -16,7 +16,7 @@ MEMORY_BYTES = 4 << 30
 
 
 def pytest_configure() -> None:
-    """Keep temporary files, the test servers' data among them, in memory where it has room; interrupt rarely.
+    """Keep temporary files, the test servers' data among them, in memory where it has room; be a batch process.
 
     A database is some 300 files, and a test with an empty one mostly waits for the disk. The workers inherit TMPDIR.
     """

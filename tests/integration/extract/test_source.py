@@ -584,8 +584,7 @@ def test_the_deadline_ends_the_extraction_while_pages_are_decoded(night, answeri
     began = time.monotonic()
     message = failure(night, api_base_url=url, batch_size=100, limits=limits)
     assert "1.5 seconds for the whole extraction are over (limit MAX_SECONDS)" in message
-    # 1.5 s, and the page that is being decoded, which takes seconds of a busy machine
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 8
 
 
 def test_the_deadline_also_applies_after_the_last_page(night, api, monkeypatch):
