@@ -9,8 +9,8 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-ur
 
 .PHONY: help setup setup-dev run schedule airflow airflow-setup extract gate build recommend migrate grant status \
 	report insights connect evaluate erase prune features recommendations train model serve docs docs-serve metrics \
-	dashboard dbt psql dump restore stop test test-unit test-integration test-slow test-machine test-airflow \
-	test-programs test-integration-all test-all soak lint bench lock clean
+	dashboard dbt psql dump restore stop test lint-and-unit test-unit test-integration test-slow test-machine \
+	test-airflow test-programs test-integration-all test-all soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -146,9 +146,12 @@ MARKED = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlw "mark.$(1)" --include="
 # The markers of the unit tests to run
 UNIT := not slow and not soak
 
-test:  ## run what every change must pass: lint, unit tests, short integration tests
-	@$(MAKE) --no-print-directory --jobs=2 lint test-unit
+test: lint-and-unit  ## run what every change must pass: lint, unit tests, short integration tests
 	@$(MAKE) --no-print-directory test-integration
+
+lint-and-unit:
+	@$(MAKE) --no-print-directory --jobs=2 lint test-unit UNIT="$(UNIT)" || { \
+		echo "lint or a unit test has failed, see above; repeat them with: make lint test-unit"; exit 1; }
 
 test-unit: setup-dev  ## run the short tests that need no database
 	@$(PYTEST) -m "$(UNIT)" tests/unit $(ARGS)
@@ -173,8 +176,8 @@ test-programs: setup-dev airflow-setup  ## run test-machine and test-airflow as 
 test-integration-all: setup-dev
 	@$(PYTEST_LONG) -m "not soak and not machine and not airflow" tests/integration $(ARGS)
 
-test-all:  ## run all tests
-	@$(MAKE) --no-print-directory --jobs=2 lint test-unit UNIT="not soak"
+test-all: UNIT := not soak
+test-all: lint-and-unit  ## run all tests
 	@$(MAKE) --no-print-directory --jobs=2 test-integration-all test-programs
 
 soak: setup-dev  ## retrain over thirty simulated nights, with five seeds, for minutes: the right champion at every point
